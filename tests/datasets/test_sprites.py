@@ -1,0 +1,223 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pyrovae.datasets import load_dataset
+from pyrovae.datasets.sprites import GRID, RADIUS, SHAPES, draw, render
+from pyrovae.errors import ConfigError, DataError
+
+N = 400
+
+
+def random_sprites(shape: str, size: int, scale: float = 1.0, n: int = N) -> dict:
+    rng = np.random.default_rng(1)
+    return {
+        "shape": shape,
+        "scale": np.full(n, scale),
+        "orientation": rng.uniform(0, 2 * np.pi, n),
+        "x": rng.uniform(RADIUS, 1 - RADIUS, n),
+        "y": rng.uniform(RADIUS, 1 - RADIUS, n),
+        "size": size,
+    }
+
+
+def heart_outline(n: int = 20_000) -> np.ndarray:
+    """Points (x, y downwards) of the heart at scale 1, built independently of the renderer.
+
+    From the lower tip: up the right side of the square, around two half circles, down the left.
+    Then moved to its centroid and scaled so that the tip is RADIUS away.
+    """
+    t = np.linspace(0, 1, n)
+    lobe = np.linspace(-np.pi / 4, 3 * np.pi / 4, n)
+    r, d = 0.5, np.sqrt(2) / 4  # of a square with side 1: lobe radius, lobe centre's offset
+    right_side = np.stack([t * np.sqrt(0.5), -np.sqrt(0.5) + t * np.sqrt(0.5)])
+    right_lobe = np.stack([d + r * np.cos(lobe), d + r * np.sin(lobe)])
+    half = np.concatenate([right_side, right_lobe], axis=1)
+    mirrored = half[:, ::-1] * np.array([[-1.0], [1.0]])
+    outline = np.concatenate([half, mirrored], axis=1).T
+    _, centroid = area_and_centroid(outline)
+    outline -= centroid
+    outline *= RADIUS / np.linalg.norm(outline, axis=1).max()
+    return outline * [1, -1]
+
+
+def area_and_centroid(outline: np.ndarray) -> tuple[float, np.ndarray]:
+    """Quadrature of a closed outline by Green's theorem (the shoelace formulas)."""
+    following = np.roll(outline, -1, axis=0)
+    cross = outline[:, 0] * following[:, 1] - following[:, 0] * outline[:, 1]
+    area = cross.sum() / 2
+    return abs(area), ((outline + following) * cross[:, None]).sum(axis=0) / (6 * area)
+
+
+AREAS = {
+    "square": 2 * RADIUS**2,
+    "ellipse": np.pi * RADIUS**2 / 2,
+    "heart": area_and_centroid(heart_outline())[0],
+}
+
+
+@pytest.mark.parametrize("scale", [0.5, 1.0])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_mean_area_is_the_closed_form(shape: str, scale: float) -> None:
+    # At random positions the share of pixel centres inside a shape is unbiased for its area.
+    covered = draw(**random_sprites(shape, 64, scale)).mean(axis=(1, 2))
+    expected = AREAS[shape] * scale**2
+    assert abs(covered.mean() - expected) < 5 * covered.std() / np.sqrt(N)
+    assert covered.mean() == pytest.approx(expected, rel=0.01)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_centroid_is_the_position(shape: str) -> None:
+    sprites = random_sprites(shape, 64)
+    images = draw(**sprites)
+    pixel = (np.arange(64) + 0.5) / 64
+    n_white = images.sum(axis=(1, 2))
+    for axis, key in ((1, "x"), (2, "y")):
+        centroid = images.sum(axis=axis) @ pixel / n_white
+        error = centroid - sprites[key]
+        assert abs(error.mean()) < 5 * error.std() / np.sqrt(N)
+        assert np.abs(error).max() < 0.5 / 64
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_no_sprite_is_clipped_and_the_farthest_point_is_at_the_radius(shape: str) -> None:
+    sprites = random_sprites(shape, 256, n=40)
+    images = draw(**sprites)
+    pixel = (np.arange(256) + 0.5) / 256
+    dx, dy = pixel - sprites["x"][:, None], pixel - sprites["y"][:, None]
+    distance = np.hypot(dx[:, None, :], dy[:, :, None])
+    farthest = np.where(images, distance, 0).max(axis=(1, 2))
+    assert (farthest <= RADIUS + 1e-6).all()
+    assert (farthest > RADIUS - 2.5 / 256).all()
+
+
+def test_heart_is_the_region_of_its_outline() -> None:
+    outline = heart_outline(300)
+    size, n = 128, 5
+    sprites = random_sprites("heart", size, n=n)
+    images = draw(**sprites)
+    pixel = (np.arange(size) + 0.5) / size
+    for k in range(n):
+        angle, x, y = (sprites[key][k] for key in ("orientation", "x", "y"))
+        rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+        px, py = (outline @ rotation.T + [x, y]).T
+        qx, qy = np.roll(px, -1), np.roll(py, -1)
+        # Even-odd rule: count the edges that a ray to the right of each pixel crosses.
+        inside = np.zeros((size, size), bool)
+        for row, level in enumerate(pixel):
+            crossed = (py <= level) != (qy <= level)
+            where = px + (level - py) / np.where(crossed, qy - py, 1) * (qx - px)
+            inside[row] = (where[crossed, None] > pixel).sum(axis=0) % 2 == 1
+        assert (inside != images[k]).sum() <= 3
+
+
+def test_heart_stands_on_its_tip_and_turns_clockwise() -> None:
+    upright, quarter = draw(
+        "heart", np.ones(2), np.array([0, np.pi / 2]), np.full(2, 0.5), np.full(2, 0.5), 64
+    )
+    widths = upright.sum(axis=1)
+    rows = np.flatnonzero(widths)
+    assert widths[rows[-1]] <= 2  # the tip, below
+    assert widths[rows[0]] > 4  # the lobes, above
+    assert np.array_equal(upright, upright[:, ::-1])
+    assert np.array_equal(quarter, np.rot90(upright, -1))  # the tip now points left
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_half_a_turn_is_a_symmetry_of_square_and_ellipse_only(shape: str) -> None:
+    sprites = random_sprites(shape, 64, n=50)
+    turned = sprites | {"orientation": sprites["orientation"] + np.pi}
+    differing = (draw(**sprites) != draw(**turned)).sum(axis=(1, 2))
+    if shape == "heart":
+        assert differing.min() > 20
+    else:
+        # A pixel centre that is on the outline to seven digits may go either way.
+        assert differing.max() <= 1
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shift", [(3, 0), (0, 5), (-2, 4)])
+def test_moving_by_whole_pixels_shifts_the_image(shape: str, shift: tuple[int, int]) -> None:
+    sprites = random_sprites(shape, 64, n=50)
+    across, down = shift
+    for key in ("x", "y"):
+        sprites[key] = np.clip(sprites[key], 0.3, 0.7)
+    moved = sprites | {"x": sprites["x"] + across / 64, "y": sprites["y"] + down / 64}
+    expected = np.roll(draw(**sprites), (down, across), axis=(1, 2))
+    assert (expected != draw(**moved)).sum(axis=(1, 2)).max() <= 1
+
+
+def test_grid_is_that_of_dsprites() -> None:
+    assert len(GRID) == 737_280
+    assert GRID.names == ("shape", "scale", "orientation", "x", "y")
+    # Position y varies fastest, shape slowest.
+    assert GRID.factors(np.array([0, 1, 32, 32 * 32, 737_279])).tolist() == [
+        [0, 0, 0, 0, 0],
+        [0, 0, 0, 0, 1],
+        [0, 0, 0, 1, 0],
+        [0, 0, 1, 0, 0],
+        [2, 5, 39, 31, 31],
+    ]
+
+
+@settings(max_examples=50)
+@given(st.lists(st.integers(0, len(GRID) - 1), min_size=1, max_size=5))
+def test_render_draws_what_the_factors_say(index: list[int]) -> None:
+    factors = GRID.factors(np.array(index))
+    images = render(factors, 64)
+    assert images.dtype == np.uint8
+    assert images.shape == (len(index), 1, 64, 64)
+    for image, (shape, scale, orientation, x, y) in zip(images, factors, strict=True):
+        alone = draw(
+            SHAPES[shape],
+            np.array([0.5 + 0.1 * scale]),
+            np.array([2 * np.pi * orientation / 39]),
+            np.array([RADIUS + (1 - 2 * RADIUS) * x / 31]),
+            np.array([RADIUS + (1 - 2 * RADIUS) * y / 31]),
+            64,
+        )[0]
+        assert set(np.unique(image)) == {0, 255}
+        assert ((image[0] == 255) != alone).sum() <= 1
+
+
+def test_rendering_in_chunks_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    factors = GRID.factors(np.arange(0, len(GRID), 9973))
+    whole = render(factors, 32)
+    monkeypatch.setattr("pyrovae.datasets.sprites._CHUNK_PIXELS", 5 * 32**2)
+    assert np.array_equal(render(factors, 32), whole)
+
+
+def test_small_images_are_neither_empty_nor_alike() -> None:
+    # All shapes at the smallest scale, upright, at all positions.
+    grid = np.indices((3, 1, 1, 32, 32)).reshape(5, -1).T
+    images = render(grid, 32).reshape(3, -1, 32 * 32) > 0
+    assert images.sum(axis=2).min() >= 10
+    for one, other in ((0, 1), (0, 2), (1, 2)):
+        assert (images[one] != images[other]).sum(axis=1).min() >= 3
+
+
+def test_factors_off_the_grid_are_refused() -> None:
+    for factors in ([[3, 0, 0, 0, 0]], [[0, 0, 0, 0, -1]], [[0, 0, 0, 0]]):
+        with pytest.raises(DataError, match="factor indices"):
+            render(np.array(factors))
+
+
+def test_dataset_is_disjoint_and_its_images_fit_its_factors() -> None:
+    data = load_dataset("sprites", size=32, n_train=300, n_test=200)
+    assert data.event_shape == (1, 32, 32)
+    points = []
+    for split in (data.train, data.test):
+        assert split.factors is not None
+        assert np.array_equal(split.values.numpy(), render(split.factors, 32))
+        points.append(GRID.index(split.factors))
+    assert len(np.unique(np.concatenate(points))) == 500
+
+
+def test_more_than_the_grid_is_refused() -> None:
+    with pytest.raises(ConfigError, match="only 737280"):
+        load_dataset("sprites", n_train=737_280, n_test=1)
+    with pytest.raises(ConfigError, match="greater than or equal to 16"):
+        load_dataset("sprites", size=8)
