@@ -1,0 +1,73 @@
+"""The uniform law on the unit sphere."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, ClassVar
+
+import pyro.distributions.constraints as constraints
+import torch
+from pyro.distributions import TorchDistribution
+from torch import Tensor
+
+
+def log_area(dim: int) -> float:
+    """Return the log of the area of the unit sphere in R^dim: 2 pi^(dim/2) / Gamma(dim/2)."""
+    return math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
+
+
+class HypersphericalUniform(TorchDistribution):
+    """The uniform law on the unit sphere S^(d-1) in R^d.
+
+    Parameters
+    ----------
+    like
+        A tensor of shape ``(*batch, d)``: its device and type are those of the draws.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    support = constraints.sphere
+    has_rsample = True
+
+    def __init__(self, like: Tensor, *, validate_args: bool | None = None) -> None:
+        self._like = like
+        super().__init__(like.shape[:-1], like.shape[-1:], validate_args=validate_args)
+
+    def expand(
+        self, batch_shape: torch.Size, _instance: HypersphericalUniform | None = None
+    ) -> HypersphericalUniform:
+        """Return the same law with a larger batch shape."""
+        new = self._get_checked_instance(HypersphericalUniform, _instance)
+        new._like = self._like.expand(*batch_shape, *self.event_shape)
+        super(HypersphericalUniform, new).__init__(
+            torch.Size(batch_shape), self.event_shape, validate_args=False
+        )
+        new._validate_args = self._validate_args
+        return new
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return minus the log of the area."""
+        if self._validate_args:
+            self._validate_sample(value)
+        shape = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        return torch.full(shape, -log_area(self.event_shape[0])).to(value)
+
+    def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Return draws ``(*sample_shape, *batch, d)``: normal vectors, scaled to length 1."""
+        return unit(self._like.new_empty(self._extended_shape(sample_shape)).normal_())
+
+    @property
+    def mean(self) -> Tensor:
+        """The centre of the sphere."""
+        return torch.zeros_like(self._like)
+
+    @property
+    def variance(self) -> Tensor:
+        """1/d in each coordinate."""
+        return torch.full_like(self._like, 1 / self.event_shape[0])
+
+
+def unit(x: Tensor) -> Tensor:
+    """Scale vectors to length 1."""
+    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
+    return x / length.clamp(min=torch.finfo(x.dtype).tiny)

@@ -1,0 +1,50 @@
+"""A likelihood p(x|z): from the decoder's output to a distribution over observations."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from pyrovae.registry import Registry
+
+
+class Likelihood(nn.Module):
+    """Base of the likelihoods.
+
+    Parameters
+    ----------
+    event_shape
+        Shape of one observation.
+    """
+
+    #: Numbers that the decoder gives for each element of an observation.
+    outputs_per_element = 1
+    #: What the observations may be: ``"unit"`` for [0, 1], ``"real"`` for any number.
+    support = "real"
+
+    def __init__(self, event_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        self.event_shape = event_shape
+
+    def forward(self, output: Tensor) -> Distribution:
+        """Return p(x|z).
+
+        Parameters
+        ----------
+        output
+            Shape ``(*b, outputs_per_element, *event_shape)``.
+
+        Returns
+        -------
+        Distribution
+            Batch ``b``, event ``event_shape``.
+        """
+        raise NotImplementedError
+
+    def mean(self, output: Tensor) -> Tensor:
+        """Return E[x|z], shape ``(*b, *event_shape)``: what a reconstruction shows."""
+        return self(output).mean
+
+
+#: Likelihoods by name: classes ``(event_shape, *, …)``.
+LIKELIHOODS: Registry = Registry("likelihood")

@@ -1,0 +1,81 @@
+"""Posterior families with independent dimensions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import pyro.distributions as dist
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.distributions.logistic import Logistic
+from pyrovae.distributions.student_t import StudentT
+from pyrovae.posteriors.base import POSTERIORS, Posterior, head, positive
+
+
+class _LocationScale(Posterior):
+    """Two heads, location and scale, for a location-scale law in each dimension."""
+
+    law: type[Any]
+
+    def __init__(self, features: int, latent_dim: int) -> None:
+        super().__init__(features, latent_dim)
+        self.loc = head(features, latent_dim)
+        self.scale = head(features, latent_dim)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the product of ``latent_dim`` location-scale laws."""
+        return self.law(self.loc(features), positive(self.scale(features))).to_event(1)
+
+
+@POSTERIORS.register("mean_field_normal", source="Kingma & Welling 2014, arXiv:1312.6114")
+class MeanFieldNormal(_LocationScale):
+    """Normal with diagonal covariance, mean and scale from the encoder."""
+
+    law = dist.Normal
+
+
+@POSTERIORS.register("laplace", source="Park, Lee & Yoo 2019, arXiv:1905.11052 (as a family)")
+class MeanFieldLaplace(_LocationScale):
+    """Independent Laplace laws, location and scale from the encoder."""
+
+    law = dist.Laplace
+
+
+@POSTERIORS.register(
+    "logistic", source="Johnson, Kotz & Balakrishnan 1995, vol. 2, ch. 23 (as a family)"
+)
+class MeanFieldLogistic(_LocationScale):
+    """Independent logistic laws: bell-shaped with exponential tails."""
+
+    law = Logistic
+
+
+@POSTERIORS.register("student_t", source="Domke & Sheldon 2018, arXiv:1808.09034 (as a family)")
+class MeanFieldStudentT(_LocationScale):
+    """Independent Student t laws: power-law tails that cover what a normal q(z|x) misses.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+    df
+        Degrees of freedom, the same for each datum and dimension. Above 2, so that q(z|x) has the
+        variance that collapse is measured with, and KL(q || N(0, I)) is finite.
+    """
+
+    def __init__(
+        self, features: int, latent_dim: int, *, df: Annotated[float, Field(gt=2)] = 5.0
+    ) -> None:
+        super().__init__(features, latent_dim)
+        self.df = df
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the product of ``latent_dim`` Student t laws."""
+        loc = self.loc(features)
+        df = torch.full_like(loc, self.df)
+        return StudentT(df, loc, positive(self.scale(features))).to_event(1)

@@ -1,0 +1,93 @@
+"""What every law must do: integrate to 1, draw from its density, have the right derivatives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from scipy import integrate, stats
+from torch import Tensor
+from torch.distributions import Distribution
+
+#: Chance that a test of a correct sampler fails, for each one: seeds are fixed, so this is the
+#: chance with which a seed had to be picked again, not a rate of flaky runs.
+FALSE_ALARM = 1e-6
+
+
+def integral(law: Distribution, low: float, high: float, points: int = 20_001) -> Tensor:
+    """Return the integral of exp(log_prob) over [low, high] for a law of scalars, by Simpson."""
+    grid = torch.linspace(low, high, points, dtype=torch.float64)
+    shaped = grid.reshape(-1, *[1] * len(law.batch_shape))
+    density = law.log_prob(shaped.expand(-1, *law.batch_shape)).exp()
+    return torch.as_tensor(integrate.simpson(density.numpy(), x=grid.numpy(), axis=0))
+
+
+def integral_2d(law: Distribution, half_width: float, points: int = 801) -> float:
+    """Return the integral of exp(log_prob) over a square, for one law of 2-vectors."""
+    axis = torch.linspace(-half_width, half_width, points, dtype=torch.float64)
+    grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1)
+    density = law.log_prob(grid.reshape(-1, 2)).exp().reshape(points, points).numpy()
+    return float(integrate.simpson(integrate.simpson(density, x=axis, axis=1), x=axis))
+
+
+def assert_draws_follow(draws: Tensor, cdf: Callable[[np.ndarray], np.ndarray]) -> None:
+    """Kolmogorov-Smirnov: ``draws`` (n,) have the given distribution function."""
+    assert draws.isfinite().all()
+    result = stats.kstest(draws.double().numpy(), cdf)
+    assert result.pvalue > FALSE_ALARM, result
+
+
+def assert_draws_fit_density(
+    draws: Tensor, law: Distribution, low: float, high: float, bins: int = 40
+) -> None:
+    """Chi-square: ``draws`` (n,) of scalars fill equal bins as the integrated density says.
+
+    The bins are ``bins`` equal ones of [low, high] and the two tails.
+    """
+    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)
+    expected = []
+    for a, b in zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True):
+        expected.append(float(integral(law, a, b, points=101)))
+    inside = np.array(expected)
+    counts = np.histogram(draws.double().numpy(), edges.numpy())[0]
+    n = len(draws)
+    rest = 1 - inside.sum()
+    keep = inside * n > 5
+    observed = np.append(counts[keep], n - counts[keep].sum())
+    wanted = np.append(inside[keep], rest + inside[~keep].sum()) * n
+    assert stats.chi2.sf(((observed - wanted) ** 2 / wanted).sum(), keep.sum()) > FALSE_ALARM
+
+
+def assert_mean(values: Tensor, expected: Tensor | float, errors: float = 4.0) -> None:
+    """The mean over the first dimension of independent ``values`` is ``expected``.
+
+    Within ``errors`` standard errors, each element for itself.
+    """
+    values = values.double()
+    error = values.std(0) / len(values) ** 0.5
+    off = (values.mean(0) - torch.as_tensor(expected).double()).abs()
+    assert (off <= errors * error + 1e-9).all(), (off / error).max()
+
+
+def assert_kl(q: Distribution, p: Distribution, closed: Tensor, draws: int = 20_000) -> None:
+    """The closed form agrees with Monte Carlo within 4 standard errors."""
+    z = q.sample((draws,))
+    assert_mean(q.log_prob(z) - p.log_prob(z), closed)
+
+
+def pathwise_gradient_error(
+    law: Callable[[Tensor], Distribution], parameter: Tensor, f: Callable[[Tensor], Tensor]
+) -> tuple[Tensor, Tensor]:
+    """Return the mean pathwise gradient of E f(z) less the true one, and its standard error.
+
+    ``law`` takes a parameter of shape ``(n,)`` to ``n`` independent laws of scalars, all alike:
+    n draws give n gradients. The truth is the quadrature of f times the derivative of the density.
+    """
+    parameter = parameter.clone().requires_grad_()
+    (gradients,) = torch.autograd.grad(f(law(parameter).rsample()).sum(), parameter)
+    one = parameter[:1].detach().requires_grad_()
+    grid = torch.linspace(-60, 60, 200_001, dtype=torch.float64)
+    density = law(one).log_prob(grid.unsqueeze(-1)).exp().squeeze(-1)
+    truth = torch.autograd.grad(torch.trapezoid(f(grid) * density, grid), one)[0]
+    return gradients.mean() - truth, gradients.std() / len(gradients) ** 0.5
