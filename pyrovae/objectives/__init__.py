@@ -1,0 +1,26 @@
+"""Objectives, as functions of a model trace and a guide trace."""
+
+from __future__ import annotations
+
+from pyrovae.objectives.base import (
+    OBJECTIVES,
+    Objective,
+    Terms,
+    latent_sites,
+    log_ratio,
+    terms,
+    trace_pair,
+)
+from pyrovae.objectives.elbo import Beta, Elbo
+
+__all__ = [
+    "OBJECTIVES",
+    "Beta",
+    "Elbo",
+    "Objective",
+    "Terms",
+    "latent_sites",
+    "log_ratio",
+    "terms",
+    "trace_pair",
+]

@@ -1,0 +1,21 @@
+"""Shared by all tests."""
+
+from __future__ import annotations
+
+import os
+
+# Before torch is imported anywhere: tests run beside each other on few cores.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import pyro
+import pytest
+import torch
+
+
+@pytest.fixture(autouse=True)
+def _isolated() -> None:
+    """Each test starts from the same random state and an empty parameter store."""
+    torch.set_num_threads(1)
+    pyro.clear_param_store()
+    pyro.set_rng_seed(0)

@@ -1,0 +1,51 @@
+"""Every combination of the families present, for tests that hold for all of them."""
+
+from __future__ import annotations
+
+import itertools
+
+import torch
+from torch import Tensor
+
+from pyrovae.objectives import Elbo
+from pyrovae.training import LossProgram
+from pyrovae.vae import VAE, build_vae
+
+PRIORS = ("standard_normal", "laplace", "student_t", "gaussian_mixture")
+POSTERIORS = ("mean_field_normal", "laplace", "full_rank_normal")
+LIKELIHOODS = ("bernoulli", "gaussian")
+COMBINATIONS = list(itertools.product(PRIORS, POSTERIORS, LIKELIHOODS))
+
+EVENT_SHAPE = (1, 8, 8)
+
+
+def small_vae(
+    prior: str = "standard_normal",
+    posterior: str = "mean_field_normal",
+    likelihood: str = "bernoulli",
+    *,
+    latent_dim: int = 3,
+    seed: int = 0,
+) -> VAE:
+    """Return an untrained VAE for 8×8 images."""
+    return build_vae(
+        EVENT_SHAPE,
+        latent_dim,
+        network={"name": "mlp", "hidden": [16]},
+        prior={"name": prior},
+        posterior={"name": posterior},
+        likelihood={"name": likelihood},
+        seed=seed,
+    )
+
+
+def small_program(*names: str, seed: int = 0) -> LossProgram:
+    """Return the ELBO program of :func:`small_vae`."""
+    return LossProgram(small_vae(*names, seed=seed), Elbo())
+
+
+def small_images(n: int = 40) -> Tensor:
+    """Return random binary images as uint8, ``(n, 1, 8, 8)``."""
+    generator = torch.Generator().manual_seed(0)
+    bits = torch.rand(n, *EVENT_SHAPE, generator=generator) > 0.7
+    return bits.to(torch.uint8) * 255
