@@ -1,0 +1,9 @@
+"""Training: one loop, one traced and compiled step."""
+
+from __future__ import annotations
+
+from pyrovae.training.loop import Diverged, Record, Trainer
+from pyrovae.training.settings import TrainingSettings
+from pyrovae.training.step import LossProgram
+
+__all__ = ["Diverged", "LossProgram", "Record", "Trainer", "TrainingSettings"]

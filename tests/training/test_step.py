@@ -1,0 +1,142 @@
+"""The traced and compiled step computes what the Pyro program says."""
+
+from __future__ import annotations
+
+import pyro
+import pytest
+import torch
+from families import COMBINATIONS, small_images, small_program
+from pyro.infer import TraceMeanField_ELBO
+
+from pyrovae.datasets.base import as_float
+from pyrovae.training import adam
+from pyrovae.training.noise import Supply, draw_one
+from pyrovae.training.step import LossProgram, State, compile_step, trace_step
+
+BATCH = 16
+
+
+def _arguments(program: LossProgram) -> tuple:
+    data = small_images()
+    draws = program.record(as_float(data[:BATCH]))
+    state = State.of(program)
+    arguments = (
+        state.params,
+        state.moments,
+        state.buffers,
+        torch.tensor(1.0),
+        torch.tensor(1e-2),
+        data,
+        torch.arange(BATCH) * 2,
+        [draw_one(draw, torch.Generator().manual_seed(3)) for draw in draws],
+        program.hyper(0),
+    )
+    return draws, arguments
+
+
+def _eager(program: LossProgram, arguments: tuple) -> tuple[torch.Tensor, dict]:
+    """Return loss and gradients by running the Pyro program and calling backward."""
+    data, index, noise = arguments[5], arguments[6], arguments[7]
+    with Supply(noise):
+        loss, _ = program(as_float(data[index]), program.hyper(0))
+    program.zero_grad()
+    loss.backward()
+    return loss.detach(), {name: p.grad for name, p in program.named_parameters()}
+
+
+@pytest.mark.parametrize(("prior", "posterior", "likelihood"), COMBINATIONS)
+def test_traced_step_equals_the_pyro_program(prior: str, posterior: str, likelihood: str) -> None:
+    program = small_program(prior, posterior, likelihood)
+    draws, arguments = _arguments(program)
+    graph = trace_step(program, arguments[5], BATCH, draws)
+    _, moments, values = graph(*arguments)
+    loss, gradients = _eager(program, arguments)
+    torch.testing.assert_close(values[0], loss, rtol=1e-5, atol=0)
+    for name, gradient in gradients.items():
+        # After one step from zero, Adam's first moment is a tenth of the gradient.
+        torch.testing.assert_close(
+            moments[0][name] * 10, gradient, rtol=1e-4, atol=1e-5 * gradient.abs().max().item()
+        )
+
+
+def _compare_compiled(prior: str, posterior: str, likelihood: str) -> None:
+    program = small_program(prior, posterior, likelihood)
+    draws, arguments = _arguments(program)
+    graph = trace_step(program, arguments[5], BATCH, draws)
+    _, moments, values = compile_step(graph)(*arguments)
+    loss, gradients = _eager(program, arguments)
+    torch.testing.assert_close(values[0], loss, rtol=1e-5, atol=0)
+    for name, gradient in gradients.items():
+        scale = gradient.abs().max().item()
+        torch.testing.assert_close(moments[0][name] * 10, gradient, rtol=1e-4, atol=1e-5 * scale)
+
+
+@pytest.mark.parametrize(("prior", "posterior", "likelihood"), COMBINATIONS)
+def test_compiled_step_equals_the_pyro_program(prior: str, posterior: str, likelihood: str) -> None:
+    _compare_compiled(prior, posterior, likelihood)
+
+
+def test_no_pyro_and_no_randomness_is_left_in_the_graph() -> None:
+    program = small_program("student_t", "laplace", "gaussian")
+    draws, arguments = _arguments(program)
+    graph = trace_step(program, arguments[5], BATCH, draws)
+    random = [
+        node
+        for node in graph.graph.nodes
+        if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
+    ]
+    assert random == []
+    first, second = graph(*arguments)[2], graph(*arguments)[2]
+    assert torch.equal(first, second)
+
+
+def test_loss_agrees_with_pyros_own_elbo() -> None:
+    program = small_program("laplace", "mean_field_normal", "bernoulli")
+    x = as_float(small_images())
+    vae = program.vae
+    # Many particles: the two estimators share nothing but their expectation.
+    pyros = TraceMeanField_ELBO(num_particles=400).loss(vae.model, vae.guide, x) / len(x)
+    with torch.no_grad():
+        ours = torch.stack([program(x, {})[0] for _ in range(400)])
+    assert abs(pyros - ours.mean().item()) < 6 * ours.std().item() / 400**0.5 * 2**0.5
+
+
+def test_fallback_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = small_program()
+    draws, arguments = _arguments(program)
+    graph = trace_step(program, arguments[5], BATCH, draws)
+    # No compiler of that name exists, and the cache must not answer for it.
+    import torch._inductor.config as inductor
+
+    with inductor.patch({"cpp.cxx": ("no-such-compiler",), "fx_graph_cache": False}):
+        torch._dynamo.reset()
+        torch._inductor.cpp_builder.get_cpp_compiler.cache_clear() if hasattr(
+            torch._inductor.cpp_builder.get_cpp_compiler, "cache_clear"
+        ) else None
+        step = compile_step(graph)
+        with pytest.warns(RuntimeWarning, match="training runs uncompiled"):
+            values = step(*arguments)[2]
+    torch.testing.assert_close(values, graph(*arguments)[2], rtol=0, atol=0)
+
+
+def test_adam_equals_torchs() -> None:
+    torch.manual_seed(0)
+    reference = torch.nn.Parameter(torch.randn(5, 3))
+    params = {"w": reference.detach().clone()}
+    moments = adam.init(params)
+    optimizer = torch.optim.Adam([reference], lr=3e-2)
+    for step in range(1, 30):
+        gradient = torch.randn(5, 3)
+        reference.grad = gradient.clone()
+        optimizer.step()
+        params, moments = adam.update(
+            params, {"w": gradient}, moments, torch.tensor(float(step)), torch.tensor(3e-2)
+        )
+    torch.testing.assert_close(params["w"], reference.detach(), rtol=1e-5, atol=1e-6)
+
+
+def test_traced_program_leaves_the_parameter_store_alone() -> None:
+    program = small_program()
+    draws, arguments = _arguments(program)
+    trace_step(program, arguments[5], BATCH, draws)
+    assert list(pyro.get_param_store().keys()) == []
