@@ -1,0 +1,57 @@
+"""Does a score change when the units that collapsed are dropped?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from pyrovae.disentanglement.base import Metric, MetricResult, RNGLike
+from pyrovae.disentanglement.validation import check_codes
+from pyrovae.errors import ConfigError
+
+
+def with_and_without_inactive(
+    metric: Metric,
+    codes: ArrayLike,
+    factors: ArrayLike | None,
+    active: ArrayLike,
+    rng: RNGLike = None,
+    **estimator: Any,
+) -> tuple[MetricResult, MetricResult]:
+    """Score all codes, and the active ones alone, from the same random numbers.
+
+    Parameters
+    ----------
+    metric
+        A function such as ``METRICS["mig"]``.
+    codes, factors
+        (n, d) and (n, k); factors may be None for a metric that does not need them.
+    active
+        (d,) booleans, by whichever criterion.
+    rng
+        Seeds both calls alike, so that their difference is not that of two draws.
+    **estimator
+        Keyword parameters of the metric.
+
+    Returns
+    -------
+    all_units, active_units : MetricResult
+        Lists in ``parts`` that run over codes are shorter in the second. Without any active unit
+        the second is the score of one code that never varies.
+
+    Raises
+    ------
+    ConfigError
+        If ``active`` is not one boolean per code, or the metric refuses the arrays.
+    """
+    z = check_codes(codes)
+    keep = np.asarray(active)
+    if keep.dtype != np.bool_ or keep.shape != (z.shape[1],):
+        raise ConfigError(
+            f"expected {z.shape[1]} booleans, got {keep.dtype} of shape {keep.shape}", "active"
+        )
+    seed = int(np.random.default_rng(rng).integers(2**63))
+    remaining = z[:, keep] if keep.any() else np.zeros((len(z), 1))
+    return metric(z, factors, seed, **estimator), metric(remaining, factors, seed, **estimator)
