@@ -1,0 +1,78 @@
+"""Bounds on log p(x), and their two halves, for any model and guide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from pyrovae.objectives import latent_sites, log_ratio, terms, trace_pair
+
+_CHUNK = 1000
+
+Program = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The ELBO and its halves for each datum, in nats.
+
+    Attributes
+    ----------
+    distortion
+        E_q[-log p(x|z)], shape ``(n,)``.
+    rate
+        KL(q(z|x) || p(z)), shape ``(n,)``.
+    log_px
+        Importance-weighted bound on log p(x) from the same draws (Burda, Grosse & Salakhutdinov
+        2016, eq. 8), shape ``(n,)``.
+    """
+
+    distortion: Tensor
+    rate: Tensor
+    log_px: Tensor
+
+    @property
+    def elbo(self) -> Tensor:
+        """Evidence lower bound for each datum, shape ``(n,)``."""
+        return -(self.distortion + self.rate)
+
+
+def estimate_bound(
+    model: Program, guide: Program, x: Tensor, *, samples: int, seed: int = 0
+) -> Bound:
+    """Estimate the ELBO and the importance-weighted bound on data.
+
+    Parameters
+    ----------
+    model, guide
+        Pyro programs of the observations, with a latent site in common.
+    x
+        Observations ``(n, *event_shape)``.
+    samples
+        Draws from the guide for each datum; also the K of the importance-weighted bound.
+    seed
+        Of the draws; the global random state is left as it was.
+    """
+    distortions, rates, log_weights = [], [], []
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for part in x.split(_CHUNK):
+            draws = [_one_draw(model, guide, part) for _ in range(samples)]
+            distortion, rate, log_weight = (
+                torch.stack(column) for column in zip(*draws, strict=True)
+            )
+            distortions.append(distortion.mean(0))
+            rates.append(rate.mean(0))
+            log_weights.append(log_weight.logsumexp(0) - torch.tensor(float(samples)).log())
+    return Bound(torch.cat(distortions), torch.cat(rates), torch.cat(log_weights))
+
+
+def _one_draw(model: Program, guide: Program, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    model_trace, guide_trace = trace_pair(model, guide, x)
+    parts = terms(model_trace, guide_trace)
+    ratio = sum(log_ratio(q, p) for q, p in latent_sites(model_trace, guide_trace))
+    return parts.distortion, parts.rate, -(parts.distortion + ratio)

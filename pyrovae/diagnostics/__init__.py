@@ -1,0 +1,7 @@
+"""Posterior diagnostics: everything that speaks to ArviZ."""
+
+from __future__ import annotations
+
+from pyrovae.diagnostics.inference_data import guide_draws, load, plots, save, summary
+
+__all__ = ["guide_draws", "load", "plots", "save", "summary"]
