@@ -1,0 +1,1 @@
+"""Studies: configuration, plan, execution, store and results."""

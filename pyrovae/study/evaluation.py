@@ -1,0 +1,187 @@
+"""What is measured on a trained run, and what of it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from pyrovae.collapse import Units, estimate_bound, measure_units, posterior_means
+from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.linear_gaussian import exact_log_prob
+from pyrovae.diagnostics.inference_data import InferenceData, guide_draws
+from pyrovae.disentanglement import METRICS
+from pyrovae.vae import VAE
+
+
+class GuideDraws(BaseModel):
+    """Draws from q(z|x) that are kept for ArviZ."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    points: int = Field(default=32, gt=0, description="first test points that are drawn for")
+    chains: int = Field(default=4, gt=0)
+    draws: int = Field(default=100, gt=0, description="draws in each chain")
+
+
+class EvaluationSettings(BaseModel):
+    """How a trained run is measured. Not part of a run's identity: nothing is trained again."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    points: int = Field(default=5000, gt=1, description="at most so many points of each split")
+    samples: int = Field(default=16, gt=0, description="draws of z for each point")
+    metrics: list[dict[str, Any]] = Field(
+        default_factory=lambda: [{"name": "mig"}, {"name": "dci"}, {"name": "factor_vae"}],
+        description="disentanglement scores, where the data has factors",
+    )
+    guide_draws: GuideDraws = GuideDraws()
+    images: int = Field(default=8, gt=0, description="reconstructions, traversed units and steps")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is kept of one run besides its parameters.
+
+    Attributes
+    ----------
+    scores
+        One number each, by name.
+    estimators
+        The settings of each disentanglement score, and its parts.
+    units
+        One row for each latent unit of the test set.
+    images
+        ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
+        ``traversed`` units ``(k,)``, by falling KL; ``samples`` from the prior ``(k², *event)``.
+    posterior
+        See :func:`pyrovae.diagnostics.guide_draws`.
+    """
+
+    scores: dict[str, float]
+    estimators: dict[str, Any]
+    units: pd.DataFrame
+    images: dict[str, Tensor]
+    posterior: InferenceData
+
+
+def evaluate(vae: VAE, dataset: Dataset, settings: EvaluationSettings, seed: int) -> Evaluation:
+    """Measure a trained VAE on a data set.
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    dataset
+        What it was trained on; ``test`` is what most numbers are about.
+    settings
+        How much is measured.
+    seed
+        Of every random draw made here.
+    """
+    test, train = _first(dataset.test, settings.points), _first(dataset.train, settings.points)
+    x = test.floats()
+    units = measure_units(vae, x, samples=settings.samples, seed=seed)
+    scores = _bound_scores(vae, x, settings, seed)
+    scores |= {
+        f"train_{name}": value
+        for name, value in _bound_scores(vae, train.floats(), settings, seed).items()
+    }
+    scores |= {
+        "active_units": float(units.active.sum()),
+        "inactive_units": float((~units.active).sum()),
+        "variance_law_error": float(units.variance_law.median()),
+        "parameters": float(sum(p.numel() for p in vae.parameters())),
+    }
+    if "loading" in dataset.exact:
+        scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x).mean())
+    estimators: dict[str, Any] = {}
+    if test.factors is not None:
+        codes = posterior_means(vae, x).double().numpy()
+        found, estimators = _disentanglement(codes, test.factors, settings, seed)
+        scores |= found
+    points = min(settings.guide_draws.points, len(test))
+    posterior = guide_draws(
+        vae,
+        x[:points],
+        np.arange(points),
+        chains=settings.guide_draws.chains,
+        draws=settings.guide_draws.draws,
+        seed=seed,
+    )
+    images = _images(vae, x, units, settings.images, seed)
+    return Evaluation(scores, estimators, units_table(units), images, posterior)
+
+
+def units_table(units: Units) -> pd.DataFrame:
+    """Return the measures as a table with one row for each unit, in the model's order."""
+    return pd.DataFrame(
+        {
+            "unit": np.arange(len(units.kl)),
+            "kl": units.kl.numpy(),
+            "var_mu": units.var_mu.numpy(),
+            "mean_var": units.mean_var.numpy(),
+            "active": units.active.numpy(),
+        }
+    )
+
+
+def _first(split: Split, points: int) -> Split:
+    factors = None if split.factors is None else split.factors[:points]
+    return Split(split.values[:points], factors)
+
+
+def _bound_scores(vae: VAE, x: Tensor, settings: EvaluationSettings, seed: int) -> dict[str, float]:
+    bound = estimate_bound(vae.model, vae.guide, x, samples=settings.samples, seed=seed)
+    return {
+        "elbo": float(bound.elbo.mean()),
+        "rate": float(bound.rate.mean()),
+        "distortion": float(bound.distortion.mean()),
+        "log_px": float(bound.log_px.mean()),
+    }
+
+
+def _disentanglement(
+    codes: np.ndarray, factors: np.ndarray, settings: EvaluationSettings, seed: int
+) -> tuple[dict[str, float], dict[str, Any]]:
+    scores: dict[str, float] = {}
+    estimators: dict[str, Any] = {}
+    for metric in settings.metrics:
+        name = metric["name"]
+        parameters = {key: value for key, value in metric.items() if key != "name"}
+        # Each score gets a generator of its own: its value does not depend on its neighbours.
+        rng = np.random.default_rng([seed, *name.encode()])
+        result = METRICS[name](codes, factors, rng, **METRICS.resolve(name, parameters))
+        scores[name] = result.score
+        scores |= {
+            f"{name}_{part}": value
+            for part, value in result.parts.items()
+            if isinstance(value, float)
+        }
+        estimators[name] = {"estimator": result.estimator, "parts": result.parts}
+    return scores, estimators
+
+
+def _images(vae: VAE, x: Tensor, units: Units, k: int, seed: int) -> dict[str, Tensor]:
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        inputs = x[:k]
+        centre = vae.encode(inputs).mean
+        order = units.kl.argsort(descending=True)[:k]
+        draws = vae.prior().sample((4096,))
+        levels = draws.quantile(torch.linspace(0.05, 0.95, k), dim=0)  # (k, latent_dim)
+        codes = centre[0].repeat(len(order), k, 1)
+        for row, unit in enumerate(order):
+            codes[row, :, unit] = levels[:, unit]
+        return {
+            "inputs": inputs,
+            "reconstructions": vae.reconstruct(centre),
+            "traversals": vae.reconstruct(codes),
+            "traversed": order,
+            "samples": vae.reconstruct(draws[: k * k]),
+        }

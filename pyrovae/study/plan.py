@@ -1,0 +1,196 @@
+"""From a study to its plan: runs with identities, checked against the data, and what they cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.errors import ConfigError, PyrovaeError
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.compatibility import conflicts
+from pyrovae.study.config import PlacedRun, Study
+from pyrovae.study.resolve import REGISTRIES
+from pyrovae.study.run import COMPONENTS, RunConfig, label
+from pyrovae.training import LossProgram
+from pyrovae.vae import VAE, build_vae
+
+#: What a training step reaches of the speed of a large matrix product, roughly.
+_EFFICIENCY = 0.4
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that can be executed.
+
+    Attributes
+    ----------
+    id
+        Its hash; the name of its folder.
+    config
+        Fully resolved.
+    fingerprint
+        Of its data.
+    parameters
+        Trained numbers.
+    flops
+        Floating-point operations of its training.
+    """
+
+    id: str
+    config: RunConfig
+    fingerprint: str
+    parameters: int
+    flops: float
+
+    @property
+    def structure(self) -> str:
+        """Hash of the training program: runs that share it share a compiled step."""
+        return self.config.structure(self.fingerprint)
+
+    def labels(self) -> dict[str, Any]:
+        """Return what tells this run from others in a table."""
+        names = {
+            key: label(getattr(self.config, key), _defaults(key, self.config)) for key in COMPONENTS
+        }
+        return {**names, "latent_dim": self.config.latent_dim, "seed": self.config.seed}
+
+
+def _defaults(key: str, config: RunConfig) -> dict[str, Any]:
+    model = REGISTRIES[key].parameters(getattr(config, key)["name"])
+    return {name: field.default for name, field in model.model_fields.items()}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study, ready to be executed.
+
+    Attributes
+    ----------
+    name, description
+        Of the study.
+    runs
+        In the order of the file.
+    datasets
+        By fingerprint.
+    """
+
+    name: str
+    description: str
+    runs: tuple[PlannedRun, ...]
+    datasets: dict[str, Dataset]
+
+    def seconds(self, workers: int) -> float:
+        """Return a rough guess of the training time on this machine, without training."""
+        rate = _matmul_rate() * _EFFICIENCY
+        return sum(run.flops for run in self.runs) / rate / workers
+
+
+def make_plan(study: Study) -> Plan:
+    """Load the data, check every combination and give each run its identity.
+
+    Raises
+    ------
+    ConfigError
+        For a data set that cannot be had, parts that do not fit, or shapes that a network refuses,
+        with the place in the study's file.
+    """
+    datasets: dict[str, Dataset] = {}
+    loaded: dict[str, tuple[str, Dataset]] = {}
+    built: dict[str, tuple[int, float]] = {}
+    planned = []
+    for run in study.runs:
+        config = run.config
+        key = json.dumps(config.dataset, sort_keys=True)
+        if key not in loaded:
+            dataset = _load(run, study.file)
+            loaded[key] = (dataset.fingerprint, dataset)
+        fingerprint, dataset = loaded[key]
+        datasets[fingerprint] = dataset
+        structure = config.structure(fingerprint)
+        if structure not in built:
+            built[structure] = _check(run, dataset, study.file)
+        parameters, flops = built[structure]
+        planned.append(
+            PlannedRun(config.identity(fingerprint), config, fingerprint, parameters, flops)
+        )
+    return Plan(study.name, study.description, tuple(planned), datasets)
+
+
+def _load(run: PlacedRun, file: str) -> Dataset:
+    parameters = {k: v for k, v in run.config.dataset.items() if k != "name"}
+    try:
+        return load_dataset(run.config.dataset["name"], **parameters)
+    except ConfigError as error:
+        place = run.place(f"dataset.{error.place}" if error.place else "dataset")
+        raise ConfigError(error.message, place, file) from None
+    except PyrovaeError as error:
+        raise ConfigError(str(error), run.place("dataset"), file) from None
+
+
+def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
+    """Return the number of parameters and the cost of a run, or say why it is impossible."""
+    conflict = conflicts(run.config.model_dump(), dataset)
+    if conflict:
+        component, reason = conflict
+        raise ConfigError(reason, run.place(component), file)
+    try:
+        with torch.device("meta"):
+            vae = vae_of(run.config, dataset.event_shape)
+    except ConfigError as error:
+        place = run.place(f"network.{error.place}" if error.place else "network")
+        raise ConfigError(error.message, place, file) from None
+    training = run.config.training
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        x = torch.empty(training.batch_size, *dataset.event_shape)
+        vae.decoder(torch.empty(training.batch_size, run.config.latent_dim))
+        vae.encoder(x)
+    # A backward pass costs twice the forward pass.
+    flops = 3.0 * counter.get_total_flops() * training.steps
+    return sum(p.numel() for p in vae.parameters()), flops
+
+
+def vae_of(config: RunConfig, event_shape: tuple[int, ...]) -> VAE:
+    """Build the untrained VAE of a run."""
+    return build_vae(
+        event_shape,
+        config.latent_dim,
+        network=config.network,
+        prior=config.prior,
+        posterior=config.posterior,
+        likelihood=config.likelihood,
+        seed=config.seed,
+    )
+
+
+def program_of(config: RunConfig, event_shape: tuple[int, ...]) -> LossProgram:
+    """Build the untrained loss program of a run."""
+    return LossProgram(vae_of(config, event_shape), OBJECTIVES.create(**config.objective))
+
+
+def _matmul_rate() -> float:
+    """Measure floating-point operations a second of one thread on a matrix product."""
+    threads, n = torch.get_num_threads(), 512
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    try:
+        torch.set_num_threads(1)
+        times: list[float] = []
+        for _ in range(6):
+            start = time.perf_counter()
+            a @ b
+            times.append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return 2 * n**3 / min(times)
+
+
+def varying(runs: Sequence[PlannedRun]) -> list[str]:
+    """Return the labels in which the runs of a study differ, seeds apart."""
+    labels = [run.labels() for run in runs]
+    return [key for key in labels[0] if key != "seed" and len({row[key] for row in labels}) > 1]

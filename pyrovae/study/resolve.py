@@ -1,0 +1,125 @@
+"""One run's content, validated, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pyrovae.datasets import DATASETS
+from pyrovae.disentanglement import METRICS
+from pyrovae.errors import ConfigError, did_you_mean
+from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.networks import NETWORKS
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.posteriors import POSTERIORS
+from pyrovae.priors import PRIORS
+from pyrovae.registry import Registry
+from pyrovae.study.evaluation import EvaluationSettings
+from pyrovae.study.layout import shown
+from pyrovae.training import TrainingSettings
+
+REGISTRIES: dict[str, Registry] = {
+    "dataset": DATASETS,
+    "network": NETWORKS,
+    "prior": PRIORS,
+    "posterior": POSTERIORS,
+    "likelihood": LIKELIHOODS,
+    "objective": OBJECTIVES,
+}
+_SETTINGS: dict[str, type[BaseModel]] = {
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+}
+#: From a dotted path inside a run to its place in the user's file.
+Place = Callable[[str], str]
+
+
+def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Validate one run's content and fill in every default.
+
+    Raises
+    ------
+    ConfigError
+        For what is missing, unknown or of a wrong type, with its place.
+    """
+    resolved: dict[str, Any] = {}
+    for key, registry in REGISTRIES.items():
+        if key not in content:
+            raise ConfigError(f"is missing: a run needs a {key}", f"base.{key}")
+        resolved[key] = resolve_component(registry, content[key], key, place)
+    latent_dim = content.get("latent_dim")
+    if type(latent_dim) is not int or latent_dim < 1:
+        problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"
+        raise ConfigError(f"must be a whole number of at least 1, {problem}", place("latent_dim"))
+    resolved["latent_dim"] = latent_dim
+    for key, model in _SETTINGS.items():
+        resolved[key] = _resolve_settings(model, content.get(key, {}), key, place)
+    metrics = [
+        resolve_component(METRICS, metric, f"evaluation.metrics[{i}]", place)
+        for i, metric in enumerate(resolved["evaluation"].metrics)
+    ]
+    resolved["evaluation"] = resolved["evaluation"].model_copy(update={"metrics": metrics})
+    return resolved
+
+
+def resolve_component(registry: Registry, value: Any, path: str, place: Place) -> dict[str, Any]:
+    """Return ``{"name": …, **every parameter}``.
+
+    Parameters
+    ----------
+    registry
+        Where the name is looked up.
+    value
+        ``{"name": …, **some parameters}``.
+    path, place
+        Where the component stands in a run, and the function that tells where that is in the file.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or a parameter that the entry refuses.
+    """
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise ConfigError(
+            f"must be a {registry.kind}'s name or a mapping with 'name', got {shown(value)}",
+            place(path),
+        )
+    name, parameters = value["name"], {k: v for k, v in value.items() if k != "name"}
+    if not isinstance(name, str) or name not in registry:
+        raise ConfigError(
+            f"unknown {registry.kind} '{name}'{did_you_mean(str(name), registry)}",
+            place(f"{path}.name"),
+        )
+    try:
+        return {"name": name, **registry.resolve(name, parameters)}
+    except ConfigError as error:
+        where = place(f"{path}.{error.place}" if error.place else path)
+        raise ConfigError(error.message, where) from None
+
+
+def check_names(entry: Mapping[str, Any], place: str) -> None:
+    """Raise a ConfigError for a component of ``entry`` whose name no registry has."""
+    for key, registry in REGISTRIES.items():
+        value = entry.get(key)
+        name = value.get("name") if isinstance(value, Mapping) else None
+        if name is not None and name not in registry:
+            known = did_you_mean(str(name), registry)
+            raise ConfigError(f"unknown {key} '{name}'{known}", f"{place}.{key}.name")
+
+
+def _resolve_settings(model: type[BaseModel], value: Any, path: str, place: Place) -> BaseModel:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"must be a mapping, got {shown(value)}", place(path))
+    try:
+        return model(**value)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        where = ".".join([path, *map(str, first["loc"])])
+        if first["type"] == "extra_forbidden":
+            known = model.model_fields
+            raise ConfigError(
+                f"unknown key{did_you_mean(str(first['loc'][-1]), known)}", place(where)
+            ) from None
+        raise ConfigError(f"{first['msg']}, got {shown(first['input'])}", place(where)) from None

@@ -1,0 +1,250 @@
+"""Where results live: one folder a run, complete or absent, and an index that can be rebuilt.
+
+::
+
+    results/<study>/
+      study.json                 what the study planned last
+      runs.parquet               index: labels and scores, one row a finished run
+      runs/<id>/config.yaml      the resolved configuration
+                metrics.json     scores, and the estimators that made them
+                history.parquet  one row a record along training
+                units.parquet    one row a latent unit
+                posterior.nc     ArviZ InferenceData
+                images.safetensors, model.safetensors, environment.json
+                failure.json     instead of all that, if the run diverged
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import torch
+from safetensors.torch import load_file, save
+from torch import Tensor
+
+from pyrovae.diagnostics import inference_data
+from pyrovae.errors import ConfigError, did_you_mean
+from pyrovae.study import atomic, yaml
+from pyrovae.study.evaluation import Evaluation
+from pyrovae.study.plan import Plan, PlannedRun
+from pyrovae.study.run import RunConfig
+from pyrovae.training import Diverged, Record
+
+Status = Literal["done", "failed", "outdated", "missing"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """One run's results on disk.
+
+    Parameters
+    ----------
+    path
+        ``results/<study>/runs/<id>``.
+    """
+
+    path: Path
+
+    @property
+    def id(self) -> str:
+        """The run's hash."""
+        return self.path.name
+
+    def config(self) -> RunConfig:
+        """Return the resolved configuration."""
+        return RunConfig.model_validate(yaml.read(self.path / "config.yaml"))
+
+    def metrics(self) -> dict[str, Any]:
+        """Return ``scores``, ``estimators``, ``labels``, ``cell`` and ``evaluation``."""
+        return json.loads((self.path / "metrics.json").read_text())
+
+    def failure(self) -> dict[str, Any] | None:
+        """Return ``step`` and ``cause`` of a diverged run."""
+        path = self.path / "failure.json"
+        return json.loads(path.read_text()) if path.exists() else None
+
+    def history(self) -> pd.DataFrame:
+        """Return one row for each record: losses, and lists with a value for each unit."""
+        return pd.read_parquet(self.path / "history.parquet")
+
+    def units(self) -> pd.DataFrame:
+        """Return one row for each latent unit, measured on the test set."""
+        return pd.read_parquet(self.path / "units.parquet")
+
+    def images(self) -> dict[str, Tensor]:
+        """Return inputs, reconstructions, traversals and samples."""
+        return load_file(self.path / "images.safetensors")
+
+    def parameters(self) -> dict[str, Tensor]:
+        """Return the trained model's tensors."""
+        return load_file(self.path / "model.safetensors")
+
+    def posterior(self) -> inference_data.InferenceData:
+        """Return the draws from the guide."""
+        return inference_data.load(self.path / "posterior.nc")
+
+
+class Store:
+    """The results of one study.
+
+    Parameters
+    ----------
+    root
+        ``results/<study>``; made when something is written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.runs = root / "runs"
+
+    def run(self, run_id: str) -> RunFolder:
+        """Return a run's folder, which need not exist."""
+        return RunFolder(self.runs / run_id)
+
+    def status(self, run: PlannedRun) -> Status:
+        """Return what is known of a run; ``outdated``: trained, but measured in another way."""
+        folder = self.run(run.id)
+        if (folder.path / "failure.json").exists():
+            return "failed"
+        if not (folder.path / "metrics.json").exists():
+            return "missing"
+        wanted = run.config.evaluation.model_dump(mode="json")
+        return "done" if folder.metrics()["evaluation"] == wanted else "outdated"
+
+    def write_run(
+        self,
+        run: PlannedRun,
+        state: dict[str, Tensor],
+        history: pd.DataFrame,
+        evaluation: Evaluation,
+        environment: dict[str, Any],
+    ) -> None:
+        """Store a finished run; its folder appears complete, in one step."""
+        with atomic.folder(self.runs / run.id) as made:
+            (made / "config.yaml").write_text(yaml.dump(run.config.model_dump(mode="json")))
+            metrics = {
+                "cell": run.config.cell(),
+                "labels": run.labels(),
+                "scores": evaluation.scores,
+                "estimators": evaluation.estimators,
+                "evaluation": run.config.evaluation.model_dump(mode="json"),
+            }
+            (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
+            history.to_parquet(made / "history.parquet", index=False)
+            evaluation.units.to_parquet(made / "units.parquet", index=False)
+            (made / "images.safetensors").write_bytes(save(_contiguous(evaluation.images)))
+            (made / "model.safetensors").write_bytes(save(_contiguous(state)))
+            (made / "environment.json").write_text(json.dumps(environment, indent=1))
+            inference_data.save(evaluation.posterior, made / "posterior.nc")
+
+    def write_failure(
+        self, run: PlannedRun, failure: Diverged, environment: dict[str, Any]
+    ) -> None:
+        """Store that a run diverged, and where."""
+        with atomic.folder(self.runs / run.id) as made:
+            (made / "config.yaml").write_text(yaml.dump(run.config.model_dump(mode="json")))
+            content = {"step": failure.step, "cause": failure.cause, "labels": run.labels()}
+            (made / "failure.json").write_text(json.dumps(content, indent=1))
+            (made / "environment.json").write_text(json.dumps(environment, indent=1))
+
+    def write_plan(self, plan: Plan) -> None:
+        """Remember what the study consists of, for ``status`` and ``report``."""
+        content = {
+            "name": plan.name,
+            "description": plan.description,
+            "runs": [
+                {
+                    "id": run.id,
+                    "labels": run.labels(),
+                    "evaluation": run.config.evaluation.model_dump(mode="json"),
+                }
+                for run in plan.runs
+            ],
+        }
+        atomic.write_text(self.root / "study.json", json.dumps(content, indent=1))
+
+    def planned(self) -> dict[str, Any]:
+        """Return what :meth:`write_plan` wrote."""
+        return json.loads((self.root / "study.json").read_text())
+
+    def index(self) -> pd.DataFrame:
+        """Return labels and scores of the planned runs that are finished, one row each."""
+        rows = []
+        for planned in self.planned()["runs"]:
+            folder = self.run(planned["id"])
+            if (folder.path / "metrics.json").exists():
+                metrics = folder.metrics()
+                about = {"run": folder.id, "cell": metrics["cell"], **metrics["labels"]}
+                rows.append({**about, **metrics["scores"]})
+        return pd.DataFrame(rows)
+
+    def write_index(self) -> None:
+        """Write ``runs.parquet``, for those who read results without pyrovae."""
+        atomic.write_bytes(self.root / "runs.parquet", self.index().to_parquet(index=False))
+
+
+def history_table(records: Sequence[Record]) -> pd.DataFrame:
+    """Return the history of a run whose ``measured`` are :class:`pyrovae.collapse.Units`."""
+    return pd.DataFrame(
+        {
+            "step": [r.step for r in records],
+            "loss": [r.loss for r in records],
+            "distortion": [r.distortion for r in records],
+            "rate": [r.rate for r in records],
+            "active_units": [int(r.measured.active.sum()) for r in records],
+            "kl": [r.measured.kl.tolist() for r in records],
+            "var_mu": [r.measured.var_mu.tolist() for r in records],
+            "mean_var": [r.measured.mean_var.tolist() for r in records],
+        }
+    )
+
+
+def open_study(results: Path, name: str) -> Store:
+    """Return the store of a study that has been run.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    store = Store(results / name)
+    if not (store.root / "study.json").exists():
+        known = [p.parent.name for p in results.glob("*/study.json")]
+        raise ConfigError(
+            f"no study '{name}' has been run{did_you_mean(name, known)}", "", str(results)
+        )
+    return store
+
+
+def find_run(results: Path, prefix: str) -> RunFolder:
+    """Return the finished run whose id starts with ``prefix``, in any study.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or more than one.
+    """
+    given = Path(prefix)
+    if (given / "metrics.json").exists():
+        return RunFolder(given)
+    found = sorted(
+        p.parent for p in results.glob("*/runs/[!.]*/metrics.json") if p.parent.name.startswith(prefix)
+    )
+    ids = {p.name for p in found}
+    if len(ids) != 1:
+        problem = "no finished run has" if not ids else f"{len(ids)} runs have"
+        raise ConfigError(f"{problem} an id that starts with '{prefix}'", "", str(results))
+    return RunFolder(found[0])
+
+
+def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    # safetensors refuses views and shared memory.
+    return {
+        name: tensor.detach().clone(memory_format=torch.contiguous_format)
+        for name, tensor in tensors.items()
+    }
