@@ -1,0 +1,265 @@
+"""The ``pyrovae`` command: thin; every command calls one function of the package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pyrovae import __version__
+from pyrovae.errors import PyrovaeError
+
+# Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
+
+#: Exit code when some runs failed, as against 2 for bad input.
+SOME_FAILED = 1
+
+
+class _Group(click.Group):
+    """Prints errors that are the input's fault as one line, and exits with 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PyrovaeError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(2)
+
+
+_results = click.option(
+    "--results",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results"),
+    envvar="PYROVAE_RESULTS",
+    show_default=True,
+    help="Folder that holds all studies' results.",
+)
+
+
+def _study_file(command: Any) -> Any:
+    """Add the arguments that say which runs a study has."""
+    for decorate in (
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="A.B=C",
+            help="Override a value of the file, e.g. training.steps=100 or grid.prior=[laplace].",
+        ),
+        click.option("--quick", is_flag=True, help="Short for --profile quick."),
+        click.option("--profile", default="", help="Apply a profile of the file."),
+        click.argument("file", type=click.Path(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _plan(file: Path, profile: str, quick: bool, overrides: tuple[str, ...]) -> Any:
+    from pyrovae.study.config import load_study_file
+    from pyrovae.study.plan import make_plan
+
+    if quick and profile:
+        raise PyrovaeError("--quick and --profile exclude each other")
+    chosen = "quick" if quick else profile
+    return make_plan(load_study_file(file, profile=chosen, overrides=overrides))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pyrovae")
+def main() -> None:
+    """Study how VAEs collapse and disentangle under varying priors and posteriors."""
+
+
+@main.group()
+def study() -> None:
+    """Plan, run and report studies."""
+
+
+@study.command("run")
+@_study_file
+@_results
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--force", is_flag=True, help="Train finished and failed runs again.")
+@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+@click.option("--quiet", is_flag=True, help="Print failures only.")
+def study_run(
+    file: Path,
+    profile: str,
+    quick: bool,
+    overrides: tuple[str, ...],
+    results: Path,
+    workers: int | None,
+    force: bool,
+    compiled: bool,
+    quiet: bool,
+) -> None:
+    """Train, evaluate, store and report what FILE describes; finished runs are kept."""
+    from pyrovae.report import write_report
+    from pyrovae.study.results import load_study
+    from pyrovae.study.runner import run_plan
+    from pyrovae.study.workers import available_cores
+
+    console = Console()
+    plan = _plan(file, profile, quick, overrides)
+    try:
+        outcome = run_plan(
+            plan,
+            results,
+            console,
+            workers=workers or available_cores(),
+            compiled=compiled,
+            force=force,
+            quiet=quiet,
+        )
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on with the runs that are missing", err=True)
+        sys.exit(130)
+    if not quiet:
+        click.echo(
+            f"{plan.name}: {outcome.done} runs done, {outcome.kept} kept from before, "
+            f"{len(outcome.failed)} failed"
+        )
+    for run_id, reason in outcome.failed.items():
+        click.echo(f"failed {run_id}: {reason}", err=True)
+    if outcome.done + outcome.kept:
+        written = write_report(load_study(results / plan.name))
+        if not quiet:
+            click.echo(f"report: {written}")
+    if outcome.failed:
+        sys.exit(SOME_FAILED)
+
+
+@study.command("plan")
+@_study_file
+@_results
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+def study_plan(
+    file: Path,
+    profile: str,
+    quick: bool,
+    overrides: tuple[str, ...],
+    results: Path,
+    workers: int | None,
+) -> None:
+    """Print the runs of FILE, their hashes, state and cost; train nothing."""
+    from pyrovae.study.plan import varying
+    from pyrovae.study.store import Store
+    from pyrovae.study.workers import available_cores
+
+    plan = _plan(file, profile, quick, overrides)
+    store = Store(results / plan.name)
+    keys = [*varying(plan.runs), "seed"]
+    table = Table("run", *keys, "parameters", "TFLOP", "state")
+    for run in plan.runs:
+        labels = run.labels()
+        table.add_row(
+            run.id,
+            *(str(labels[key]) for key in keys),
+            f"{run.parameters:,}",
+            f"{run.flops / 1e12:.2f}",
+            store.status(run),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    cores = workers or available_cores()
+    missing = sum(store.status(run) == "missing" for run in plan.runs)
+    click.echo(
+        f"{plan.name}: {len(plan.runs)} runs, {missing} to train; all of them: "
+        f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
+        f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
+    )
+
+
+@study.command("status")
+@click.argument("name")
+@_results
+def study_status(name: str, results: Path) -> None:
+    """Show which runs of the study NAME are done, failed and missing."""
+    from pyrovae.study.results import load_study
+    from pyrovae.study.store import open_study
+
+    found = load_study(open_study(results, name).root)
+    click.echo(
+        f"{found.name}: {len(found.runs)} done, {len(found.failed)} failed, "
+        f"{len(found.missing)} missing"
+    )
+    for run_id, reason in found.failed.items():
+        click.echo(f"failed {run_id}: {reason}")
+    for run_id in found.missing:
+        click.echo(f"missing {run_id}")
+
+
+@study.command("report")
+@click.argument("name")
+@_results
+def study_report(name: str, results: Path) -> None:
+    """Draw the figures and write the tables of the study NAME."""
+    from pyrovae.report import write_report
+    from pyrovae.study.results import load_study
+    from pyrovae.study.store import open_study
+
+    found = load_study(open_study(results, name).root)
+    if found.runs.empty:
+        raise PyrovaeError(f"{name}: no run is finished, there is nothing to report")
+    click.echo(f"report: {write_report(found)}")
+
+
+@main.command("inspect")
+@click.argument("run")
+@_results
+@click.option("--points", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--units", type=click.IntRange(min=1), default=6, show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for plots.")
+def inspect_run(run: str, results: Path, points: int, units: int, out: Path | None) -> None:
+    """Print az.summary of RUN's posterior draws and draw ArviZ's standard plots.
+
+    RUN is the start of a run's hash, or its folder. Shown are the first test points, and the units
+    of largest KL.
+    """
+    from pyrovae.report.inspection import inspect
+    from pyrovae.study.store import find_run
+
+    folder = find_run(results, run)
+    table, written = inspect(folder, points=points, units=units, out=out)
+    click.echo(table)
+    for path in written:
+        click.echo(path)
+
+
+@main.command("list")
+@click.argument(
+    "kind",
+    type=click.Choice(
+        ["datasets", "networks", "priors", "posteriors", "likelihoods", "objectives", "metrics"]
+    ),
+)
+def list_kind(kind: str) -> None:
+    """Print the entries of a KIND: name, parameters with defaults, meaning, source."""
+    from pyrovae.disentanglement import METRICS
+    from pyrovae.study.resolve import REGISTRIES
+
+    registry = {**REGISTRIES, "metric": METRICS}[kind.removesuffix("s")]
+    table = Table("name", "parameters", "meaning", "source", show_lines=True)
+    for name in registry:
+        fields = registry.parameters(name).model_fields.items()
+        parameters = "\n".join(
+            key if field.is_required() else f"{key}={field.default!r}" for key, field in fields
+        )
+        table.add_row(name, parameters, registry.summary(name), registry.source(name))
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
+
+
+@main.command("metrics")
+@click.argument("codes", type=click.Path(path_type=Path))
+@click.argument("factors", type=click.Path(path_type=Path))
+@click.option("--metric", "names", multiple=True, help="Only this one; may be repeated.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def score_arrays(codes: Path, factors: Path, names: tuple[str, ...], seed: int) -> None:
+    """Score any representation: CODES (n, d) and FACTORS (n, k), both .npy."""
+    from pyrovae.disentanglement import score_files
+
+    click.echo(score_files(codes, factors, list(names) or None, seed).to_string(index=False))

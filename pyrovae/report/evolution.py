@@ -1,0 +1,105 @@
+"""Evolution along training: when units become active, and what the loss does meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator
+
+from pyrovae.report import captions, names
+from pyrovae.report.drawn import Drawn
+from pyrovae.report.encoding import Encoding, encode
+from pyrovae.report.intervals import bounds, summarise
+from pyrovae.report.legends import line_group, legend_above
+from pyrovae.report.style import PAPER, Style, theme, tighten
+from pyrovae.study.results import StudyResults
+
+#: Columns of the history, a row of panels each.
+_QUANTITIES = {"active_units": "Active units\n(count)", "loss": "Loss (nats)"}
+#: Part of training whose losses the axis leaves out.
+SETTLED = 0.2
+
+
+def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw active units and training loss over steps, a panel for each level of the second label.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each cell, ``step`` and ``quantity``: ``mean``, ``low``, ``high`` and
+        ``n`` seeds.
+    """
+    encoding = encode(study)
+    history = study.history()
+    by = [*encoding.labels, "step"]
+    data = pd.concat(
+        [
+            summarise(history.dropna(subset=[q]), by, q).assign(quantity=q)
+            for q in _QUANTITIES
+        ],
+        ignore_index=True,
+    )
+    split = encoding.labels[1:]
+    with theme(style):
+        shown = encoding.panels(history, split)
+        width = style.column if len(shown) <= 3 else style.text
+        figure = Figure(figsize=(width, 2.6), layout="constrained")
+        grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
+        for column, (title, part) in enumerate(shown):
+            for row, quantity in enumerate(_QUANTITIES):
+                _lines(grid[row, column], part.dropna(subset=[quantity]), quantity, encoding)
+            grid[0, column].set_title(names.wrapped(title, 16 if len(shown) > 2 else 28))
+        for row, (quantity, label) in enumerate(_QUANTITIES.items()):
+            grid[row, 0].set_ylabel(label)
+            _scale(grid[row], data[data["quantity"] == quantity])
+        figure.supxlabel("Training steps (count)")
+        figure.align_ylabels()
+        if len(encoding.levels[encoding.first]) > 1:
+            legend_above(figure, [line_group(encoding)])
+        tighten(figure)
+    panel = f" Columns: {' and '.join(names.title(k).lower() for k in split)}." if split else ""
+    caption = (
+        "Active units on test data, and the training loss per datum (mean over the minibatches "
+        f"since the last record; the axis leaves out the first {SETTLED:.0%} of training). Lines: means "
+        "over seeds. "
+        f"{captions.interval(study, 'Bands')}{panel} {captions.setting(study, encoding)}"
+    )
+    return Drawn("evolution", figure, data, caption.strip())
+
+
+def _lines(ax: Axes, data: pd.DataFrame, quantity: str, encoding: Encoding) -> None:
+    sns.lineplot(
+        data,
+        x="step",
+        y=quantity,
+        hue=encoding.first,
+        style=encoding.first,
+        palette=encoding.colours(),
+        dashes=encoding.first_dashes(),
+        errorbar=bounds,
+        err_kws={"alpha": 0.22, "lw": 0},
+        legend=False,
+        ax=ax,
+    )
+    ax.set(xlabel="", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _steps(value)))
+
+
+def _scale(axes: Sequence[Axes], means: pd.DataFrame) -> None:
+    """Fit the axis to what comes after a while: the first losses dwarf all differences."""
+    counted = means["quantity"].iloc[0] == "active_units"
+    late = means if counted else means[means["step"] > SETTLED * means["step"].max()]
+    low, high = (0.0, late["mean"].max()) if counted else (late["mean"].min(), late["mean"].max())
+    margin = 0.08 * (high - low) or 0.5
+    for ax in axes:
+        ax.set_ylim(low if counted else low - margin, high + margin)
+        ax.yaxis.set_major_locator(MaxNLocator(4, integer=counted))
+
+
+def _steps(value: float) -> str:
+    return f"{value / 1000:g}k" if abs(value) >= 1000 else f"{value:g}"

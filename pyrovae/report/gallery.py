@@ -1,0 +1,48 @@
+"""The kinds of figures by name: what the report draws, and what can be asked for one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pyrovae.report.cell_scores import active_units, disentanglement
+from pyrovae.report.drawn import Drawn
+from pyrovae.report.evolution import evolution
+from pyrovae.report.kl_profile import kl_profile
+from pyrovae.report.rate_distortion import rate_distortion
+from pyrovae.report.reconstructions import reconstructions
+from pyrovae.report.representatives import first_runs
+from pyrovae.report.samples import samples
+from pyrovae.report.style import PAPER, Style
+from pyrovae.report.traversals import traversals
+from pyrovae.study.results import StudyResults
+
+
+def _each_traversals(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
+    """Draw the traversals of each cell's first finished seed."""
+    for run in first_runs(study)["run"]:
+        yield traversals(study, run, style=style)
+
+
+#: Kind to function ``(study, *, style) -> Drawn``, or several.
+FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
+    "active_units": active_units,
+    "kl_profile": kl_profile,
+    "rate_distortion": rate_distortion,
+    "disentanglement": disentanglement,
+    "evolution": evolution,
+    "reconstructions": reconstructions,
+    "traversals": _each_traversals,
+    "samples": samples,
+}
+
+
+def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Drawn]:
+    """Draw the figures of a kind, one at a time.
+
+    Raises
+    ------
+    NothingToDraw
+        If the study lacks what they show.
+    """
+    made = FIGURES[kind](study, style=style)
+    yield from [made] if isinstance(made, Drawn) else made

@@ -1,0 +1,63 @@
+"""The page that shows a report's figures and table, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pyrovae.report import names
+from pyrovae.report.table import markdown
+from pyrovae.study.results import StudyResults
+
+#: Ids that are listed before the rest is only counted.
+_LISTED = 20
+
+
+def index_page(
+    study: StudyResults, captions: Mapping[str, str], skipped: Mapping[str, str]
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    study
+        What it is about.
+    captions
+        By figure name, in order.
+    skipped
+        Kinds of figures that could not be drawn, with the reason.
+    """
+    parts = [f"# {study.name}", study.description, _counts(study)]
+    parts += ["## Cells", markdown(study)]
+    parts.append(
+        "Mean over seeds ± half the width of its 95 % Student t interval (from three seeds on), on "
+        "the test set. Numbers: "
+        "[tables/cells.csv](tables/cells.csv); LaTeX: [tables/cells.tex](tables/cells.tex)."
+    )
+    parts.append("## Figures")
+    for name, caption in captions.items():
+        parts.append(f"![{name}](figures/{name}.png)")
+        parts.append(f"**{name}** ([PDF](figures/{name}.pdf), [data](figures/{name}.csv)). {caption}")
+    if skipped:
+        parts.append("## Not drawn")
+        parts.append(_list({names.words(kind): reason for kind, reason in skipped.items()}))
+    if study.failed:
+        parts += ["## Failed runs", _list(study.failed)]
+    if study.missing:
+        parts += ["## Missing runs", _list(dict.fromkeys(study.missing, ""))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _counts(study: StudyResults) -> str:
+    text = f"{len(study.runs)} runs in {study.runs['cell'].nunique()} cells."
+    if study.failed or study.missing:
+        text += (
+            f" **{len(study.failed)} failed and {len(study.missing)} are missing: all numbers and "
+            "figures are without them.**"
+        )
+    return text
+
+
+def _list(entries: Mapping[str, str]) -> str:
+    lines = [f"- {key}{': ' if text else ''}{text}" for key, text in entries.items()]
+    more = len(lines) - _LISTED
+    return "\n".join(lines[:_LISTED] + ([f"- and {more} more"] if more > 0 else []))

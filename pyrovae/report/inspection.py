@@ -1,0 +1,49 @@
+"""One run under the lens: ArviZ's summary and standard plots of its posterior draws."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib
+import matplotlib.pyplot as plt
+
+from pyrovae.diagnostics import plots, summary
+from pyrovae.study.store import RunFolder
+
+
+def inspect(
+    folder: RunFolder, *, points: int, units: int, out: Path | None = None
+) -> tuple[str, list[Path]]:
+    """Summarise and plot the guide's draws of a run.
+
+    Parameters
+    ----------
+    folder
+        Of a finished run.
+    points
+        How many test points, from the first.
+    units
+        How many latent units, by falling KL.
+    out
+        Folder for the plots; default ``inspect/<run>`` beside the study's runs.
+
+    Returns
+    -------
+    str
+        ``az.summary`` as text.
+    list of Path
+        The plots.
+    """
+    data = folder.posterior()
+    by_kl = folder.units().sort_values("kl", ascending=False)["unit"]
+    chosen = {"datum": list(range(points)), "latent": [int(u) for u in by_kl[:units]]}
+    out = out or folder.path.parent.parent / "inspect" / folder.id
+    out.mkdir(parents=True, exist_ok=True)
+    written = []
+    with matplotlib.rc_context({"figure.max_open_warning": 0, "backend": "agg"}):
+        for name, figure in plots(data, **chosen).items():
+            path = out / f"{name}.png"
+            figure.savefig(path, dpi=110, bbox_inches="tight")
+            plt.close(figure)
+            written.append(path)
+    return summary(data, **chosen).to_string(), written

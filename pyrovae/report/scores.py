@@ -1,0 +1,70 @@
+"""The scores of a run that figures and tables show: titles, units, and which are there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pyrovae.disentanglement import METRICS
+from pyrovae.report import names
+
+
+@dataclass(frozen=True)
+class Score:
+    """A number that each run has.
+
+    Attributes
+    ----------
+    key
+        Its column in :attr:`StudyResults.runs`.
+    title
+        For headings.
+    unit
+        ``"nats"``, ``"count"`` or ``""`` for a pure number.
+    """
+
+    key: str
+    title: str
+    unit: str = ""
+
+    @property
+    def axis_label(self) -> str:
+        """Title with unit, for an axis."""
+        return f"{self.title} ({self.unit})" if self.unit else self.title
+
+
+ACTIVE_UNITS = Score("active_units", "Active units", "count")
+ELBO = Score("elbo", "ELBO", "nats")
+RATE = Score("rate", "Rate", "nats")
+DISTORTION = Score("distortion", "Distortion", "nats")
+VARIANCE_LAW = Score("variance_law_error", "Variance-law error")
+
+_METRIC_TITLES = {
+    "mig": "MIG",
+    "dci": "DCI disent.",
+    "factor_vae": "FactorVAE",
+    "beta_vae": "BetaVAE",
+    "mig_sup": "MIG-sup",
+    "sap": "SAP",
+    "irs": "IRS",
+    "dcimig": "DCIMIG",
+    "jemmig": "JEMMIG",
+    "udr": "UDR",
+}
+
+
+def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
+    """Return the disentanglement scores that some run has, in the order of the study's columns."""
+    return [
+        Score(key, _METRIC_TITLES.get(key, names.words(key).capitalize()))
+        for key in runs.columns
+        if key in METRICS and runs[key].notna().any()
+    ]
+
+
+def table_scores(runs: pd.DataFrame) -> list[Score]:
+    """Return the scores of the table, those that the study lacks among them."""
+    usual = [Score(key, _METRIC_TITLES[key]) for key in ("mig", "dci", "factor_vae")]
+    more = [s for s in disentanglement_scores(runs) if s not in usual]
+    return [ACTIVE_UNITS, ELBO, RATE, DISTORTION, *usual, *more, VARIANCE_LAW]

@@ -1,0 +1,160 @@
+"""The table of a study: a row for each cell, with mean, interval and number of seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+
+from pyrovae.report import names
+from pyrovae.report.encoding import Encoding, encode
+from pyrovae.report.intervals import summarise
+from pyrovae.report.scores import Score, table_scores
+from pyrovae.study.results import StudyResults
+
+#: What stands for a score that a study does not have.
+MISSING = "–"
+
+
+def cell_table(study: StudyResults) -> pd.DataFrame:
+    """Summarise each cell.
+
+    Returns
+    -------
+    DataFrame
+        One row for each cell, in the study's order: ``cell``, the labels that vary (the prior, if
+        none does), ``seeds``, the number of finished runs, and for each score ``<score>_mean``,
+        ``<score>_low``, ``<score>_high`` (95 % Student t interval over seeds; NaN below three) and
+        ``<score>_n``, the number of runs that have it.
+    """
+    runs = study.runs
+    shown = study.varying() or encode(study).labels
+    table = runs.drop_duplicates("cell")[["cell", *shown]]
+    table = table.assign(seeds=table["cell"].map(runs.groupby("cell").size()))
+    for score in table_scores(runs):
+        values = runs.assign(value=runs[score.key] if score.key in runs else math.nan)
+        summary = summarise(values, ["cell"], "value").add_prefix(f"{score.key}_")
+        table = table.merge(summary.rename(columns={f"{score.key}_cell": "cell"}), on="cell")
+    return table
+
+
+def markdown(study: StudyResults) -> str:
+    """Return the table for reading: ``mean ± half width`` in each place."""
+    header, units, rows = text_cells(study, plus_minus=" ± ")
+    head = [f"{h} ({u})" if u else h for h, u in zip(header, units, strict=True)]
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines)
+
+
+def latex(study: StudyResults) -> str:
+    r"""Return a booktabs ``tabular``; the half width of the interval is set as a subscript.
+
+    It goes into a ``table*`` environment: ``\input{cells.tex}``.
+    """
+    header, units, rows = text_cells(study, plus_minus="\0")
+    encoding = encode(study)
+    n_labels = len(_labels(study, encoding))
+    columns = "l" * n_labels + "c" * (len(header) - n_labels)
+    lines = [
+        r"% Needs \usepackage{booktabs}. Mean over seeds; subscript: half the width of the 95 %",
+        r"% Student t interval of the mean.",
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}%",
+        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        r"\toprule",
+        " & ".join(_stacked(h) for h in header) + r" \\",
+        " & ".join(rf"{{\scriptsize {escape(u)}}}" if u else "" for u in units) + r" \\",
+        r"\midrule",
+    ]
+    previous = None
+    for row in rows:
+        if previous is not None and n_labels > 1 and row[0] != previous:
+            lines.append(r"\addlinespace")
+        first = "" if n_labels > 1 and row[0] == previous else escape(row[0])
+        cells = [first, *(escape(c) for c in row[1:n_labels]), *(_math(c) for c in row[n_labels:])]
+        lines.append(" & ".join(cells) + r" \\")
+        previous = row[0]
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}\endgroup", ""])
+
+
+def text_cells(
+    study: StudyResults, *, plus_minus: str
+) -> tuple[list[str], list[str], list[list[str]]]:
+    """Return headings, units and rows of the table as text."""
+    encoding, table = encode(study), cell_table(study)
+    labels = _labels(study, encoding)
+    scores = table_scores(study.runs)
+    header = [*(names.title(k) for k in labels), "Seeds", *(s.title for s in scores)]
+    units = [*("" for _ in labels), "", *(s.unit for s in scores)]
+    decimals = {score.key: _decimals(table, score) for score in scores}
+    rows = []
+    for _, row in table.iterrows():
+        cells = [encoding.show(label, row[label]) for label in labels] + [str(row["seeds"])]
+        for score in scores:
+            mean, high = row[f"{score.key}_mean"], row[f"{score.key}_high"]
+            cells.append(_number(mean, high - mean, decimals[score.key], plus_minus))
+        rows.append(cells)
+    return header, units, rows
+
+
+def _stacked(heading: str) -> str:
+    """Return a heading that is as narrow as its longest word."""
+    return r"\shortstack{" + r"\\".join(escape(word) for word in heading.split()) + "}"
+
+
+def escape(text: str) -> str:
+    """Return text that LaTeX prints as it stands.
+
+    >>> escape("50 % of a_b & {c}")
+    '50 \\\\% of a\\\\_b \\\\& \\\\{c\\\\}'
+    """
+    return "".join(_ESCAPES.get(character, character) for character in text)
+
+
+_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "^": r"\textasciicircum{}",
+    "~": r"\textasciitilde{}",
+    **{character: f"\\{character}" for character in "&%$#_{}"},
+    "<": r"\ensuremath{<}",
+    ">": r"\ensuremath{>}",
+    "|": r"\ensuremath{|}",
+    "–": "--",
+    "β": r"\ensuremath{\beta}",
+    "σ": r"\ensuremath{\sigma}",
+    "γ": r"\ensuremath{\gamma}",
+}
+
+
+def _labels(study: StudyResults, encoding: Encoding) -> Sequence[str]:
+    varying = study.varying()
+    rest = [label for label in varying if label not in encoding.labels]
+    return [*encoding.labels, *rest]
+
+
+def _decimals(table: pd.DataFrame, score: Score) -> int:
+    """Return how many decimals a column needs for its typical half width.
+
+    Two digits of it where they begin with 1, 2 or 3, else one (as the Particle Data Group rounds).
+    """
+    half = (table[f"{score.key}_high"] - table[f"{score.key}_mean"]).median()
+    if not half > 0:
+        top = table[f"{score.key}_mean"].abs().max()
+        half = top / 100 if top > 0 else 1.0
+    exponent = math.floor(math.log10(half))
+    digits = 2 if half / 10**exponent < 3.55 else 1
+    return min(max(digits - 1 - exponent, 0), 4)
+
+
+def _number(mean: float, half: float, decimals: int, plus_minus: str) -> str:
+    if math.isnan(mean):
+        return MISSING
+    text = f"{mean:.{decimals}f}".replace("-", "−")
+    return text if math.isnan(half) else f"{text}{plus_minus}{half:.{decimals}f}"
+
+
+def _math(cell: str) -> str:
+    if cell == MISSING:
+        return "--"
+    mean, _, half = cell.replace("−", "-").partition("\0")
+    return f"${mean}_{{\\pm {half}}}$" if half else f"${mean}$"

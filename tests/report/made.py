@@ -1,0 +1,179 @@
+"""Studies with made numbers, written through the real store: figures need results, not training."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+import xarray as xr
+
+from pyrovae.diagnostics.inference_data import bundle
+from pyrovae.study.resolve import REGISTRIES
+from pyrovae.study.evaluation import Evaluation, EvaluationSettings
+from pyrovae.study.plan import Plan, PlannedRun
+from pyrovae.study.results import StudyResults, load_study
+from pyrovae.study.run import RunConfig
+from pyrovae.study.store import Store
+from pyrovae.training import Diverged, TrainingSettings
+
+PRIORS = ("standard_normal", "laplace", "student_t", "gaussian_mixture")
+POSTERIORS = ("mean_field_normal", "laplace", "full_rank_normal")
+METRICS = ("mig", "dci", "factor_vae")
+_ACTIVE = {"standard_normal": 11, "laplace": 9, "student_t": 10, "gaussian_mixture": 14}
+_STEPS = np.linspace(0, 3000, 13).astype(int)
+
+
+def make_study(
+    root: Path,
+    *,
+    seeds: int = 5,
+    latent_dim: int = 32,
+    factors: bool = True,
+    event: tuple[int, ...] = (1, 32, 32),
+    fail: Sequence[int] = (),
+    leave_out: Sequence[int] = (),
+    **grid: Sequence[Any],
+) -> StudyResults:
+    """Write a study whose runs are the product of ``grid``'s values and the seeds; read it.
+
+    ``fail`` and ``leave_out`` are positions of runs that diverge, and of runs never made.
+    """
+    keys = list(grid)
+    runs = [
+        _planned({**dict(zip(keys, values, strict=True))}, latent_dim, seed)
+        for values in itertools.product(*grid.values())
+        for seed in range(seeds)
+    ]
+    store = Store(root)
+    store.write_plan(Plan(root.name, "A made study.", tuple(runs), {}))
+    for position, run in enumerate(runs):
+        if position in fail:
+            store.write_failure(run, Diverged(17, "the loss is not finite"), {})
+        elif position not in leave_out:
+            rng = np.random.default_rng([position, 7])
+            history, evaluation = _results(run, rng, factors=factors, event=event)
+            store.write_run(run, {"w": torch.zeros(1)}, history, evaluation, {})
+    return load_study(root)
+
+
+def _planned(chosen: dict[str, Any], latent_dim: int, seed: int) -> PlannedRun:
+    parts: dict[str, Any] = {
+        "dataset": "sprites",
+        "network": "mlp",
+        "prior": "standard_normal",
+        "posterior": "mean_field_normal",
+        "likelihood": "bernoulli",
+        "objective": "elbo",
+        "latent_dim": latent_dim,
+        **chosen,
+    }
+    for key, registry in REGISTRIES.items():
+        given = parts[key] if isinstance(parts[key], dict) else {"name": parts[key]}
+        name = given["name"]
+        options = {k: v for k, v in given.items() if k != "name"}
+        parts[key] = {"name": name, **registry.resolve(name, options)}
+    config = RunConfig(
+        **parts, training=TrainingSettings(steps=3000), evaluation=EvaluationSettings(), seed=seed
+    )
+    return PlannedRun(config.identity("data"), config, "data", 1000, 1e9)
+
+
+def _results(
+    run: PlannedRun, rng: np.random.Generator, *, factors: bool, event: tuple[int, ...]
+) -> tuple[pd.DataFrame, Evaluation]:
+    config = run.config
+    dim = config.latent_dim
+    shift = {"mean_field_normal": 0, "laplace": -1, "full_rank_normal": 2}
+    active = _ACTIVE.get(config.prior["name"], 10) + shift.get(config.posterior["name"], 0)
+    active = int(np.clip(active + rng.integers(-1, 2), 1, dim))
+    kl = rng.normal(0, 1.5e-3, dim)
+    kl[:active] = np.linspace(3.6, 0.6, active) * rng.uniform(0.9, 1.1, active)
+    kl = rng.permutation(kl)
+    is_active = kl > 0.05
+    units = pd.DataFrame(
+        {
+            "unit": np.arange(dim),
+            "kl": kl,
+            "var_mu": np.where(is_active, 0.95, 1e-4),
+            "mean_var": np.where(is_active, 0.05, 0.99),
+            "active": is_active,
+        }
+    )
+    rate = float(kl.sum())
+    distortion = 95 - 1.3 * rate + float(rng.normal(0, 1.0))
+    scores = {
+        "elbo": -rate - distortion,
+        "rate": rate,
+        "distortion": distortion,
+        "active_units": float(active),
+        "inactive_units": float(dim - active),
+        "variance_law_error": float(rng.uniform(0.004, 0.02)),
+    }
+    if factors:
+        scores |= {
+            "mig": float(rng.normal(0.12, 0.02)),
+            "dci": float(rng.normal(0.25, 0.03)),
+            "factor_vae": float(rng.normal(0.62, 0.04)),
+            "factor_vae_chance": 0.2,
+        }
+    progress = 1 - np.exp(-_STEPS / 700)
+    loss = (rate + distortion) * (1 + 5 * np.exp(-_STEPS / 250))
+    loss[0] = np.nan
+    history = pd.DataFrame(
+        {
+            "step": _STEPS,
+            "loss": loss,
+            "distortion": loss - rate * progress,
+            "rate": rate * progress,
+            "active_units": np.round(active * progress).astype(int),
+            "kl": [(kl * p).tolist() for p in progress],
+            "var_mu": [(units["var_mu"] * p).tolist() for p in progress],
+            "mean_var": [units["mean_var"].tolist() for _ in progress],
+        }
+    )
+    posterior = bundle({"posterior": xr.Dataset({"z": (("chain", "draw"), np.zeros((1, 2)))})})
+    return history, Evaluation(scores, {}, units, _images(units, rng, event), posterior)
+
+
+def _images(
+    units: pd.DataFrame, rng: np.random.Generator, event: tuple[int, ...]
+) -> dict[str, torch.Tensor]:
+    k = min(8, len(units))
+    order = np.argsort(-units["kl"].to_numpy())[:k].copy()
+    inputs = torch.stack([_blob(event, x, 0.5, 0.15) for x in np.linspace(0.2, 0.8, 8)])
+    traversals = torch.stack(
+        [
+            torch.stack(
+                [
+                    _blob(event, 0.2 + 0.6 * s if row % 2 else 0.5, 0.5 if row % 2 else s, 0.15)
+                    for s in np.linspace(0.1, 0.9, 8)
+                ]
+            )
+            for row in range(k)
+        ]
+    )
+    samples = torch.stack([_blob(event, *rng.uniform(0.2, 0.8, 2), 0.15) for _ in range(64)])
+    return {
+        "inputs": inputs,
+        "reconstructions": 0.8 * inputs + 0.1,
+        "traversals": traversals,
+        "traversed": torch.from_numpy(order),
+        "samples": samples,
+    }
+
+
+def _blob(event: tuple[int, ...], x: float, y: float, radius: float) -> torch.Tensor:
+    """Return a soft disc, or a bump if the observations are vectors."""
+    if len(event) == 1:
+        return torch.exp(-(((torch.linspace(0, 1, event[0]) - x) / radius) ** 2))
+    channels, height, width = event
+    rows, columns = torch.meshgrid(
+        torch.linspace(0, 1, height), torch.linspace(0, 1, width), indexing="ij"
+    )
+    disc = torch.sigmoid((radius - ((rows - y) ** 2 + (columns - x) ** 2).sqrt()) * 40)
+    return disc.expand(channels, height, width).clone()
