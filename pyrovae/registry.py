@@ -109,7 +109,7 @@ class Registry(Generic[T]):
         """
         model = self.parameters(name)
         try:
-            return model(**given).model_dump(mode="json")
+            return model(**given).model_dump(mode="json", by_alias=True)
         except ValidationError as failure:
             first = failure.errors()[0]
             place = ".".join(str(part) for part in first["loc"])

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Distribution, Transform, constraints
+from torch.distributions import Distribution, constraints
 
 
 class Flow(TorchDistribution):
@@ -22,8 +22,8 @@ class Flow(TorchDistribution):
     base
         Batch ``b``, event ``(d,)``.
     transform
-        e to z. Has ``call_and_ladj``, as ``zuko`` gives to every torch transform; parameters that
-        depend on the datum have batch ``b``.
+        A torch ``Transform`` of e to z. Has ``call_and_ladj``, as ``zuko`` gives to each of them;
+        parameters that depend on the datum have batch ``b``.
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
@@ -31,7 +31,7 @@ class Flow(TorchDistribution):
     has_rsample = True
 
     def __init__(
-        self, base: Distribution, transform: Transform, *, validate_args: bool | None = None
+        self, base: Distribution, transform: Any, *, validate_args: bool | None = None
     ) -> None:
         self.base, self.transform = base, transform
         self._last: tuple[Tensor, Tensor] | None = None
@@ -55,7 +55,9 @@ class Flow(TorchDistribution):
     def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Return draws without a gradient."""
         with torch.no_grad():
-            return self.rsample(sample_shape)
+            z = self.rsample(sample_shape)
+        self._last = None  # that density has no gradient
+        return z
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return the log-density in nats.

@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.distributions import (
     Distribution,
+    Gamma,
     Independent,
     Laplace,
+    LogNormal,
     LowRankMultivariateNormal,
     MultivariateNormal,
     Normal,
@@ -67,6 +69,20 @@ def _kl_logistic_laplace(q: Logistic, p: Laplace) -> Tensor:
     t = (q.loc - p.loc) / q.scale
     mean_abs = q.scale * (torch.nn.functional.softplus(t) + torch.nn.functional.softplus(-t))
     return torch.log(2 * p.scale) + mean_abs / p.scale - q.entropy()
+
+
+@register_kl(LogNormal, Gamma)
+def _kl_log_normal_gamma(q: LogNormal, p: Gamma) -> Tensor:
+    """KL of a log-normal from a Gamma law: E log x = m and E x = exp(m + s²/2)."""
+    m, s = q.loc, q.scale
+    mean_log_p = (
+        p.concentration * p.rate.log()
+        - torch.lgamma(p.concentration)
+        + (p.concentration - 1) * m
+        - p.rate * torch.exp(m + s**2 / 2)
+    )
+    entropy = m + s.log() + 0.5 * math.log(2 * math.pi * math.e)
+    return -entropy - mean_log_p
 
 
 @register_kl(MultivariateNormal, Independent)

@@ -9,6 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pyrovae.objectives.base import OBJECTIVES, Terms
+from pyrovae.schedules import Schedule, at
 
 
 @OBJECTIVES.register("elbo", source="Kingma & Welling 2014, eq. 3; arXiv:1312.6114")
@@ -31,15 +32,15 @@ class Beta:
     Parameters
     ----------
     beta
-        Weight of the KL; 1 is the ELBO.
+        Weight of the KL, or a schedule of it; 1 is the ELBO.
     """
 
-    def __init__(self, *, beta: Annotated[float, Field(ge=0)] = 4.0) -> None:
+    def __init__(self, *, beta: Annotated[float, Field(ge=0)] | Schedule = 4.0) -> None:
         self.beta = beta
 
     def hyperparameters(self, step: int) -> dict[str, float]:
-        """Return beta."""
-        return {"beta": self.beta}
+        """Return beta at a step."""
+        return {"beta": at(self.beta, step)}
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return distortion + beta × rate, averaged over the batch."""

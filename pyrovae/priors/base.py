@@ -63,8 +63,14 @@ class Prior(nn.Module):
         """
 
     def fitted(self) -> Distribution:
-        """Return p(z) without chance: global sites at the mean of their variational posterior."""
+        """Return p(z) without chance: global sites at the median of their variational posterior."""
         return self()
+
+    def learn_from(self, z: Tensor) -> None:
+        """See the codes ``z`` of the data, inside the plate; most priors learn by p(z) alone.
+
+        A prior with a part that is not trained by p(z) adds a factor site here.
+        """
 
     def bind(
         self,

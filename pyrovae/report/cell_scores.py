@@ -165,3 +165,6 @@ def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, *, integer: bool) ->
         ax.axhline(boundary - 0.5, color=LIGHT_GREY, lw=0.5, zorder=0)
     ax.xaxis.set_major_locator(MaxNLocator(5 if integer else 3, integer=integer))
     ax.margins(x=0.08)
+    low, high = ax.get_xlim()
+    if integer and high - low < 2:
+        ax.set_xlim((low + high) / 2 - 1.2, (low + high) / 2 + 1.2)

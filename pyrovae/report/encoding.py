@@ -12,6 +12,7 @@ one cell, and the prior still has its (only) colour.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +23,7 @@ from pandas.api.types import is_numeric_dtype
 from pyrovae.report import names
 from pyrovae.report.style import DASHES, MARKERS, Colour, palette
 from pyrovae.study.results import LABELS, StudyResults
+from pyrovae.study.run import COMPONENTS
 
 #: Who is served first. What makes numbers incomparable, the data above all, comes last: panels.
 _PREFERENCE = ("prior", "posterior", "objective", "latent_dim", "likelihood", "network", "dataset")
@@ -37,6 +39,8 @@ class Encoding:
         Labels by role; ``second`` is ``None`` and ``others`` empty if fewer vary.
     levels
         The values of each varying label, in order of appearance; numbers in their own order.
+    shown
+        How each of those values is written.
     tied
         Labels that vary but say nothing new, as they follow from the others (``zip`` in the study's
         file), with the value that goes along with each combination.
@@ -46,6 +50,7 @@ class Encoding:
     second: str | None
     others: tuple[str, ...]
     levels: dict[str, list[Any]]
+    shown: dict[str, dict[Any, str]]
     tied: dict[str, str]
 
     @property
@@ -55,7 +60,7 @@ class Encoding:
 
     def show(self, label: str, value: Any) -> str:
         """Return a value as figures show it."""
-        return names.display_levels(self.levels[label])[value]
+        return self.shown[label][value]
 
     def phrase(self, label: str, value: Any) -> str:
         """Return a value so that it can be read without its label: ``"Laplace prior"``."""
@@ -95,13 +100,13 @@ class Encoding:
     def _split(
         self, table: pd.DataFrame, by: list[str]
     ) -> Iterator[tuple[tuple[Any, ...], pd.DataFrame]]:
-        groups = {key: part for key, part in table.groupby(by, sort=False)}
-        order = {k: {v: i for i, v in enumerate(self.levels[k])} for k in by}
-        for key in sorted(groups, key=lambda key: [order[k][v] for k, v in zip(by, key, strict=True)]):
-            yield key, groups[key]
+        groups = dict(iter(table.groupby(by, sort=False)))
+        for values in itertools.product(*(self.levels[label] for label in by)):
+            if values in groups:
+                yield values, groups[values]
 
     def cell_title(self, row: Any) -> str:
-        """Return what tells a run's cell from others: ``"Laplace prior, full-rank normal posterior"``."""
+        """Return what tells a run's cell from others: ``"Laplace prior, logistic posterior"``."""
         return self.title(row, self.labels)
 
     def title(self, row: Any, labels: Sequence[str]) -> str:
@@ -121,11 +126,13 @@ def encode(study: StudyResults) -> Encoding:
         else:
             chosen.append(label)
     first, *rest = chosen or ["prior"]
+    levels = {label: _levels(study.runs[label]) for label in LABELS}
     return Encoding(
         first=first,
         second=rest[0] if rest else None,
         others=tuple(rest[1:]),
-        levels={label: _levels(study.runs[label]) for label in LABELS},
+        levels=levels,
+        shown={label: _shown(study, label, values) for label, values in levels.items()},
         tied=tied,
     )
 
@@ -133,6 +140,36 @@ def encode(study: StudyResults) -> Encoding:
 def _levels(column: pd.Series) -> list[Any]:
     values = column.drop_duplicates().tolist()
     return sorted(values) if is_numeric_dtype(column) else values
+
+
+def _shown(study: StudyResults, label: str, levels: list[Any]) -> dict[Any, str]:
+    """Write levels so that each can be told from the others, and from no more than that.
+
+    A run's label leaves out parameters that have their default; next to another value of the same
+    parameter the default must be said too: ``β = 1``, ``β = 4``.
+    """
+    shown = {level: names.display(level) for level in levels}
+    if label not in COMPONENTS:
+        return shown
+    for name in dict.fromkeys(names.component(level) for level in levels):
+        alike = [level for level in levels if names.component(level) == name]
+        if len(alike) < 2:
+            continue
+        configs = [_component(study, label, level) for level in alike]
+        differing = [k for k in configs[0] if any(c.get(k) != configs[0][k] for c in configs)]
+        for level, config in zip(alike, configs, strict=True):
+            said = {key: config[key] for key in differing}
+            all_alike = len(alike) == len(levels)
+            shown[level] = (
+                names.assignments(said) if all_alike else names.with_parameters(name, said)
+            )
+    return shown
+
+
+def _component(study: StudyResults, label: str, level: Any) -> dict[str, Any]:
+    """Return the full configuration of a component, from a run that has it."""
+    run = study.runs.loc[study.runs[label] == level, "run"].iloc[0]
+    return getattr(study.folder(run).config(), label)
 
 
 def _pairs(runs: pd.DataFrame, by: list[str], label: str) -> str:

@@ -14,7 +14,7 @@ from pyrovae.report import captions, names
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import Encoding, encode
 from pyrovae.report.intervals import bounds, summarise
-from pyrovae.report.legends import line_group, legend_above
+from pyrovae.report.legends import legend_above, line_group
 from pyrovae.report.style import PAPER, Style, theme, tighten
 from pyrovae.study.results import StudyResults
 
@@ -37,10 +37,7 @@ def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     history = study.history()
     by = [*encoding.labels, "step"]
     data = pd.concat(
-        [
-            summarise(history.dropna(subset=[q]), by, q).assign(quantity=q)
-            for q in _QUANTITIES
-        ],
+        [summarise(history.dropna(subset=[q]), by, q).assign(quantity=q) for q in _QUANTITIES],
         ignore_index=True,
     )
     split = encoding.labels[1:]
@@ -64,8 +61,8 @@ def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     panel = f" Columns: {' and '.join(names.title(k).lower() for k in split)}." if split else ""
     caption = (
         "Active units on test data, and the training loss per datum (mean over the minibatches "
-        f"since the last record; the axis leaves out the first {SETTLED:.0%} of training). Lines: means "
-        "over seeds. "
+        f"since the last record; the axis leaves out the first {SETTLED:.0%} of training). "
+        "Lines: means over seeds. "
         f"{captions.interval(study, 'Bands')}{panel} {captions.setting(study, encoding)}"
     )
     return Drawn("evolution", figure, data, caption.strip())
@@ -94,7 +91,8 @@ def _scale(axes: Sequence[Axes], means: pd.DataFrame) -> None:
     """Fit the axis to what comes after a while: the first losses dwarf all differences."""
     counted = means["quantity"].iloc[0] == "active_units"
     late = means if counted else means[means["step"] > SETTLED * means["step"].max()]
-    low, high = (0.0, late["mean"].max()) if counted else (late["mean"].min(), late["mean"].max())
+    low = 0.0 if counted else late["low"].fillna(late["mean"]).min()
+    high = late["high"].fillna(late["mean"]).max()
     margin = 0.08 * (high - low) or 0.5
     for ax in axes:
         ax.set_ylim(low if counted else low - margin, high + margin)

@@ -12,9 +12,7 @@ from pyrovae.study.results import StudyResults
 _LISTED = 20
 
 
-def index_page(
-    study: StudyResults, captions: Mapping[str, str], skipped: Mapping[str, str]
-) -> str:
+def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mapping[str, str]) -> str:
     """Return the page.
 
     Parameters
@@ -36,7 +34,9 @@ def index_page(
     parts.append("## Figures")
     for name, caption in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
-        parts.append(f"**{name}** ([PDF](figures/{name}.pdf), [data](figures/{name}.csv)). {caption}")
+        parts.append(
+            f"**{name}** ([PDF](figures/{name}.pdf), [data](figures/{name}.csv)). {caption}"
+        )
     if skipped:
         parts.append("## Not drawn")
         parts.append(_list({names.words(kind): reason for kind, reason in skipped.items()}))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
 
 from pyrovae.diagnostics import plots, summary
+from pyrovae.study import atomic
 from pyrovae.study.store import RunFolder
 
 
@@ -38,12 +40,16 @@ def inspect(
     by_kl = folder.units().sort_values("kl", ascending=False)["unit"]
     chosen = {"datum": list(range(points)), "latent": [int(u) for u in by_kl[:units]]}
     out = out or folder.path.parent.parent / "inspect" / folder.id
-    out.mkdir(parents=True, exist_ok=True)
     written = []
-    with matplotlib.rc_context({"figure.max_open_warning": 0, "backend": "agg"}):
+    # ArviZ draws through pyplot. Its figures are closed here and never shown, and the backend stays
+    # what the caller (a notebook, say) made it.
+    with plt.ioff(), matplotlib.rc_context({"figure.max_open_warning": 0}):
         for name, figure in plots(data, **chosen).items():
-            path = out / f"{name}.png"
-            figure.savefig(path, dpi=110, bbox_inches="tight")
+            # ArviZ's own spacing lets titles run into the labels of the row above.
+            figure.set_layout_engine("constrained")
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format="png", dpi=110)
             plt.close(figure)
-            written.append(path)
+            atomic.write_bytes(out / f"{name}.png", buffer.getvalue())
+            written.append(out / f"{name}.png")
     return summary(data, **chosen).to_string(), written

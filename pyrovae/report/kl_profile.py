@@ -12,7 +12,7 @@ from pyrovae.report import captions, names
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import encode
 from pyrovae.report.intervals import bounds, summarise
-from pyrovae.report.legends import line_group, legend_above, legend_in
+from pyrovae.report.legends import legend_above, legend_in, line_group
 from pyrovae.report.panels import panels
 from pyrovae.report.style import PAPER, Style, theme, tighten
 from pyrovae.study.results import StudyResults
@@ -34,6 +34,8 @@ def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     """
     encoding = encode(study)
     units = study.units().assign(position=lambda table: table["rank"] + 1)
+    cell = units.groupby(encoding.labels, sort=False).ngroup()
+    units = units.assign(cell=cell).sort_values(["cell", "position"], kind="stable")
     by = [*encoding.labels, "position"]
     data = summarise(units, by, "kl")
     share = units.groupby(by, sort=False)["active"].mean().rename("active").reset_index()

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.transforms import Bbox
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -16,13 +15,17 @@ from pyrovae.report.drawn import NothingToDraw
 
 #: Tiles are enlarged to at least so many pixels a side, so that gaps and edges stay crisp.
 _TILE = 32
-#: Pixels between tiles.
+#: Pixels between tiles, and between blocks of tiles.
 _GAP = 2
-#: Inches around a figure's content, above and below together.
-_MARGIN = 0.08
+_BLOCK_GAP = 9
+#: Inches around a figure's content.
+_MARGIN = 0.03
+
+#: ``(height, width, 3)``, values in [0, 1].
+Pixels = NDArray[np.float32]
 
 
-def mosaic(images: Tensor) -> NDArray[np.float32]:
+def mosaic(images: Tensor) -> Pixels:
     """Lay out images in a grid on white.
 
     Parameters
@@ -34,7 +37,7 @@ def mosaic(images: Tensor) -> NDArray[np.float32]:
     Returns
     -------
     ndarray
-        ``(pixels, pixels, 3)``.
+        Red, green and blue.
 
     Raises
     ------
@@ -44,7 +47,7 @@ def mosaic(images: Tensor) -> NDArray[np.float32]:
     if images.dim() != 5 or images.shape[2] not in (1, 3):
         shape = tuple(images.shape[2:])
         raise NothingToDraw(f"observations of shape {shape} are no images of 1 or 3 channels")
-    rows, columns, channels, height, width = images.shape
+    rows, columns, _, height, width = images.shape
     factor = max(1, math.ceil(_TILE / max(height, width)))
     tiles = images.float().clamp(0, 1).repeat_interleave(factor, 3).repeat_interleave(factor, 4)
     tiles = tiles.expand(rows, columns, 3, height * factor, width * factor)
@@ -57,31 +60,58 @@ def mosaic(images: Tensor) -> NDArray[np.float32]:
     return canvas
 
 
+def blocks(grid: Sequence[Sequence[Tensor | None]]) -> Pixels:
+    """Lay out several grids of images in a grid, further apart than the images within each.
+
+    Parameters
+    ----------
+    grid
+        Rows of what :func:`mosaic` takes, all of one shape; ``None`` leaves a place empty.
+    """
+    drawn = [[None if images is None else mosaic(images) for images in row] for row in grid]
+    height, width, _ = next(block.shape for row in drawn for block in row if block is not None)
+    high, wide = height + _BLOCK_GAP, width + _BLOCK_GAP
+    shape = (len(drawn) * high - _BLOCK_GAP, len(drawn[0]) * wide - _BLOCK_GAP, 3)
+    canvas = np.ones(shape, dtype=np.float32)
+    for r, row in enumerate(drawn):
+        for c, block in enumerate(row):
+            if block is not None:
+                canvas[r * high : r * high + height, c * wide : c * wide + width] = block
+    return canvas
+
+
 def show(
-    ax: Axes, images: Tensor, *, rows: Sequence[str] = (), columns: Sequence[str] = ()
+    ax: Axes, canvas: Pixels, *, rows: Sequence[str] = (), columns: Sequence[str] = ()
 ) -> None:
-    """Draw a grid of images with a name for each row and column, where given."""
-    canvas = mosaic(images)
+    """Draw a picture of equal rows and columns, with a name for each where given."""
     ax.imshow(canvas, interpolation="none")
-    ax.set_xticks(_centres(canvas.shape[1], len(columns)), list(columns))
-    ax.set_yticks(_centres(canvas.shape[0], len(rows)), list(rows))
+    for axis, pixels, named in (
+        (ax.xaxis, canvas.shape[1], columns),
+        (ax.yaxis, canvas.shape[0], rows),
+    ):
+        centres = (np.arange(len(named)) + 0.5) * pixels / max(len(named), 1) - 0.5
+        axis.set_ticks(list(centres), list(named))
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
 
 
-def fit_height(figure: Figure) -> None:
-    """Make a figure as high as its content: images keep their shape, so the width decides."""
+def fit(figure: Figure, ax: Axes) -> None:
+    """Make a picture as wide as its names leave room for, and the figure as high as that takes.
+
+    Layout engines settle margins first and the shape of pixels last, which cuts names off.
+    """
     figure.draw_without_rendering()
-    boxes = [box for box in (ax.get_tightbbox() for ax in figure.axes) if box is not None]
-    pixels = Bbox.union(boxes).height
-    # A title above all panels floats at the top of the figure as it was: only its height counts.
-    pixels += sum(t.get_window_extent().height for t in figure.texts if t.get_rotation() == 0)
-    figure.set_figheight(pixels / figure.dpi + _MARGIN)
-
-
-def _centres(pixels: int, n: int) -> NDArray[np.float64]:
-    if n == 0:
-        return np.empty(0)
-    tile = (pixels + _GAP) / n
-    return (np.arange(n) + 0.5) * tile - _GAP / 2 - 0.5
+    inner, outer, dpi = ax.get_window_extent(), ax.get_tightbbox(), figure.dpi
+    assert outer is not None
+    left = (inner.x0 - outer.x0) / dpi + _MARGIN
+    right = (outer.x1 - inner.x1) / dpi + _MARGIN
+    below = (inner.y0 - outer.y0) / dpi + _MARGIN
+    above = (outer.y1 - inner.y1) / dpi + _MARGIN
+    rows, columns = ax.get_images()[0].get_size()
+    width = figure.get_figwidth() - left - right
+    height = width * rows / columns
+    total = height + below + above
+    figure.set_figheight(total)
+    whole = figure.get_figwidth()
+    ax.set_position((left / whole, below / total, width / whole, height / total))

@@ -1,10 +1,10 @@
-"""Names that people read, from names that machines use: ``full_rank_normal``, ``beta(beta=4.0)``."""
+"""Names that people read, from those machines use: ``full_rank_normal``, ``beta(beta=4.0)``."""
 
 from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 #: Words that are not written as they stand. Anything else keeps its letters, so that the name of a
@@ -50,7 +50,9 @@ def phrase(label: str, shown: str) -> str:
     >>> phrase("prior", "Laplace"), phrase("latent_dim", "32"), phrase("network", "MLP")
     ('Laplace prior', '32 latent units', 'MLP')
     """
-    noun = {"latent_dim": "latent units", "network": "", "dataset": ""}.get(label, title(label).lower())
+    noun = {"latent_dim": "latent units", "network": "", "dataset": ""}.get(
+        label, title(label).lower()
+    )
     return f"{shown} {noun}".rstrip()
 
 
@@ -64,20 +66,38 @@ def display(value: Any) -> str:
     call = _CALL.fullmatch(text)
     if not call:
         return words(text) if isinstance(value, str) else text
-    return f"{words(call[1])} ({_arguments(call[2])})"
+    pairs = dict(_ARGUMENT.findall(call[2]))
+    return with_parameters(call[1], pairs) if pairs else f"{words(call[1])} ({call[2]})"
 
 
-def display_levels(values: Sequence[Any]) -> dict[Any, str]:
-    """Return the shown form of each value of one label, without what they all share.
+def component(value: Any) -> str:
+    """Return the registry name in a component's label.
 
-    >>> display_levels(["beta(beta=1.0)", "beta(beta=4.0)"])
-    {'beta(beta=1.0)': 'β = 1', 'beta(beta=4.0)': 'β = 4'}
+    >>> component("beta(beta=4.0)")
+    'beta'
     """
-    calls = [_CALL.fullmatch(str(value)) for value in values]
-    found = [call for call in calls if call]
-    if len(found) == len(calls) > 1 and len({call[1] for call in found}) == 1:
-        return {value: _arguments(call[2]) for value, call in zip(values, found, strict=True)}
-    return {value: display(value) for value in values}
+    return str(value).partition("(")[0]
+
+
+def with_parameters(name: str, parameters: Mapping[str, Any]) -> str:
+    """Return a component and some of its parameters as they are shown.
+
+    >>> with_parameters("gaussian_mixture", {"components": 5})
+    'Gaussian mixture (components = 5)'
+    """
+    return f"{words(name)} ({assignments(parameters)})" if parameters else words(name)
+
+
+def assignments(parameters: Mapping[str, Any]) -> str:
+    """Return parameters with their values.
+
+    >>> assignments({"beta": 4.0, "hidden": [256, 256]})
+    'β = 4, hidden = [256, 256]'
+    """
+    return ", ".join(
+        f"{_SYMBOLS.get(key) or words(key)} = {_number(str(value))}"
+        for key, value in parameters.items()
+    )
 
 
 def words(name: str) -> str:
@@ -106,14 +126,7 @@ def slug(text: str) -> str:
     'gaussian-mixture-components-5-mean-field-normal'
     """
     plain = text.replace("β", "beta").replace("σ", "sigma")
-    return re.sub(r"[^A-Za-z0-9.]+", "-", plain).strip("-").lower()
-
-
-def _arguments(text: str) -> str:
-    pairs = _ARGUMENT.findall(text)
-    if not pairs:
-        return text
-    return ", ".join(f"{_SYMBOLS.get(key) or words(key)} = {_number(value)}" for key, value in pairs)
+    return re.sub(r"[^A-Za-z0-9.]+", "-", plain).strip("-.").lower()
 
 
 def _number(text: str) -> str:

@@ -31,7 +31,11 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         shown = encoding.panels(data, encoding.others)
         one = len(shown) == 1
         figure, axes, _ = panels(
-            len(shown), style, height=2.3 if one else 1.7, columns=1 if one else 2, extra=0.5,
+            len(shown),
+            style,
+            height=2.3 if one else 1.7,
+            columns=1 if one else 2,
+            extra=0.5,
             share="none",
         )
         for (title, part), ax in zip(shown, axes, strict=True):

@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 from pyrovae.report import names
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import encode
-from pyrovae.report.mosaics import fit_height, show
-from pyrovae.report.style import PAPER, Style, theme, tighten
+from pyrovae.report.mosaics import fit, mosaic, show
 from pyrovae.report.representatives import first_runs
+from pyrovae.report.style import PAPER, Style, theme, tighten
 from pyrovae.study.results import StudyResults
 
 #: Cells in one figure: more would not fit a page.
@@ -23,7 +23,8 @@ def reconstructions(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]
     Returns
     -------
     list of Drawn
-        One for each combination of the labels beyond the second, and every 14 cells; ``data`` has a row for each row of images.
+        One for each combination of the labels beyond the second, and every 14 cells; ``data`` has
+        a row for each row of images.
 
     Raises
     ------
@@ -47,14 +48,14 @@ def reconstructions(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]
             for row in page.itertuples()
         ]
         with theme(style):
-            figure = Figure(figsize=(style.column, 3 * style.column), layout="constrained")
+            figure = Figure(figsize=(style.column, 3 * style.column))
             ax = figure.subplots()
-            show(ax, rows, rows=["input", *titles])
-            ax.set_ylabel(", ".join(names.title(k) for k in inside))
+            show(ax, mosaic(rows), rows=["input", *titles])
+            ax.set_ylabel(", ".join(names.title(k) for k in inside).capitalize())
             if encoding.others:
-                ax.set_title(names.wrapped(encoding.title(page.iloc[0], encoding.others), 50))
+                ax.set_title(names.wrapped(encoding.title(page.iloc[0], encoding.others), 44))
             tighten(figure)
-            fit_height(figure)
+            fit(figure, ax)
         data = page[["run", *encoding.labels, "seed", "distortion"]].reset_index(drop=True)
         caption = (
             f"Reconstructions E[x|z] at z = E_q[z|x] of {k} test images (top row), a row for each "

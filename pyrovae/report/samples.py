@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
-
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,14 +10,16 @@ from torch import Tensor
 from pyrovae.report import names
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import Encoding, encode
-from pyrovae.report.mosaics import fit_height, show
-from pyrovae.report.style import PAPER, Style, theme, tighten
+from pyrovae.report.mosaics import blocks, fit, show
 from pyrovae.report.representatives import first_runs
+from pyrovae.report.style import PAPER, Style, theme, tighten
 from pyrovae.study.results import StudyResults
 
-#: At most so many samples a side.
-_SIDE = 5
-#: Grids of samples side by side in a column.
+#: Rows (at most) and columns of a cell's samples, where cells stand side by side, and where not.
+_CROSSED, _STRIP = (5, 5), (3, 10)
+#: Inches that all samples may be high: with a caption they fill a page.
+_HEIGHT = 7.5
+#: Cells side by side in one column of a paper.
 _ACROSS = 3
 
 
@@ -42,15 +40,14 @@ def samples(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
     made = []
     for title, part in encoding.panels(first_runs(study), encoding.others):
         with theme(style):
-            draw = _crossed if encoding.second else _wrapped
-            figure = draw(study, encoding, part, style)
-            above = [names.wrapped(title, 50)] if title else []
-            if encoding.second:
-                above.append(names.title(encoding.second))
-                figure.supylabel(names.title(encoding.first))
-            figure.suptitle("\n".join(above))
+            wide = len(encoding.seconds()) > _ACROSS
+            width = style.text if wide else style.column
+            figure = Figure(figsize=(width, _HEIGHT))
+            ax = figure.subplots()
+            _draw(ax, study, encoding, part, width)
+            ax.set_title(names.wrapped(title, 44))
             tighten(figure)
-            fit_height(figure)
+            fit(figure, ax)
         where = f" {title}." if title else ""
         caption = (
             f"Samples from each cell's model: E[x|z] with z from the prior.{where} The first "
@@ -62,50 +59,39 @@ def samples(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
     return made
 
 
-def _crossed(study: StudyResults, encoding: Encoding, part: pd.DataFrame, style: Style) -> Figure:
+def _draw(
+    ax: Axes, study: StudyResults, encoding: Encoding, cells: pd.DataFrame, width: float
+) -> None:
     firsts, seconds = encoding.levels[encoding.first], encoding.seconds()
-    figure, grid = _grid(len(firsts), len(seconds), style)
-    for first, axes in zip(firsts, grid, strict=True):
-        for second, ax in zip(seconds, axes, strict=True):
-            found = part[(part[encoding.first] == first) & (part[encoding.second] == second)]
-            if found.empty:
-                _blank(ax)
-            else:
-                show(ax, _square(study, found["run"].iloc[0]))
-    for first, ax in zip(firsts, grid[:, 0], strict=True):
-        ax.set_ylabel(_title(encoding, encoding.first, first), fontsize=style.small)
-    for second, ax in zip(seconds, grid[0], strict=True):
-        ax.set_title(_title(encoding, encoding.second, second), fontsize=style.small)
-    return figure
+    rows_at_most, across = _CROSSED if encoding.second else _STRIP
+    tile = width / (len(seconds) * across)
+    block = (max(1, min(rows_at_most, int(_HEIGHT / tile) // len(firsts))), across)
+    grid: list[list[Tensor | None]] = []
+    for first in firsts:
+        row = cells[cells[encoding.first] == first]
+        runs = row if not encoding.second else row.set_index(encoding.second).reindex(seconds)
+        grid.append([_block(study, run, block) for run in runs["run"]] or [None])
+    shown = [i for i, row in enumerate(grid) if any(images is not None for images in row)]
+    rows = [names.wrapped(encoding.show(encoding.first, firsts[i]), 18) for i in shown]
+    columns = []
+    if encoding.second:
+        columns = [names.wrapped(encoding.show(encoding.second, v), 18) for v in seconds]
+        ax.xaxis.tick_top()
+        ax.xaxis.set_label_position("top")
+        ax.set_xlabel(names.title(encoding.second), labelpad=4)
+        # Upright names would take the room of a block.
+        ax.tick_params(axis="y", labelrotation=90)
+    show(ax, blocks([grid[i] for i in shown]), rows=rows, columns=columns)
+    for label in ax.get_yticklabels():
+        label.set_verticalalignment("center")
+    ax.set_ylabel(names.title(encoding.first))
 
 
-def _wrapped(study: StudyResults, encoding: Encoding, part: pd.DataFrame, style: Style) -> Figure:
-    across = 2 if len(part) == 4 else min(len(part), _ACROSS)
-    figure, grid = _grid(math.ceil(len(part) / across), across, style)
-    for ax in grid.flat[len(part) :]:
-        _blank(ax)
-    for row, ax in zip(part.itertuples(), grid.flat, strict=False):
-        show(ax, _square(study, row.run))
-        ax.set_title(names.wrapped(encoding.cell_title(row), 22), fontsize=style.small)
-    return figure
-
-
-def _grid(rows: int, columns: int, style: Style) -> tuple[Figure, np.ndarray]:
-    width = style.column if columns <= _ACROSS else style.text
-    figure = Figure(figsize=(width, rows * width / columns + 1), layout="compressed")
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
-def _square(study: StudyResults, run: str) -> Tensor:
+def _block(study: StudyResults, run: object, shape: tuple[int, int]) -> Tensor | None:
+    """Return some samples of a run as ``(rows, columns, *event)``; ``None`` if there is no run."""
+    if not isinstance(run, str):
+        return None
     drawn = study.folder(run).images()["samples"]
-    side = min(_SIDE, math.isqrt(len(drawn)))
-    return drawn[: side * side].unflatten(0, (side, side))
-
-
-def _title(encoding: Encoding, label: str | None, value: Any) -> str:
-    assert label
-    return names.wrapped(encoding.show(label, value), 18)
-
-
-def _blank(ax: Axes) -> None:
-    ax.set_axis_off()
+    columns = min(shape[1], len(drawn))
+    rows = min(shape[0], len(drawn) // columns)
+    return drawn[: rows * columns].unflatten(0, (rows, columns))

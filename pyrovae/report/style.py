@@ -1,4 +1,4 @@
-"""One look for all figures: sizes that a paper asks for, fonts that print, colours that all can see.
+"""One look for all figures: sizes that a paper asks for, fonts that print, colours for all eyes.
 
 Fonts: STIX comes with Matplotlib, so that figures are the same on every machine, and it sits well
 in a paper set in Times. PDF and PS embed it as TrueType (type 42), which conferences demand.
@@ -63,7 +63,8 @@ class Style:
     size: float = 8
     small: float = 7
 
-    def rc(self) -> dict[str, Any]:
+    # Any: Matplotlib's stubs want each key as a literal.
+    def rc(self) -> Any:
         """Return Matplotlib's settings."""
         return {
             **sns.axes_style("ticks"),

@@ -33,7 +33,7 @@ def cell_table(study: StudyResults) -> pd.DataFrame:
     table = runs.drop_duplicates("cell")[["cell", *shown]]
     table = table.assign(seeds=table["cell"].map(runs.groupby("cell").size()))
     for score in table_scores(runs):
-        values = runs.assign(value=runs[score.key] if score.key in runs else math.nan)
+        values = runs.assign(value=runs.get(score.key, math.nan))
         summary = summarise(values, ["cell"], "value").add_prefix(f"{score.key}_")
         table = table.merge(summary.rename(columns={f"{score.key}_cell": "cell"}), on="cell")
     return table
@@ -44,7 +44,9 @@ def markdown(study: StudyResults) -> str:
     header, units, rows = text_cells(study, plus_minus=" ± ")
     head = [f"{h} ({u})" if u else h for h, u in zip(header, units, strict=True)]
     lines = [head, ["---"] * len(head), *rows]
-    return "\n".join("| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines)
+    return "\n".join(
+        "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
+    )
 
 
 def latex(study: StudyResults) -> str:
@@ -57,9 +59,10 @@ def latex(study: StudyResults) -> str:
     n_labels = len(_labels(study, encoding))
     columns = "l" * n_labels + "c" * (len(header) - n_labels)
     lines = [
-        r"% Needs \usepackage{booktabs}. Mean over seeds; subscript: half the width of the 95 %",
-        r"% Student t interval of the mean.",
+        r"% Needs booktabs and graphicx. Mean over seeds; subscript: half the width of the 95 %",
+        r"% Student t interval of the mean. Made smaller if it is wider than the text.",
         r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}%",
+        r"\sbox0{%",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         " & ".join(_stacked(h) for h in header) + r" \\",
@@ -74,7 +77,13 @@ def latex(study: StudyResults) -> str:
         cells = [first, *(escape(c) for c in row[1:n_labels]), *(_math(c) for c in row[n_labels:])]
         lines.append(" & ".join(cells) + r" \\")
         previous = row[0]
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}\endgroup", ""])
+    lines += [
+        r"\bottomrule",
+        r"\end{tabular}}%",
+        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
+        r"\endgroup",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def text_cells(

@@ -233,7 +233,9 @@ def find_run(results: Path, prefix: str) -> RunFolder:
     if (given / "metrics.json").exists():
         return RunFolder(given)
     found = sorted(
-        p.parent for p in results.glob("*/runs/[!.]*/metrics.json") if p.parent.name.startswith(prefix)
+        p.parent
+        for p in results.glob("*/runs/[!.]*/metrics.json")
+        if p.parent.name.startswith(prefix)
     )
     ids = {p.name for p in found}
     if len(ids) != 1:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.datasets.base import as_float
+from pyrovae.schedules import at
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.step import (
     LossProgram,
@@ -111,7 +112,6 @@ class Trainer:
         state = State.of(program)
         noise = NoiseStream(self._draws, seed)
         batches = BatchStream(len(self._data), settings.batch_size, seed)
-        lr = torch.tensor(settings.lr)
         marks = {
             round(settings.steps * (i + 1) / settings.records) for i in range(settings.records)
         }
@@ -125,7 +125,7 @@ class Trainer:
                 state.moments,
                 state.buffers,
                 torch.tensor(float(step)),
-                lr,
+                torch.tensor(at(settings.lr, step - 1)),
                 self._data,
                 batches.at(step - 1),
                 noise.at(step - 1),

@@ -177,7 +177,7 @@ def test_sap_of_continuous_factors(case, expected):
 
 
 def test_sap_balances_rare_values():
-    """A code of noise: the machine guesses each value equally often, not the frequent one always."""
+    """On a code of noise the machine guesses each value equally often, not the frequent one."""
     rng = np.random.default_rng(0)
     factor = (rng.uniform(size=(5_000, 1)) < 0.1).astype(int)
     accuracy = METRICS["sap"](rng.normal(size=(5_000, 2)), factor, 0).parts["predictability"]

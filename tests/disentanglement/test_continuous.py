@@ -169,9 +169,9 @@ def test_squared_correlation_sees_curvature():
 def test_fast_trees_rank_representations_as_the_classical_ones_do():
     """The default learner of DCI next to Locatello et al.'s, on codes of all qualities."""
     rng = np.random.default_rng(0)
-    factors = rng.integers(3, size=(600, 3))
+    factors = rng.integers(3, size=(450, 3))
     fast, classical = [], []
-    for mixing in np.linspace(0, 1, 4):
+    for mixing in np.linspace(0, 1, 3):
         for noise in (0.1, 0.7, 3.0):
             rotation = (1 - mixing) * np.eye(3) + mixing * rng.uniform(size=(3, 3))
             codes = factors @ rotation + noise * rng.normal(size=factors.shape)

@@ -39,10 +39,12 @@ def test_all_metrics_by_default_and_those_of_codes_alone_without_factors(files):
 
 
 def test_a_score_does_not_depend_on_the_company_it_is_in(files):
+    np.save(files[0], make("missing", levels=4).codes)  # where votes are a matter of chance
     alone = score_files(*files, ["factor_vae"], seed=5)
     among = score_files(*files, ["dci", "factor_vae"], seed=5)
     among = among[among.metric == "factor_vae"].reset_index(drop=True)
     assert alone.equals(among)
+    assert not alone.equals(score_files(*files, ["factor_vae"], seed=6))
 
 
 def test_standard_errors_on_request(files):

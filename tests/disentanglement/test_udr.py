@@ -47,6 +47,16 @@ def test_formula_with_unequal_numbers_of_codes(sources):
     assert pairwise[0][1] == pytest.approx(4.5 / 5)
 
 
+def test_a_model_is_scored_where_it_is_predicted(sources):
+    """The lasso gives all weight to the first of two equal predictors, and both equal targets some.
+
+    From three codes a, a, b to two, R = 0.9 in (a, a) and (b, b) only: 3.6 / 5. From two to three,
+    R = 0.9 for both copies: best² / sum is 0.9 thrice over targets, 0.45 and 0.9 over predictors.
+    """
+    result = udr([sources[:, :2], sources[:, [0, 0, 1]]])
+    np.testing.assert_allclose(result.parts["per_model"], [3.6 / 5, 4.05 / 5], atol=1e-4)
+
+
 def test_uninformative_codes_are_left_out(sources):
     noise = np.random.default_rng(1).normal(size=(N, 2, 2))
     models = [np.column_stack([sources, noise[:, m]]) for m in range(2)]

@@ -59,17 +59,16 @@ def test_with_few_points_all_are_used_in_the_same_ratio(rng):
 
 
 @pytest.mark.parametrize("metric", [factor_vae, beta_vae])
-@pytest.mark.parametrize("n", [150, 1_500])
-def test_noise_is_at_chance_even_where_points_are_few(metric, n):
-    """Votes from the points that were learnt from would remember their chance patterns."""
+def test_noise_is_at_chance_even_where_points_are_few(metric):
+    """Test votes from the points that were learnt from would be right in 0.6 here, not a third."""
     scores = []
     for seed in range(8):
         rng = np.random.default_rng(seed)
-        factors, codes = rng.integers(5, size=(n, 2)), rng.normal(size=(n, 4))
-        scores.append(metric(codes, factors, rng, n_train=1_000, n_test=1_000).score)
-    error = np.std(scores, ddof=1) / np.sqrt(len(scores))
-    assert metric(codes, factors, 0).parts["chance"] == 0.5
-    assert abs(np.mean(scores) - 0.5) < 4 * error + 0.005
+        factors, codes = rng.integers(5, size=(150, 3)), rng.normal(size=(150, 20))
+        result = metric(codes, factors, rng, n_train=1_000, n_test=1_000)
+        scores.append(result.score)
+    assert result.parts["chance"] == 1 / 3
+    assert np.mean(scores) == pytest.approx(1 / 3, abs=0.08)
 
 
 def test_codes_below_the_threshold_cannot_win():

@@ -1,4 +1,4 @@
-"""Studies with made numbers, written through the real store: figures need results, not training."""
+"""Made studies, written through the real store: figures need results, not training."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import torch
 import xarray as xr
 
 from pyrovae.diagnostics.inference_data import bundle
-from pyrovae.study.resolve import REGISTRIES
 from pyrovae.study.evaluation import Evaluation, EvaluationSettings
 from pyrovae.study.plan import Plan, PlannedRun
+from pyrovae.study.resolve import REGISTRIES
 from pyrovae.study.results import StudyResults, load_study
 from pyrovae.study.run import RunConfig
 from pyrovae.study.store import Store
@@ -32,7 +32,7 @@ def make_study(
     root: Path,
     *,
     seeds: int = 5,
-    latent_dim: int = 32,
+    units: int = 32,
     factors: bool = True,
     event: tuple[int, ...] = (1, 32, 32),
     fail: Sequence[int] = (),
@@ -45,7 +45,7 @@ def make_study(
     """
     keys = list(grid)
     runs = [
-        _planned({**dict(zip(keys, values, strict=True))}, latent_dim, seed)
+        _planned(dict(zip(keys, values, strict=True)), units, seed)
         for values in itertools.product(*grid.values())
         for seed in range(seeds)
     ]
@@ -61,7 +61,7 @@ def make_study(
     return load_study(root)
 
 
-def _planned(chosen: dict[str, Any], latent_dim: int, seed: int) -> PlannedRun:
+def _planned(chosen: dict[str, Any], units: int, seed: int) -> PlannedRun:
     parts: dict[str, Any] = {
         "dataset": "sprites",
         "network": "mlp",
@@ -69,7 +69,7 @@ def _planned(chosen: dict[str, Any], latent_dim: int, seed: int) -> PlannedRun:
         "posterior": "mean_field_normal",
         "likelihood": "bernoulli",
         "objective": "elbo",
-        "latent_dim": latent_dim,
+        "latent_dim": units,
         **chosen,
     }
     for key, registry in REGISTRIES.items():
@@ -136,8 +136,15 @@ def _results(
             "mean_var": [units["mean_var"].tolist() for _ in progress],
         }
     )
-    posterior = bundle({"posterior": xr.Dataset({"z": (("chain", "draw"), np.zeros((1, 2)))})})
-    return history, Evaluation(scores, {}, units, _images(units, rng, event), posterior)
+    return history, Evaluation(scores, {}, units, _images(units, rng, event), _draws(rng, dim))
+
+
+def _draws(rng: np.random.Generator, dim: int) -> Any:
+    """Return draws for two test points."""
+    dims = ("chain", "draw", "datum", "latent")
+    coords = {"datum": [0, 1], "latent": range(dim)}
+    z = rng.normal(size=(2, 20, 2, dim))
+    return bundle({"posterior": xr.Dataset({"z": (dims, z)}, coords)})
 
 
 def _images(

@@ -1,0 +1,151 @@
+"""Flows: density, draws, both directions, derivatives; and what importing zuko must not do."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pyro.distributions as dist
+import pytest
+import torch
+from torch import Tensor
+from torch.autograd import gradcheck
+
+from distributions.checks import assert_draws_fit_density, integral_2d
+from pyrovae.distributions.autoregressive import autoregressive, zuko
+from pyrovae.distributions.flow import Flow
+from pyrovae.distributions.planar import Planar
+
+BATCH = 3
+
+
+def normal(*shape: int) -> dist.Normal:
+    zeros = torch.zeros(*shape, dtype=torch.float64)
+    return dist.Normal(zeros + 0.3, 0.8 + zeros).to_event(1)
+
+
+def lazy(kind: str, dim: int, context: int) -> torch.nn.Module:
+    module = autoregressive(kind, dim, context=context, transforms=2, hidden=[8], bins=4).double()
+    for parameter in module.parameters():
+        parameter.data.add_(0.2 * torch.randn_like(parameter))
+    return module
+
+
+def flow(kind: str, dim: int = 2) -> Flow:
+    """Return three laws at once, far from the base: one for each context."""
+    if kind == "planar":
+        sizes = [(BATCH, 1), (BATCH, dim), (BATCH, dim)]
+        maps = [
+            Planar(tuple(torch.randn(*size, dtype=torch.float64) for size in sizes))
+            for _ in range(2)
+        ]
+        return Flow(normal(BATCH, dim), zuko.transforms.ComposedTransform(*maps))
+    context = torch.randn(BATCH, 4, dtype=torch.float64)
+    transform = lazy(kind.removeprefix("inverse_"), dim, 4)(context)
+    return Flow(normal(BATCH, dim), transform.inv if kind.startswith("inverse") else transform)
+
+
+KINDS = ["planar", "affine", "spline", "inverse_affine", "inverse_spline"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_density_integrates_to_one(kind: str) -> None:
+    q = flow(kind)
+    total = integral_2d(lambda x: q.log_prob(x.unsqueeze(1).expand(-1, BATCH, -1)), 10)
+    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-3)
+    # Far from the base, or the test would be one of the normal density.
+    assert (q.log_prob(q.sample()) - q.base.log_prob(q.sample())).abs().max() > 0.1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_density_of_a_draw_is_that_of_its_value(kind: str) -> None:
+    for dim in (1, 2, 5):
+        q = flow(kind, dim)
+        z = q.rsample((50,))
+        assert z.shape == (50, BATCH, dim)
+        torch.testing.assert_close(q.log_prob(z), q.log_prob(z.clone()), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_draws_follow_the_density(kind: str) -> None:
+    q = flow(kind, 1)
+    z = q.sample((20_000,)).squeeze(-1)
+    for member in range(BATCH):
+
+        def log_density(x: Tensor, member: int = member) -> Tensor:
+            return q.log_prob(x.reshape(-1, 1, 1).expand(-1, BATCH, 1))[:, member]
+
+        assert_draws_fit_density(z[:, member], log_density, -6, 6)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_log_prob_has_a_gradient_for_draws_without_one(kind: str) -> None:
+    # A score-function estimator takes the density of a draw that carries no gradient.
+    q = flow(kind)
+    q.base.base_dist.loc.requires_grad_()
+    z = q.sample()
+    assert not z.requires_grad
+    assert q.log_prob(z).requires_grad
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+def test_autoregressive_derivatives(kind: str) -> None:
+    module = lazy(kind, 3, 2)
+    context = torch.randn(2, 2, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+
+    def density(make: Callable[[Tensor], object]) -> Callable[[Tensor, Tensor], Tensor]:
+        return lambda c, x: Flow(normal(2, 3), make(c)).log_prob(x)
+
+    assert gradcheck(density(lambda c: module(c)), (context, x))
+    assert gradcheck(density(lambda c: module(c).inv), (context, x))
+
+
+def test_planar_derivatives_through_the_inverse() -> None:
+    bias, u, w = (torch.randn(2, n, dtype=torch.float64, requires_grad=True) for n in (1, 3, 3))
+    x = torch.randn(2, 3, dtype=torch.float64, requires_grad=True)
+
+    def density(bias: Tensor, u: Tensor, w: Tensor, x: Tensor) -> Tensor:
+        return Flow(normal(2, 3), Planar((bias, u, w))).log_prob(x)
+
+    assert gradcheck(density, (bias, u, w, x))
+
+
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0])
+def test_planar_inverse_even_for_extreme_planes(scale: float) -> None:
+    parameters = tuple(scale * torch.randn(500, n, dtype=torch.float64) for n in (1, 4, 4))
+    transform = Planar(parameters)
+    x = 3 * torch.randn(500, 4, dtype=torch.float64)
+    y = transform(x)
+    # Where w·u nears -1 the map is flat, and a digit of y stands for many of x.
+    back = transform.inv(y.clone())
+    torch.testing.assert_close(transform(back.clone()), y, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["affine", "spline"])
+@pytest.mark.parametrize("dim", [1, 4])
+def test_autoregressive_maps_start_near_the_identity(kind: str, dim: int) -> None:
+    module = autoregressive(kind, dim, context=0, transforms=2, hidden=[16])
+    x = torch.randn(100, dim)
+    torch.testing.assert_close(module(None)(x), x, rtol=0, atol=0.3)
+    assert (module(None)(x) - x).abs().max() > 0
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_expand_broadcasts_over_leading_dimensions(kind: str) -> None:
+    q = flow(kind)
+    wide = q.expand((4, BATCH))
+    assert wide.rsample((5,)).shape == (5, 4, BATCH, 2)
+    x = torch.randn(BATCH, 2, dtype=torch.float64)
+    torch.testing.assert_close(wide.log_prob(x), q.log_prob(x).expand(4, BATCH))
+
+
+def test_argument_checks_stay_on() -> None:
+    # zuko switches them off for the whole process when it is imported.
+    code = (
+        "import torch; before = torch.distributions.Distribution._validate_args; "
+        "import pyrovae.vae; "
+        "assert before and torch.distributions.Distribution._validate_args"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

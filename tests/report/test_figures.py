@@ -1,0 +1,166 @@
+"""What is drawn is what was measured."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.axes import Axes
+from scipy import stats
+
+from pyrovae.report.cell_scores import active_units, disentanglement
+from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.evolution import evolution
+from pyrovae.report.kl_profile import kl_profile
+from pyrovae.report.rate_distortion import rate_distortion
+from pyrovae.study.results import StudyResults
+from report.made import POSTERIORS, PRIORS
+
+
+def test_active_units_show_seeds_means_and_intervals(main_study: StudyResults) -> None:
+    drawn = active_units(main_study)
+    (ax,) = drawn.figure.axes
+    points = sorted(x for c in ax.collections for x in np.asarray(c.get_offsets())[:, 0])
+    assert points == sorted(main_study.runs["active_units"])
+    means, bars = _means_and_bars(ax)
+    assert len(means) == len(bars) == len(PRIORS) * len(POSTERIORS)
+    position = 0
+    for row, prior in enumerate(PRIORS):
+        for posterior in POSTERIORS:
+            runs = main_study.runs
+            cell = runs[(runs["prior"] == prior) & (runs["posterior"] == posterior)]
+            values = cell["active_units"].to_numpy()
+            x, y = means[position]
+            assert x == pytest.approx(values.mean())
+            assert round(y) == row
+            expected = stats.t.interval(
+                0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values)
+            )
+            assert bars[position] == pytest.approx(expected)
+            position += 1
+    assert ax.get_xlabel() == "Active units (count, of 32)"
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    assert labels == ["standard normal", "Laplace", "Student t", "Gaussian mixture"]
+
+
+def test_data_beside_the_figure_are_what_it_shows(main_study: StudyResults) -> None:
+    data = active_units(main_study).data
+    assert len(data) == len(main_study.runs)
+    assert data["value"].tolist() == main_study.runs["active_units"].tolist()
+    assert data.groupby(["prior", "posterior"])["n"].first().min() == 4  # One run failed.
+
+
+def test_too_few_seeds_show_points_without_bars(lone_study: StudyResults) -> None:
+    drawn = active_units(lone_study)
+    means, bars = _means_and_bars(drawn.figure.axes[0])
+    assert [x for x, _ in means] == lone_study.runs["active_units"].tolist()
+    assert bars == []
+    assert "too few for intervals" in drawn.caption
+
+
+def test_counts_have_whole_ticks_even_if_all_agree(lone_study: StudyResults) -> None:
+    (ax,) = active_units(lone_study).figure.axes
+    low, high = ax.get_xlim()
+    ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
+    assert len(ticks) > 1
+    assert all(tick == round(tick) for tick in ticks)
+
+
+def test_disentanglement_has_a_panel_for_each_score(main_study: StudyResults) -> None:
+    drawn = disentanglement(main_study)
+    titles = [ax.get_xlabel() for ax in drawn.figure.axes]
+    assert titles == ["MIG", "DCI disent.", "FactorVAE"]
+    for ax, key in zip(drawn.figure.axes, ("mig", "dci", "factor_vae"), strict=True):
+        means = [x for x, _ in _means_and_bars(ax)[0]]
+        grouped = main_study.runs.groupby("cell", sort=False)[key].mean()
+        assert sorted(means) == pytest.approx(sorted(grouped))
+        shown = drawn.data[drawn.data["score"] == key]
+        assert shown["value"].tolist() == main_study.runs[key].tolist()
+    chance = drawn.figure.axes[2].get_lines()
+    assert [line.get_xdata()[0] for line in chance if line.get_linestyle() == "--"] == [
+        pytest.approx(0.2)
+    ]
+
+
+def test_without_factors_there_is_no_disentanglement(lone_study: StudyResults) -> None:
+    with pytest.raises(NothingToDraw, match="no ground-truth factors"):
+        disentanglement(lone_study)
+
+
+def test_kl_profile_lines_are_means_over_seeds(main_study: StudyResults) -> None:
+    drawn = kl_profile(main_study)
+    units = main_study.units()
+    for posterior, ax in zip(POSTERIORS, drawn.figure.axes, strict=False):
+        lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 32]
+        assert len(lines) == len(ax.collections) == len(PRIORS)
+        for prior, line, band in zip(PRIORS, lines, ax.collections, strict=True):
+            cell = units[(units["prior"] == prior) & (units["posterior"] == posterior)]
+            by_rank = cell.pivot(index="run", columns="rank", values="kl").to_numpy()
+            np.testing.assert_array_equal(line.get_xdata(), np.arange(1, 33))
+            np.testing.assert_allclose(line.get_ydata(), by_rank.mean(0))
+            low, high = stats.t.interval(
+                0.95, len(by_rank) - 1, loc=by_rank.mean(0), scale=stats.sem(by_rank)
+            )
+            corners = band.get_paths()[0].vertices
+            at_five = corners[corners[:, 0] == 5, 1]
+            assert at_five.min() == pytest.approx(low[4])
+            assert at_five.max() == pytest.approx(high[4])
+
+
+def test_kl_profile_data_fall_with_position(main_study: StudyResults) -> None:
+    data = kl_profile(main_study).data
+    for _, cell in data.groupby(["prior", "posterior"]):
+        assert cell["position"].tolist() == list(range(1, 33))
+        assert cell["mean"].is_monotonic_decreasing
+        assert cell["active"].iloc[0] == 1.0
+        assert cell["active"].iloc[-1] == 0.0
+
+
+def test_one_seed_has_a_profile_without_band(lone_study: StudyResults) -> None:
+    (ax,) = kl_profile(lone_study).figure.axes
+    (line,) = (line for line in ax.get_lines() if len(line.get_xdata()) == 4)
+    np.testing.assert_allclose(line.get_ydata(), np.sort(lone_study.units()["kl"])[::-1])
+    drawn = [path.vertices for band in ax.collections for path in band.get_paths()]
+    assert not any(np.isfinite(vertices).any() for vertices in drawn)
+
+
+def test_rate_distortion_points_and_lines_of_equal_elbo(main_study: StudyResults) -> None:
+    drawn = rate_distortion(main_study)
+    ax = drawn.figure.axes[0]
+    points = np.asarray(ax.collections[0].get_offsets())
+    np.testing.assert_allclose(points, main_study.runs[["rate", "distortion"]])
+    assert len(ax.get_lines()) > 3
+    for line in ax.get_lines():
+        x, y = line.get_data()
+        assert x[0] + y[0] == pytest.approx(x[1] + y[1])
+    # Each name on the right stands where its line leaves the panel.
+    named = ax.child_axes[0].yaxis
+    right = ax.get_xlim()[1]
+    for place, label in zip(named.get_ticklocs(), named.get_ticklabels(), strict=True):
+        assert float(label.get_text().replace("−", "-")) == pytest.approx(-(right + place))
+    assert len(named.get_ticklocs()) > 0
+
+
+def test_evolution_lines_are_means_over_seeds(main_study: StudyResults) -> None:
+    drawn = evolution(main_study)
+    history = main_study.history()
+    counts = drawn.figure.axes[0]
+    line = next(line for line in counts.get_lines() if len(line.get_xdata()))
+    cell = history[(history["prior"] == PRIORS[0]) & (history["posterior"] == POSTERIORS[0])]
+    expected = cell.groupby("step")["active_units"].mean()
+    np.testing.assert_array_equal(line.get_xdata(), expected.index)
+    np.testing.assert_allclose(line.get_ydata(), expected)
+    # No loss is known before the first step.
+    losses = drawn.data[drawn.data["quantity"] == "loss"]
+    assert losses["step"].min() > 0
+    assert losses["mean"].notna().all()
+
+
+def _means_and_bars(ax: Axes) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:
+    means, bars = [], []
+    for line in ax.get_lines():
+        x, y = (np.atleast_1d(values) for values in line.get_data())
+        if len(x) == 1:
+            means.append((float(x[0]), float(y[0])))
+        elif len(x) == 2 and y[0] == y[1] and line.get_color() != "0.8":
+            bars.append((float(x[0]), float(x[1])))
+    return means, bars

@@ -1,0 +1,32 @@
+"""A run under the lens, without traces in the caller's Matplotlib."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.image import imread
+
+from pyrovae.report.inspection import inspect
+from pyrovae.study.results import StudyResults
+
+
+def test_units_of_largest_kl_are_summarised_and_plotted(
+    small_study: StudyResults, tmp_path: Path
+) -> None:
+    folder = small_study.folder(small_study.runs["run"].iloc[0])
+    backend = plt.get_backend()
+    table, written = inspect(folder, points=1, units=2, out=tmp_path / "out")
+    top = folder.units().sort_values("kl", ascending=False)["unit"].iloc[:2]
+    assert [line.split("]")[0] for line in table.splitlines()[1:]] == [f"z[0, {u}" for u in top]
+    assert {path.name for path in written} == {p.name for p in (tmp_path / "out").iterdir()}
+    assert {path.stem for path in written} == {"trace", "rank", "forest", "autocorr"}
+    assert all(imread(path).std() > 0 for path in written)
+    assert plt.get_fignums() == []
+    assert plt.get_backend() == backend
+
+
+def test_plots_go_beside_the_runs_by_default(small_study: StudyResults) -> None:
+    folder = small_study.folder(small_study.runs["run"].iloc[1])
+    _, written = inspect(folder, points=1, units=1)
+    assert written[0].parent == small_study.store.root / "inspect" / folder.id

@@ -1,0 +1,73 @@
+"""No text runs into another or over the edge, whatever a study compares; letters are not tiny."""
+
+from __future__ import annotations
+
+import pytest
+from matplotlib.figure import Figure
+
+from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.gallery import FIGURES, draw
+from pyrovae.report.style import PAPER
+from pyrovae.study.results import StudyResults
+from report.made import PRIORS, make_study
+from report.texts import cut_off, drawn_texts, overlaps
+
+BETAS = [{"name": "beta", "beta": beta} for beta in (0.5, 1.0, 4.0, 16.0)]
+STUDIES = {
+    "prior by posterior": {},
+    "prior alone": {"prior": PRIORS, "seeds": 2},
+    "nothing varies": {"prior": PRIORS[:1], "seeds": 1},
+    "latent_dim": {"latent_dim": [2, 4, 8, 16, 32], "seeds": 2},
+    "objective": {"objective": ["elbo", *BETAS], "seeds": 1},
+    "three labels": {
+        "prior": PRIORS[1:],
+        "latent_dim": [4, 16],
+        "dataset": ["sprites", "digits"],
+        "seeds": 1,
+    },
+    "long names": {
+        "prior": PRIORS[-1:],
+        "likelihood": ["bernoulli", "gaussian"],
+        "network": ["mlp", "conv", {"name": "mlp", "hidden": [512, 512, 512]}],
+        "seeds": 1,
+    },
+}
+
+
+@pytest.fixture(scope="module", params=STUDIES)
+def any_study(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> StudyResults:
+    if not STUDIES[request.param]:
+        return request.getfixturevalue("main_study")
+    return make_study(tmp_path_factory.mktemp("any") / "study", **STUDIES[request.param])
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+def test_texts_stay_apart_and_on_the_page(any_study: StudyResults, kind: str) -> None:
+    for i, drawn in enumerate(draw(any_study, kind)):
+        assert overlaps(drawn.figure) == []
+        assert cut_off(drawn.figure) == []
+        assert drawn.figure.get_figwidth() in (PAPER.column, PAPER.text)
+        assert drawn.figure.get_figheight() < 9  # A page.
+        assert min(size for _, _, size in drawn_texts(drawn.figure)) >= 6  # Points.
+        if i == 2:  # Traversals are alike.
+            break
+
+
+def test_vectors_are_no_images_but_have_all_other_figures(lone_study: StudyResults) -> None:
+    for kind in ("traversals", "reconstructions", "samples"):
+        with pytest.raises(NothingToDraw, match=r"\(12,\)"):
+            list(draw(lone_study, kind))
+    for kind in ("active_units", "kl_profile", "rate_distortion", "evolution"):
+        (drawn,) = draw(lone_study, kind)
+        assert overlaps(drawn.figure) == []
+
+
+def test_the_check_finds_texts_that_collide_and_leave_the_page() -> None:
+    figure = Figure(figsize=(2, 2))
+    figure.text(0.5, 0.5, "one")
+    figure.text(0.52, 0.5, "two")
+    figure.text(0.9, 0.9, "outside")
+    assert overlaps(figure) == [("one", "two")]
+    assert cut_off(figure) == ["outside"]

@@ -1,0 +1,119 @@
+"""The table: its numbers, and that LaTeX takes it."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from scipy import stats
+
+from pyrovae.report import table
+from pyrovae.study.results import StudyResults
+from report.made import PRIORS, make_study
+
+
+def test_numbers_are_those_of_the_runs(main_study: StudyResults) -> None:
+    cells = table.cell_table(main_study)
+    assert cells["prior"].drop_duplicates().tolist() == list(PRIORS)
+    assert len(cells) == 12
+    assert cells["seeds"].tolist() == [4, 4, *[5] * 10]  # One run failed, one is missing.
+    for row in cells.itertuples():
+        runs = main_study.runs[main_study.runs["cell"] == row.cell]
+        for key in ("active_units", "elbo", "rate", "distortion", "mig", "variance_law_error"):
+            low, high = stats.t.interval(
+                0.95, len(runs) - 1, loc=runs[key].mean(), scale=stats.sem(runs[key])
+            )
+            assert getattr(row, f"{key}_mean") == pytest.approx(runs[key].mean())
+            assert getattr(row, f"{key}_low") == pytest.approx(low)
+            assert getattr(row, f"{key}_high") == pytest.approx(high)
+            assert getattr(row, f"{key}_n") == len(runs)
+
+
+def test_a_score_that_is_missing_is_a_dash(lone_study: StudyResults) -> None:
+    header, _, (row,) = table.text_cells(lone_study, plus_minus=" ± ")
+    for title in ("MIG", "DCI disent.", "FactorVAE"):
+        assert row[header.index(title)] == table.MISSING
+    # One seed: a number, no interval.
+    assert "±" not in row[header.index("ELBO")]
+    assert float(row[header.index("Rate")]) == pytest.approx(
+        lone_study.runs["rate"].iloc[0], rel=0.01
+    )
+
+
+def test_markdown_and_latex_say_the_same(main_study: StudyResults) -> None:
+    in_markdown = [
+        [cell.strip() for cell in line.strip("|").split("|")]
+        for line in table.markdown(main_study).splitlines()[2:]
+    ]
+    in_latex = [
+        [cell.strip() for cell in line.removesuffix(r" \\").split("&")]
+        for line in table.latex(main_study).splitlines()
+        if "$" in line
+    ]
+    assert len(in_markdown) == len(in_latex) == 12
+    for plain, tex in zip(in_markdown, in_latex, strict=True):
+        numbers = [re.findall(r"[\d.]+", cell) for cell in plain[2:]]
+        assert numbers == [re.findall(r"[\d.]+", cell) for cell in tex[2:]]
+
+
+@pytest.mark.parametrize(
+    ("half", "decimals"), [(1.2, 1), (0.4, 1), (0.03, 3), (0.05, 2), (12.0, 0), (0.0351, 3)]
+)
+def test_decimals_follow_the_interval(
+    small_study: StudyResults, half: float, decimals: int
+) -> None:
+    runs = small_study.runs.copy()
+    spread = half / stats.t.ppf(0.975, 2) * 3**0.5
+    runs["rate"] = [10 - spread, 10, 10 + spread] * 2
+    study = StudyResults("s", "", runs, {}, [], small_study.store)
+    header, _, rows = table.text_cells(study, plus_minus=" ± ")
+    assert rows[0][header.index("Rate")] == f"{10:.{decimals}f} ± {half:.{decimals}f}"
+
+
+def test_special_characters_are_escaped() -> None:
+    failed, tried = doctest.testmod(table)
+    assert tried > 0
+    assert failed == 0
+    assert table.escape("β = 4 \\ ~^") == (
+        r"\ensuremath{\beta} = 4 \textbackslash{} \textasciitilde{}\textasciicircum{}"
+    )
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("which", ["main", "lone", "odd"])
+def test_latex_compiles_and_fits_the_page(
+    which: str, main_study: StudyResults, lone_study: StudyResults, tmp_path: Path
+) -> None:
+    study = {"main": main_study, "lone": lone_study}.get(which) or make_study(
+        tmp_path / "odd",
+        seeds=1,
+        network=["mlp", {"name": "mlp", "hidden": [64, 64]}],
+        objective=["elbo", {"name": "beta", "beta": 4.0}],
+    )
+    document = "\n".join(
+        [
+            r"\documentclass[10pt]{article}",
+            r"\usepackage[textwidth=6.75in]{geometry}",
+            r"\usepackage{booktabs,graphicx}",
+            r"\begin{document}\begin{table}\centering",
+            table.latex(study),
+            r"\end{table}\end{document}",
+        ]
+    )
+    (tmp_path / "paper.tex").write_text(document)
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "Overfull" not in done.stdout
+    assert (tmp_path / "paper.pdf").exists()
