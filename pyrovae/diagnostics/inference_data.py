@@ -58,8 +58,8 @@ def guide_draws(
     -------
     InferenceData
         ``posterior`` (``z``: chain, draw, datum, latent), ``log_likelihood`` (``x``: chain, draw,
-        datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data`` (``x``),
-        ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
+        datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data``
+        (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

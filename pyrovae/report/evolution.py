@@ -21,7 +21,7 @@ from pyrovae.study.results import StudyResults
 #: Columns of the history, a row of panels each.
 _QUANTITIES = {"active_units": "Active units\n(count)", "loss": "Loss (nats)"}
 #: Part of training whose losses the axis leaves out.
-SETTLED = 0.2
+SETTLED = 0.4
 
 
 def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
@@ -45,14 +45,23 @@ def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         shown = encoding.panels(history, split)
         width = style.column if len(shown) <= 3 else style.text
         figure = Figure(figsize=(width, 2.6), layout="constrained")
-        grid = figure.subplots(2, len(shown), sharex=True, sharey="row", squeeze=False)
+        # Losses of other data, or under another likelihood, are other quantities.
+        comparable = not {"dataset", "likelihood"} & set(split)
+        grid = figure.subplots(
+            2, len(shown), sharex=True, sharey="row" if comparable else False, squeeze=False
+        )
         for column, (title, part) in enumerate(shown):
             for row, quantity in enumerate(_QUANTITIES):
                 _lines(grid[row, column], part.dropna(subset=[quantity]), quantity, encoding)
             grid[0, column].set_title(names.wrapped(title, 16 if len(shown) > 2 else 28))
         for row, (quantity, label) in enumerate(_QUANTITIES.items()):
             grid[row, 0].set_ylabel(label)
-            _scale(grid[row], data[data["quantity"] == quantity])
+            means = data[data["quantity"] == quantity]
+            if comparable:
+                _scale(grid[row], means)
+                continue
+            for ax, (_, part) in zip(grid[row], encoding.panels(means, split), strict=True):
+                _scale([ax], part)
         figure.supxlabel("Training steps (count)")
         figure.align_ylabels()
         if len(encoding.levels[encoding.first]) > 1:

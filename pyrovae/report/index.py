@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pyrovae.report import names
-from pyrovae.report.table import markdown
-from pyrovae.study.results import StudyResults
+from pyrovae.report.table import caption, markdown
+from pyrovae.study.results import LABELS, StudyResults
 
 #: Ids that are listed before the rest is only counted.
 _LISTED = 20
@@ -26,13 +26,10 @@ def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mappin
     """
     parts = [f"# {study.name}", study.description, _counts(study)]
     parts += ["## Cells", markdown(study)]
-    parts.append(
-        "Mean over seeds ± half the width of its 95 % Student t interval (from three seeds on), on "
-        "the test set. Numbers: "
-        "[tables/cells.csv](tables/cells.csv); LaTeX: [tables/cells.tex](tables/cells.tex)."
-    )
+    links = "Numbers: [tables/cells.csv](tables/cells.csv); LaTeX: [tables/cells.tex](tables/cells.tex)."
+    parts.append(f"{caption(study)} {links}")
     parts.append("## Figures")
-    for name, caption in captions.items():
+    for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
         parts.append(
             f"**{name}** ([PDF](figures/{name}.pdf), [data](figures/{name}.csv)). {caption}"
@@ -53,6 +50,12 @@ def _counts(study: StudyResults) -> str:
         text += (
             f" **{len(study.failed)} failed and {len(study.missing)} are missing: all numbers and "
             "figures are without them.**"
+        )
+    labels = [label for label in LABELS if label in study.runs]
+    if study.runs.groupby(labels)["cell"].nunique().max() > 1:
+        text += (
+            " **Some cells differ in settings that have no label (training, evaluation): the table "
+            "lists them one by one, figures show them together.**"
         )
     return text
 

@@ -28,7 +28,7 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
                                figures/<name>.csv     the numbers in it
                                figures/<name>.txt     draft of a caption
                                tables/cells.csv       means and intervals
-                               tables/cells.tex       booktabs
+                               tables/cells.tex       booktabs; .txt draft of its caption
 
     Files appear complete, each in one step; those of an earlier report that this one has no more
     are removed.
@@ -64,6 +64,7 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
             skipped[kind] = str(reason)
     write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
     write("tables/cells.tex", table.latex(study).encode())
+    write("tables/cells.txt", f"{table.caption(study)}\n".encode())
     write("report.md", index_page(study, captions, skipped).encode())
     _remove_former(folder, written)
     return folder

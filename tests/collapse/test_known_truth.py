@@ -45,7 +45,7 @@ def test_linear_vae_finds_the_likelihood_and_the_rank_of_probabilistic_pca(rank:
     assert int(units.active.sum()) == rank
     # The variance law, on active and inactive units alike (Asperti & Trentin 2020).
     assert float(units.variance_law.median()) < 0.02
-    sigma = float(vae.likelihood.log_sigma.exp())
+    sigma = float(vae.likelihood.log_sigma.detach().exp())
     assert sigma == pytest.approx(float(data.exact["noise_scale"]), rel=0.02)
 
 
@@ -82,9 +82,7 @@ def test_units_of_a_known_encoder(posterior: str) -> None:
     if posterior != "laplace":
         # KL(N(mu, 1) || N(0, 1)) = mu² / 2.
         second_moment = torch.stack([x[:, 0].square(), 0 * x[:, 1], x[:, 2].square() / 4], 1)
-        torch.testing.assert_close(
-            units.kl, second_moment.mean(0) / 2, rtol=1e-3, atol=1e-5
-        )
+        torch.testing.assert_close(units.kl, second_moment.mean(0) / 2, rtol=1e-3, atol=1e-5)
 
 
 def test_unit_kl_without_closed_form_agrees_with_quadrature() -> None:
@@ -104,19 +102,24 @@ def test_unit_kl_without_closed_form_agrees_with_quadrature() -> None:
 
 
 def test_importance_weighted_bound_approaches_the_exact_marginal() -> None:
-    # A fixed linear Gaussian model with a poor guide: log p(x) is known, N(b, W W' + s² I).
+    # A fixed linear Gaussian model: log p(x) is known, N(b, W W' + s² I). The guide is the prior:
+    # poor, but its importance weights are bounded.
     vae = _vae("mean_field_normal")
     with torch.no_grad():
+        vae.likelihood.log_sigma.fill_(0.0)
+        vae.posterior.loc.weight.zero_()
+        vae.decoder[0].weight.copy_(torch.tensor([[1.0, 0.2, 0.0], [0.0, 0.8, 0.3], [0.5, 0, 1]]))
         loading = vae.decoder[0].weight
         mean = vae.decoder[0].bias
-        scale = vae.likelihood.log_sigma.exp()
-        covariance = loading @ loading.T + scale**2 * torch.eye(3)
-        x = torch.distributions.MultivariateNormal(mean, covariance).sample((200,))
-        exact = torch.distributions.MultivariateNormal(mean, covariance).log_prob(x)
+        covariance = loading @ loading.T + torch.eye(3)
+        law = torch.distributions.MultivariateNormal(mean, covariance)
+        x = law.sample((200,))
+        exact = float(law.log_prob(x).mean())
     means = [
         float(estimate_bound(vae.model, vae.guide, x, samples=k).log_px.mean())
-        for k in (1, 10, 100, 3000)
+        for k in (1, 10, 100, 2000)
     ]
+    # The bound rises with K (Burda et al. 2016, theorem 1) to log p(x).
     assert means == sorted(means)
-    assert means[-1] == pytest.approx(float(exact.mean()), abs=0.02)
-    assert means[0] < float(exact.mean()) - 0.2
+    assert means[0] < exact - 0.1
+    assert means[-1] == pytest.approx(exact, abs=0.01)

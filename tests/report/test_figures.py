@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
@@ -13,7 +15,7 @@ from pyrovae.report.evolution import evolution
 from pyrovae.report.kl_profile import kl_profile
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.study.results import StudyResults
-from report.made import POSTERIORS, PRIORS
+from report.made import POSTERIORS, PRIORS, make_study
 
 
 def test_active_units_show_seeds_means_and_intervals(main_study: StudyResults) -> None:
@@ -153,6 +155,16 @@ def test_evolution_lines_are_means_over_seeds(main_study: StudyResults) -> None:
     losses = drawn.data[drawn.data["quantity"] == "loss"]
     assert losses["step"].min() > 0
     assert losses["mean"].notna().all()
+
+
+def test_losses_of_other_data_have_an_axis_of_their_own(
+    main_study: StudyResults, tmp_path: Path
+) -> None:
+    study = make_study(tmp_path / "s", seeds=1, prior=PRIORS[:2], dataset=["sprites", "digits"])
+    one, other = evolution(study).figure.axes[2:]
+    assert not one.get_shared_y_axes().joined(one, other)
+    one, other, _ = evolution(main_study).figure.axes[3:]
+    assert one.get_shared_y_axes().joined(one, other)
 
 
 def _means_and_bars(ax: Axes) -> tuple[list[tuple[float, float]], list[tuple[float, float]]]:

@@ -74,6 +74,16 @@ def test_decimals_follow_the_interval(
     assert rows[0][header.index("Rate")] == f"{10:.{decimals}f} ± {half:.{decimals}f}"
 
 
+def test_only_seeds_that_agree_have_an_interval_of_no_width(small_study: StudyResults) -> None:
+    runs = small_study.runs.copy()
+    runs["rate"] = [10.0, 10.0, 10.0, 8.0, 10.0, 12.0]
+    runs["distortion"] = [10.0, 10.001, 10.002, 8.0, 10.0, 12.0]
+    study = StudyResults("s", "", runs, {}, [], small_study.store)
+    header, _, rows = table.text_cells(study, plus_minus=" ± ")
+    assert rows[0][header.index("Rate")] == "10.0 ± 0.0"
+    assert rows[0][header.index("Distortion")] == "10.0 ± 0.1"
+
+
 def test_special_characters_are_escaped() -> None:
     failed, tried = doctest.testmod(table)
     assert tried > 0

@@ -44,7 +44,11 @@ def test_each_figure_has_its_pictures_data_and_caption(
         assert len(pd.read_csv(f"{stem}.csv")) > 0
         assert Path(f"{stem}.txt").read_text().strip().endswith(".")
         assert imread(f"{stem}.png").shape[1] == pytest.approx(3.25 * 300, abs=1)
-    assert {path.name for path in (written / "tables").iterdir()} == {"cells.csv", "cells.tex"}
+    assert {path.name for path in (written / "tables").iterdir()} == {
+        "cells.csv",
+        "cells.tex",
+        "cells.txt",
+    }
 
 
 def test_pdfs_embed_their_fonts_as_truetype(written: Path) -> None:
@@ -80,6 +84,14 @@ def test_failed_and_missing_runs_are_told(main_study: StudyResults) -> None:
     (failed,) = main_study.failed
     assert f"- {failed}: diverged at step 17" in page
     assert f"- {main_study.missing[0]}" in page
+
+
+def test_cells_without_a_label_of_their_own_are_told(small_study: StudyResults) -> None:
+    assert "no label" not in index_page(small_study, {}, {})
+    runs = small_study.runs.copy()
+    runs.loc[0, "cell"] = "0123456789abcdef"  # Another learning rate, say.
+    study = StudyResults("s", "", runs, {}, [], small_study.store)
+    assert "differ in settings that have no label" in index_page(study, {}, {})
 
 
 def test_what_cannot_be_drawn_is_told(lone_study: StudyResults) -> None:
