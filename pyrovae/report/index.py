@@ -26,14 +26,12 @@ def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mappin
     """
     parts = [f"# {study.name}", study.description, _counts(study)]
     parts += ["## Cells", markdown(study)]
-    links = "Numbers: [tables/cells.csv](tables/cells.csv); LaTeX: [tables/cells.tex](tables/cells.tex)."
-    parts.append(f"{caption(study)} {links}")
+    parts.append(f"{caption(study)} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex).")
     parts.append("## Figures")
     for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
-        parts.append(
-            f"**{name}** ([PDF](figures/{name}.pdf), [data](figures/{name}.csv)). {caption}"
-        )
+        links = f"[PDF](figures/{name}.pdf), [data](figures/{name}.csv)"
+        parts.append(f"**{name}** ({links}). {text}")
     if skipped:
         parts.append("## Not drawn")
         parts.append(_list({names.words(kind): reason for kind, reason in skipped.items()}))

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+
 import matplotlib as mpl
 import pytest
 
+from pyrovae.report.drawn import Drawn
+from pyrovae.report.gallery import draw
 from pyrovae.study.results import StudyResults
 from report.made import POSTERIORS, PRIORS, make_study
 
@@ -14,6 +19,12 @@ def main_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """Four priors, three posteriors, five seeds, 32 units; one run failed and one is missing."""
     root = tmp_path_factory.mktemp("results") / "prior_comparison"
     return make_study(root, prior=PRIORS, posterior=POSTERIORS, fail=[3], leave_out=[7])
+
+
+@pytest.fixture(scope="session")
+def main_figure(main_study: StudyResults) -> Callable[[str], Drawn]:
+    """Return a function from a kind to the (first) figure of that kind of the main study."""
+    return functools.cache(lambda kind: next(draw(main_study, kind)))
 
 
 @pytest.fixture(scope="session")

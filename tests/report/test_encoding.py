@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 
 from matplotlib.colors import to_hex
 
+from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import encode
 from pyrovae.report.gallery import draw
 from pyrovae.report.style import palette
@@ -66,15 +68,17 @@ def test_a_default_is_said_next_to_other_values(tmp_path: Path) -> None:
     assert list(mixed.shown["objective"].values()) == ["ELBO", "beta (β = 1)", "beta (β = 4)"]
 
 
-def test_a_prior_has_one_colour_in_all_figures(main_study: StudyResults) -> None:
+def test_a_prior_has_one_colour_in_all_figures(
+    main_study: StudyResults, main_figure: Callable[[str], Drawn]
+) -> None:
     expected = {to_hex(colour) for colour in encode(main_study).colours().values()}
     assert len(expected) == len(PRIORS)
     for kind in ("kl_profile", "evolution"):
-        (drawn,) = draw(main_study, kind)
+        drawn = main_figure(kind)
         for ax in drawn.figure.axes:
             colours = {to_hex(line.get_color()) for line in ax.get_lines() if len(line.get_xdata())}
             assert not colours or colours == expected
-    (drawn,) = draw(main_study, "rate_distortion")
+    drawn = main_figure("rate_distortion")
     points = drawn.figure.axes[0].collections[0]
     assert {to_hex(colour) for colour in points.get_facecolors()} == expected
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,19 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from pyrovae.report.cell_scores import active_units, disentanglement
-from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.evolution import evolution
 from pyrovae.report.kl_profile import kl_profile
-from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.study.results import StudyResults
 from report.made import POSTERIORS, PRIORS, make_study
 
+Draw = Callable[[str], Drawn]
 
-def test_active_units_show_seeds_means_and_intervals(main_study: StudyResults) -> None:
-    drawn = active_units(main_study)
+
+def test_active_units_show_seeds_means_and_intervals(
+    main_study: StudyResults, main_figure: Draw
+) -> None:
+    drawn = main_figure("active_units")
     (ax,) = drawn.figure.axes
     points = sorted(x for c in ax.collections for x in np.asarray(c.get_offsets())[:, 0])
     assert points == sorted(main_study.runs["active_units"])
@@ -44,8 +48,10 @@ def test_active_units_show_seeds_means_and_intervals(main_study: StudyResults) -
     assert labels == ["standard normal", "Laplace", "Student t", "Gaussian mixture"]
 
 
-def test_data_beside_the_figure_are_what_it_shows(main_study: StudyResults) -> None:
-    data = active_units(main_study).data
+def test_data_beside_the_figure_are_what_it_shows(
+    main_study: StudyResults, main_figure: Draw
+) -> None:
+    data = main_figure("active_units").data
     assert len(data) == len(main_study.runs)
     assert data["value"].tolist() == main_study.runs["active_units"].tolist()
     assert data.groupby(["prior", "posterior"])["n"].first().min() == 4  # One run failed.
@@ -67,8 +73,10 @@ def test_counts_have_whole_ticks_even_if_all_agree(lone_study: StudyResults) -> 
     assert all(tick == round(tick) for tick in ticks)
 
 
-def test_disentanglement_has_a_panel_for_each_score(main_study: StudyResults) -> None:
-    drawn = disentanglement(main_study)
+def test_disentanglement_has_a_panel_for_each_score(
+    main_study: StudyResults, main_figure: Draw
+) -> None:
+    drawn = main_figure("disentanglement")
     titles = [ax.get_xlabel() for ax in drawn.figure.axes]
     assert titles == ["MIG", "DCI disent.", "FactorVAE"]
     for ax, key in zip(drawn.figure.axes, ("mig", "dci", "factor_vae"), strict=True):
@@ -88,8 +96,8 @@ def test_without_factors_there_is_no_disentanglement(lone_study: StudyResults) -
         disentanglement(lone_study)
 
 
-def test_kl_profile_lines_are_means_over_seeds(main_study: StudyResults) -> None:
-    drawn = kl_profile(main_study)
+def test_kl_profile_lines_are_means_over_seeds(main_study: StudyResults, main_figure: Draw) -> None:
+    drawn = main_figure("kl_profile")
     units = main_study.units()
     for posterior, ax in zip(POSTERIORS, drawn.figure.axes, strict=False):
         lines = [line for line in ax.get_lines() if len(line.get_xdata()) == 32]
@@ -108,8 +116,8 @@ def test_kl_profile_lines_are_means_over_seeds(main_study: StudyResults) -> None
             assert at_five.max() == pytest.approx(high[4])
 
 
-def test_kl_profile_data_fall_with_position(main_study: StudyResults) -> None:
-    data = kl_profile(main_study).data
+def test_kl_profile_data_fall_with_position(main_figure: Draw) -> None:
+    data = main_figure("kl_profile").data
     for _, cell in data.groupby(["prior", "posterior"]):
         assert cell["position"].tolist() == list(range(1, 33))
         assert cell["mean"].is_monotonic_decreasing
@@ -125,8 +133,10 @@ def test_one_seed_has_a_profile_without_band(lone_study: StudyResults) -> None:
     assert not any(np.isfinite(vertices).any() for vertices in drawn)
 
 
-def test_rate_distortion_points_and_lines_of_equal_elbo(main_study: StudyResults) -> None:
-    drawn = rate_distortion(main_study)
+def test_rate_distortion_points_and_lines_of_equal_elbo(
+    main_study: StudyResults, main_figure: Draw
+) -> None:
+    drawn = main_figure("rate_distortion")
     ax = drawn.figure.axes[0]
     points = np.asarray(ax.collections[0].get_offsets())
     np.testing.assert_allclose(points, main_study.runs[["rate", "distortion"]])
@@ -142,8 +152,8 @@ def test_rate_distortion_points_and_lines_of_equal_elbo(main_study: StudyResults
     assert len(named.get_ticklocs()) > 0
 
 
-def test_evolution_lines_are_means_over_seeds(main_study: StudyResults) -> None:
-    drawn = evolution(main_study)
+def test_evolution_lines_are_means_over_seeds(main_study: StudyResults, main_figure: Draw) -> None:
+    drawn = main_figure("evolution")
     history = main_study.history()
     counts = drawn.figure.axes[0]
     line = next(line for line in counts.get_lines() if len(line.get_xdata()))
@@ -157,13 +167,11 @@ def test_evolution_lines_are_means_over_seeds(main_study: StudyResults) -> None:
     assert losses["mean"].notna().all()
 
 
-def test_losses_of_other_data_have_an_axis_of_their_own(
-    main_study: StudyResults, tmp_path: Path
-) -> None:
+def test_losses_of_other_data_have_an_axis_of_their_own(main_figure: Draw, tmp_path: Path) -> None:
     study = make_study(tmp_path / "s", seeds=1, prior=PRIORS[:2], dataset=["sprites", "digits"])
     one, other = evolution(study).figure.axes[2:]
     assert not one.get_shared_y_axes().joined(one, other)
-    one, other, _ = evolution(main_study).figure.axes[3:]
+    one, other, _ = main_figure("evolution").figure.axes[3:]
     assert one.get_shared_y_axes().joined(one, other)
 
 

@@ -63,6 +63,8 @@ def test_the_index_names_every_figure_and_shows_the_table(written: Path) -> None
     for link in re.findall(r"\]\(([^)]*)\)", page):
         assert (written / link).exists(), link
     assert set(re.findall(r"figures/([^)]*)\.png", page)) == FIGURES
+    for name in (*(f"figures/{name}" for name in FIGURES), "tables/cells"):
+        assert (written / f"{name}.txt").read_text().strip() in page
     assert "| standard normal | 3 |" in page
     assert "failed" not in page
 
