@@ -1,7 +1,50 @@
-"""Reports: figures and tables from a study's results."""
+"""Reports: figures and tables from a study's results.
+
+Each figure function takes a :class:`pyrovae.study.results.StudyResults` and returns a
+:class:`Drawn`: a Matplotlib figure to change at will, the numbers in it, and a draft of a caption.
+
+::
+
+    from pyrovae.report import kl_profile, theme
+    from pyrovae.study.results import load_study
+
+    drawn = kl_profile(load_study("results/prior_comparison"))
+    drawn.figure.axes[0].set_title("Mine")
+    with theme():
+        drawn.figure.savefig("mine.pdf")
+"""
 
 from __future__ import annotations
 
+from pyrovae.report.cell_scores import active_units, disentanglement
+from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report.evolution import evolution
+from pyrovae.report.gallery import FIGURES, draw
+from pyrovae.report.kl_profile import kl_profile
+from pyrovae.report.rate_distortion import rate_distortion
+from pyrovae.report.reconstructions import reconstructions
+from pyrovae.report.samples import samples
+from pyrovae.report.style import PAPER, Style, theme
+from pyrovae.report.table import cell_table
+from pyrovae.report.traversals import traversals
 from pyrovae.report.write import write_report
 
-__all__ = ["write_report"]
+__all__ = [
+    "FIGURES",
+    "PAPER",
+    "Drawn",
+    "NothingToDraw",
+    "Style",
+    "active_units",
+    "cell_table",
+    "disentanglement",
+    "draw",
+    "evolution",
+    "kl_profile",
+    "rate_distortion",
+    "reconstructions",
+    "samples",
+    "theme",
+    "traversals",
+    "write_report",
+]
