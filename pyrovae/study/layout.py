@@ -153,10 +153,9 @@ def override_value(raw: dict[str, Any], override: str, origins: dict[str, str]) 
 
 def placed(place: str, origins: Mapping[str, str]) -> str:
     """Return the true origin of a place in the merged file: the file, a profile or ``--set``."""
-    dotted = re.sub(r"\[(\d+)\]", r".\1", place)
-    for known in sorted(origins, key=len, reverse=True):
-        if dotted == known or dotted.startswith(known + "."):
-            if origins[known].startswith("--set"):
-                return origins[known]
-            return origins[known] + place[len(known) :]
+    steps = re.findall(r"\[\d+\]|\.?[^.\[\]]+", place)
+    for taken in range(len(steps), 0, -1):
+        known = re.sub(r"\[(\d+)\]", r".\1", "".join(steps[:taken]))
+        if known in origins:
+            return origins[known] + "".join(steps[taken:])
     return place

@@ -230,6 +230,16 @@ BAD = [
     (GOOD, "--set=training.steps=x", "--set training.steps: Input should be a valid integer"),
     (GOOD, "--set=bse.latent_dim=2", "--set bse.latent_dim: unknown key"),
     (
+        GOOD + "grid: {latent_dim: [1, 2]}",
+        "--set=grid.prior=[laplace, laplce]",
+        "--set grid.prior[1].name: unknown prior 'laplce'; did you mean 'laplace'?",
+    ),
+    (
+        GOOD + "grid: {latent_dim: [1, 2]}",
+        "--set=grid.prior=[laplace, laplace]",
+        "--set grid.prior[1]: gives the same run twice, as does --set grid.prior[0]",
+    ),
+    (
         GOOD,
         "--set=prior=laplce",
         "--set prior.name: unknown prior 'laplce'; did you mean 'laplace'?",
