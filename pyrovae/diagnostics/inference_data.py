@@ -133,17 +133,22 @@ def plots(data: InferenceData, *, datum: list[int], latent: list[int]) -> dict[s
     """
     chosen = bundle({"posterior": _selected(data, datum, latent)})
     made: dict[str, Any] = {}
-    for name in ("trace", "rank", "forest", "autocorr"):
-        drawn = getattr(az, f"plot_{name}" if name != "trace" else _TRACE)(
-            chosen, var_names=["z"], **_OPTIONS.get(name, {})
-        )
-        made[name] = _figure(drawn)
+    # All that was asked for is drawn: ArviZ's own limit would leave panels out.
+    with az.rc_context({"plot.max_subplots": None}):
+        for name in ("trace", "rank", "forest", "autocorr"):
+            drawn = getattr(az, f"plot_{name}" if name != "trace" else _TRACE)(
+                chosen, var_names=["z"], **_OPTIONS.get(name, {})
+            )
+            made[name] = _figure(drawn)
     return made
 
 
 # ArviZ 1.x renamed the density-and-trace plot.
 _TRACE = "plot_trace_dist" if hasattr(az, "plot_trace_dist") else "plot_trace"
-_OPTIONS: dict[str, dict[str, Any]] = {"forest": {"combined": True}}
+# Each code gets a row of its own in the trace plot: in one panel their colours run out.
+_OPTIONS: dict[str, dict[str, Any]] = {"trace": {"compact": False}, "forest": {"combined": True}}
+if hasattr(az, "InferenceData"):
+    _OPTIONS["autocorr"] = {"combined": True}  # 1.x draws the chains of a code in one panel anyway
 
 
 def _figure(drawn: Any) -> Any:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import arviz as az
 import matplotlib.pyplot as plt
+import pytest
 from matplotlib.image import imread
 
 from pyrovae.report.inspection import inspect
@@ -30,3 +32,13 @@ def test_plots_go_beside_the_runs_by_default(small_study: StudyResults) -> None:
     folder = small_study.folder(small_study.runs["run"].iloc[1])
     _, written = inspect(folder, points=1, units=1)
     assert written[0].parent == small_study.store.root / "inspect" / folder.id
+
+
+def test_nothing_that_was_asked_for_is_left_out(
+    small_study: StudyResults, tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    folder = small_study.folder(small_study.runs["run"].iloc[0])
+    # ArviZ draws at most so many panels, with a warning; here fewer than are asked for.
+    with az.rc_context({"plot.max_subplots": 1}):
+        inspect(folder, points=1, units=2, out=tmp_path)
+    assert [str(w.message) for w in recwarn if "max_subplots" in str(w.message)] == []
