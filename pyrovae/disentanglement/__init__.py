@@ -11,14 +11,21 @@ Names of the review of Carbonneau et al. 2020 (arXiv:2012.09276) that differ: Z-
 ``beta_vae``, Z-min variance is ``factor_vae``, RMIG is ``mig``.
 """
 
-from pyrovae.disentanglement.base import METRICS, MetricResult, needs_factors, unsupervised
+from pyrovae.disentanglement.base import (
+    METRICS,
+    MetricResult,
+    costly,
+    is_costly,
+    needs_factors,
+    unsupervised,
+)
 from pyrovae.disentanglement.beta_vae import beta_vae
 from pyrovae.disentanglement.dci import dci
 from pyrovae.disentanglement.dcimig import dcimig
 from pyrovae.disentanglement.explicitness import explicitness
 from pyrovae.disentanglement.factor_vae import factor_vae
 from pyrovae.disentanglement.files import score_files
-from pyrovae.disentanglement.inactive import with_and_without_inactive
+from pyrovae.disentanglement.inactive import only_active, with_and_without_inactive
 from pyrovae.disentanglement.irs import irs
 from pyrovae.disentanglement.jemmig import jemmig
 from pyrovae.disentanglement.mig import mig
@@ -27,7 +34,7 @@ from pyrovae.disentanglement.modularity import modularity
 from pyrovae.disentanglement.original import ORIGINAL_ESTIMATORS
 from pyrovae.disentanglement.sap import sap
 from pyrovae.disentanglement.udr import udr
-from pyrovae.disentanglement.uncertainty import with_standard_error
+from pyrovae.disentanglement.uncertainty import standard_error, with_standard_error
 from pyrovae.disentanglement.unsupervised import (
     average_mutual_information,
     total_correlation,
@@ -40,18 +47,22 @@ __all__ = [
     "MetricResult",
     "average_mutual_information",
     "beta_vae",
+    "costly",
     "dci",
     "dcimig",
     "explicitness",
     "factor_vae",
     "irs",
+    "is_costly",
     "jemmig",
     "mig",
     "mig_sup",
     "modularity",
     "needs_factors",
+    "only_active",
     "sap",
     "score_files",
+    "standard_error",
     "total_correlation",
     "udr",
     "unsupervised",

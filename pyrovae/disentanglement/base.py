@@ -59,6 +59,23 @@ def unsupervised(metric: M) -> M:
     return metric
 
 
+def costly(metric: M) -> M:
+    """Declare that a metric fits learners: repeating it, as standard errors do, takes long."""
+    setattr(metric, "is_costly", True)  # noqa: B010 (a function has no such attribute)
+    return metric
+
+
+def is_costly(name: str) -> bool:
+    """Tell whether the metric of this name fits learners, for seconds rather than milliseconds.
+
+    Raises
+    ------
+    UnknownNameError
+        If no metric has this name.
+    """
+    return getattr(METRICS[name], "is_costly", False)
+
+
 def needs_factors(name: str) -> bool:
     """Tell whether the metric of this name compares codes with ground-truth factors.
 

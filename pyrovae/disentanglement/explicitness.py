@@ -13,12 +13,13 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from pyrovae.disentanglement.base import METRICS, Codes, MetricResult, RNGLike
+from pyrovae.disentanglement.base import METRICS, Codes, MetricResult, RNGLike, costly
 from pyrovae.disentanglement.split import train_test_split
 from pyrovae.disentanglement.validation import check_pair
 
 
 @METRICS.register("explicitness", source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312")
+@costly
 def explicitness(
     codes: ArrayLike,
     factors: ArrayLike,

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pyrovae.disentanglement.base import Metric, MetricResult, RNGLike
+from pyrovae.disentanglement.base import Codes, Metric, MetricResult, RNGLike
 from pyrovae.disentanglement.validation import check_codes
 from pyrovae.errors import ConfigError
 
@@ -47,11 +47,28 @@ def with_and_without_inactive(
         If ``active`` is not one boolean per code, or the metric refuses the arrays.
     """
     z = check_codes(codes)
+    seed = int(np.random.default_rng(rng).integers(2**63))
+    remaining = only_active(z, active)
+    return metric(z, factors, seed, **estimator), metric(remaining, factors, seed, **estimator)
+
+
+def only_active(codes: ArrayLike, active: ArrayLike) -> Codes:
+    """Drop the columns of (n, d) codes that are not active.
+
+    Returns
+    -------
+    (n, number of active) array; if none is active, one column that never varies, so that every
+    metric gives the score of no information.
+
+    Raises
+    ------
+    ConfigError
+        If ``active`` is not one boolean per code, or the codes are not as `check_codes` asks.
+    """
+    z = check_codes(codes)
     keep = np.asarray(active)
     if keep.dtype != np.bool_ or keep.shape != (z.shape[1],):
         raise ConfigError(
             f"expected {z.shape[1]} booleans, got {keep.dtype} of shape {keep.shape}", "active"
         )
-    seed = int(np.random.default_rng(rng).integers(2**63))
-    remaining = z[:, keep] if keep.any() else np.zeros((len(z), 1))
-    return metric(z, factors, seed, **estimator), metric(remaining, factors, seed, **estimator)
+    return z[:, keep] if keep.any() else np.zeros((len(z), 1))

@@ -9,13 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from sklearn.svm import LinearSVC
 
-from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike
+from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike, costly
 from pyrovae.disentanglement.information import gap
 from pyrovae.disentanglement.split import Split, train_test_split
 from pyrovae.disentanglement.validation import check_pair
 
 
 @METRICS.register("sap", source="Kumar et al. 2018, sec. 3; arXiv:1711.00848")
+@costly
 def sap(
     codes: ArrayLike,
     factors: ArrayLike,

@@ -63,13 +63,33 @@ def with_standard_error(
     Bias is not part of it: mutual information of few points is too large, by the same amount for
     all halves. Nor is the variation between seeds, for which train again.
     """
+    rng = np.random.default_rng(rng)
+    result = metric(codes, factors, rng, **estimator)
+    return result, standard_error(metric, codes, factors, rng, n_resamples=n_resamples, **estimator)
+
+
+def standard_error(
+    metric: Metric,
+    codes: ArrayLike,
+    factors: ArrayLike | None,
+    rng: RNGLike = None,
+    *,
+    n_resamples: int = 20,
+    **estimator: Any,
+) -> float:
+    """Return the standard error of `with_standard_error` alone.
+
+    Raises
+    ------
+    ConfigError
+        For fewer than two resamples, or if the metric refuses a half.
+    """
     if n_resamples < 2:
         raise ConfigError(f"at least 2 resamples make a spread, got {n_resamples}", "n_resamples")
     rng = np.random.default_rng(rng)
-    result = metric(codes, factors, rng, **estimator)
     z, v = np.asarray(codes), None if factors is None else np.asarray(factors)
     scores = []
     for _ in range(n_resamples):
         half = rng.permutation(len(z))[: len(z) // 2]
         scores.append(metric(z[half], None if v is None else v[half], rng, **estimator).score)
-    return result, float(np.std(scores, ddof=1))
+    return float(np.std(scores, ddof=1))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pyrovae.report import names
+from pyrovae.report import names, variation
 from pyrovae.report.table import caption, markdown
 from pyrovae.study.results import LABELS, StudyResults
 
@@ -27,6 +27,10 @@ def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mappin
     parts = [f"# {study.name}", study.description, _counts(study)]
     parts += ["## Cells", markdown(study)]
     parts.append(f"{caption(study)} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex).")
+    varied = variation.markdown(study)
+    if varied:
+        parts += ["## What the disentanglement scores vary with", varied]
+        parts.append(f"{variation.CAPTION} [By cell](tables/variation.csv).")
     parts.append("## Figures")
     for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")

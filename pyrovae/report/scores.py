@@ -34,11 +34,17 @@ class Score:
         return f"{self.title} ({self.unit})" if self.unit else self.title
 
 
+#: What stands for a score that a study does not have.
+MISSING = "–"
+
 ACTIVE_UNITS = Score("active_units", "Active units", "count")
 ELBO = Score("elbo", "ELBO", "nats")
 RATE = Score("rate", "Rate", "nats")
 DISTORTION = Score("distortion", "Distortion", "nats")
 VARIANCE_LAW = Score("variance_law_error", "Variance-law error")
+
+#: Scores of dependence between codes, in nats; of these, less is better.
+_IN_NATS = ("total_correlation", "average_mutual_information")
 
 _METRIC_TITLES = {
     "mig": "MIG",
@@ -57,7 +63,11 @@ _METRIC_TITLES = {
 def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
     """Return the disentanglement scores that some run has, in the order of the study's columns."""
     return [
-        Score(key, _METRIC_TITLES.get(key, names.words(key).capitalize()))
+        Score(
+            key,
+            _METRIC_TITLES.get(key, names.words(key).capitalize()),
+            "nats" if key in _IN_NATS else "",
+        )
         for key in runs.columns
         if key in METRICS and runs[key].notna().any()
     ]

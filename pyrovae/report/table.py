@@ -10,11 +10,9 @@ import pandas as pd
 from pyrovae.report import captions, names
 from pyrovae.report.encoding import Encoding, encode
 from pyrovae.report.intervals import ENOUGH, LEVEL, summarise
-from pyrovae.report.scores import Score, table_scores
+from pyrovae.report.scores import MISSING, Score, table_scores
+from pyrovae.report.variation import CHANGES, changed
 from pyrovae.study.results import StudyResults
-
-#: What stands for a score that a study does not have.
-MISSING = "–"
 
 
 def cell_table(study: StudyResults) -> pd.DataFrame:
@@ -41,11 +39,12 @@ def cell_table(study: StudyResults) -> pd.DataFrame:
 
 def caption(study: StudyResults) -> str:
     """Return a draft of the table's caption."""
+    dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(study) else ""
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
         "seeds on), on the test set. Variance-law error: median over units of "
         "|Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|, which theory puts at 0 for a standard normal "
-        f"prior only. {captions.setting(study, encode(study))}".strip()
+        f"prior only. {dagger}{captions.setting(study, encode(study))}".strip()
     )
 
 
@@ -106,12 +105,14 @@ def text_cells(
     header = [*(names.title(k) for k in labels), "Seeds", *(s.title for s in scores)]
     units = [*("" for _ in labels), "", *(s.unit for s in scores)]
     decimals = {score.key: _decimals(table, score) for score in scores}
+    marked = changed(study)
     rows = []
     for _, row in table.iterrows():
         cells = [encoding.show(label, row[label]) for label in labels] + [str(row["seeds"])]
         for score in scores:
             mean, high = row[f"{score.key}_mean"], row[f"{score.key}_high"]
-            cells.append(_number(mean, high - mean, decimals[score.key], plus_minus))
+            mark = CHANGES if (row["cell"], score.key) in marked else ""
+            cells.append(_number(mean, high - mean, decimals[score.key], plus_minus) + mark)
         rows.append(cells)
     return header, units, rows
 
@@ -139,6 +140,7 @@ _ESCAPES = {
     ">": r"\ensuremath{>}",
     "|": r"\ensuremath{|}",
     "–": "--",
+    CHANGES: r"\dag{}",
     "β": r"\ensuremath{\beta}",
     "σ": r"\ensuremath{\sigma}",
     "γ": r"\ensuremath{\gamma}",
@@ -179,5 +181,6 @@ def _number(mean: float, half: float, decimals: int, plus_minus: str) -> str:
 def _math(cell: str) -> str:
     if cell == MISSING:
         return "--"
-    mean, _, half = cell.replace("−", "-").partition("\0")
-    return f"${mean}_{{\\pm {half}}}$" if half else f"${mean}$"
+    mark = r"^{\dagger}" if cell.endswith(CHANGES) else ""
+    mean, _, half = cell.removesuffix(CHANGES).replace("−", "-").partition("\0")
+    return f"${mean}{mark}_{{\\pm {half}}}$" if half else f"${mean}{mark}$"

@@ -6,7 +6,7 @@ import io
 import json
 from pathlib import Path
 
-from pyrovae.report import gallery, table
+from pyrovae.report import gallery, table, variation
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.index import index_page
 from pyrovae.report.style import PAPER, Style, theme
@@ -29,6 +29,7 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
                                figures/<name>.txt     draft of a caption
                                tables/cells.csv       means and intervals
                                tables/cells.tex       booktabs; .txt draft of its caption
+                               tables/variation.csv   of scores: over seeds, points, dead units
 
     Files appear complete, each in one step; those of an earlier report that this one has no more
     are removed.
@@ -65,6 +66,9 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
     write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
     write("tables/cells.tex", table.latex(study).encode())
     write("tables/cells.txt", f"{table.caption(study)}\n".encode())
+    varied = variation.variation_table(study)
+    if not varied.empty:
+        write("tables/variation.csv", varied.to_csv(index=False).encode())
     write("report.md", index_page(study, captions, skipped).encode())
     _remove_former(folder, written)
     return folder

@@ -15,7 +15,7 @@ from pyrovae.collapse import Units, estimate_bound, measure_units, posterior_mea
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.diagnostics.inference_data import InferenceData, guide_draws
-from pyrovae.disentanglement import METRICS
+from pyrovae.study.representation import Resampling, score_representation
 from pyrovae.vae import VAE
 
 
@@ -40,6 +40,7 @@ class EvaluationSettings(BaseModel):
         default_factory=lambda: [{"name": "mig"}, {"name": "dci"}, {"name": "factor_vae"}],
         description="disentanglement scores, where the data has factors",
     )
+    standard_errors: Resampling = Resampling()
     guide_draws: GuideDraws = GuideDraws()
     images: int = Field(default=8, gt=0, description="reconstructions, traversed units and steps")
 
@@ -54,6 +55,11 @@ class Evaluation:
         One number each, by name.
     estimators
         The settings of each disentanglement score, and its parts.
+    codes, factors
+        Posterior means ``(n, latent_dim)`` of the test points that were scored, and their
+        ground-truth factors ``(n, k)``, ``None`` where unknown.
+    factor_names
+        Of the factors' columns.
     units
         One row for each latent unit of the test set.
     images
@@ -68,6 +74,9 @@ class Evaluation:
     units: pd.DataFrame
     images: dict[str, Tensor]
     posterior: InferenceData
+    codes: np.ndarray
+    factors: np.ndarray | None = None
+    factor_names: tuple[str, ...] = ()
 
 
 def evaluate(vae: VAE, dataset: Dataset, settings: EvaluationSettings, seed: int) -> Evaluation:
@@ -100,11 +109,16 @@ def evaluate(vae: VAE, dataset: Dataset, settings: EvaluationSettings, seed: int
     }
     if "loading" in dataset.exact:
         scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x).mean())
-    estimators: dict[str, Any] = {}
-    if test.factors is not None:
-        codes = posterior_means(vae, x).double().numpy()
-        found, estimators = _disentanglement(codes, test.factors, settings, seed)
-        scores |= found
+    codes = posterior_means(vae, x).numpy()
+    found, estimators = score_representation(
+        codes,
+        test.factors,
+        units.active.numpy(),
+        settings.metrics,
+        settings.standard_errors,
+        seed,
+    )
+    scores |= found
     points = min(settings.guide_draws.points, len(test))
     posterior = guide_draws(
         vae,
@@ -115,7 +129,16 @@ def evaluate(vae: VAE, dataset: Dataset, settings: EvaluationSettings, seed: int
         seed=seed,
     )
     images = _images(vae, x, units, settings.images, seed)
-    return Evaluation(scores, estimators, units_table(units), images, posterior)
+    return Evaluation(
+        scores,
+        estimators,
+        units_table(units),
+        images,
+        posterior,
+        codes,
+        test.factors,
+        dataset.factor_names,
+    )
 
 
 def units_table(units: Units) -> pd.DataFrame:
@@ -144,27 +167,6 @@ def _bound_scores(vae: VAE, x: Tensor, settings: EvaluationSettings, seed: int) 
         "distortion": float(bound.distortion.mean()),
         "log_px": float(bound.log_px.mean()),
     }
-
-
-def _disentanglement(
-    codes: np.ndarray, factors: np.ndarray, settings: EvaluationSettings, seed: int
-) -> tuple[dict[str, float], dict[str, Any]]:
-    scores: dict[str, float] = {}
-    estimators: dict[str, Any] = {}
-    for metric in settings.metrics:
-        name = metric["name"]
-        parameters = {key: value for key, value in metric.items() if key != "name"}
-        # Each score gets a generator of its own: its value does not depend on its neighbours.
-        rng = np.random.default_rng([seed, *name.encode()])
-        result = METRICS[name](codes, factors, rng, **METRICS.resolve(name, parameters))
-        scores[name] = result.score
-        scores |= {
-            f"{name}_{part}": value
-            for part, value in result.parts.items()
-            if isinstance(value, float)
-        }
-        estimators[name] = {"estimator": result.estimator, "parts": result.parts}
-    return scores, estimators
 
 
 def _images(vae: VAE, x: Tensor, units: Units, k: int, seed: int) -> dict[str, Tensor]:

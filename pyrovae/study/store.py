@@ -9,6 +9,8 @@
                 metrics.json     scores, and the estimators that made them
                 history.parquet  one row a record along training
                 units.parquet    one row a latent unit
+                codes.npy        posterior means of the test points that were scored
+                factors.npy      their ground-truth factors, where known
                 posterior.nc     ArviZ InferenceData
                 images.safetensors, model.safetensors, environment.json
                 failure.json     instead of all that, if the run diverged
@@ -22,6 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save
@@ -60,7 +63,10 @@ class RunFolder:
         return RunConfig.model_validate(yaml.read(self.path / "config.yaml"))
 
     def metrics(self) -> dict[str, Any]:
-        """Return ``scores``, ``estimators``, ``labels``, ``cell`` and ``evaluation``."""
+        """Return scores, estimators, names of the factors, labels, cell and settings by name.
+
+        See :class:`pyrovae.study.evaluation.Evaluation`.
+        """
         return json.loads((self.path / "metrics.json").read_text())
 
     def failure(self) -> dict[str, Any] | None:
@@ -75,6 +81,15 @@ class RunFolder:
     def units(self) -> pd.DataFrame:
         """Return one row for each latent unit, measured on the test set."""
         return pd.read_parquet(self.path / "units.parquet")
+
+    def codes(self) -> np.ndarray:
+        """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
+        return np.load(self.path / "codes.npy", allow_pickle=False)
+
+    def factors(self) -> np.ndarray | None:
+        """Return the ground-truth factors of those points, ``(n, k)``, if they are known."""
+        path = self.path / "factors.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
 
     def images(self) -> dict[str, Tensor]:
         """Return inputs, reconstructions, traversals and samples."""
@@ -132,11 +147,15 @@ class Store:
                 "labels": run.labels(),
                 "scores": evaluation.scores,
                 "estimators": evaluation.estimators,
+                "factor_names": evaluation.factor_names,
                 "evaluation": run.config.evaluation.model_dump(mode="json"),
             }
             (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
             history.to_parquet(made / "history.parquet", index=False)
             evaluation.units.to_parquet(made / "units.parquet", index=False)
+            np.save(made / "codes.npy", evaluation.codes.astype(np.float32))
+            if evaluation.factors is not None:
+                np.save(made / "factors.npy", evaluation.factors.astype(np.int32))
             (made / "images.safetensors").write_bytes(save(_contiguous(evaluation.images)))
             (made / "model.safetensors").write_bytes(save(_contiguous(state)))
             (made / "environment.json").write_text(json.dumps(environment, indent=1))

@@ -24,6 +24,7 @@ from pyrovae.training import Diverged, TrainingSettings
 PRIORS = ("standard_normal", "laplace", "student_t", "gaussian_mixture")
 POSTERIORS = ("mean_field_normal", "laplace", "full_rank_normal")
 METRICS = ("mig", "dci", "factor_vae")
+FACTORS = ("shape", "scale", "orientation")
 _ACTIVE = {"standard_normal": 11, "laplace": 9, "student_t": 10, "gaussian_mixture": 14}
 _STEPS = np.linspace(0, 3000, 13).astype(int)
 
@@ -121,6 +122,10 @@ def _results(
             "factor_vae": float(rng.normal(0.62, 0.04)),
             "factor_vae_chance": 0.2,
         }
+        scores |= {f"{name}_active_only": scores[name] for name in METRICS}
+        # A share of the units is dead: a mean over codes is larger without them.
+        scores["dci_active_only"] += 0.04
+        scores |= {"mig_se": 0.003, "factor_vae_se": 0.01}
     progress = 1 - np.exp(-_STEPS / 700)
     loss = (rate + distortion) * (1 + 5 * np.exp(-_STEPS / 250))
     loss[0] = np.nan
@@ -136,7 +141,38 @@ def _results(
             "mean_var": [units["mean_var"].tolist() for _ in progress],
         }
     )
-    return history, Evaluation(scores, {}, units, _images(units, rng, event), _draws(rng, dim))
+    codes = (rng.normal(size=(40, dim)) * np.sqrt(units["var_mu"].to_numpy())).astype(np.float32)
+    evaluation = Evaluation(
+        scores,
+        _estimators(rng, dim) if factors else {},
+        units,
+        _images(units, rng, event),
+        _draws(rng, dim),
+        codes,
+        rng.integers(3, size=(40, len(FACTORS))) if factors else None,
+        FACTORS if factors else (),
+    )
+    return history, evaluation
+
+
+def _estimators(rng: np.random.Generator, dim: int) -> dict[str, Any]:
+    """Return what the store keeps of MIG and DCI besides their scores."""
+    shape = (dim, len(FACTORS))
+    return {
+        "mig": {
+            "estimator": {"n_points": 40, "n_bins": 20, "binning": "uniform"},
+            "parts": {
+                "mutual_information": rng.gamma(0.3, 0.5, shape).clip(0, 1).tolist(),
+                "factor_entropy": np.log([3, 6, 8]).tolist(),
+            },
+            "halves": 20,
+        },
+        "dci": {
+            "estimator": {"n_train": 27, "n_test": 13, "learner": "random_forest"},
+            "parts": {"importance": rng.dirichlet(np.full(dim, 0.1), len(FACTORS)).T.tolist()},
+            "halves": 0,
+        },
+    }
 
 
 def _draws(rng: np.random.Generator, dim: int) -> Any:
