@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
 
 
 class _Ramp(BaseModel):
@@ -65,13 +65,31 @@ Schedule = Annotated[Linear | Cosine | Cyclical, Field(discriminator="schedule")
 _SCHEDULE: TypeAdapter[Linear | Cosine | Cyclical] = TypeAdapter(Schedule)
 
 
+def schedule(data: dict[str, Any]) -> Linear | Cosine | Cyclical:
+    """Return the schedule that its data describe."""
+    return _SCHEDULE.validate_python(data)
+
+
 def at(value: float | Linear | Cosine | Cyclical | dict[str, Any], step: int) -> float:
     """Return the value at a step, counted from 0, of a number or a schedule (or its data)."""
     if isinstance(value, dict):
-        value = _SCHEDULE.validate_python(value)
+        value = schedule(value)
     return float(value) if isinstance(value, int | float) else value.at(step)
 
 
 def values(value: float | Linear | Cosine | Cyclical) -> tuple[float, ...]:
     """Return the extreme values that a number or schedule takes: what a bound must hold for."""
     return (float(value),) if isinstance(value, int | float) else (value.start, value.to)
+
+
+def _check_not_negative(value: float | Linear | Cosine | Cyclical) -> Any:
+    if min(values(value)) < 0:
+        raise ValueError(f"must not be negative, got {min(values(value))} in a schedule")
+    return value
+
+
+#: A number of at least 0, or a schedule that never falls below 0: an objective's weight.
+NotNegative = Annotated[
+    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Schedule,
+    AfterValidator(_check_not_negative),
+]

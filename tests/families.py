@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from pyrovae.datasets.base import as_float
 from pyrovae.objectives import Elbo
 from pyrovae.training import LossProgram
 from pyrovae.vae import VAE, build_vae
@@ -32,11 +34,17 @@ def small_vae(
         EVENT_SHAPE,
         latent_dim,
         network={"name": "mlp", "hidden": [16]},
-        prior={"name": prior},
-        posterior={"name": posterior},
-        likelihood={"name": likelihood},
+        prior=small(prior),
+        posterior=small(posterior),
+        likelihood=small(likelihood),
         seed=seed,
+        data=as_float(small_images()),
     )
+
+
+def small(name: str) -> dict[str, Any]:
+    """Return an entry with parameters that fit the small data set."""
+    return {"name": name, **({"pseudo_inputs": 6} if name == "vampprior" else {})}
 
 
 def small_program(*names: str, seed: int = 0) -> LossProgram:

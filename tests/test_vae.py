@@ -43,7 +43,7 @@ def test_trace_has_the_documented_sites(x: torch.Tensor, prior: str) -> None:
     trace.compute_log_prob()
     assert trace.nodes["x"]["log_prob"].shape == (40,)
     assert trace.nodes["z"]["log_prob"].shape == (40,)
-    expected = vae.prior().log_prob(torch.zeros(3)).expand(40)
+    expected = vae.prior_law().log_prob(torch.zeros(3)).expand(40)
     torch.testing.assert_close(trace.nodes["z"]["log_prob"], expected)
 
 
@@ -70,7 +70,7 @@ def test_nuts_agrees_with_importance_sampling(x: torch.Tensor) -> None:
     mcmc.run(datum)
     drawn = mcmc.get_samples()["z"].squeeze(1)
     with torch.no_grad():
-        z = vae.prior().sample((200_000,))
+        z = vae.prior_law().sample((200_000,))
         weights = vae.decode(z).log_prob(datum).softmax(0)
         mean = weights @ z
         sd = (weights @ (z - mean) ** 2).sqrt()

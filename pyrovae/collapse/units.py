@@ -6,15 +6,13 @@ family, in closed form where there is one and from samples otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution
 
-from pyrovae.distributions import analytic_kl, marginals
-from pyrovae.vae import VAE
+from pyrovae.distributions import unit_kl, unit_moments
+from pyrovae.latent_model import LatentModel
 
 #: Var_x(E[z_u|x]) above this makes a unit active (Burda, Grosse & Salakhutdinov 2016, sec. 5.2).
 ACTIVE_VARIANCE = 0.01
@@ -54,29 +52,31 @@ class Units:
         return (self.var_mu + self.mean_var - 1).abs()
 
 
-def measure_units(vae: VAE, x: Tensor, *, samples: int = 16, seed: int = 0) -> Units:
+def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int = 0) -> Units:
     """Measure each unit of a VAE on data.
 
     Parameters
     ----------
     vae
-        Its posterior family and prior must have marginals.
+        The trained model and guide.
     x
         Observations ``(n, *event_shape)``, n > 1.
     samples
-        Monte Carlo draws for each datum where KL(q(z_u|x) || p(z_u)) has no closed form.
+        Monte Carlo draws for each datum where moments or KL(q(z_u|x) || p(z_u)) have no closed
+        form; see :func:`pyrovae.distributions.unit_kl`.
     seed
         Of those draws; the global random state is left as it was.
     """
     kls, means, variances = [], [], []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        p = marginals(vae.prior())
+        p = vae.prior_law()
         for part in x.split(_CHUNK):
-            q = marginals(vae.encode(part))
-            kls.append(_unit_kl(q, p, samples))
-            means.append(q.mean)
-            variances.append(q.variance)
+            q = vae.encode(part)
+            kls.append(unit_kl(q, p, samples))
+            part_mean, variance = unit_moments(q, samples)
+            means.append(part_mean)
+            variances.append(variance)
     mean = torch.cat(means)
     return Units(
         kl=torch.cat(kls).mean(0),
@@ -85,22 +85,19 @@ def measure_units(vae: VAE, x: Tensor, *, samples: int = 16, seed: int = 0) -> U
     )
 
 
-def posterior_means(vae: VAE, x: Tensor) -> Tensor:
-    """Return E[z|x], shape ``(n, latent_dim)``: the representation that scores are computed on."""
-    with torch.no_grad():
-        return torch.cat([q.mean for q in encoded(vae, x)])
+def posterior_means(vae: LatentModel, x: Tensor, *, samples: int = 64, seed: int = 0) -> Tensor:
+    """Return E[z|x], shape ``(n, latent_dim)``: the representation that scores are computed on.
 
-
-def encoded(vae: VAE, x: Tensor) -> Iterator[Distribution]:
-    """Yield q(z|x) for the data, some points at a time."""
-    for part in x.split(_CHUNK):
-        yield vae.encode(part)
-
-
-def _unit_kl(q: Distribution, p: Distribution, samples: int) -> Tensor:
-    """Return KL(q_u || p_u) for each datum and unit, shape ``(n, latent_dim)``."""
-    closed = analytic_kl(q, p)
-    if closed is not None:
-        return closed
-    z = q.sample((samples,))
-    return (q.log_prob(z) - p.log_prob(z)).mean(0)
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    x
+        Observations ``(n, *event_shape)``.
+    samples, seed
+        Draws for each datum where the family's mean is not known (flows), and their seed; the
+        global random state is left as it was.
+    """
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return torch.cat([unit_moments(vae.encode(part), samples)[0] for part in x.split(_CHUNK)])

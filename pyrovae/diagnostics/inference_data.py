@@ -16,7 +16,7 @@ import torch
 import xarray as xr
 from torch import Tensor
 
-from pyrovae.vae import VAE
+from pyrovae.latent_model import LatentModel
 
 with warnings.catch_warnings():
     # 0.23 announces 1.0 at every import; this module is ready for both.
@@ -37,7 +37,13 @@ def bundle(groups: dict[str, xr.Dataset]) -> InferenceData:
 
 
 def guide_draws(
-    vae: VAE, x: Tensor, index: np.ndarray, *, chains: int = 4, draws: int = 250, seed: int = 0
+    vae: LatentModel,
+    x: Tensor,
+    index: np.ndarray,
+    *,
+    chains: int = 4,
+    draws: int = 250,
+    seed: int = 0,
 ) -> InferenceData:
     """Draw from the guide for some data points, with everything that ArviZ asks about them.
 
@@ -63,15 +69,14 @@ def guide_draws(
     """
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        q, prior = vae.encode(x), vae.prior()
+        q, prior = vae.encode(x), vae.prior_law()
         z = q.sample((chains, draws))
         log_likelihood = torch.empty(chains, draws, len(x))
         mean = torch.zeros_like(x)
         for c in range(chains):
             for d in range(draws):
-                output = vae.decoder(z[c, d])
-                log_likelihood[c, d] = vae.likelihood(output).log_prob(x)
-                mean += vae.likelihood.mean(output) / (chains * draws)
+                log_likelihood[c, d] = vae.decode(z[c, d]).log_prob(x)
+                mean += vae.reconstruct(z[c, d]) / (chains * draws)
         log_q, log_prior = q.log_prob(z), prior.log_prob(z)
 
     event = _EVENT_DIMS.get(x.dim() - 1, tuple(f"axis{i}" for i in range(x.dim() - 1)))

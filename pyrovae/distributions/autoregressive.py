@@ -47,11 +47,14 @@ def autoregressive(
     bins
         Of each spline.
     """
+    device = torch.get_default_device()
     common = {"context": context, "transforms": transforms, "hidden_features": list(hidden)}
-    if univariate == "affine":
-        flow = zuko.flows.MAF(dim, **common)
-    else:
-        flow = zuko.flows.NSF(dim, bins=bins, **common)
+    # Masks are worked out from values, which the meta device has none of.
+    with torch.device("cpu"):
+        if univariate == "affine":
+            flow = zuko.flows.MAF(dim, **common)
+        else:
+            flow = zuko.flows.NSF(dim, bins=bins, **common)
     with torch.no_grad():
         for transform in flow.transform.transforms:
             # One dimension without context has free parameters in place of a network.
@@ -60,4 +63,4 @@ def autoregressive(
             )
             for parameter in last:
                 parameter.mul_(0.01)
-    return flow.transform
+    return flow.transform.to(device)

@@ -66,6 +66,8 @@ def _(distribution: MixtureSameFamily) -> Distribution:
 
 
 def _swap_last_batch_dims(distribution: Distribution) -> Distribution:
+    if not distribution.arg_constraints:
+        raise NotImplementedError("a mixture of mixtures: its parameters are not tensors")
     parameters = {
         name: torch.as_tensor(getattr(distribution, name))
         .expand(distribution.batch_shape)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -21,10 +24,17 @@ class Likelihood(nn.Module):
     outputs_per_element = 1
     #: What the observations may be: ``"unit"`` for [0, 1], ``"real"`` for any number.
     support = "real"
+    #: ``squared_error``: -log p(x|z) is a squared error but for one scale.
+    properties: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.event_shape = event_shape
+
+    @classmethod
+    def facts(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return :attr:`properties`, and ``learned_scale`` where the user asks for one."""
+        return cls.properties | ({"learned_scale"} if parameters.get("learned") else set())
 
     def forward(self, output: Tensor) -> Distribution:
         """Return p(x|z).

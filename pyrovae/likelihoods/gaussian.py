@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
 import pyro.distributions as dist
 import torch
@@ -38,6 +39,12 @@ class Gaussian(Likelihood):
     """
 
     log_sigma: Tensor
+
+    @classmethod
+    def facts(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return the base's facts, and ``squared_error`` for the shared form."""
+        shared = parameters.get("sigma_form", "shared") == "shared"
+        return super().facts(parameters) | ({"squared_error"} if shared else set())
 
     def __init__(
         self,

@@ -1,32 +1,28 @@
-"""The evidence lower bound, and its weighted form."""
+"""The evidence lower bound, and its weighted forms."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from pyrovae.objectives.base import OBJECTIVES, Terms
-from pyrovae.schedules import Schedule, at
+from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.schedules import NotNegative, at, schedule
 
 
 @OBJECTIVES.register("elbo", source="Kingma & Welling 2014, eq. 3; arXiv:1312.6114")
-class Elbo:
+class Elbo(Objective):
     """Evidence lower bound: E_q log p(x|z) - KL(q(z|x) || p(z))."""
-
-    def hyperparameters(self, step: int) -> dict[str, float]:
-        """Return nothing: the ELBO has no free weight."""
-        return {}
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the negative ELBO, averaged over the batch."""
-        return (terms.distortion + terms.rate).mean()
+        return (terms.distortion + terms.rate).mean() + terms.shared
 
 
 @OBJECTIVES.register("beta", source="Higgins et al. 2017, eq. 4; openreview Sy2fzU9gl")
-class Beta:
+class Beta(Objective):
     """ELBO with the rate weighted by beta.
 
     Parameters
@@ -35,7 +31,8 @@ class Beta:
         Weight of the KL, or a schedule of it; 1 is the ELBO.
     """
 
-    def __init__(self, *, beta: Annotated[float, Field(ge=0)] | Schedule = 4.0) -> None:
+    def __init__(self, *, beta: NotNegative = 4.0) -> None:
+        super().__init__()
         self.beta = beta
 
     def hyperparameters(self, step: int) -> dict[str, float]:
@@ -44,4 +41,45 @@ class Beta:
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return distortion + beta × rate, averaged over the batch."""
-        return (terms.distortion + hyper["beta"] * terms.rate).mean()
+        return (terms.distortion + hyper["beta"] * terms.rate).mean() + terms.shared
+
+
+@OBJECTIVES.register(
+    "annealed",
+    source="Bowman et al. 2016, sec. 3.1, arXiv:1511.06349 (linear); "
+    "Fu et al. 2019, eq. 6-7, arXiv:1903.10145 (cyclical)",
+)
+class Annealed(Beta):
+    """KL warm-up: the weight of the rate rises from 0 to its final value, once or in cycles.
+
+    Parameters
+    ----------
+    shape
+        ``linear`` or ``cosine``: rises over ``steps`` steps, then stays. ``cyclical``: rises in the
+        first half of every ``steps`` steps and starts again.
+    steps
+        Length of the rise, or of a cycle.
+    to
+        Final weight.
+    """
+
+    def __init__(
+        self,
+        *,
+        shape: Literal["linear", "cosine", "cyclical"] = "linear",
+        steps: Annotated[int, Field(gt=0)] = 1000,
+        to: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+    ) -> None:
+        rising = schedule({"schedule": shape, "from": 0.0, "to": to, "steps": steps})
+        super().__init__(beta=rising)
+
+
+@OBJECTIVES.register(
+    "autoencoder", source="Asperti 2019, sec. 5 (as the baseline); arXiv:1812.07238"
+)
+class Autoencoder(Objective):
+    """Distortion alone, no KL: what the VAE would be without its regulariser."""
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the distortion, averaged over the batch."""
+        return terms.distortion.mean() + terms.shared

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -39,8 +41,11 @@ class Posterior(nn.Module):
     space = "real"
     #: The smallest ``latent_dim`` that makes sense: 2 on a sphere.
     smallest_latent_dim = 1
-    #: Whether the gradient of a draw is an unbiased gradient of its expectation.
-    reparameterizable = True
+    #: ``reparameterizable``: the gradient of a draw is an unbiased gradient of its expectation.
+    #: ``amortized``: the law is a function of the features alone. ``moments``, ``covariance``: of a
+    #: code, in closed form. ``marginals``: :func:`pyrovae.distributions.marginals` knows them.
+    #: ``factorized``: dimensions are independent, and the law is an ``Independent``.
+    properties: ClassVar[frozenset[str]] = frozenset({"reparameterizable", "amortized"})
     #: Whether ``forward`` takes, after the features, ``log_joint``: codes to log p(x, z).
     needs_model = False
 
@@ -57,6 +62,10 @@ class Posterior(nn.Module):
     def forward(self, features: Tensor) -> Distribution:
         """Return q(z|x): features ``(*b, features)`` to batch ``b``, event ``(latent_dim,)``."""
         raise NotImplementedError
+
+
+#: What a law with independent dimensions has.
+FACTORIZED = Posterior.properties | {"factorized", "marginals", "moments", "covariance"}
 
 
 def positive(raw: Tensor) -> Tensor:

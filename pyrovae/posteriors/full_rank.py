@@ -16,6 +16,7 @@ from pyrovae.posteriors.base import POSTERIORS, Posterior, head, positive
 class FullRankNormal(Posterior):
     """Normal with full covariance: the encoder gives its mean and Cholesky factor."""
 
+    properties = Posterior.properties | {"marginals", "moments", "covariance"}
     below: Tensor
 
     def __init__(self, features: int, latent_dim: int) -> None:

@@ -34,6 +34,8 @@ class GaussianMixture(Posterior):
         Number K of components.
     """
 
+    properties = Posterior.properties | {"marginals", "moments"}
+
     def __init__(
         self, features: int, latent_dim: int, *, components: Annotated[int, Field(gt=0)] = 3
     ) -> None:

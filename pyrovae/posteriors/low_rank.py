@@ -28,6 +28,8 @@ class LowRankNormal(Posterior):
         Columns of F. From ``d - 1`` on the family is as large as ``full_rank_normal``.
     """
 
+    properties = Posterior.properties | {"marginals", "moments", "covariance"}
+
     def __init__(
         self, features: int, latent_dim: int, *, rank: Annotated[int, Field(gt=0)] = 2
     ) -> None:

@@ -12,12 +12,13 @@ from torch.distributions import Distribution
 
 from pyrovae.distributions.logistic import Logistic
 from pyrovae.distributions.student_t import StudentT
-from pyrovae.posteriors.base import POSTERIORS, Posterior, head, positive
+from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
 
 
 class _LocationScale(Posterior):
     """Two heads, location and scale, for a location-scale law in each dimension."""
 
+    properties = FACTORIZED
     law: type[Any]
 
     def __init__(self, features: int, latent_dim: int) -> None:

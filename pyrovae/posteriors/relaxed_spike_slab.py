@@ -11,7 +11,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import logsigmoid
 
 from pyrovae.distributions.normal_mixture import NormalMixture
-from pyrovae.posteriors.base import POSTERIORS, Posterior, head, positive
+from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
 
 
 @POSTERIORS.register(
@@ -41,6 +41,8 @@ class RelaxedSpikeSlab(Posterior):
         Share r of the bridge. The smaller, the closer to spike and slab and the noisier the
         gradient of the gates.
     """
+
+    properties = FACTORIZED
 
     def __init__(
         self,

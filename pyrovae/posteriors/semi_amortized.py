@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.posteriors.base import POSTERIORS, Posterior, head, positive
+from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
 
 
 @POSTERIORS.register("semi_amortized", source="Kim et al. 2018, algorithm 1; arXiv:1802.02550")
@@ -35,6 +35,7 @@ class SemiAmortized(Posterior):
         Longest step, as norm of a datum's gradient before ``step_size``.
     """
 
+    properties = FACTORIZED - {"amortized"}
     needs_model = True
 
     def __init__(

@@ -17,6 +17,7 @@ from pyrovae.posteriors.base import POSTERIORS, Posterior, head, positive
 class _AroundDirection(Posterior):
     """Two heads, direction and concentration; d numbers make a point of S^(d-1)."""
 
+    properties = Posterior.properties | {"moments"}
     space = "sphere"
     smallest_latent_dim = 2
     law: type[Any]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -30,16 +30,18 @@ class Prior(nn.Module):
         If ``latent_dim`` is below :attr:`smallest_latent_dim`.
     """
 
-    #: Where ``z`` lives: ``"real"`` or ``"sphere"``. A posterior must agree.
-    space = "real"
+    #: Where ``z`` lives: ``"real"`` or ``"sphere"``; ``None``: where the posterior does.
+    space: str | None = "real"
     #: The smallest ``latent_dim`` that makes sense: 2 on a sphere.
     smallest_latent_dim = 1
     #: Names of the sample sites outside the plate over the data; :meth:`guide` has each of them.
     global_sites: tuple[str, ...] = ()
     #: Whether p(z) is made of the encoder and posterior: :meth:`bind` must come before a call.
     needs_encoder = False
-    #: Whether ``log_prob`` is the density that ``sample`` draws from.
-    has_density = True
+    #: ``density``: ``log_prob`` is the density that ``sample`` draws from. ``reparameterizable``:
+    #: ``rsample`` is a function of standard noise. ``factorized``: dimensions are independent,
+    #: given global sites, and the law is an ``Independent``.
+    properties: ClassVar[frozenset[str]] = frozenset({"density", "reparameterizable"})
 
     def __init__(self, latent_dim: int) -> None:
         super().__init__()

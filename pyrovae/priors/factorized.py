@@ -10,12 +10,14 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.distributions.student_t import StudentT as StudentTLaw
 from pyrovae.priors.base import PRIORS, Prior
 
 
 class Factorized(Prior):
     """Holds the buffer that gives the constants of a factorised prior their device and type."""
 
+    properties = Prior.properties | {"factorized"}
     zero: Tensor
 
     def __init__(self, latent_dim: int) -> None:
@@ -81,6 +83,5 @@ class StudentT(Factorized):
     def forward(self) -> Distribution:
         """Return the product of ``latent_dim`` Student t laws."""
         full = torch.full_like
-        return dist.StudentT(
-            full(self.zero, self.df), self.zero, full(self.zero, self.scale)
-        ).to_event(1)
+        law = StudentTLaw(full(self.zero, self.df), self.zero, full(self.zero, self.scale))
+        return law.to_event(1)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import pyro.distributions as dist
 import torch
 from pydantic import Field
 from torch import nn
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
+from pyrovae.distributions.normal_mixture import DiagonalNormalMixture
 from pyrovae.priors.base import PRIORS, Prior
 
 #: softplus(x + _UNIT) is 1 at x = 0.
@@ -47,6 +47,4 @@ class GaussianMixture(Prior):
     def forward(self) -> Distribution:
         """Return the mixture."""
         scale = softplus(self.raw_scale + _UNIT)
-        return dist.MixtureSameFamily(
-            dist.Categorical(logits=self.logits), dist.Normal(self.loc, scale).to_event(1)
-        )
+        return DiagonalNormalMixture(self.logits, self.loc, scale)

@@ -59,6 +59,7 @@ class Ard(Prior):
         Of the Gamma law of each precision; its mean is shape / rate.
     """
 
+    properties = Prior.properties | {"factorized"}
     global_sites = ("prior.precision",)
 
     def __init__(
@@ -106,6 +107,7 @@ class Horseshoe(Prior):
         Scale of the half-Cauchy law of t; the smaller, the fewer dimensions are used.
     """
 
+    properties = Prior.properties | {"factorized"}
     global_sites = ("prior.global_scale", "prior.local_scale")
 
     def __init__(

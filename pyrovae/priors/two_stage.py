@@ -25,8 +25,8 @@ class TwoStage(Prior):
     q(z|x) gives, behind a stopped gradient, by the factor site ``prior.second_stage`` whose value
     is 0. The original trains it afterwards; at the end of training both see the same codes.
 
-    So ``log_prob`` is N(0, I), and ``sample`` is the second stage's: they are two laws, and
-    :attr:`has_density` is false. :meth:`second_bound` bounds the density of what is sampled.
+    So ``log_prob`` is N(0, I), and ``sample`` is the second stage's: two laws, and ``density`` is
+    not among its properties. :meth:`second_bound` bounds the density of what is sampled.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ class TwoStage(Prior):
         Widths of the hidden layers of the second stage's encoder and decoder.
     """
 
-    has_density = False
+    properties = (Prior.properties | {"factorized"}) - {"density"}
     zero: Tensor
 
     def __init__(

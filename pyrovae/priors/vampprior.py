@@ -34,6 +34,7 @@ class VampPrior(Prior):
         Standard deviation of the noise in ``mean``, in the data's units.
     """
 
+    space = None
     needs_encoder = True
     inputs: Tensor | None
 
@@ -91,4 +92,25 @@ class VampPrior(Prior):
         if self._encode is None or self.inputs is None:
             raise RuntimeError("prior 'vampprior' is not bound to an encoder: call bind first")
         weights = self.inputs.new_zeros(self.pseudo_inputs)
-        return dist.MixtureSameFamily(dist.Categorical(logits=weights), self._encode(self.inputs))
+        return _EvenMixture(dist.Categorical(logits=weights), self._encode(self.inputs))
+
+
+class _EvenMixture(dist.MixtureSameFamily):
+    """A mixture with equal weights: its choices need no derivative."""
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Return draws ``(*sample_shape, *b, d)``."""
+        shape = self._extended_shape(sample_shape)
+        parts = self.component_distribution.expand((*self.batch_shape, self._num_component))
+        drawn = parts.rsample(torch.Size(sample_shape))
+        u = drawn.new_empty(shape[:-1]).uniform_()
+        chosen = (u * self._num_component).long().clamp(max=self._num_component - 1)
+        index = chosen[..., None, None].expand(*shape[:-1], 1, shape[-1])
+        return drawn.gather(-2, index).squeeze(-2)
+
+    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Return draws without a gradient."""
+        with torch.no_grad():
+            return self.rsample(sample_shape)

@@ -2,28 +2,50 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 
 from pyrovae.datasets import Dataset
+from pyrovae.distributions import analytic_kl
 from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.objectives import OBJECTIVES
 from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
+
+#: What an objective may need of a part, in words.
+NEEDS = {
+    "posterior.reparameterizable": "a posterior whose draws have derivatives",
+    "posterior.amortized": "a posterior that is a function of the encoder's output alone",
+    "posterior.factorized": "a posterior with independent dimensions",
+    "posterior.marginals": "a posterior with known one-dimensional marginals",
+    "posterior.moments": "a posterior with known mean and variance",
+    "posterior.covariance": "a posterior with known covariance",
+    "posterior.real": "codes in real space",
+    "prior.factorized": "a prior with independent dimensions",
+    "prior.reparameterizable": "a prior whose draws are functions of standard noise",
+    "prior.density": "a prior that has the density of its draws",
+    "likelihood.learned_scale": "a likelihood whose scale is learned",
+    "likelihood.squared_error": "a Gaussian likelihood with one shared sigma",
+}
+_SPACES = {"real": "whole real space", "sphere": "unit sphere"}
 
 
 def latent_conflict(prior: str, posterior: str) -> str | None:
     """Return why a prior and a posterior family cannot be paired, or ``None`` if they can."""
-    p, q = PRIORS[prior].space, POSTERIORS[posterior].space
-    if p == q:
-        return None
-    return (
-        f"posterior '{posterior}' lives on the {_SPACES[q]} but prior '{prior}' on the "
-        f"{_SPACES[p]}: KL(q || p) is infinite"
-    )
-
-
-_SPACES = {"real": "whole real space", "sphere": "unit sphere"}
+    p, q = PRIORS[prior], POSTERIORS[posterior]
+    if p.space is not None and p.space != q.space:
+        return (
+            f"posterior '{posterior}' lives on the {_SPACES[q.space]} but prior '{prior}' on the "
+            f"{_SPACES[p.space]}: KL(q || p) is infinite"
+        )
+    if p.needs_encoder and q.needs_model:
+        return (
+            f"posterior '{posterior}' is fitted to the prior, but prior '{prior}' is made of the "
+            "posterior"
+        )
+    return None
 
 
 def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
@@ -37,10 +59,84 @@ def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
     return None
 
 
+def objective_conflict(
+    objective: Mapping[str, Any],
+    *,
+    prior: Mapping[str, Any] | None = None,
+    posterior: Mapping[str, Any] | None = None,
+    likelihood: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Return why an objective cannot be used with some parts, or ``None`` if it can.
+
+    Parameters
+    ----------
+    objective, prior, posterior, likelihood
+        Each ``{"name": …, **parameters}``, resolved; a part that is ``None`` is not looked at.
+    """
+    entry = OBJECTIVES[objective["name"]]
+    facts: dict[str, tuple[str, frozenset[str]]] = {}
+    if prior is not None:
+        facts["prior"] = prior["name"], PRIORS[prior["name"]].properties
+    if posterior is not None:
+        family = POSTERIORS[posterior["name"]]
+        facts["posterior"] = posterior["name"], family.properties | {family.space}
+    if likelihood is not None:
+        facts["likelihood"] = (
+            likelihood["name"],
+            LIKELIHOODS[likelihood["name"]].facts(likelihood),
+        )
+    for need in sorted(entry.requirements(objective)):
+        part, _, fact = need.partition(".")
+        if part in facts and fact not in facts[part][1]:
+            name = facts[part][0]
+            hint = f"; {entry.hint}" if entry.hint else ""
+            return (
+                f"objective '{objective['name']}' needs {NEEDS.get(need, need)}, "
+                f"and {part} '{name}' does not qualify{hint}"
+            )
+    return None
+
+
 def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
-    """Return the component to blame and the reason, for the first conflict of a run."""
-    reason = latent_conflict(run["prior"]["name"], run["posterior"]["name"])
+    """Return the place to blame inside a run and the reason, for its first conflict."""
+    prior, posterior, likelihood = run["prior"], run["posterior"], run["likelihood"]
+    reason = latent_conflict(prior["name"], posterior["name"])
     if reason:
         return "posterior", reason
-    reason = data_conflict(run["likelihood"]["name"], dataset)
-    return ("likelihood", reason) if reason else None
+    reason = data_conflict(likelihood["name"], dataset)
+    if reason:
+        return "likelihood", reason
+    reason = PRIORS[prior["name"]].data_conflict(prior, len(dataset.train))
+    if reason:
+        return "prior", reason
+    objective = run["objective"]
+    reason = objective_conflict(objective, prior=prior, posterior=posterior, likelihood=likelihood)
+    if reason:
+        return "objective", reason
+    needs = OBJECTIVES[objective["name"]].requirements(objective)
+    if "training.batch" in needs and run["training"]["batch_size"] < 2:
+        return (
+            "training.batch_size",
+            f"objective '{objective['name']}' compares data within a minibatch: it needs 2 or more",
+        )
+    return None
+
+
+def has_closed_kl(prior: str, posterior: str) -> bool:
+    """Return whether KL(q || p) of a pair is computed in closed form, with default parameters.
+
+    For a hierarchical prior it is that of the code, given the global sites.
+    """
+    q = _law_of(posterior)
+    p = PRIORS.create(prior, 2)
+    if p.needs_encoder:
+        p.bind(lambda inputs: q.expand(inputs.shape[:1]), (1,))
+    return analytic_kl(q, p.fitted().expand((1,))) is not None
+
+
+def _law_of(posterior: str) -> Any:
+    family = POSTERIORS.create(posterior, 2, 2)
+    features = torch.zeros(1, 2)
+    if family.needs_model:
+        return family(features, lambda z: -(z**2).sum(-1))
+    return family(features)

@@ -15,8 +15,9 @@ from pyrovae.collapse import Units, estimate_bound, measure_units, posterior_mea
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.diagnostics.inference_data import InferenceData, guide_draws
+from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.latent_model import LatentModel
 from pyrovae.study.representation import Resampling, score_representation
-from pyrovae.vae import VAE
 
 
 class GuideDraws(BaseModel):
@@ -79,7 +80,9 @@ class Evaluation:
     factor_names: tuple[str, ...] = ()
 
 
-def evaluate(vae: VAE, dataset: Dataset, settings: EvaluationSettings, seed: int) -> Evaluation:
+def evaluate(
+    vae: LatentModel, dataset: Dataset, settings: EvaluationSettings, seed: int
+) -> Evaluation:
     """Measure a trained VAE on a data set.
 
     Parameters
@@ -159,8 +162,10 @@ def _first(split: Split, points: int) -> Split:
     return Split(split.values[:points], factors)
 
 
-def _bound_scores(vae: VAE, x: Tensor, settings: EvaluationSettings, seed: int) -> dict[str, float]:
-    bound = estimate_bound(vae.model, vae.guide, x, samples=settings.samples, seed=seed)
+def _bound_scores(
+    vae: LatentModel, x: Tensor, settings: EvaluationSettings, seed: int
+) -> dict[str, float]:
+    bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=settings.samples, seed=seed)
     return {
         "elbo": float(bound.elbo.mean()),
         "rate": float(bound.rate.mean()),
@@ -169,17 +174,19 @@ def _bound_scores(vae: VAE, x: Tensor, settings: EvaluationSettings, seed: int) 
     }
 
 
-def _images(vae: VAE, x: Tensor, units: Units, k: int, seed: int) -> dict[str, Tensor]:
+def _images(vae: LatentModel, x: Tensor, units: Units, k: int, seed: int) -> dict[str, Tensor]:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inputs = x[:k]
-        centre = vae.encode(inputs).mean
+        centre = posterior_means(vae, inputs, seed=seed)
         order = units.kl.argsort(descending=True)[:k]
-        draws = vae.prior().sample((4096,))
+        draws = vae.prior_law().sample((4096,))
         levels = draws.quantile(torch.linspace(0.05, 0.95, k), dim=0)  # (k, latent_dim)
         codes = centre[0].repeat(len(order), k, 1)
         for row, unit in enumerate(order):
             codes[row, :, unit] = levels[:, unit]
+        if vae.space == "sphere":
+            codes, centre = on_sphere(codes), on_sphere(centre)
         return {
             "inputs": inputs,
             "reconstructions": vae.reconstruct(centre),

@@ -57,7 +57,7 @@ class Executor:
             history = folder.history()
             environment = _environment()
         else:
-            program = program_of(run.config, dataset.event_shape)
+            program = program_of(run.config, dataset)
             trainer = self._trainer_for(run, program, dataset)
             x = dataset.test.floats(slice(_HISTORY_POINTS))
             started = time.perf_counter()

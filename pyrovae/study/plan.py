@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.datasets import Dataset, load_dataset
@@ -23,6 +24,8 @@ from pyrovae.vae import VAE, build_vae
 
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
+#: Training data that a model may take its start from.
+_START_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -144,8 +147,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         with torch.device("meta"):
             vae = vae_of(run.config, dataset.event_shape)
     except ConfigError as error:
-        place = run.place(f"network.{error.place}" if error.place else "network")
-        raise ConfigError(error.message, place, file) from None
+        raise ConfigError(error.message, run.place(error.place), file) from None
     training = run.config.training
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         x = torch.empty(training.batch_size, *dataset.event_shape)
@@ -156,8 +158,12 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     return sum(p.numel() for p in vae.parameters()), flops
 
 
-def vae_of(config: RunConfig, event_shape: tuple[int, ...]) -> VAE:
-    """Build the untrained VAE of a run."""
+def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None) -> VAE:
+    """Build the untrained VAE of a run.
+
+    Without ``data``, training data as floats, a prior that starts from them starts elsewhere: for
+    models whose parameters are loaded afterwards.
+    """
     return build_vae(
         event_shape,
         config.latent_dim,
@@ -166,12 +172,17 @@ def vae_of(config: RunConfig, event_shape: tuple[int, ...]) -> VAE:
         posterior=config.posterior,
         likelihood=config.likelihood,
         seed=config.seed,
+        data=data,
     )
 
 
-def program_of(config: RunConfig, event_shape: tuple[int, ...]) -> LossProgram:
-    """Build the untrained loss program of a run."""
-    return LossProgram(vae_of(config, event_shape), OBJECTIVES.create(**config.objective))
+def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
+    """Build the untrained loss program of a run, ready to train."""
+    data = dataset.train.floats(slice(_START_POINTS))
+    vae = vae_of(config, dataset.event_shape, data=data)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(config.seed)
+        return LossProgram(vae, OBJECTIVES.create(**config.objective))
 
 
 def _matmul_rate() -> float:

@@ -78,7 +78,8 @@ class Trainer:
         self, program: LossProgram, data: Tensor, settings: TrainingSettings, *, compiled: bool
     ) -> None:
         self._data, self._settings = data, settings
-        self._draws = program.record(as_float(data[: settings.batch_size]))
+        index = torch.arange(settings.batch_size) % len(data)
+        self._draws = program.record(as_float(data[index]))
         graph = trace_step(program, data, settings.batch_size, self._draws)
         self._step: StepFunction = compile_step(graph) if compiled else graph
 

@@ -102,5 +102,5 @@ class Supply(_Intercept):
 
 def draw_one(draw: Draw, generator: Generator | None, *leading: int) -> Tensor:
     """Return noise of shape ``(*leading, *draw.shape)`` from ``generator``."""
-    blank = torch.empty(*leading, *draw.shape, dtype=draw.dtype)
+    blank = torch.empty((*leading, *draw.shape), dtype=draw.dtype)
     return getattr(blank, draw.kind)(*draw.arguments, generator=generator)

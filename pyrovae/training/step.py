@@ -20,7 +20,8 @@ from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae.datasets.base import as_float
-from pyrovae.objectives import Objective, terms, trace_pair
+from pyrovae.latent_model import LatentModel
+from pyrovae.objectives import Objective
 from pyrovae.training import adam
 from pyrovae.training.noise import Draw, Recorder, Supply, draw_one
 from pyrovae.training.params import OwnParams
@@ -61,18 +62,21 @@ class LossProgram(nn.Module):
         What is minimised.
     """
 
-    def __init__(self, vae: nn.Module, objective: Objective) -> None:
+    def __init__(self, vae: LatentModel, objective: Objective) -> None:
         super().__init__()
         self.vae = vae
-        self._objective = objective
+        self.objective = objective
 
-    def forward(self, x: Tensor, hyper: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
-        """Return the loss and the batch means of (distortion, rate), in nats per datum."""
-        model: Callable[..., Any] = self.vae.model  # type: ignore[assignment]
-        guide: Callable[..., Any] = self.vae.guide  # type: ignore[assignment]
+    def forward(
+        self, x: Tensor, hyper: Mapping[str, Tensor], data_size: int | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the loss and the batch means of (distortion, rate), in nats per datum.
+
+        ``data_size`` is that of the training set that ``x`` is a minibatch of; by default ``x`` is
+        all there is.
+        """
         with OwnParams():
-            parts = terms(*trace_pair(model, guide, x))
-        loss = self._objective.loss(parts, hyper)
+            loss, parts = self.objective(self.vae, x, hyper, data_size or len(x))
         return loss, torch.stack([parts.distortion.mean(), parts.rate.mean()])
 
     def record(self, x: Tensor) -> list[Draw]:
@@ -82,8 +86,25 @@ class LossProgram(nn.Module):
         return recorder.draws
 
     def hyper(self, step: int) -> Tensors:
-        """Return the objective's scalars at a step, as 0-d tensors."""
-        return {k: torch.tensor(v) for k, v in self._objective.hyperparameters(step).items()}
+        """Return what changes with the step, as 0-d tensors.
+
+        These are the objective's scalars, and ``guide.count``, ``guide.on``, ``guide.lr`` and so
+        on for each group of parameters that it updates in its own way.
+        """
+        scalars = self.objective.hyperparameters(step)
+        for group, update in self.objective.groups(step).items():
+            scalars[f"{group}.count"] = float(update.count)
+            scalars[f"{group}.on"] = float(update.on)
+            if update.lr is not None:
+                scalars[f"{group}.lr"] = update.lr
+        return {name: torch.tensor(value) for name, value in scalars.items()}
+
+    def group(self, name: str) -> str:
+        """Return the group of a parameter: ``guide``, ``model`` or ``objective``."""
+        part, _, inner = name.partition(".")
+        if part == "objective":
+            return part
+        return "guide" if self.vae.is_guide_parameter(inner) else "model"
 
     def gradients(
         self,
@@ -92,12 +113,13 @@ class LossProgram(nn.Module):
         x: Tensor,
         noise: Sequence[Tensor],
         hyper: Mapping[str, Tensor],
+        data_size: int,
     ) -> tuple[Tensors, Tensor]:
         """Return the gradient for each parameter, and (loss, distortion, rate)."""
 
         def loss_of(values: Tensors) -> tuple[Tensor, Tensor]:
             with Supply(noise):
-                return functional_call(self, (values, buffers), (x, hyper))
+                return functional_call(self, (values, buffers), (x, hyper, data_size))
 
         grads, (loss, parts) = grad_and_value(loss_of, has_aux=True)(params)
         return grads, torch.cat([loss.unsqueeze(0), parts])
@@ -124,9 +146,48 @@ class LossProgram(nn.Module):
             (loss, distortion, rate) before it, shape ``(3,)``, nats per datum.
         """
         x = as_float(data[index])
-        grads, values = self.gradients(params, buffers, x, noise, hyper)
-        params, moments = adam.update(params, grads, moments, count, lr)
+        grads, values = self.gradients(params, buffers, x, noise, hyper, len(data))
+        params, moments = self._updated(params, grads, moments, count, lr, hyper)
         return params, moments, values
+
+    def _updated(
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: tuple[Tensors, Tensors],
+        count: Tensor,
+        lr: Tensor,
+        hyper: Tensors,
+    ) -> tuple[Tensors, tuple[Tensors, Tensors]]:
+        """Do Adam's step, group by group where the objective asks for that."""
+        own = self.objective.groups(0)
+        new, firsts, seconds = dict(params), dict(moments[0]), dict(moments[1])
+        for group in ("guide", "model", "objective"):
+            names = [name for name in params if self.group(name) == group]
+            if not names:
+                continue
+            part = {name: params[name] for name in names}
+            before = ({n: firsts[n] for n in names}, {n: seconds[n] for n in names})
+            slopes = {name: grads[name] for name in names}
+            if group not in own:
+                after, (first, second) = adam.update(part, slopes, before, count, lr)
+            else:
+                after, (first, second) = adam.update(
+                    part,
+                    slopes,
+                    before,
+                    hyper[f"{group}.count"],
+                    hyper.get(f"{group}.lr", lr),
+                    betas=own[group].betas,
+                )
+                on = hyper[f"{group}.on"] > 0
+                after = {n: torch.where(on, after[n], params[n]) for n in names}
+                first = {n: torch.where(on, first[n], before[0][n]) for n in names}
+                second = {n: torch.where(on, second[n], before[1][n]) for n in names}
+            new |= after
+            firsts |= first
+            seconds |= second
+        return new, (firsts, seconds)
 
 
 StepFunction = Callable[..., tuple[Tensors, tuple[Tensors, Tensors], Tensor]]
