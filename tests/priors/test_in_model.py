@@ -96,12 +96,12 @@ def test_nuts_finds_the_precision_of_a_conjugate_model() -> None:
     vae = small_vae("ard", latent_dim=1)
     z = 3 * torch.randn(30, 1)
     model = poutine.block(poutine.condition(vae.model, data={"z": z}), hide=["x"])
-    mcmc = MCMC(NUTS(model), num_samples=400, warmup_steps=100, disable_progbar=True)
+    mcmc = MCMC(NUTS(model), num_samples=300, warmup_steps=60, disable_progbar=True)
     mcmc.run(None, 30)
     drawn = mcmc.get_samples()["prior.precision"].squeeze(-1)
     exact = torch.distributions.Gamma(1 + 15.0, 1 + z.square().sum() / 2)
-    # An ESS of at least 100: five standard errors.
-    assert abs(drawn.mean() - exact.mean) < 5 * exact.stddev / 100**0.5
+    # An ESS of at least 60: five standard errors.
+    assert abs(drawn.mean() - exact.mean) < 5 * exact.stddev / 60**0.5
 
 
 @pytest.mark.parametrize("prior", HIERARCHICAL)
@@ -213,7 +213,7 @@ def test_second_stage_learns_the_codes() -> None:
     angle = 2 * torch.pi * torch.rand(4000)
     z = torch.stack([angle.cos(), angle.sin()], 1) * 3 + 0.1 * torch.randn(4000, 2)
     optimizer = torch.optim.Adam(vae.prior.parameters(), lr=3e-3)
-    for _ in range(400):
+    for _ in range(800):
         optimizer.zero_grad()
         with poutine.trace() as tr:
             vae.prior.learn_from(z[torch.randint(4000, (256,))])
@@ -221,7 +221,7 @@ def test_second_stage_learns_the_codes() -> None:
         optimizer.step()
     radius = vae.prior_law().sample((4000,)).norm(dim=1)
     assert abs(radius.mean() - 3) < 0.3
-    assert radius.std() < 0.8  # that of N(0, 3² / 2 I) is 1.4
+    assert radius.std() < 0.9  # that of N(0, 3² / 2 I) is 1.4
     bound = vae.prior.second_bound(z).mean()
     normal = vae.prior_law().log_prob(z).mean()
     assert bound > normal + 1
