@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
+from pyrovae.commands import options, sharing
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -30,14 +31,7 @@ class _Group(click.Group):
             ctx.exit(2)
 
 
-_results = click.option(
-    "--results",
-    type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results"),
-    envvar="PYROVAE_RESULTS",
-    show_default=True,
-    help="Folder that holds all studies' results.",
-)
+_results = options.results
 
 
 def _study_file(command: Any) -> Any:
@@ -77,6 +71,9 @@ def main() -> None:
 @main.group()
 def study() -> None:
     """Plan, run and report studies."""
+
+
+study.add_command(sharing.page)
 
 
 @study.command("run")

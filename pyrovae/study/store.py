@@ -99,6 +99,10 @@ class RunFolder:
         """Return the trained model's tensors."""
         return load_file(self.path / "model.safetensors")
 
+    def environment(self) -> dict[str, Any]:
+        """Return versions, machine and training time, as they were when the run was made."""
+        return json.loads((self.path / "environment.json").read_text())
+
     def posterior(self) -> inference_data.InferenceData:
         """Return the draws from the guide."""
         return inference_data.load(self.path / "posterior.nc")

@@ -1,0 +1,1 @@
+"""Commands in groups, beside :mod:`pyrovae.cli`, which registers them."""

@@ -1,0 +1,101 @@
+"""The scores that a page shows, in groups: which, under what title, and what they mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from pyrovae.disentanglement import METRICS
+from pyrovae.report import names
+from pyrovae.report.scores import Score, table_scores
+
+#: Which way is better, for scores where one way is; others are sorted but not judged.
+_BETTER_HIGH = {"elbo", "log_px"}
+_BETTER_LOW = {"variance_law_error"}
+
+_MEANINGS = {
+    "active_units": "Latent units u with Var_x(E[z_u|x]) > 0.01, on the test set.",
+    "elbo": "Evidence lower bound on the test set, for each datum: minus rate minus distortion.",
+    "rate": "KL(q(z|x) || p(z)) on the test set, for each datum.",
+    "distortion": "Minus the expected log-likelihood of the test set, for each datum.",
+    "log_px": "Importance-weighted bound on log p(x) of the test set (Burda et al. 2016).",
+    "variance_law_error": (
+        "Median over units of |Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|; theory puts it at 0 for a "
+        "standard normal prior only."
+    ),
+}
+#: Of scores that no table has a column for.
+_TITLES = {"log_px": "log p(x), bound", "exact_log_px": "log p(x), exact", "elbo": "ELBO"}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A score in the run table.
+
+    Attributes
+    ----------
+    key
+        Its name in the store.
+    title, unit
+        For headings; the unit may be empty.
+    meaning
+        One line, for the glossary and as a hint on the heading.
+    better
+        ``"high"``, ``"low"`` or ``""``.
+    """
+
+    key: str
+    title: str
+    unit: str
+    meaning: str
+    better: str
+
+
+def columns(runs: pd.DataFrame) -> list[Column]:
+    """Return the columns of a study's run table: the report's scores that some run has."""
+    return [_column(s) for s in table_scores(runs) if s.key in runs and runs[s.key].notna().any()]
+
+
+def _column(score: Score) -> Column:
+    if score.key in METRICS:
+        return Column(score.key, score.title, "", METRICS.summary(score.key), "high")
+    better = "high" if score.key in _BETTER_HIGH else "low" if score.key in _BETTER_LOW else ""
+    unit = "" if score.unit == "count" else score.unit
+    return Column(score.key, score.title, unit, _MEANINGS.get(score.key, ""), better)
+
+
+def score_groups(scores: dict[str, float], shown: list[Column]) -> dict[str, list[list[object]]]:
+    """Return all scores of a run as ``[title, value]``, in groups by what they are about.
+
+    The groups go by the score's name; one that is not known here is shown under ``Other``.
+    """
+    titles = {column.key: column.title for column in shown} | _TITLES
+    groups: dict[str, list[list[object]]] = {}
+    for key, value in scores.items():
+        groups.setdefault(_group(key), []).append([_title(key, titles), value])
+    return groups
+
+
+def _title(key: str, titles: dict[str, str]) -> str:
+    """Return a title; ``train_elbo`` and ``dci_completeness`` are titled after what they extend."""
+    plain = key.removeprefix("train_")
+    if plain in titles:
+        return titles[plain]
+    for metric in sorted(METRICS, key=len, reverse=True):
+        if plain.startswith(f"{metric}_"):
+            part = names.words(plain.removeprefix(f"{metric}_"))
+            return f"{titles.get(metric, names.words(metric)).split()[0]}: {part}"
+    return names.words(plain).capitalize()
+
+
+def _group(key: str) -> str:
+    if key.startswith("train_"):
+        return "Bound on the training set"
+    if key in ("elbo", "rate", "distortion", "log_px", "exact_log_px"):
+        return "Bound on the test set"
+    if any(key == metric or key.startswith(f"{metric}_") for metric in METRICS):
+        return "Disentanglement"
+    if "unit" in key or "variance" in key or "collapse" in key or "dimension" in key:
+        return "Collapse"
+    return "Other"

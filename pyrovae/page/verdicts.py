@@ -1,0 +1,161 @@
+"""What the analysis across runs concludes, as sentences with their evidence."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pandas as pd
+
+from pyrovae.page.columns import Column, columns
+from pyrovae.report import names
+from pyrovae.report.encoding import Encoding, encode
+from pyrovae.study.results import StudyResults
+
+#: Posterior probability from which a statement is made rather than left open.
+ENOUGH = 0.95
+
+Kind = Literal["supported", "equal", "open", "refused"]
+_TAGS: dict[Kind, str] = {
+    "supported": "Differs",
+    "equal": "Practically equal",
+    "open": "Undecided",
+    "refused": "No conclusion",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of one factor's effect on one metric.
+
+    Attributes
+    ----------
+    kind
+        ``supported``: two levels differ; ``equal``: all pairs are practically equal; ``open``:
+        neither has enough posterior probability; ``refused``: the chains did not pass.
+    statement, evidence
+        A sentence, and the numbers behind it.
+    probability
+        Of the statement, under the posterior; ``None`` if there is none.
+    """
+
+    kind: Kind
+    statement: str
+    evidence: str
+    probability: float | None
+
+    @property
+    def tag(self) -> str:
+        """The kind in a word or two."""
+        return _TAGS[self.kind]
+
+
+@dataclass(frozen=True)
+class Card:
+    """The verdicts on one metric, one for each factor."""
+
+    title: str
+    verdicts: list[Verdict]
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The verdicts of a study.
+
+    Attributes
+    ----------
+    basis
+        What they rest on, in one sentence.
+    cards
+        One for each metric, in the order of the run table.
+    """
+
+    basis: str
+    cards: list[Card]
+
+
+def verdicts(study: StudyResults) -> Verdicts | None:
+    """Return the verdicts of a study's stored analysis; ``None`` if there is none."""
+    root = study.store.root / "analysis"
+    if not (root / "analysis.json").exists():
+        return None
+    about = json.loads((root / "analysis.json").read_text())
+    path = root / "contrasts.csv"
+    contrasts = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["metric"])
+    encoding = encode(study)
+    titles = {column.key: column for column in columns(study.runs)}
+    cards = []
+    for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], titles)):
+        column = titles.get(key) or Column(key, names.words(key).capitalize(), "", "", "")
+        mine = contrasts[contrasts["metric"] == key]
+        if mine.empty:
+            reason = entry.get("reason") or "nothing to compare"
+            found = [Verdict("refused", "The chains support no conclusion.", reason, None)]
+        else:
+            groups = mine.groupby("factor", sort=False)
+            found = [_verdict(part, str(f), column, entry, encoding) for f, part in groups]
+        cards.append(Card(column.title, found))
+    return Verdicts(
+        f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "
+        f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on; the pair "
+        "of levels named is the one whose difference is surest.",
+        cards,
+    )
+
+
+def _place(key: str, titles: dict[str, Column]) -> int:
+    return list(titles).index(key) if key in titles else len(titles)
+
+
+def _verdict(
+    pairs: pd.DataFrame, factor: str, column: Column, entry: dict[str, Any], encoding: Encoding
+) -> Verdict:
+    title, noun = column.title, names.title(factor).lower()
+    sure = pairs["positive"].where(pairs["positive"] >= 0.5, 1 - pairs["positive"])
+    surest = pairs.assign(sure=sure, size=pairs["mean"].abs())
+    pair = surest.sort_values(["sure", "size"], ascending=False).iloc[0]
+    # The level that is higher is named first.
+    a, b, sign = (
+        (pair["a"], pair["b"], 1) if pair["positive"] >= 0.5 else (pair["b"], pair["a"], -1)
+    )
+    low, high = sorted((sign * pair["low"], sign * pair["high"]))
+    unit = f" {column.unit}" if column.unit else ""
+    difference = f"{sign * pair['mean']:+.3g}{unit} (95 % {low:.3g} to {high:.3g})".replace(
+        "-", "−"
+    )
+    first, second = _level(factor, a, encoding), _level(factor, b, encoding)
+    least_equal = float(pairs["rope"].min())
+    if least_equal >= ENOUGH:
+        return Verdict(
+            "equal",
+            f"The {noun} makes no practical difference to {title}.",
+            f"Every pair of levels lies within ±{entry['rope']:g} of each other with posterior "
+            f"probability {_probability(least_equal)} or more.",
+            least_equal,
+        )
+    if pair["sure"] >= ENOUGH:
+        return Verdict(
+            "supported",
+            f"{title} is higher with {first} than with {second}.",
+            f"Difference {difference}; posterior probability {_probability(pair['sure'])}, that "
+            f"the two are practically equal {_probability(pair['rope'])}.",
+            float(pair["sure"]),
+        )
+    return Verdict(
+        "open",
+        f"Whether the {noun} matters for {title} is open.",
+        f"The surest difference is {first} over {second}: {difference}, posterior probability "
+        f"{_probability(pair['sure'])}.",
+        float(pair["sure"]),
+    )
+
+
+def _level(factor: str, value: Any, encoding: Encoding) -> str:
+    """Return a level as a noun phrase; ``value`` is its text in the analysis' tables."""
+    shown = {str(level): text for level, text in encoding.shown.get(factor, {}).items()}
+    return names.phrase(factor, shown.get(str(value), names.display(value)))
+
+
+def _probability(value: float) -> str:
+    return "> 0.99" if value > 0.995 else "< 0.01" if value < 0.005 else f"{value:.2f}"
