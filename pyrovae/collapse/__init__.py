@@ -3,13 +3,38 @@
 from __future__ import annotations
 
 from pyrovae.collapse.bounds import Bound, estimate_bound
-from pyrovae.collapse.units import ACTIVE_VARIANCE, Units, measure_units, posterior_means
+from pyrovae.collapse.criteria import CRITERIA, active_by, agreement
+from pyrovae.collapse.information import Information, measure_information
+from pyrovae.collapse.moments import Moments, moments
+from pyrovae.collapse.sensitivity import Sensitivity, measure_sensitivity, weight_norms
+from pyrovae.collapse.units import (
+    ACTIVE_VARIANCE,
+    DELTA,
+    EPSILON,
+    QUANTILES,
+    Units,
+    measure_units,
+    posterior_means,
+)
 
 __all__ = [
     "ACTIVE_VARIANCE",
+    "CRITERIA",
+    "DELTA",
+    "EPSILON",
+    "QUANTILES",
     "Bound",
+    "Information",
+    "Moments",
+    "Sensitivity",
     "Units",
+    "active_by",
+    "agreement",
     "estimate_bound",
+    "measure_information",
+    "measure_sensitivity",
     "measure_units",
+    "moments",
     "posterior_means",
+    "weight_norms",
 ]

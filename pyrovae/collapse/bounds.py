@@ -29,16 +29,24 @@ class Bound:
     log_px
         Importance-weighted bound on log p(x) from the same draws (Burda, Grosse & Salakhutdinov
         2016, eq. 8), shape ``(n,)``.
+    error
+        Variance of the ELBO as an estimate from finitely many draws, shape ``(n,)``; NaN for one.
     """
 
     distortion: Tensor
     rate: Tensor
     log_px: Tensor
+    error: Tensor
 
     @property
     def elbo(self) -> Tensor:
         """Evidence lower bound for each datum, shape ``(n,)``."""
         return -(self.distortion + self.rate)
+
+    @property
+    def monte_carlo_se(self) -> float:
+        """Standard error of the mean ELBO of these very data, from the draws alone."""
+        return float(self.error.double().sum().sqrt() / len(self.error))
 
 
 def estimate_bound(
@@ -57,7 +65,7 @@ def estimate_bound(
     seed
         Of the draws; the global random state is left as it was.
     """
-    distortions, rates, log_weights = [], [], []
+    distortions, rates, log_weights, errors = [], [], [], []
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for part in x.split(_CHUNK):
@@ -67,8 +75,9 @@ def estimate_bound(
             )
             distortions.append(distortion.mean(0))
             rates.append(rate.mean(0))
+            errors.append((distortion + rate).var(0) / samples)
             log_weights.append(log_weight.logsumexp(0) - torch.tensor(float(samples)).log())
-    return Bound(torch.cat(distortions), torch.cat(rates), torch.cat(log_weights))
+    return Bound(*map(torch.cat, (distortions, rates, log_weights, errors)))
 
 
 def _one_draw(model: Program, guide: Program, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:

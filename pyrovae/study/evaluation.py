@@ -11,12 +11,13 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
-from pyrovae.collapse import Units, estimate_bound, measure_units, posterior_means
+from pyrovae.collapse import estimate_bound, posterior_means
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.diagnostics.inference_data import InferenceData, guide_draws
 from pyrovae.distributions.sphere import unit as on_sphere
 from pyrovae.latent_model import LatentModel
+from pyrovae.study.collapse import CollapseSettings, measure_collapse
 from pyrovae.study.representation import Resampling, score_representation
 
 
@@ -42,6 +43,7 @@ class EvaluationSettings(BaseModel):
         description="disentanglement scores, where the data has factors",
     )
     standard_errors: Resampling = Resampling()
+    collapse: CollapseSettings = CollapseSettings()
     guide_draws: GuideDraws = GuideDraws()
     images: int = Field(default=8, gt=0, description="reconstructions, traversed units and steps")
 
@@ -65,7 +67,9 @@ class Evaluation:
         One row for each latent unit of the test set.
     images
         ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
-        ``traversed`` units ``(k,)``, by falling KL; ``samples`` from the prior ``(k², *event)``.
+        ``traversed`` units ``(k,)``, by falling KL; ``samples`` from the prior ``(k², *event)``;
+        ``sensitivity`` ``(latent_dim, *event)``, the root mean squared change of each element when
+        a unit is replaced.
     posterior
         See :func:`pyrovae.diagnostics.guide_draws`.
     """
@@ -98,25 +102,25 @@ def evaluate(
     """
     test, train = _first(dataset.test, settings.points), _first(dataset.train, settings.points)
     x = test.floats()
-    units = measure_units(vae, x, samples=settings.samples, seed=seed)
-    scores = _bound_scores(vae, x, settings, seed)
+    on_test = measure_collapse(vae, x, settings.collapse, settings.samples, seed)
+    on_train = measure_collapse(vae, train.floats(), settings.collapse, settings.samples, seed)
+    units = on_test.table.join(
+        on_train.table.drop(columns=["unit", "weight_norm"]).add_prefix("train_")
+    )
+    scores = _bound_scores(vae, x, settings, seed) | on_test.scores
+    trained = _bound_scores(vae, train.floats(), settings, seed) | on_train.scores
+    scores |= {f"train_{name}": value for name, value in trained.items()}
     scores |= {
-        f"train_{name}": value
-        for name, value in _bound_scores(vae, train.floats(), settings, seed).items()
+        f"{name}_gap": scores[name] - trained[name] for name in ("elbo", "rate", "distortion")
     }
-    scores |= {
-        "active_units": float(units.active.sum()),
-        "inactive_units": float((~units.active).sum()),
-        "variance_law_error": float(units.variance_law.median()),
-        "parameters": float(sum(p.numel() for p in vae.parameters())),
-    }
+    scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
     if "loading" in dataset.exact:
         scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x).mean())
     codes = posterior_means(vae, x).numpy()
     found, estimators = score_representation(
         codes,
         test.factors,
-        units.active.numpy(),
+        units["active"].to_numpy(),
         settings.metrics,
         settings.standard_errors,
         seed,
@@ -131,29 +135,18 @@ def evaluate(
         draws=settings.guide_draws.draws,
         seed=seed,
     )
-    images = _images(vae, x, units, settings.images, seed)
+    order = torch.from_numpy(np.argsort(-units["kl"].to_numpy(), kind="stable"))
+    images = _images(vae, x, order[: settings.images], settings.images, seed)
+    images["sensitivity"] = on_test.maps
     return Evaluation(
         scores,
         estimators,
-        units_table(units),
+        units,
         images,
         posterior,
         codes,
         test.factors,
         dataset.factor_names,
-    )
-
-
-def units_table(units: Units) -> pd.DataFrame:
-    """Return the measures as a table with one row for each unit, in the model's order."""
-    return pd.DataFrame(
-        {
-            "unit": np.arange(len(units.kl)),
-            "kl": units.kl.numpy(),
-            "var_mu": units.var_mu.numpy(),
-            "mean_var": units.mean_var.numpy(),
-            "active": units.active.numpy(),
-        }
     )
 
 
@@ -168,18 +161,18 @@ def _bound_scores(
     bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=settings.samples, seed=seed)
     return {
         "elbo": float(bound.elbo.mean()),
+        "elbo_se": float(bound.elbo.std()) / len(x) ** 0.5,
         "rate": float(bound.rate.mean()),
         "distortion": float(bound.distortion.mean()),
         "log_px": float(bound.log_px.mean()),
     }
 
 
-def _images(vae: LatentModel, x: Tensor, units: Units, k: int, seed: int) -> dict[str, Tensor]:
+def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         inputs = x[:k]
         centre = posterior_means(vae, inputs, seed=seed)
-        order = units.kl.argsort(descending=True)[:k]
         draws = vae.prior_law().sample((4096,))
         levels = draws.quantile(torch.linspace(0.05, 0.95, k), dim=0)  # (k, latent_dim)
         codes = centre[0].repeat(len(order), k, 1)

@@ -223,6 +223,7 @@ def history_table(records: Sequence[Record]) -> pd.DataFrame:
             "kl": [r.measured.kl.tolist() for r in records],
             "var_mu": [r.measured.var_mu.tolist() for r in records],
             "mean_var": [r.measured.mean_var.tolist() for r in records],
+            "collapsed": [r.measured.collapsed.tolist() for r in records],
         }
     )
 
