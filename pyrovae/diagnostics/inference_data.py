@@ -8,15 +8,12 @@ and :func:`groups` know which of the two holds them.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
-
-from pyrovae.latent_model import LatentModel
 
 with warnings.catch_warnings():
     # 0.23 announces 1.0 at every import; this module is ready for both.
@@ -36,75 +33,23 @@ def bundle(groups: dict[str, xr.Dataset]) -> InferenceData:
     return xr.DataTree.from_dict({f"/{name}": data for name, data in groups.items()})
 
 
-def guide_draws(
-    vae: LatentModel,
-    x: Tensor,
-    index: np.ndarray,
-    *,
-    chains: int = 4,
-    draws: int = 250,
-    seed: int = 0,
-) -> InferenceData:
-    """Draw from the guide for some data points, with everything that ArviZ asks about them.
+def dataset(
+    dims: tuple[str, ...],
+    coords: Mapping[str, np.ndarray],
+    attributes: Mapping[str, str],
+    **variables: np.ndarray,
+) -> xr.Dataset:
+    """Return arrays of the same leading ``dims`` as a Dataset, with the coordinates they have.
 
-    Parameters
-    ----------
-    vae
-        The trained model and guide.
-    x
-        Observations ``(n, *event_shape)``.
-    index
-        Their positions in the test set, shape ``(n,)``: the ``datum`` coordinate.
-    chains, draws
-        The draws are independent; chains let R-hat and ESS show it.
-    seed
-        Of the draws; the global random state is left as it was.
-
-    Returns
-    -------
-    InferenceData
-        ``posterior`` (``z``: chain, draw, datum, latent), ``log_likelihood`` (``x``: chain, draw,
-        datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data``
-        (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
+    An array of more dimensions than ``dims`` gets the names of an observation's axes for the rest.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        q, prior = vae.encode(x), vae.prior_law()
-        z = q.sample((chains, draws))
-        log_likelihood = torch.empty(chains, draws, len(x))
-        mean = torch.zeros_like(x)
-        for c in range(chains):
-            for d in range(draws):
-                log_likelihood[c, d] = vae.decode(z[c, d]).log_prob(x)
-                mean += vae.reconstruct(z[c, d]) / (chains * draws)
-        log_q, log_prior = q.log_prob(z), prior.log_prob(z)
-
-    event = _EVENT_DIMS.get(x.dim() - 1, tuple(f"axis{i}" for i in range(x.dim() - 1)))
-    sampled = ("chain", "draw", "datum")
-    coords = {
-        "chain": np.arange(chains),
-        "draw": np.arange(draws),
-        "datum": np.asarray(index),
-        "latent": np.arange(z.shape[-1]),
-    }
-
-    def dataset(dims: tuple[str, ...], **variables: Tensor) -> xr.Dataset:
-        return xr.Dataset(
-            {name: (dims, value.numpy()) for name, value in variables.items()},
-            coords={name: coords[name] for name in dims if name in coords},
-            attrs={"inference_library": "pyrovae", "sampler": "guide q(z|x)"},
-        )
-
-    return bundle(
-        {
-            "posterior": dataset((*sampled, "latent"), z=z),
-            "log_likelihood": dataset(sampled, x=log_likelihood),
-            "log_prior": dataset(sampled, z=log_prior),
-            "sample_stats": dataset(sampled, log_q=log_q),
-            "observed_data": dataset(("datum", *event), x=x),
-            "constant_data": dataset(("datum", *event), reconstruction=mean),
-        }
-    )
+    named = {}
+    for name, value in variables.items():
+        extra = value.ndim - len(dims)
+        event = _EVENT_DIMS.get(extra, tuple(f"axis{i}" for i in range(extra)))
+        named[name] = ((*dims, *event), value)
+    known = {name: coords[name] for name in dims if name in coords}
+    return xr.Dataset(named, coords=known, attrs=dict(attributes))
 
 
 def save(data: InferenceData, path: Path) -> None:
@@ -115,6 +60,32 @@ def save(data: InferenceData, path: Path) -> None:
 def load(path: Path) -> InferenceData:
     """Read what :func:`save` wrote."""
     return az.from_netcdf(str(path), engine="h5netcdf")
+
+
+def rhat(draws: np.ndarray) -> np.ndarray:
+    """Return rank-normalised split R-hat (Vehtari et al. 2021, arXiv:1903.08008).
+
+    Parameters
+    ----------
+    draws
+        ``(chain, draw, *shape)``.
+
+    Returns
+    -------
+    ndarray
+        Of shape ``shape``.
+    """
+    return az.rhat(_anonymous(draws))["z"].values
+
+
+def ess(draws: np.ndarray, kind: Literal["bulk", "tail"]) -> np.ndarray:
+    """Return the effective sample size of draws ``(chain, draw, *shape)``, of shape ``shape``."""
+    return az.ess(_anonymous(draws), method=kind)["z"].values
+
+
+def _anonymous(draws: np.ndarray) -> xr.Dataset:
+    dims = ("chain", "draw", *(f"axis{i}" for i in range(draws.ndim - 2)))
+    return xr.Dataset({"z": (dims, draws)})
 
 
 def summary(data: InferenceData, *, datum: list[int], latent: list[int]) -> Any:

@@ -14,7 +14,8 @@ from torch import Tensor
 from pyrovae.collapse import estimate_bound, posterior_means
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
-from pyrovae.diagnostics.inference_data import InferenceData, guide_draws
+from pyrovae.diagnostics.guide import guide_draws
+from pyrovae.diagnostics.inference_data import InferenceData
 from pyrovae.distributions.sphere import unit as on_sphere
 from pyrovae.latent_model import LatentModel
 from pyrovae.study.collapse import CollapseSettings, measure_collapse

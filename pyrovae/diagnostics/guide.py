@@ -1,0 +1,76 @@
+"""Draws from the guide q(z|x), with everything that ArviZ asks about them."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset
+from pyrovae.latent_model import LatentModel
+
+
+def guide_draws(
+    vae: LatentModel,
+    x: Tensor,
+    index: np.ndarray,
+    *,
+    chains: int = 4,
+    draws: int = 250,
+    seed: int = 0,
+) -> InferenceData:
+    """Draw from the guide for some data points, with everything that ArviZ asks about them.
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    x
+        Observations ``(n, *event_shape)``.
+    index
+        Their positions in the test set, shape ``(n,)``: the ``datum`` coordinate.
+    chains, draws
+        The draws are independent; chains let R-hat and ESS show it.
+    seed
+        Of the draws; the global random state is left as it was.
+
+    Returns
+    -------
+    InferenceData
+        ``posterior`` (``z``: chain, draw, datum, latent), ``log_likelihood`` (``x``: chain, draw,
+        datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data``
+        (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
+    """
+    with torch.no_grad(), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        q, prior = vae.encode(x), vae.prior_law()
+        z = q.sample((chains, draws))
+        log_likelihood = torch.empty(chains, draws, len(x))
+        mean = torch.zeros_like(x)
+        for c in range(chains):
+            for d in range(draws):
+                log_likelihood[c, d] = vae.decode(z[c, d]).log_prob(x)
+                mean += vae.reconstruct(z[c, d]) / (chains * draws)
+        log_q, log_prior = q.log_prob(z), prior.log_prob(z)
+
+    sampled = ("chain", "draw", "datum")
+    coords = {
+        "chain": np.arange(chains),
+        "draw": np.arange(draws),
+        "datum": np.asarray(index),
+        "latent": np.arange(z.shape[-1]),
+    }
+    about = {"inference_library": "pyrovae", "sampler": "guide q(z|x)"}
+    made = partial(dataset, coords=coords, attributes=about)
+    return bundle(
+        {
+            "posterior": made((*sampled, "latent"), z=z.numpy()),
+            "log_likelihood": made(sampled, x=log_likelihood.numpy()),
+            "log_prior": made(sampled, z=log_prior.numpy()),
+            "sample_stats": made(sampled, log_q=log_q.numpy()),
+            "observed_data": made(("datum",), x=x.numpy()),
+            "constant_data": made(("datum",), reconstruction=mean.numpy()),
+        }
+    )
