@@ -7,6 +7,7 @@ Pyro is left in the loop: one call serves all chains of all data points.
 from __future__ import annotations
 
 import math
+import warnings
 from typing import NamedTuple
 
 import pyro
@@ -88,8 +89,11 @@ class Density:
         )
         start = self.draw_prior(torch.Generator().manual_seed(0))
         # Pyro's argument checks read values out of tensors, which a graph cannot hold.
-        with pyro.validation_enabled(False):
-            graph = make_fx(self._evaluate)(*self._tensors, x, start)
+        with pyro.validation_enabled(False), warnings.catch_warnings():
+            # Pyro is told of parameters that are not for training.
+            warnings.filterwarnings("ignore", message=".*was not registered in the param store")
+            # make_fx counts a bound method's arguments wrongly; a plain function it can take.
+            graph = make_fx(lambda *args: self._evaluate(*args))(*self._tensors, x, start)
         # The prior's gradient was traced through the whole model; the decoder is not needed there.
         graph.graph.eliminate_dead_code()
         graph.recompile()

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyro
 import torch
@@ -403,23 +403,21 @@ def sample(
 
     def noise_of(n: int) -> list[Noise]:
         uniform = torch.rand(n, 3, b, generator=generator)
-        return [
-            Noise(*u, momentum)
-            for u, momentum in zip(uniform, torch.randn(n, b, d, generator=generator), strict=True)
-        ]
+        normal = torch.randn(n, b, d, generator=generator)
+        return [Noise(u[0], u[1], u[2], r) for u, r in zip(uniform, normal, strict=True)]
 
     tuning = Tuning.initial(start)
     log_density, gradient = target(start)
     (first,) = noise_of(1)
     every = torch.ones(b, dtype=torch.bool)
-    chains = start_at(start, gradient, log_density, max_depth)
-    chains = begin(*chains, every, every, tuning.inverse_metric, first)
-    machine = Machine(*chains, tuning, torch.zeros(b, dtype=torch.long))
+    tree, sub = start_at(start, gradient, log_density, max_depth)
+    tree, sub = begin(tree, sub, every, every, tuning.inverse_metric, first)
+    machine = Machine(tree, sub, tuning, torch.zeros(b, dtype=torch.long))
     # The tracer tells inputs apart as objects: one tensor in two places would become one input.
     machine = tree_map(torch.clone, machine)
     with pyro.validation_enabled(False):
         graph = make_fx(step)(machine, first)
-    call = compile_step(graph) if compiled else graph
+    call: Callable[..., Any] = compile_step(graph) if compiled else graph
     kept = _Kept(b, warmup + draws, d)
     gradients = 1
     while (least := int(machine.iteration.min())) < warmup + draws:

@@ -22,7 +22,7 @@ class DualAverage(NamedTuple):
 
     centre: Tensor
     error: Tensor
-    count: Tensor
+    seen: Tensor
     log_step: Tensor
     log_average: Tensor
 
@@ -35,7 +35,7 @@ class DualAverage(NamedTuple):
 
     def update(self, accept: Tensor, target: float) -> DualAverage:
         """Return the state after an iteration with mean acceptance probability ``accept``."""
-        count = self.count + 1
+        count = self.seen + 1
         share = 1 / (count + _T0)
         error = (1 - share) * self.error + share * (target - accept)
         log_step = self.centre - error * count.sqrt() / _GAMMA
@@ -47,7 +47,7 @@ class DualAverage(NamedTuple):
 class Moments(NamedTuple):
     """Running mean and squares (Welford 1962) for each chain: ``(b,)``, ``(b, d)``, ``(b, d)``."""
 
-    count: Tensor
+    seen: Tensor
     mean: Tensor
     squares: Tensor
 
@@ -58,14 +58,14 @@ class Moments(NamedTuple):
 
     def update(self, z: Tensor) -> Moments:
         """Return the moments with one more observation for each chain."""
-        count = self.count + 1
+        count = self.seen + 1
         delta = z - self.mean
         mean = self.mean + delta / count[:, None]
         return Moments(count, mean, self.squares + delta * (z - mean))
 
     def variance(self) -> Tensor:
         """Return the variances, shrunk towards 1e-3 as Stan does; ``(b, d)``."""
-        n = self.count[:, None]
+        n = self.seen[:, None]
         sample = self.squares / (n - 1).clamp(min=1)
         return (n / (n + 5)) * sample + 1e-3 * (5 / (n + 5))
 

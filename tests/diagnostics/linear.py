@@ -21,7 +21,10 @@ def data(rank: int = 3, dim: int = 8, n_test: int = 200, noise_scale: float = 0.
 
 
 def linear_vae(
-    exact: Mapping[str, Tensor], *, latent_dim: int | None = None, posterior: str = "mean_field_normal"
+    exact: Mapping[str, Tensor],
+    *,
+    latent_dim: int | None = None,
+    posterior: str = "mean_field_normal",
 ) -> VAE:
     """Return the VAE that made the data, whose mean-field encoder is the best there is.
 

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 import torch
-from diagnostics.linear import data, linear_vae, rotated
 from families import small_images, small_vae
 from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
+from diagnostics.linear import data, linear_vae, rotated
 from pyrovae.datasets.base import as_float
 from pyrovae.datasets.linear_gaussian import exact_posterior
 from pyrovae.diagnostics import nuts, warmup
@@ -154,9 +154,7 @@ def test_agrees_with_pyros_nuts_on_a_neural_decoder() -> None:
     ours = run(density, density.draw_prior(torch.Generator().manual_seed(0))).z
     for power in (1, 2):
         a, b = ours**power, theirs**power
-        errors = [
-            v.flatten(0, 1).var(0) / torch.as_tensor(ess(v.numpy(), "bulk")) for v in (a, b)
-        ]
+        errors = [v.flatten(0, 1).var(0) / torch.as_tensor(ess(v.numpy(), "bulk")) for v in (a, b)]
         difference = (a.mean((0, 1)) - b.mean((0, 1))).abs()
         assert (difference < 5 * (errors[0] + errors[1]).sqrt()).all()
 
