@@ -73,7 +73,8 @@ def study() -> None:
     """Plan, run and report studies."""
 
 
-study.add_command(sharing.page)
+for command in (sharing.page, sharing.export, sharing.import_):
+    study.add_command(command)
 
 
 @study.command("run")

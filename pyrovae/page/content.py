@@ -182,18 +182,20 @@ def _rows(
 
 
 def _environments(study: StudyResults) -> list[tuple[str, int]]:
-    """Return what the runs were made with, most frequent first."""
-    found: Counter[str] = Counter()
+    """Return what the runs were made with, most frequent first; revisions are listed together."""
+    found: dict[str, Counter[str]] = {}
     for run in study.runs["run"]:
         about = study.folder(run).environment()
-        versions = about.get("versions", {})
-        words = [f"{name} {version}" for name, version in versions.items()]
-        for key, label in (("python", "Python"), ("machine", ""), ("git", "revision")):
-            if about.get(key):
-                words.append(f"{label} {about[key]}".strip())
-        found[", ".join(words)] += 1
+        words = [f"{name} {version}" for name, version in about.get("versions", {}).items()]
+        words += [f"Python {about['python']}"] if about.get("python") else []
+        words += [about["machine"]] if about.get("machine") else []
+        found.setdefault(", ".join(words), Counter())[about.get("git") or ""] += 1
     found.pop("", None)
-    return found.most_common()
+    told = []
+    for made_with, revisions in sorted(found.items(), key=lambda item: -item[1].total()):
+        known = ", ".join(revision for revision, _ in revisions.most_common() if revision)
+        told.append((f"{made_with}; revision {known}" if known else made_with, revisions.total()))
+    return told
 
 
 def text(value: float, column: Column) -> str:

@@ -45,7 +45,10 @@ def folder(path: Path) -> Iterator[Path]:
     made = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".tmp-{os.getpid()}-"))
     try:
         yield made
-        for entry in made.iterdir():
+        for entry in made.rglob("*"):
+            if entry.is_dir():
+                _sync_directory(entry)
+                continue
             with entry.open("rb") as stream:
                 os.fsync(stream.fileno())
         made.chmod(0o777 & ~_umask())
