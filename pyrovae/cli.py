@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
-from pyrovae.commands import options, sharing
+from pyrovae.commands import collapse, options, sharing
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -261,3 +261,7 @@ def score_arrays(codes: Path, factors: Path, names: tuple[str, ...], seed: int) 
     from pyrovae.disentanglement import score_files
 
     click.echo(score_files(codes, factors, list(names) or None, seed).to_string(index=False))
+
+
+main.add_command(collapse.collapse)
+main.add_command(collapse.prune)

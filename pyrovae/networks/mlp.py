@@ -22,6 +22,9 @@ class Mlp:
         Widths of the encoder's hidden layers, from the observation inwards.
     activation
         After each hidden layer.
+    decoder_hidden
+        Widths of the decoder's hidden layers, from the code outwards; by default the encoder's,
+        reversed.
     """
 
     def __init__(
@@ -29,8 +32,11 @@ class Mlp:
         *,
         hidden: list[Annotated[int, Field(gt=0)]] = [256, 256],  # noqa: B006 - never changed
         activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
+        decoder_hidden: list[Annotated[int, Field(gt=0)]] | None = None,
     ) -> None:
         self.hidden = list(hidden)
+        mirrored = list(reversed(self.hidden))
+        self.decoder_hidden = mirrored if decoder_hidden is None else list(decoder_hidden)
         self.activation = ACTIVATIONS[activation]
 
     def _layers(self, widths: list[int]) -> list[nn.Module]:
@@ -50,7 +56,7 @@ class Mlp:
         self, latent_dim: int, event_shape: tuple[int, ...], outputs_per_element: int
     ) -> nn.Module:
         """Return the decoder."""
-        widths = [latent_dim, *reversed(self.hidden)]
+        widths = [latent_dim, *self.decoder_hidden]
         shape = (outputs_per_element, *event_shape)
         return nn.Sequential(
             *self._layers(widths),

@@ -15,7 +15,7 @@ from pyrovae.distributions.student_t import StudentT
 from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
 
 
-class _LocationScale(Posterior):
+class LocationScale(Posterior):
     """Two heads, location and scale, for a location-scale law in each dimension."""
 
     properties = FACTORIZED
@@ -32,14 +32,14 @@ class _LocationScale(Posterior):
 
 
 @POSTERIORS.register("mean_field_normal", source="Kingma & Welling 2014, arXiv:1312.6114")
-class MeanFieldNormal(_LocationScale):
+class MeanFieldNormal(LocationScale):
     """Normal with diagonal covariance, mean and scale from the encoder."""
 
     law = dist.Normal
 
 
 @POSTERIORS.register("laplace", source="Park, Lee & Yoo 2019, arXiv:1905.11052 (as a family)")
-class MeanFieldLaplace(_LocationScale):
+class MeanFieldLaplace(LocationScale):
     """Independent Laplace laws, location and scale from the encoder."""
 
     law = dist.Laplace
@@ -48,14 +48,14 @@ class MeanFieldLaplace(_LocationScale):
 @POSTERIORS.register(
     "logistic", source="Johnson, Kotz & Balakrishnan 1995, vol. 2, ch. 23 (as a family)"
 )
-class MeanFieldLogistic(_LocationScale):
+class MeanFieldLogistic(LocationScale):
     """Independent logistic laws: bell-shaped with exponential tails."""
 
     law = Logistic
 
 
 @POSTERIORS.register("student_t", source="Domke & Sheldon 2018, arXiv:1808.09034 (as a family)")
-class MeanFieldStudentT(_LocationScale):
+class MeanFieldStudentT(LocationScale):
     """Independent Student t laws: power-law tails that cover what a normal q(z|x) misses.
 
     Parameters

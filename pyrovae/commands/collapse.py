@@ -1,0 +1,77 @@
+"""``pyrovae collapse`` and ``pyrovae prune``: what a run's latent units do, and doing without."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pyrovae.commands import options
+
+
+@click.command("collapse")
+@click.argument("run")
+@options.results
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for figures.")
+def collapse(run: str, results: Path, out: Path | None) -> None:
+    """Print what each latent unit of RUN does, by falling KL, and draw it.
+
+    RUN is the start of a run's hash, or its folder.
+    """
+    from pyrovae.report.run_collapse import FIGURES, printed
+    from pyrovae.report.write import files
+    from pyrovae.study import atomic
+    from pyrovae.study.store import find_run
+
+    folder = find_run(results, run)
+    click.echo(printed(folder))
+    out = out or folder.path.parent.parent / "collapse" / folder.id
+    for draw in FIGURES:
+        drawn = draw(folder)
+        for suffix, content in files(drawn).items():
+            atomic.write_bytes(out / f"{drawn.name}.{suffix}", content)
+        click.echo(out / f"{drawn.name}.png")
+
+
+@click.command("prune")
+@click.argument("run")
+@options.results
+@click.option(
+    "--criterion",
+    type=click.Choice(["variance", "kl", "information", "decoder"]),
+    default="variance",
+    show_default=True,
+    help="By which units are inactive, on training data.",
+)
+@click.option("--deep", is_flag=True, help="Also remove hidden units without influence (mlp).")
+@click.option("--finetune", type=click.IntRange(min=0), default=0, help="Training steps after it.")
+@click.option("--samples", type=click.IntRange(min=2), default=100, show_default=True)
+@click.option("--points", type=click.IntRange(min=2), default=2000, show_default=True)
+@click.option("--compile/--no-compile", "compiled", default=True, help="Compile fine-tuning.")
+def prune(
+    run: str,
+    results: Path,
+    criterion: str,
+    deep: bool,
+    finetune: int,
+    samples: int,
+    points: int,
+    compiled: bool,
+) -> None:
+    """Remove RUN's inactive latent units and store the smaller run in <study>-pruned.
+
+    The ELBO before and after is that of the first POINTS test data, with SAMPLES draws each.
+    """
+    from pyrovae.pruning.prune_run import describe, prune_run
+    from pyrovae.study.store import find_run
+
+    pruned = prune_run(
+        find_run(results, run),
+        criterion=criterion,
+        deep=deep,
+        finetune=finetune,
+        samples=samples,
+        points=points,
+        compiled=compiled,
+    )
+    click.echo(describe(pruned))

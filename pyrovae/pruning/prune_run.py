@@ -1,0 +1,265 @@
+"""From a stored run to a stored smaller run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyrovae.collapse import measure_units, posterior_means
+from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.errors import PyrovaeError
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.pruning.compare import Comparison, compare
+from pyrovae.pruning.deep import prune_hidden
+from pyrovae.pruning.surgery import prune_units
+from pyrovae.study.evaluation import evaluate
+from pyrovae.study.execution import _environment as environment
+from pyrovae.study.plan import Plan, PlannedRun, vae_of
+from pyrovae.study.run import RunConfig
+from pyrovae.study.store import RunFolder, Store, history_table
+from pyrovae.training import LossProgram, Record, Trainer
+from pyrovae.vae import VAE
+
+#: Training data that decide which units are inactive, and what their means are.
+_POINTS = 5000
+#: Column of a run's units that a criterion reads.
+CRITERIA = {
+    "variance": "train_active",
+    "kl": "train_active_kl",
+    "information": "train_active_information",
+    "decoder": "train_active_decoder",
+}
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What became of a run.
+
+    Attributes
+    ----------
+    folder
+        Of the smaller run.
+    kept, removed
+        Latent units of the run it came from.
+    hidden
+        Number of hidden units that went, by part; empty without ``deep``.
+    parameters, flops
+        Before and after; floating-point operations of one pass of one datum through both networks.
+    comparison
+        ELBO on test data right after pruning.
+    finetuned
+        ELBO on test data after fine-tuning, ``None`` without.
+    """
+
+    folder: RunFolder
+    kept: list[int]
+    removed: list[int]
+    hidden: dict[str, int]
+    parameters: tuple[int, int]
+    flops: tuple[float, float]
+    comparison: Comparison
+    finetuned: float | None
+
+
+def prune_run(
+    folder: RunFolder,
+    *,
+    criterion: str = "variance",
+    deep: bool = False,
+    finetune: int = 0,
+    samples: int = 100,
+    points: int = 2000,
+    compiled: bool = True,
+) -> Pruned:
+    """Prune a stored run and store the result in the study ``<study>-pruned``.
+
+    Parameters
+    ----------
+    folder
+        Of a finished run.
+    criterion
+        By which units are inactive (:data:`pyrovae.collapse.CRITERIA`), on training data.
+    deep
+        Whether hidden units without influence go too.
+    finetune
+        Training steps that follow, with the run's own objective, batch size and learning rate.
+    samples, points
+        Draws for each of so many test data, for the ELBO before and after.
+    compiled
+        Whether fine-tuning is compiled.
+
+    Raises
+    ------
+    PyrovaeError
+        If the run's family or network cannot be pruned, or nothing is inactive.
+    """
+    config = folder.config()
+    dataset = _dataset(config)
+    vae = vae_of(config, dataset.event_shape)
+    vae.load_state_dict(folder.parameters())
+    active = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(dtype=bool))
+    keep = active.nonzero().squeeze(1)
+    if active.all() and not deep:
+        raise PyrovaeError(
+            f"{folder.id}: all {len(active)} units are active by {criterion}: nothing to prune"
+        )
+    train = dataset.train.floats(slice(_POINTS))
+    pruned, smaller = prune_units(vae, config, keep, posterior_means(vae, train).mean(0))
+    hidden: dict[str, int] = {}
+    if deep:
+        pruned, smaller, hidden = prune_hidden(pruned, smaller, train)
+    x = dataset.test.floats(slice(points))
+    comparison = compare(vae, pruned, keep, x, samples=samples, seed=config.seed)
+    parameters = (_size(vae), _size(pruned))
+    flops = (_flops(vae, dataset), _flops(pruned, dataset))
+    records = _finetune(pruned, smaller, dataset, finetune, compiled=compiled)
+    tuned = None
+    if finetune:
+        every = torch.arange(pruned.latent_dim)
+        tuned = compare(pruned, pruned, every, x, samples=samples, seed=config.seed).before
+    kept = keep.tolist()
+    lineage = {
+        "parent": folder.id,
+        "parent_folder": str(folder.path),
+        "criterion": criterion,
+        "kept_units": kept,
+        "hidden_units_removed": hidden,
+        "finetune_steps": finetune,
+        "parameters": parameters,
+        "flops_per_datum": flops,
+        "elbo": asdict(comparison),
+        "elbo_after_finetuning": tuned,
+    }
+    stored = _store(folder, pruned, smaller, dataset, records, lineage)
+    removed = (~active).nonzero().squeeze(1).tolist()
+    return Pruned(stored, kept, removed, hidden, parameters, flops, comparison, tuned)
+
+
+def _units(folder: RunFolder) -> pd.DataFrame:
+    units = folder.units()
+    if "train_active_decoder" not in units:
+        raise PyrovaeError(
+            f"{folder.id}: measured before units were measured on training data; run its study "
+            "again, which measures without training"
+        )
+    return units
+
+
+def _dataset(config: RunConfig) -> Dataset:
+    parameters = {k: v for k, v in config.dataset.items() if k != "name"}
+    return load_dataset(config.dataset["name"], **parameters)
+
+
+def _size(vae: VAE) -> int:
+    return sum(p.numel() for p in vae.parameters())
+
+
+def _flops(vae: VAE, dataset: Dataset) -> float:
+    """Return the operations of encoding and decoding one datum."""
+    x: Tensor = dataset.test.floats(slice(1))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.posterior(vae.encoder(x)) if not vae.posterior.needs_model else vae.encoder(x)
+        vae.decoder(torch.zeros(1, vae.latent_dim))
+    return float(counter.get_total_flops())
+
+
+def _finetune(
+    vae: VAE, config: RunConfig, dataset: Dataset, steps: int, *, compiled: bool
+) -> list[Record]:
+    x = dataset.test.floats(slice(1000))
+
+    def measure(program: LossProgram) -> Any:
+        assert isinstance(program.vae, VAE)
+        return measure_units(program.vae, x, seed=config.seed)
+
+    program = LossProgram(vae, OBJECTIVES.create(**config.objective))
+    if not steps:
+        nan = float("nan")
+        return [Record(0, nan, nan, nan, measure(program))]
+    settings = config.training.model_copy(
+        update={"steps": steps, "records": min(config.training.records, steps)}
+    )
+    trainer = Trainer(program, dataset.train.values, settings, compiled=compiled)
+    return trainer.train(program, config.seed, measure=measure)
+
+
+def _store(
+    parent: RunFolder,
+    vae: VAE,
+    config: RunConfig,
+    dataset: Dataset,
+    records: list[Record],
+    lineage: dict[str, Any],
+) -> RunFolder:
+    """Write the run into the study of pruned runs, beside that of its parent."""
+    fingerprint = dataset.fingerprint
+    run_id = _digest({k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)})
+    study = parent.path.parent.parent
+    store = Store(study.with_name(f"{study.name}-pruned"))
+    run = PlannedRun(run_id, config, fingerprint, _size(vae), 0.0)
+    evaluation = evaluate(vae, dataset, config.evaluation, config.seed)
+    store.write_run(
+        run,
+        vae.state_dict(),
+        history_table(records),
+        evaluation,
+        {**environment(), "lineage": lineage},
+    )
+    runs = [run]
+    for path in sorted(Path(store.runs).glob("[!.]*/metrics.json")):
+        other = RunFolder(path.parent)
+        if other.id != run_id:
+            size = int(other.metrics()["scores"]["parameters"])
+            runs.append(PlannedRun(other.id, other.config(), fingerprint, size, 0.0))
+    store.write_plan(Plan(store.root.name, f"Runs of {study.name}, pruned.", tuple(runs), {}))
+    store.write_index()
+    return store.run(run_id)
+
+
+#: What of its lineage makes a pruned run the run that it is.
+_IDENTITY = ("parent", "criterion", "kept_units", "hidden_units_removed", "finetune_steps")
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def describe(pruned: Pruned) -> str:
+    """Return what pruning did, as text."""
+    found = pruned.comparison
+    before, after = pruned.parameters
+    flops_before, flops_after = pruned.flops
+    lines = [
+        f"{len(pruned.removed)} of {len(pruned.kept) + len(pruned.removed)} latent units removed: "
+        f"{', '.join(map(str, pruned.removed)) or 'none'}",
+    ]
+    if pruned.hidden:
+        lines.append("hidden units removed: " + _listed(pruned.hidden))
+    lines += [
+        f"parameters {before:,} -> {after:,} ({after / before - 1:+.1%}), "
+        f"FLOPs a datum {flops_before:,.0f} -> {flops_after:,.0f} "
+        f"({flops_after / flops_before - 1:+.1%})",
+        f"ELBO {found.before:.4f} ± {found.before_se:.4f} -> {found.after:.4f} ± "
+        f"{found.after_se:.4f} nats (Monte Carlo; ± {found.data_se:.2f} over the data)",
+        f"change {found.change:+.4f} ± {found.change_se:.4f} with the same noise: rate "
+        f"{found.rate_change:+.4f}, distortion {found.distortion_change:+.4f} ± "
+        f"{found.distortion_change_se:.4f}",
+        f"reconstructions changed by {found.reconstruction_change:.2g} (RMS)",
+    ]
+    if pruned.finetuned is not None:
+        lines.append(f"ELBO after fine-tuning {pruned.finetuned:.4f} nats")
+    lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
+    return "\n".join(lines)
+
+
+def _listed(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())
