@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
-from pyrovae.commands import collapse, options, sharing
+from pyrovae.commands import collapse, options, sharing, watching
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -73,7 +73,7 @@ def study() -> None:
     """Plan, run and report studies."""
 
 
-for command in (sharing.page, sharing.export, sharing.import_):
+for command in (sharing.page, sharing.export, sharing.import_, watching.watch):
     study.add_command(command)
 
 
@@ -84,6 +84,12 @@ for command in (sharing.page, sharing.export, sharing.import_):
 @click.option("--force", is_flag=True, help="Train finished and failed runs again.")
 @click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
 @click.option("--quiet", is_flag=True, help="Print failures only.")
+@click.option(
+    "--log",
+    multiple=True,
+    type=click.Choice(["tensorboard", "mlflow"]),
+    help="Log to this too; may be repeated.",
+)
 def study_run(
     file: Path,
     profile: str,
@@ -94,6 +100,7 @@ def study_run(
     force: bool,
     compiled: bool,
     quiet: bool,
+    log: tuple[str, ...],
 ) -> None:
     """Train, evaluate, store and report what FILE describes; finished runs are kept."""
     from pyrovae.report import write_report
@@ -112,6 +119,7 @@ def study_run(
             compiled=compiled,
             force=force,
             quiet=quiet,
+            log=log,
         )
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on with the runs that are missing", err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from rich.console import Console
 
 from pyrovae.errors import PyrovaeError
 from pyrovae.study import atomic
+from pyrovae.study.live import Publisher
+from pyrovae.study.loggers import logger
+from pyrovae.study.observers import Dispensable, Together
 from pyrovae.study.plan import Plan, PlannedRun, varying
-from pyrovae.study.progress import display
+from pyrovae.study.progress import Display, display
 from pyrovae.study.store import Store
 from pyrovae.study.workers import LocalPool
 
@@ -44,6 +48,7 @@ def run_plan(
     compiled: bool = True,
     force: bool = False,
     quiet: bool = False,
+    log: Sequence[str] = (),
 ) -> Outcome:
     """Execute what is missing of a plan and rebuild the study's index.
 
@@ -63,6 +68,8 @@ def run_plan(
         Train finished and failed runs again too. Each old result stays until the new one is there.
     quiet
         Show failures only.
+    log
+        Loggers that are told too: keys of :data:`pyrovae.study.loggers.LOGGERS`.
 
     Raises
     ------
@@ -83,7 +90,13 @@ def run_plan(
         outcome = Outcome()
         todo = _todo(plan, store, outcome, force=force)
         if todo:
-            _execute(todo, plan, store, console, outcome, workers, compiled, quiet)
+            names = describe(plan)
+            observers = [
+                display(len(todo), console, names, quiet=quiet),
+                Publisher(store.root, len(todo), names),
+                *(Dispensable(logger(kind, store, names), kind, console) for kind in log),
+            ]
+            _execute(todo, plan, store, Together(observers), outcome, workers, compiled)
         store.write_index()
     return outcome
 
@@ -106,18 +119,17 @@ def _execute(
     todo: list[PlannedRun],
     plan: Plan,
     store: Store,
-    console: Console,
+    observer: Display,
     outcome: Outcome,
     workers: int,
     compiled: bool,
-    quiet: bool,
 ) -> None:
     pool = LocalPool(store, plan.datasets, workers=workers, compiled=compiled)
     events = pool.run(todo)
     try:
-        with display(len(todo), console, describe(plan), quiet=quiet) as shown:
+        with observer:
             for event in events:
-                shown.show(event)
+                observer.show(event)
                 if event.kind == "done":
                     outcome.done += 1
                 elif event.kind in ("diverged", "crashed"):

@@ -1,0 +1,27 @@
+"""``pyrovae study watch``: a running study, seen from any terminal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from pyrovae.commands import options
+
+
+@click.command("watch")
+@click.argument("name")
+@options.results
+@click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True)
+@click.option("--once", is_flag=True, help="Show this moment only.")
+def watch(name: str, results: Path, interval: float, once: bool) -> None:
+    """Show the study NAME while it runs: runs, losses, active units. Ctrl-C ends the watching."""
+    from pyrovae.study.store import open_study
+    from pyrovae.study.watch import watch as show
+
+    root = open_study(results, name).root
+    try:
+        show(root, Console(), interval=interval, once=once)
+    except KeyboardInterrupt:
+        click.echo("the study goes on")
