@@ -12,14 +12,35 @@ from pyrovae.objectives.base import (
     terms,
     trace_pair,
 )
+from pyrovae.objectives.dip import DipI, DipII
 from pyrovae.objectives.elbo import Annealed, Autoencoder, Beta, Elbo
+from pyrovae.objectives.factor import Factor
+from pyrovae.objectives.importance import Dreg, Iwae
+from pyrovae.objectives.info import Info
+from pyrovae.objectives.lagging import Lagging
+from pyrovae.objectives.rate import Capacity, Delta, FreeBits
+from pyrovae.objectives.scale import Balanced, LearnedSigma
+from pyrovae.objectives.total_correlation import BetaTC
 
 __all__ = [
     "OBJECTIVES",
     "Annealed",
     "Autoencoder",
+    "Balanced",
     "Beta",
+    "BetaTC",
+    "Capacity",
+    "Delta",
+    "DipI",
+    "DipII",
+    "Dreg",
     "Elbo",
+    "Factor",
+    "FreeBits",
+    "Info",
+    "Iwae",
+    "Lagging",
+    "LearnedSigma",
     "Objective",
     "Terms",
     "Update",

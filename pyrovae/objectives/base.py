@@ -44,6 +44,8 @@ class Terms:
         Size N of the training set.
     local
         The (guide site, model site) pairs of the latent variables inside the plate.
+    observed
+        The model's sites of the data.
     """
 
     distortion: Tensor
@@ -51,6 +53,7 @@ class Terms:
     shared: Tensor
     data_size: int
     local: tuple[tuple[Site, Site], ...]
+    observed: tuple[Site, ...]
 
     @property
     def log_ratio(self) -> Tensor:
@@ -98,6 +101,9 @@ class Objective(nn.Module):
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
         """Return what the run must be for these user parameters; by default :attr:`needs`."""
         return cls.needs
+
+    def prepare(self, vae: LatentModel) -> None:
+        """Take what the objective needs of the model before training; most need nothing."""
 
     def hyperparameters(self, step: int) -> dict[str, float]:
         """Return the scalars that may change with the step; they enter the graph as inputs."""
@@ -214,6 +220,7 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
         shared=_total(common) / data_size if common else torch.zeros_like(rate.sum()),
         data_size=data_size,
         local=tuple(local),
+        observed=tuple(observed),
     )
 
 

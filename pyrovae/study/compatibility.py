@@ -23,6 +23,7 @@ NEEDS = {
     "posterior.moments": "a posterior with known mean and variance",
     "posterior.covariance": "a posterior with known covariance",
     "posterior.real": "codes in real space",
+    "training.batch": "minibatches of two or more",
     "prior.factorized": "a prior with independent dimensions",
     "prior.reparameterizable": "a prior whose draws are functions of standard noise",
     "prior.density": "a prior that has the density of its draws",

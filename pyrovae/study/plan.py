@@ -67,7 +67,7 @@ class PlannedRun:
 
 def _defaults(key: str, config: RunConfig) -> dict[str, Any]:
     model = REGISTRIES[key].parameters(getattr(config, key)["name"])
-    return {name: field.default for name, field in model.model_fields.items()}
+    return model.model_construct().model_dump(mode="json", by_alias=True)
 
 
 @dataclass(frozen=True)

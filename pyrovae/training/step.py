@@ -66,6 +66,7 @@ class LossProgram(nn.Module):
         super().__init__()
         self.vae = vae
         self.objective = objective
+        objective.prepare(vae)
 
     def forward(
         self, x: Tensor, hyper: Mapping[str, Tensor], data_size: int | None = None

@@ -1,0 +1,88 @@
+"""Total correlation by a discriminator that is trained beside the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+from torch.func import functional_call
+from torch.nn.functional import softplus
+
+from pyrovae.latent_model import LatentModel
+from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, Update
+from pyrovae.schedules import NotNegative, at
+
+
+@OBJECTIVES.register("factor", source="Kim & Mnih 2018, eq. 2 and algorithm 2; arXiv:1802.05983")
+class Factor(Objective):
+    """ELBO - gamma × total correlation, whose density ratio a discriminator learns.
+
+    The discriminator tells codes from codes whose units are shuffled within the minibatch, each on
+    its own. It is trained in the same step on its own loss, with an Adam of its own. As in
+    disentanglement_lib both come from one minibatch, where the paper takes a second one.
+
+    Parameters
+    ----------
+    gamma
+        Weight of the total correlation, or a schedule of it.
+    hidden
+        Widths of the discriminator's hidden layers; the original has six of 1000.
+    discriminator_lr
+        Learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9.
+    """
+
+    needs = Objective.needs | {"posterior.real", "training.batch"}
+
+    def __init__(
+        self,
+        *,
+        gamma: NotNegative = 10.0,
+        hidden: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] = [1000] * 6,
+        discriminator_lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4,
+    ) -> None:
+        super().__init__()
+        self.gamma, self.lr = gamma, discriminator_lr
+        # Its input's width is known at the first code.
+        layers: list[nn.Module] = [nn.LazyLinear(hidden[0]), nn.LeakyReLU(0.2)]
+        for inputs, outputs in pairwise(hidden):
+            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
+        self.discriminator = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
+
+    def prepare(self, vae: LatentModel) -> None:
+        """Give the discriminator the width of a code."""
+        self.discriminator(torch.zeros(1, vae.latent_dim))
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return gamma at a step."""
+        return {"gamma": at(self.gamma, step)}
+
+    def groups(self, step: int) -> dict[str, Update]:
+        """Return that the discriminator has an Adam of its own."""
+        return {"objective": Update(count=step + 1, lr=self.lr, betas=(0.5, 0.9))}
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the model's loss; the discriminator's is added with value 0.
+
+        Each has a gradient for its own parameters only.
+        """
+        z = terms.z
+        fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
+        correlation = functional_call(self.discriminator, fixed, (z,)).mean()
+        model = (terms.distortion + terms.rate).mean() + hyper["gamma"] * correlation
+        own = self.discriminator_loss(z.detach())
+        return model + terms.shared + (own - own.detach())
+
+    def discriminator_loss(self, z: Tensor) -> Tensor:
+        """Return the cross-entropy of telling codes from shuffled ones; log 2 at chance."""
+        order = torch.rand_like(z).argsort(0)
+        true = self.discriminator(z)
+        shuffled = self.discriminator(z.gather(0, order))
+        return (softplus(-true) + softplus(shuffled)).mean() / 2
+
+    def log_ratio(self, z: Tensor) -> Tensor:
+        """Return the estimate of log q(z) - sum_u log q(z_u), shape ``(n,)``."""
+        return self.discriminator(z).squeeze(-1)

@@ -1,0 +1,93 @@
+"""Importance-weighted bounds, and a gradient of theirs whose noise falls with K."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Annotated
+
+import pyro
+from pydantic import Field
+from pyro import poutine
+from pyro.poutine import Trace
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from pyrovae.latent_model import LatentModel
+from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, terms, trace_pair
+
+
+@OBJECTIVES.register("iwae", source="Burda, Grosse & Salakhutdinov 2016, eq. 8; arXiv:1509.00519")
+class Iwae(Objective):
+    """log (1/K) sum_k p(x, z_k) / q(z_k|x): a bound that rises with K to log p(x).
+
+    Parameters
+    ----------
+    particles
+        Number K of codes for each datum; 1 is the ELBO with a sampled rate.
+    """
+
+    def __init__(self, *, particles: Annotated[int, Field(gt=0)] = 8) -> None:
+        super().__init__()
+        self.samples = particles
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the negative bound, averaged over the batch."""
+        log_weight = terms.log_weight if self.samples > 1 else terms.log_weight.unsqueeze(0)
+        return math.log(self.samples) - log_weight.logsumexp(0).mean() + terms.shared
+
+
+@OBJECTIVES.register("dreg", source="Tucker et al. 2019, eq. 8; arXiv:1810.04152")
+class Dreg(Iwae):
+    """The bound of ``iwae`` with the doubly reparameterised gradient for q(z|x).
+
+    With normalised weights w_k, parameters of p get sum_k w_k grad log p(x, z_k), those of q get
+    sum_k w_k² (d log weight_k / d z_k) (d z_k / d phi). The decoder runs twice: weights come first.
+
+    Parameters
+    ----------
+    particles
+        Number K of codes for each datum.
+    """
+
+    needs = Objective.needs | {"posterior.amortized"}
+
+    def __init__(self, *, particles: Annotated[int, Field(gt=1)] = 8) -> None:
+        super().__init__(particles=particles)
+
+    def forward(
+        self, vae: LatentModel, x: Tensor, hyper: Mapping[str, Tensor], data_size: int
+    ) -> tuple[Tensor, Terms]:
+        """Return a loss with the bound's value and the gradient above, and the terms."""
+        model_trace, guide_trace = trace_pair(vae.model, vae.guide, x, samples=self.samples)
+        found = terms(model_trace, guide_trace, data_size=data_size)
+        bound = self.loss(found, hyper)
+        weights = found.log_weight.detach().softmax(0)
+        replayed = guide_trace.copy()
+        for q, _ in found.local:
+            z = q["value"]
+            # The value of z, with w_k times its gradient.
+            scaled = z.detach() + weights.unsqueeze(-1) * (z - z.detach())
+            replayed.nodes[q["name"]] = {**q, "value": scaled}
+        fixed = {
+            f"vae.{name}": p.detach()
+            for name, p in vae.named_parameters()
+            if vae.is_guide_parameter(name)
+        }
+        with pyro.plate("samples", self.samples, dim=-2):
+            guide = functional_call(_Replayed(vae), fixed, (replayed, x))
+            model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
+        again = terms(model, guide, data_size=data_size)
+        surrogate = again.shared - (weights * again.log_weight).sum(0).mean()
+        return surrogate + (bound - surrogate).detach(), found
+
+
+class _Replayed(nn.Module):
+    """The guide at given codes, as a module whose parameters can be replaced."""
+
+    def __init__(self, vae: LatentModel) -> None:
+        super().__init__()
+        self.vae = vae
+
+    def forward(self, trace: Trace, x: Tensor) -> Trace:
+        return poutine.trace(poutine.replay(self.vae.guide, trace=trace)).get_trace(x)

@@ -1,0 +1,44 @@
+"""Aggressive inference: the guide catches up before the model moves on."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field
+
+from pyrovae.objectives.base import OBJECTIVES, Update
+from pyrovae.objectives.elbo import Elbo
+
+
+@OBJECTIVES.register("lagging", source="He et al. 2019, algorithm 1; arXiv:1901.05534")
+class Lagging(Elbo):
+    """ELBO with several updates of the guide for each of the model, early in training.
+
+    The original goes on until the mutual information of data and code stops rising, and until the
+    inner loop has converged. Here both numbers are given: what a run does depends on its
+    configuration alone.
+
+    Parameters
+    ----------
+    inner
+        Updates of the guide alone before each joint update.
+    until
+        Steps, of either kind, after which all are joint.
+    """
+
+    def __init__(
+        self,
+        *,
+        inner: Annotated[int, Field(gt=0)] = 10,
+        until: Annotated[int, Field(ge=0)] = 1000,
+    ) -> None:
+        super().__init__()
+        self.inner, self.until = inner, until
+
+    def groups(self, step: int) -> dict[str, Update]:
+        """Return whether the model is updated at a step."""
+        period = self.inner + 1
+        done = step + 1
+        joint = done > self.until or done % period == 0
+        count = min(done, self.until) // period + max(done - self.until, 0)
+        return {"model": Update(count=max(count, 1), on=joint)}

@@ -1,0 +1,131 @@
+"""Objectives that steer the rate: towards a capacity, or away from zero."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from pyrovae.distributions import analytic_kl, marginals
+from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.schedules import NotNegative, at, schedule
+
+
+#: The default course of the capacity.
+_TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
+
+
+@OBJECTIVES.register("capacity", source="Burgess et al. 2018, eq. 8; arXiv:1804.03599")
+class Capacity(Objective):
+    """Distortion + gamma |rate - C|: the rate follows a capacity C that grows.
+
+    Parameters
+    ----------
+    capacity
+        C in nats, or a schedule of it. The original goes from 0 to 25 in 100,000 steps.
+    gamma
+        Weight, or a schedule of it: how closely the rate follows.
+    """
+
+    def __init__(
+        self,
+        *,
+        capacity: NotNegative = _TO_25_NATS,
+        gamma: NotNegative = 1000.0,
+    ) -> None:
+        super().__init__()
+        self.capacity, self.gamma = capacity, gamma
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return capacity and gamma at a step."""
+        return {"capacity": at(self.capacity, step), "gamma": at(self.gamma, step)}
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the distortion and the weighted miss of the batch's mean rate."""
+        miss = (terms.rate.mean() - hyper["capacity"]).abs()
+        return terms.distortion.mean() + hyper["gamma"] * miss + terms.shared
+
+
+@OBJECTIVES.register("free_bits", source="Kingma et al. 2016, eq. 15; arXiv:1606.04934")
+class FreeBits(Objective):
+    """ELBO in which a rate below a floor is not rewarded for falling further.
+
+    Parameters
+    ----------
+    floor
+        In nats, or a schedule of it.
+    per
+        What the floor holds for: the rate of each ``unit``, or of ``all`` units together. In both
+        cases it is the mean over the minibatch that is compared.
+    """
+
+    hint = "'per: all' takes any"
+
+    def __init__(self, *, floor: NotNegative = 0.25, per: Literal["unit", "all"] = "unit") -> None:
+        super().__init__()
+        self.floor, self.per = floor, per
+
+    @classmethod
+    def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return that a rate for each unit needs independent units."""
+        if parameters["per"] == "all":
+            return cls.needs
+        return cls.needs | {"posterior.factorized", "prior.factorized"}
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return the floor at a step."""
+        return {"floor": at(self.floor, step)}
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return distortion + the sum of max(floor, mean rate)."""
+        rates = unit_rates(terms).mean(0) if self.per == "unit" else terms.rate.mean().unsqueeze(0)
+        return terms.distortion.mean() + torch.maximum(rates, hyper["floor"]).sum() + terms.shared
+
+
+def unit_rates(terms: Terms) -> Tensor:
+    """Return the rate of each unit, ``(n, latent_dim)``, of factorised laws; they sum to the rate.
+
+    In closed form where there is one, else at the sample.
+    """
+    q, p = marginals(terms.q), marginals(terms.p)
+    closed = analytic_kl(q, p)
+    return q.log_prob(terms.z) - p.log_prob(terms.z) if closed is None else closed
+
+
+@OBJECTIVES.register(
+    "delta",
+    source="Razavi et al. 2019, arXiv:1901.03416 (committed rate, there by a constraint on q); "
+    "Alemi et al. 2018, sec. 4, arXiv:1711.00464 (as a penalty)",
+)
+class Delta(Objective):
+    """ELBO with a penalty on a mean rate below delta: a committed rate, for any family.
+
+    Parameters
+    ----------
+    delta
+        Least mean rate, in nats, or a schedule of it.
+    weight
+        Of the shortfall; above 1, or the ELBO's own wish for a low rate wins.
+    """
+
+    def __init__(
+        self,
+        *,
+        delta: NotNegative = 3.0,
+        weight: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 5.0,
+    ) -> None:
+        super().__init__()
+        self.delta, self.weight = delta, weight
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return delta at a step."""
+        return {"delta": at(self.delta, step)}
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return distortion + rate + weight × the shortfall of the batch's mean rate."""
+        rate = terms.rate.mean()
+        shortfall = torch.relu(hyper["delta"] - rate)
+        return terms.distortion.mean() + rate + self.weight * shortfall + terms.shared

@@ -1,0 +1,95 @@
+"""The rate in three parts, with the total correlation weighted."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pyrovae.distributions import marginals
+from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.schedules import NotNegative, at
+
+
+def decompose(
+    terms: Terms, estimator: Literal["weighted", "stratified"]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return information, total correlation and dimension-wise KL at the samples, ``(n,)`` each.
+
+    log q(z|x) - log q(z), log q(z) - sum_u log q(z_u), sum_u log q(z_u) - log p(z): they sum to
+    log q(z|x) - log p(z) whatever the estimate of q(z) is (Chen et al. 2018, eq. 2;
+    arXiv:1802.04942).
+
+    Parameters
+    ----------
+    terms
+        Of a minibatch, one sample each.
+    estimator
+        Of q(z) from the minibatch: ``weighted`` (eq. 3) or ``stratified`` (appendix C.2).
+    """
+    q, z = terms.q, terms.z
+    places = z.unsqueeze(1)  # against every datum's posterior
+    log_weights = _log_weights(len(z), terms.data_size, estimator, z)
+    log_qz = (q.log_prob(places) + log_weights).logsumexp(1)
+    each = marginals(q).log_prob(places) + log_weights.unsqueeze(-1)  # (n, n, latent_dim)
+    log_product = each.logsumexp(1).sum(-1)
+    return (
+        q.log_prob(z) - log_qz,
+        log_qz - log_product,
+        log_product - terms.p.log_prob(z),
+    )
+
+
+def _log_weights(n: int, data_size: int, estimator: str, like: Tensor) -> Tensor:
+    """Return the log weight of datum j in the estimate of q(z_i), ``(n, n)``."""
+    size = max(data_size, n)
+    if estimator == "weighted":
+        return like.new_full((n, n), -math.log(n * size))
+    # z_i is from datum i, one of N; the other n - 1 are a sample of the other N - 1.
+    others = n - 1
+    own = torch.eye(n, dtype=torch.bool, device=like.device)
+    weights = torch.where(own, 1 / size, like.new_full((n, n), 1 / others))
+    weights = torch.where(own.roll(1, 1), (size - others) / (size * others), weights)
+    return weights.log()
+
+
+@OBJECTIVES.register("beta_tc", source="Chen et al. 2018, eq. 4; arXiv:1802.04942")
+class BetaTC(Objective):
+    """Distortion + alpha × information + beta × total correlation + gamma × dimension-wise KL.
+
+    Parameters
+    ----------
+    alpha, beta, gamma
+        Weights, or schedules of them; at 1 they are the ELBO.
+    estimator
+        Of the aggregate posterior: ``weighted``, biased towards 0 but stable, or ``stratified``.
+    """
+
+    needs = Objective.needs | {"posterior.marginals", "training.batch"}
+
+    def __init__(
+        self,
+        *,
+        beta: NotNegative = 6.0,
+        alpha: NotNegative = 1.0,
+        gamma: NotNegative = 1.0,
+        estimator: Literal["weighted", "stratified"] = "weighted",
+    ) -> None:
+        super().__init__()
+        self.weights = {"alpha": alpha, "beta": beta, "gamma": gamma}
+        self.estimator = estimator
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return the weights at a step."""
+        return {name: at(weight, step) for name, weight in self.weights.items()}
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the weighted sum, averaged over the batch."""
+        information, correlation, dimensions = decompose(terms, self.estimator)
+        rate = (
+            hyper["alpha"] * information + hyper["beta"] * correlation + hyper["gamma"] * dimensions
+        )
+        return (terms.distortion + rate).mean() + terms.shared
