@@ -13,7 +13,6 @@ from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
 from pyrovae.schedules import NotNegative, at, schedule
 
-
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
 

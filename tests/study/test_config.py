@@ -73,7 +73,8 @@ seeds: [0, 1]
 
 def test_defaults_are_filled_in(tmp_path: Path) -> None:
     config = _load(tmp_path, GOOD).runs[0].config
-    assert config.network == {"name": "mlp", "hidden": [8], "activation": "relu"}
+    mlp = {"name": "mlp", "hidden": [8], "decoder_hidden": None, "activation": "relu"}
+    assert config.network == mlp
     assert config.training.batch_size == 128
     assert [metric["name"] for metric in config.evaluation.metrics] == ["mig", "dci", "factor_vae"]
     assert config.evaluation.metrics[0]["n_bins"] == 20
