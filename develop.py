@@ -4,6 +4,7 @@
 python3 develop.py study [FILE] [OPTIONS]   run a study (default: the prior comparison)
 python3 develop.py test [OPTIONS]           run the test suite; options go to pytest
 python3 develop.py check                    lint, format and type checks
+python3 develop.py docs                     build the documentation into build/docs
 """
 
 from __future__ import annotations
@@ -39,13 +40,13 @@ def set_up() -> None:
     venv.create(VENV, with_pip=True)
     pip = (str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     run(*pip, TORCH)
-    run(*pip, "--editable", ".[dev]")
+    run(*pip, "--editable", ".[dev,docs]")
     stamp.touch()
 
 
 def main(arguments: list[str]) -> None:
     """Do what the first word says."""
-    if not arguments or arguments[0] not in ("study", "test", "check"):
+    if not arguments or arguments[0] not in ("study", "test", "check", "docs"):
         sys.exit((__doc__ or "").strip())
     if sys.version_info < (3, 11):  # noqa: UP036 - whoever runs this may have an older one
         sys.exit(f"pyrovae needs Python 3.11 or newer, this is {sys.version.split()[0]}")
@@ -58,6 +59,9 @@ def main(arguments: list[str]) -> None:
         run(python, "-m", "pyrovae", "study", "run", *rest)
     elif word == "test":
         run(python, "-m", "pytest", "-n", "auto", *rest)
+    elif word == "docs":
+        run(python, "-m", "mkdocs", "build", "--strict", "--quiet", *rest)
+        print(f"documentation: {ROOT / 'build' / 'docs' / 'index.html'}")
     else:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")

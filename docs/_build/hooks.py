@@ -1,0 +1,162 @@
+"""What mkdocs calls while it builds: pages from the registries and the commands, formulas as MathML.
+
+Nothing that these pages say is written down twice: names, parameters, defaults and sources are the
+code's own, so that the pages cannot fall behind it.
+"""
+
+from __future__ import annotations
+
+import html
+import inspect
+import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import griffe
+from latex2mathml.converter import convert
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from pydantic_core import PydanticUndefined
+from ruamel.yaml import YAML
+
+logging.getLogger("griffe").setLevel(logging.ERROR)
+
+#: Kind, as its registry has it, to title and introduction of its page.
+PAGES = {
+    "prior": ("Priors", "What codes are drawn from: p(z). Each is a Pyro program."),
+    "posterior": (
+        "Posteriors",
+        "The families that the guide q(z|x) is from; the encoder gives their parameters.",
+    ),
+    "likelihood": ("Likelihoods", "What images are drawn from, given a code: p(x|z)."),
+    "objective": (
+        "Objectives",
+        "What is minimised in training, in nats for each datum. D is the distortion, R the rate.",
+    ),
+    "network": ("Networks", "Pairs of an encoder and a decoder."),
+    "dataset": ("Data sets", "Images, with their generative factors where these are known."),
+    "metric": (
+        "Metrics",
+        "Disentanglement scores: functions of codes and factors, and of nothing else.",
+    ),
+}
+_ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
+_DOI = re.compile(r"doi:(10\.\S+?)(?=[;,)]?(?:\s|$))")
+_MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages."""
+    for kind, (title, intro) in PAGES.items():
+        path = f"families/{title.lower().replace(' ', '-')}.md"
+        files.append(File.generated(config, path, content=family_page(kind, title, intro)))
+    files.append(File.generated(config, "commands.md", content=commands_page()))
+    return files
+
+
+def on_page_content(content: str, **_: Any) -> str:
+    """Turn formulas into MathML, which browsers draw without a script."""
+
+    def mathml(match: re.Match[str]) -> str:
+        block = match[2] == "["
+        return convert(html.unescape(match[3]).strip(), display="block" if block else "inline")
+
+    return _MATH.sub(mathml, content)
+
+
+def registries() -> dict[str, Any]:
+    """Return all registries by kind."""
+    from pyrovae.disentanglement import METRICS
+    from pyrovae.study.resolve import REGISTRIES
+
+    return {**REGISTRIES, "metric": METRICS}
+
+
+def formulas() -> dict[str, dict[str, str]]:
+    """Return LaTeX by kind and name."""
+    return YAML(typ="safe").load(Path(__file__).with_name("formulas.yml"))
+
+
+def family_page(kind: str, title: str, intro: str) -> str:
+    """Return a page with a section for each entry of a registry."""
+    registry, known = registries()[kind], formulas().get(kind, {})
+    parts = [f"# {title}", intro, f"`pyrovae list {kind}s` prints the same in the terminal."]
+    for name in registry:
+        parts += [f"## `{name}`", *_entry(registry, name, known.get(name))]
+    return "\n\n".join(parts) + "\n"
+
+
+def _entry(registry: Any, name: str, formula: str | None) -> Iterator[str]:
+    text, meanings = _docstring(inspect.getdoc(registry[name]) or "")
+    summary, _, rest = text.partition("\n\n")
+    yield escaped(summary)
+    if formula:
+        yield f"$$\n{formula}\n$$"
+    if rest:
+        yield escaped(rest)
+    fields = registry.parameters(name).model_fields
+    if fields:
+        rows = ["| parameter | default | meaning |", "|---|---|---|"]
+        for key, field in fields.items():
+            default = "required" if field.default is PydanticUndefined else f"`{field.default!r}`"
+            meaning = escaped(meanings.get(key, "")).replace("\n", " ").replace("|", r"\|")
+            rows.append(f"| `{key}` | {default} | {meaning} |")
+        yield "\n".join(rows)
+    yield f"Source: {linked(registry.source(name))}."
+
+
+def _docstring(text: str) -> tuple[str, dict[str, str]]:
+    """Return what a docstring says before its sections, and the meaning of each parameter."""
+    said: list[str] = []
+    meanings: dict[str, str] = {}
+    for section in griffe.Docstring(text, lineno=1).parse("numpy"):
+        if section.kind is griffe.DocstringSectionKind.text and not said:
+            said.append(section.value)
+        elif section.kind is griffe.DocstringSectionKind.parameters:
+            for parameter in section.value:
+                meanings[parameter.name] = parameter.description
+    return "".join(said), meanings
+
+
+def escaped(text: str) -> str:
+    """Return a docstring's text as Markdown that shows it as it stands.
+
+    >>> escaped("E_q of ``x`` * 2 <b>")
+    'E\\\\_q of `x` \\\\* 2 &lt;b>'
+    """
+    parts = re.split(r"(``.+?``)", text)
+    for i, part in enumerate(parts):
+        if i % 2:
+            parts[i] = f"`{part[2:-2]}`"
+        else:
+            plain = re.sub(r":[a-z]+:`~?([^`]+)`", r"\1", part)
+            parts[i] = re.sub(r"([\\_*\[\]$`^~])", r"\\\1", plain).replace("<", "&lt;")
+    return "".join(parts)
+
+
+def linked(source: str) -> str:
+    """Return a source whose arXiv number or DOI is a link."""
+    text = _ARXIV.sub(r"[arXiv:\1](https://arxiv.org/abs/\1)", source.rstrip("."))
+    return _DOI.sub(r"[doi:\1](https://doi.org/\1)", text)
+
+
+def commands_page() -> str:
+    """Return the help of every command."""
+    from pyrovae.cli import main
+
+    parts = ["# Commands", "What `--help` prints, for each command."]
+    for path, command in _commands(main, "pyrovae"):
+        context = click.Context(command, info_name=path, max_content_width=96)
+        parts += [f"## `{path}`", f"```text\n{command.get_help(context)}\n```"]
+    return "\n\n".join(parts) + "\n"
+
+
+def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Command]]:
+    if isinstance(command, click.Group):
+        for name, part in sorted(command.commands.items()):
+            yield from _commands(part, f"{path} {name}")
+    else:
+        yield path, command

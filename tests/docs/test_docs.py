@@ -1,0 +1,124 @@
+"""What the documentation says is run: code, YAML, commands; and every family has its formula."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from report.made import PRIORS, make_study
+
+from pyrovae.disentanglement import METRICS
+from pyrovae.study.config import load_study_file
+from pyrovae.study.plan import make_plan
+from pyrovae.study.resolve import REGISTRIES
+from pyrovae.study.yaml import read
+
+ROOT = Path(__file__).parents[2]
+_BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)
+_PYTHON = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def _write_blocks(page: str, folder: Path) -> None:
+    """Write the named files of a page, as its reader would."""
+    for name, text in _BLOCK.findall((ROOT / "docs" / page).read_text()):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def _run(folder: Path, *command: str) -> str:
+    environment = {
+        **os.environ,
+        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+        "OMP_NUM_THREADS": "1",
+    }
+    told = subprocess.run(
+        [sys.executable, *command],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert told.returncode == 0, told.stdout + told.stderr
+    return told.stdout
+
+
+@pytest.mark.parametrize("kind", ["prior", "posterior", "likelihood", "objective"])
+def test_every_family_has_a_formula(kind: str):
+    formulas = read(ROOT / "docs" / "_build" / "formulas.yml")
+    assert not [name for name in REGISTRIES[kind] if name not in formulas[kind]]
+
+
+@pytest.mark.parametrize("kind", [*REGISTRIES, "metric"])
+def test_every_entry_has_a_meaning_and_a_source(kind: str):
+    registry = {**REGISTRIES, "metric": METRICS}[kind]
+    for name in registry:
+        assert registry.summary(name).endswith((".", ":", "?")), name
+        assert registry.source(name), name
+
+
+def test_the_tutorials_prior_works(tmp_path: Path):
+    _write_blocks("adding-a-prior.md", tmp_path)
+    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+    # What `pip install` would leave, without asking a package index for a build tool.
+    about = tmp_path / "my_priors-0.1.dist-info"
+    about.mkdir()
+    about.joinpath("METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
+    )
+    points = [
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in project["entry-points"].items()
+    ]
+    about.joinpath("entry_points.txt").write_text("".join(points))
+    assert "Independent logistic laws" in _run(tmp_path, "-m", "pyrovae", "list", "priors")
+    options = ("--workers", "1", "--no-compile")
+    told = _run(tmp_path, "-m", "pyrovae", "study", "run", "logistic.yaml", *options)
+    assert "logistic: 3 runs done" in told
+    _run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_logistic.py")
+
+
+def test_getting_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _write_blocks("getting-started.md", tmp_path)
+    assert len(make_plan(load_study_file(tmp_path / "small.yaml")).runs) == 4
+    make_study(tmp_path / "results" / "small", seeds=2, units=4, prior=PRIORS[:2])
+    monkeypatch.chdir(tmp_path)
+    for name in ("mine.py", "model.py"):
+        exec(compile((tmp_path / name).read_text(), name, "exec"), {})
+    assert (tmp_path / "mine.pdf").stat().st_size > 1000
+
+
+def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    text = (ROOT / "README.md").read_text()
+    make_study(tmp_path / "results" / "prior_comparison", seeds=2, units=4, prior=PRIORS[:2])
+    monkeypatch.chdir(tmp_path)
+    for block in _PYTHON.findall(text):
+        exec(compile(block, "README.md", "exec"), {})
+    shown = re.findall(r"!\[[^\]]*\]\((docs/[^)]+)\)", text)
+    assert len(shown) == 3
+    for image in shown:
+        assert (ROOT / image).stat().st_size < 300_000
+
+
+def test_pages_from_the_registries(monkeypatch: pytest.MonkeyPatch):
+    for library in ("griffe", "latex2mathml", "mkdocs"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_build")
+    import hooks
+
+    page = hooks.family_page("prior", *hooks.PAGES["prior"])
+    assert "## `vampprior`" in page
+    assert r"\frac{1}{K} \sum_{k=1}^K q(z \mid u_k)" in page
+    assert "| `pseudo_inputs` | `100` | Number K; each step encodes them all." in page
+    assert "[arXiv:1705.07120](https://arxiv.org/abs/1705.07120)" in page
+    assert "pyrovae study export" in hooks.commands_page()
+    assert hooks.escaped("E_q of ``x_1`` * 2 <b>") == r"E\_q of `x_1` \* 2 &lt;b>"
+    made = hooks.on_page_content('<span class="arithmatex">\\(a &lt; b\\)</span>')
+    assert "<math" in made
+    assert "arithmatex" not in made
