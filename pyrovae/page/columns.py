@@ -65,21 +65,53 @@ def _column(score: Score) -> Column:
     return Column(score.key, score.title, unit, _MEANINGS.get(score.key, ""), better)
 
 
-def score_groups(scores: dict[str, float], shown: list[Column]) -> dict[str, list[list[object]]]:
-    """Return all scores of a run as ``[title, value]``, in groups by what they are about.
+#: Prefix or whole name of a score to the group it is shown in; the first that fits decides.
+_GROUPS = (
+    ("posterior_", "Posterior diagnostics"),
+    ("train_active", "Collapse, training set"),
+    ("train_", "Training set"),
+    ("elbo_gap", "Gap between training and test set"),
+    ("rate_gap", "Gap between training and test set"),
+    ("distortion_gap", "Gap between training and test set"),
+    ("elbo", "Test set"),
+    ("rate", "Test set"),
+    ("distortion", "Test set"),
+    ("log_px", "Test set"),
+    ("exact_log_px", "Test set"),
+    ("active_", "Collapse"),
+    ("inactive_", "Collapse"),
+    ("criteria_", "Collapse"),
+    ("effective_dimension", "Collapse"),
+    ("variance_law", "Collapse"),
+    ("mutual_information", "Information in the code"),
+    ("aggregate_kl", "Information in the code"),
+    ("total_correlation", "Information in the code"),
+    ("dimension_wise_kl", "Information in the code"),
+)
+#: Scores that are an error of another: shown beside it.
+_ERRORS = ("_se", "_sd")
+
+
+def score_groups(
+    scores: dict[str, float], shown: list[Column]
+) -> dict[str, list[tuple[str, float, float | None]]]:
+    """Return all scores of a run as ``(title, value, standard error)``, by what they are about.
 
     The groups go by the score's name; one that is not known here is shown under ``Other``.
     """
     titles = {column.key: column.title for column in shown} | _TITLES
-    groups: dict[str, list[list[object]]] = {}
+    groups: dict[str, list[tuple[str, float, float | None]]] = {}
     for key, value in scores.items():
-        groups.setdefault(_group(key), []).append([_title(key, titles), value])
+        if key.endswith(_ERRORS) and key[:-3] in scores:
+            continue
+        error = next((scores[key + e] for e in _ERRORS if key + e in scores), None)
+        groups.setdefault(_group(key), []).append((_title(key, titles), value, error))
     return groups
 
 
 def _title(key: str, titles: dict[str, str]) -> str:
     """Return a title; ``train_elbo`` and ``dci_completeness`` are titled after what they extend."""
-    plain = key.removeprefix("train_")
+    plain = key.removeprefix("train_").removeprefix("posterior_").removesuffix("_gap")
     if plain in titles:
         return titles[plain]
     for metric in sorted(METRICS, key=len, reverse=True):
@@ -90,12 +122,9 @@ def _title(key: str, titles: dict[str, str]) -> str:
 
 
 def _group(key: str) -> str:
-    if key.startswith("train_"):
-        return "Bound on the training set"
-    if key in ("elbo", "rate", "distortion", "log_px", "exact_log_px"):
-        return "Bound on the test set"
+    for prefix, group in _GROUPS:
+        if key.startswith(prefix):
+            return group
     if any(key == metric or key.startswith(f"{metric}_") for metric in METRICS):
         return "Disentanglement"
-    if "unit" in key or "variance" in key or "collapse" in key or "dimension" in key:
-        return "Collapse"
     return "Other"

@@ -372,7 +372,7 @@
       make("div", {}, make("dt", { textContent: withUnit(column) }), make("dd", { textContent: pretty(run.values[column.key]) }))));
   }
 
-  const UNITS = ["Unit", "KL (nats)", "Var(μ)", "E(σ²)", "sum", "state"];
+  const fixed = (value) => (value === null || value === undefined ? "–" : value.toFixed(3).replace("-", "−"));
 
   function collapse(about) {
     const run = runs.get(current), active = about.units.filter((unit) => unit[4]).length;
@@ -401,16 +401,19 @@
         },
       ],
     }), "Variance of means against mean variance of each unit; the table has the numbers");
+    const more = Object.entries(about.more);
+    const heads = ["Unit", "KL (nats)", "Var(μ)", "E(σ²)", "sum", ...more.map(([title]) => title), "state"];
     const table = make("table", { className: "numbers" },
       make("caption", { textContent: `${active} of ${about.units.length + about.unitsLeftOut} units are active`
         + (about.unitsLeftOut ? `; the ${about.unitsLeftOut} of smallest KL are not listed` : "") }),
-      make("thead", {}, make("tr", {}, ...UNITS.map((word) => make("th", { scope: "col", textContent: word })))),
-      make("tbody", {}, ...about.units.map((unit) => make("tr", { className: unit[4] ? "" : "inactive" },
+      make("thead", {}, make("tr", {}, ...heads.map((word) => make("th", { scope: "col", textContent: word })))),
+      make("tbody", {}, ...about.units.map((unit, at) => make("tr", { className: unit[4] ? "" : "inactive" },
         make("th", { scope: "row", textContent: unit[0] }),
-        ...[unit[1], unit[2], unit[3], unit[2] === null || unit[3] === null ? null : unit[2] + unit[3]].map((value) => make("td", { textContent: value === null ? "–" : value.toFixed(3).replace("-", "−") })),
+        ...[unit[1], unit[2], unit[3], unit[2] === null || unit[3] === null ? null : unit[2] + unit[3], ...more.map(([, values]) => values[at])]
+          .map((value) => make("td", { textContent: fixed(value) })),
         make("td", { textContent: unit[4] ? "active" : "inactive" })))));
-    return section("Collapse", make("div", { className: "grid" }, bars, law,
-      make("div", { className: "scroll unit-table", tabIndex: 0, role: "region", "aria-label": "Measures of each unit" }, table)));
+    return section("Collapse", make("div", { className: "grid wide" }, bars, law),
+      make("div", { className: "scroll unit-table", tabIndex: 0, role: "region", "aria-label": "Measures of each unit" }, table));
   }
 
   function training(about) {
@@ -467,10 +470,19 @@
   }
 
   function diagnostics(about) {
-    return section("Diagnostics", make("div", { className: "groups" }, ...Object.entries(about.scores).map(([group, rows]) =>
+    const groups = make("div", { className: "groups" }, ...Object.entries(about.scores).map(([group, rows]) =>
       make("table", { className: "numbers" }, make("caption", { textContent: group }),
-        make("tbody", {}, ...rows.map(([title, value]) =>
-          make("tr", {}, make("td", { className: "label", textContent: title }), make("td", { textContent: shown(value) }))))))));
+        make("tbody", {}, ...rows.map(([title, value, error]) =>
+          make("tr", {}, make("td", { className: "label", textContent: title }),
+            make("td", { textContent: shown(value) + (error === null ? "" : ` ± ${shown(error, 2)}`) })))))));
+    const tables = about.tables.map((told) => make("details", {},
+      make("summary", { textContent: told.title + (told.leftOut ? ` (first ${told.rows.length})` : "") }),
+      make("div", { className: "scroll unit-table", tabIndex: 0, role: "region", "aria-label": told.title },
+        make("table", { className: "numbers" }, make("caption", { className: "hidden", textContent: told.title }),
+          make("thead", {}, make("tr", {}, ...told.columns.map((word) => make("th", { scope: "col", textContent: word })))),
+          make("tbody", {}, ...told.rows.map((row) => make("tr", {}, ...row.map((value) =>
+            make("td", { textContent: typeof value === "string" ? value : shown(value) })))))))));
+    return section("Diagnostics", groups, ...tables);
   }
 
   // ---- wiring -----------------------------------------------------------------------------

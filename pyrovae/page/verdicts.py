@@ -137,9 +137,9 @@ def _verdict(
     if pair["sure"] >= ENOUGH:
         return Verdict(
             "supported",
-            f"{title} is higher with {first} than with {second}.",
-            f"Difference {difference}; posterior probability {_probability(pair['sure'])}, that "
-            f"the two are practically equal {_probability(pair['rope'])}.",
+            f"{title}: higher with {first} than with {second}.",
+            f"Difference {difference}. Posterior probability {_probability(pair['sure'])}; of "
+            f"being practically equal {_probability(pair['rope'])}.",
             float(pair["sure"]),
         )
     return Verdict(

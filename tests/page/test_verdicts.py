@@ -49,12 +49,12 @@ def test_no_analysis_no_verdict(study: StudyResults):
         (
             {"mean": 0.05, "low": 0.02, "high": 0.08, "positive": 0.99, "rope": 0.01},
             "supported",
-            "MIG is higher with standard normal prior than with Laplace prior.",
+            "MIG: higher with standard normal prior than with Laplace prior.",
         ),
         (
             {"mean": -0.05, "low": -0.08, "high": -0.02, "positive": 0.01, "rope": 0.01},
             "supported",
-            "MIG is higher with Laplace prior than with standard normal prior.",
+            "MIG: higher with Laplace prior than with standard normal prior.",
         ),
         (
             {"mean": 0.004, "low": 0.001, "high": 0.007, "positive": 0.99, "rope": 0.99},

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
 from report.made import POSTERIORS, PRIORS, make_study
 
 from pyrovae.cli import main
+from pyrovae.page.columns import score_groups
+from pyrovae.page.details import run_details
 from pyrovae.page.pictures import BUDGET, run_pictures, tile_side
 from pyrovae.page.write import embedded, render_page, write_page
 from pyrovae.study.results import StudyResults
@@ -62,6 +67,36 @@ def test_pictures_shrink_until_they_fit():
     for runs, side in zip((1, 100, 200), sides, strict=True):
         size = sum(len(picture.uri) for picture in run_pictures(images, side).values())
         assert size * runs <= BUDGET
+
+
+def test_scores_are_grouped_with_their_errors():
+    scores = {"elbo": -2.0, "train_elbo": -1.0, "elbo_gap": 1.0, "train_active_units": 3.0}
+    scores |= {"mutual_information": 2.0, "mutual_information_se": 0.1, "dci_completeness": 0.5}
+    scores |= {"posterior_sbc_p": 0.2, "mine": 7.0}
+    assert score_groups(scores, []) == {
+        "Test set": [("ELBO", -2.0, None)],
+        "Training set": [("ELBO", -1.0, None)],
+        "Gap between training and test set": [("ELBO", 1.0, None)],
+        "Collapse, training set": [("Active units", 3.0, None)],
+        "Information in the code": [("Mutual information", 2.0, 0.1)],
+        "Disentanglement": [("dci: completeness", 0.5, None)],
+        "Posterior diagnostics": [("Sbc p", 0.2, None)],
+        "Other": [("Mine", 7.0, None)],
+    }
+
+
+def test_a_diagnosis_is_shown(made_study: StudyResults, tmp_path: Path):
+    run = made_study.folder(made_study.runs["run"].iloc[0])
+    root = made_study.store.root / "diagnostics" / run.id
+    root.mkdir(parents=True)
+    table = pd.DataFrame({"datum": [0, 1], "passed": [True, False], "pareto_k": [0.3, np.nan]})
+    table.to_csv(root / "points.csv", index=False)
+    try:
+        (told,) = run_details(run, [], runs=1, side=16)["tables"]
+    finally:
+        shutil.rmtree(root.parent)
+    assert told["columns"] == ["datum", "passed", "pareto k"]
+    assert told["rows"] == [[0, "yes", 0.3], [1, "no", None]]
 
 
 def test_command_writes_the_file(made_study: StudyResults, tmp_path: Path):
