@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
-from pyrovae.commands import collapse, options, sharing, watching
+from pyrovae.commands import claims, collapse, options, sharing, watching
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -271,5 +271,5 @@ def score_arrays(codes: Path, factors: Path, names: tuple[str, ...], seed: int) 
     click.echo(score_files(codes, factors, list(names) or None, seed).to_string(index=False))
 
 
-main.add_command(collapse.collapse)
-main.add_command(collapse.prune)
+for command in (collapse.collapse, collapse.prune, collapse.capacity, claims.claims):
+    main.add_command(command)

@@ -75,3 +75,63 @@ def prune(
         compiled=compiled,
     )
     click.echo(describe(pruned))
+
+
+@click.command("capacity")
+@click.argument("file", type=click.Path(path_type=Path))
+@options.results
+@click.option("--profile", default="", help="Apply a profile of the file.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
+@click.option("--start", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--factor", type=click.IntRange(min=2), default=4, show_default=True)
+@click.option("--seeds", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--trainings", type=click.IntRange(min=1), default=8, show_default=True)
+@click.option("--largest", type=click.IntRange(min=1), default=512, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+def capacity(
+    file: Path,
+    results: Path,
+    profile: str,
+    overrides: tuple[str, ...],
+    start: int,
+    factor: int,
+    seeds: int,
+    trainings: int,
+    largest: int,
+    workers: int | None,
+    compiled: bool,
+) -> None:
+    """Search the latent_dim that the data of FILE need, with few TRAININGS.
+
+    From a small START latent_dim grows by FACTOR until sparsity appears, from a large one it
+    shrinks. Each size is trained with SEEDS seeds. Sparse models are pruned and verified at the
+    end.
+    """
+    from rich.console import Console
+
+    from pyrovae.capacity.run import describe, search_capacity
+    from pyrovae.report.capacity import capacity_curve
+    from pyrovae.report.write import files
+    from pyrovae.study import atomic
+    from pyrovae.study.workers import available_cores
+
+    found = search_capacity(
+        file,
+        results,
+        Console(),
+        profile=profile,
+        overrides=overrides,
+        start=start,
+        factor=factor,
+        seeds=seeds,
+        trainings=trainings,
+        largest=largest,
+        workers=workers or available_cores(),
+        compiled=compiled,
+    )
+    click.echo(describe(found))
+    drawn = capacity_curve(found)
+    for suffix, content in files(drawn).items():
+        atomic.write_bytes(found.root / f"{drawn.name}.{suffix}", content)
+    click.echo(found.root / f"{drawn.name}.png")

@@ -28,6 +28,12 @@ class Split:
     values: Tensor
     factors: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        # A dimension of size 1 may have any stride. That of a single channel decides whether a
+        # compiled convolution takes images for channels-last: here it is always the usual one.
+        usual = self.values.reshape(-1).view(self.values.shape)
+        object.__setattr__(self, "values", usual)
+
     def __len__(self) -> int:
         return len(self.values)
 

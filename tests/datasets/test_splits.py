@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrovae.datasets.base import Split
 from pyrovae.datasets.splits import split_dataset, split_indices
 from pyrovae.errors import ConfigError
 
@@ -56,3 +58,9 @@ def test_split_dataset_takes_the_rows() -> None:
     train, test = split_indices(10, 6, 4, seed=2)
     assert np.array_equal(data.train.values.ravel(), train)
     assert np.array_equal(data.test.values.ravel(), test)
+
+
+def test_a_single_channel_has_the_usual_stride() -> None:
+    images = torch.zeros(5, 4, 3).unsqueeze(1).as_strided((5, 1, 4, 3), (12, 1, 3, 1))
+    assert Split(images).values.stride() == (12, 12, 3, 1)
+    assert Split(images).values.data_ptr() == images.data_ptr()

@@ -1,0 +1,274 @@
+"""From a study's runs to the verdict on each claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import pandas as pd
+import torch
+from scipy.stats import beta
+from torch import Tensor
+
+from pyrovae.claims import models
+from pyrovae.claims.verdict import Fitted, Verdict, decide, fit
+from pyrovae.pruning.prune_run import prune_run
+from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.phase_diagram import phase_diagram
+from pyrovae.study.results import StudyResults
+
+#: Latent units are used in full if more than this share is active.
+_FULL = 0.9
+
+
+def sparsity(study: StudyResults) -> Verdict:
+    """Active units saturate: from the second largest to the largest size they grow by less than
+    the square root of the factor that latent_dim grows by."""
+    runs = _elbo_runs(study)
+    sizes, level = _levels(runs["latent_dim"])
+    _need(len(sizes) >= 2, "two values of latent_dim")
+    fitted = fit(
+        models.shares, level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), len(sizes)
+    )
+    active = fitted["share"] * torch.tensor(sizes, dtype=torch.float32)
+    growth = (active[:, -1] / active[:, -2]).log() / math.log(sizes[-1] / sizes[-2])
+    return decide(
+        fitted,
+        growth,
+        (-math.inf, 0.5),
+        quantity="growth exponent of active units at the largest latent_dim",
+        evidence=_evidence(runs, "latent_dim", "active_units"),
+        labels=("Latent units (count)", "Active units (count)"),
+    )
+
+
+def inactive_units(study: StudyResults) -> Verdict:
+    """Pruning changes the distortion by less than half a per cent, in the mean over runs."""
+    rows = []
+    for row in study.runs.itertuples():
+        folder = study.folder(str(row.run))
+        if folder.units()["train_active"].all():
+            continue
+        found = prune_run(folder, samples=20, points=1000).comparison
+        rows.append(
+            {
+                "x": found.rate_change,
+                "y": found.distortion_change,
+                "error": found.distortion_change_se,
+                "group": f"{row.network}, {row.posterior}".split("(")[0],
+                "distortion": row.distortion,
+            }
+        )
+    _need(bool(rows), "a run with an inactive unit")
+    evidence = pd.DataFrame(rows)
+    # Relative to the distortion, so that data sets and likelihoods can stand together.
+    share, error = (
+        evidence["y"] / evidence["distortion"],
+        evidence["error"] / evidence["distortion"],
+    )
+    fitted = fit(models.measured, _tensor(share), _tensor(error), 0.01)
+    return decide(
+        fitted,
+        fitted["mean"],
+        (-0.005, 0.005),
+        quantity="relative change of the distortion by pruning",
+        evidence=evidence,
+        labels=("Change of the rate (nats)", "Change of the distortion (nats)"),
+    )
+
+
+def variance_law(study: StudyResults) -> Verdict:
+    """Var(mu) + E(sigma²) is within 0.1 of 1 on active and on inactive units."""
+    chosen = _elbo_runs(study)["run"]
+    units = study.units()
+    units = units[units["run"].isin(chosen) & (units["prior"] == "standard_normal")]
+    _need(units["active"].nunique() == 2, "active and inactive units under a standard normal prior")
+    off = units["var_mu"] + units["mean_var"] - 1
+    fitted = fit(models.offsets, _tensor(units["active"], whole=True), _tensor(off), 2, 0.1)
+    largest = fitted["offset"][
+        torch.arange(len(fitted["offset"])), fitted["offset"].abs().argmax(1)
+    ]
+    evidence = pd.DataFrame(
+        {
+            "x": units["var_mu"],
+            "y": units["mean_var"],
+            "group": units["active"].map({True: "active", False: "inactive"}),
+        }
+    )
+    return decide(
+        fitted,
+        largest,
+        (-0.1, 0.1),
+        quantity="offset of the sum from 1, of active or inactive units, whichever is larger",
+        evidence=evidence,
+        labels=("Var(mu)", "E(sigma²)"),
+    )
+
+
+def self_regularisation(study: StudyResults) -> Verdict:
+    """The train-test gap of the distortion grows less with latent_dim than the autoencoder's."""
+    runs = study.runs[study.runs["objective"].isin(["elbo", "autoencoder"])]
+    _need(runs["objective"].nunique() == 2, "runs with objectives 'elbo' and 'autoencoder'")
+    level = torch.tensor((runs["objective"] == "autoencoder").to_numpy(dtype=int))
+    doublings, gap = _tensor(runs["latent_dim"]).log2(), _tensor(runs["distortion_gap"])
+    scale = float(gap.std())
+    x = doublings - doublings.mean()
+    fitted = fit(models.lines, level, x, (gap - gap.mean()) / scale, 2)
+    difference = (fitted["slope"][:, 0] - fitted["slope"][:, 1]) * scale
+    return decide(
+        fitted,
+        difference,
+        (-math.inf, 0.0),
+        quantity="gap's growth for each doubling of latent_dim, VAE minus autoencoder (nats)",
+        evidence=_evidence(runs, "latent_dim", "distortion_gap", "objective"),
+        labels=("Latent units (count)", "Distortion, test minus train (nats)"),
+    )
+
+
+def disentanglement(study: StudyResults) -> Verdict:
+    """Over capacities and betas, models with more inactive units disentangle better."""
+    runs = study.runs
+    metrics = [name for name in ("mig", "dci", "factor_vae") if name in runs]
+    _need(bool(metrics), "disentanglement scores")
+    sparsity = runs["inactive_units"] / runs["latent_dim"]
+    _need(sparsity.nunique() > 1, "runs of different sparsity")
+    x = _standard(_tensor(sparsity))
+    values = torch.cat([_standard(_tensor(runs[name])) for name in metrics])
+    level = torch.arange(len(metrics)).repeat_interleave(len(runs))
+    fitted = fit(models.related_slopes, level, x.repeat(len(metrics)), values, len(metrics))
+    evidence = pd.concat(
+        [pd.DataFrame({"x": sparsity, "y": runs[name], "group": name}) for name in metrics]
+    )
+    return decide(
+        fitted,
+        fitted["common"],
+        (0.0, math.inf),
+        quantity="standardised slope of the scores on the share of inactive units",
+        evidence=evidence,
+        labels=("Share of inactive units", "Score"),
+    )
+
+
+def capacity(study: StudyResults) -> Verdict:
+    """A model trained large and pruned is within one per cent of the best ELBO of any size."""
+    runs = _elbo_runs(study)
+    large = runs[runs["latent_dim"] == runs["latent_dim"].max()]
+    _need((large["inactive_units"] > 0).all(), "inactive units at the largest latent_dim")
+    pruned = [prune_run(study.folder(r), samples=20, points=2000).comparison for r in large["run"]]
+    after = large["elbo"] + [p.change for p in pruned]
+    sizes, level = _levels(runs["latent_dim"])
+    value = torch.cat([_tensor(runs["elbo"]), _tensor(after)])
+    level = torch.cat([level, torch.full((len(after),), len(sizes))])
+    centre, scale = value.mean(), value.std()
+    fitted = fit(models.means, level, (value - centre) / scale, len(sizes) + 1)
+    mean = fitted["mean"] * scale + centre
+    loss = mean[:, :-1].amax(1) - mean[:, -1]
+    evidence = pd.concat(
+        [
+            _evidence(runs, "latent_dim", "elbo").assign(group="as trained"),
+            pd.DataFrame({"x": large["active_units"], "y": after, "group": "large, then pruned"}),
+        ]
+    )
+    return decide(
+        fitted,
+        loss,
+        (-math.inf, 0.01 * abs(float(runs["elbo"].max()))),
+        quantity="ELBO of the best size minus that of the pruned models (nats)",
+        evidence=evidence,
+        labels=("Latent units (count)", "ELBO (nats)"),
+    )
+
+
+def networks(study: StudyResults) -> Verdict:
+    """A dense network uses a smaller share of its latent units than a convolutional one."""
+    runs = study.runs.assign(kind=study.runs["network"].str.partition("(")[0])
+    runs = runs[runs["kind"].isin(["mlp", "conv"])]
+    _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
+    level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
+    fitted = fit(
+        models.shares, level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), 2
+    )
+    return decide(
+        fitted,
+        fitted["share"][:, 0] - fitted["share"][:, 1],
+        (-math.inf, 0.0),
+        quantity="share of active units, dense minus convolutional",
+        evidence=_evidence(runs, "kind", "active_units", "kind"),
+        labels=("Network", "Active units (count)"),
+    )
+
+
+def generation(study: StudyResults) -> Verdict:
+    """The sparser a model, the less its random samples vary."""
+    runs = _elbo_runs(study)
+    spread = [_variability(study.folder(run).images()["samples"]) for run in runs["run"]]
+    runs = runs.assign(
+        variability=spread, sparsity=runs["inactive_units"] / runs["latent_dim"], all="samples"
+    )
+    _need(runs["sparsity"].nunique() > 1, "runs of different sparsity")
+    x, value = _standard(_tensor(runs["sparsity"])), _standard(_tensor(runs["variability"]).log())
+    level = torch.zeros(len(runs), dtype=torch.long)
+    fitted = fit(models.lines, level, x, value, 1)
+    return decide(
+        fitted,
+        fitted["slope"][:, 0],
+        (-math.inf, 0.0),
+        quantity="standardised slope of log variability on the share of inactive units",
+        evidence=_evidence(runs, "sparsity", "variability"),
+        labels=("Share of inactive units", "Variance of samples, mean over elements"),
+    )
+
+
+def theory(study: StudyResults) -> Verdict:
+    """Linear VAEs have the active units that theory says, at nine of ten settings and more."""
+    try:
+        table = phase_diagram(study).data.drop_duplicates("run")
+    except NothingToDraw as reason:
+        raise type(reason)(f"{study.name}: {reason}") from None
+    right = (table["active_units"] == table["active_units_theory"]).to_numpy(dtype=float)
+    # One binomial count with a uniform prior: the posterior is known, no chain is needed.
+    levels = torch.linspace(0.5 / 4000, 1 - 0.5 / 4000, 4000, dtype=torch.float64).numpy()
+    draws = torch.from_numpy(beta.ppf(levels, 1 + right.sum(), 1 + (1 - right).sum()))
+    return decide(
+        Fitted({}, True),
+        draws,
+        (0.9, 1.0),
+        quantity="share of runs whose number of active units is that of theory",
+        evidence=pd.DataFrame(
+            {"x": table["level"], "y": table["active_units"], "group": "trained"}
+        ),
+        labels=("beta × sigma²", "Active units (count)"),
+    )
+
+
+def _elbo_runs(study: StudyResults) -> pd.DataFrame:
+    runs = study.runs[study.runs["objective"] == "elbo"]
+    _need(not runs.empty, "runs with objective 'elbo'")
+    return runs
+
+
+def _need(condition: bool, what: str) -> None:
+    if not condition:
+        raise NothingToDraw(f"needs {what}")
+
+
+def _levels(column: pd.Series) -> tuple[list[int], Tensor]:
+    sizes = sorted(int(value) for value in column.unique())
+    return sizes, torch.tensor([sizes.index(int(value)) for value in column])
+
+
+def _tensor(values: pd.Series | Sequence[float], *, whole: bool = False) -> Tensor:
+    return torch.tensor(list(values), dtype=torch.long if whole else torch.float32)
+
+
+def _standard(values: Tensor) -> Tensor:
+    return (values - values.mean()) / values.std().clamp(min=1e-12)
+
+
+def _variability(samples: Tensor) -> float:
+    return float(samples.var(0).mean())
+
+
+def _evidence(runs: pd.DataFrame, x: str, y: str, group: str | None = None) -> pd.DataFrame:
+    groups = runs[group] if group else "runs"
+    return pd.DataFrame({"x": runs[x], "y": runs[y], "group": groups})

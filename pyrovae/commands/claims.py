@@ -1,0 +1,92 @@
+"""``pyrovae claims``: the seed paper's claims, tested."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from pyrovae.commands import options
+
+
+@click.group("claims")
+def claims() -> None:
+    """Test the claims of Asperti 2019 on sparsity, each with a probability and a figure."""
+
+
+@claims.command("list")
+def list_claims() -> None:
+    """Print the claims, their studies, and what is decided."""
+    from pyrovae.claims import CLAIMS
+
+    for name, claim in CLAIMS.items():
+        click.echo(f"{name} ({claim.study}): {claim.statement}.\n    {claim.criterion}")
+
+
+@claims.command("run")
+@click.argument("names", nargs=-1)
+@options.results
+@click.option(
+    "--files",
+    type=click.Path(file_okay=False, exists=True, path_type=Path),
+    default=Path("studies/claims"),
+    show_default=True,
+    help="Folder of the claims' studies.",
+)
+@click.option("--quick", is_flag=True, help="The profile 'quick': a first look on a CPU.")
+@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+def run(
+    names: tuple[str, ...],
+    results: Path,
+    files: Path,
+    quick: bool,
+    overrides: tuple[str, ...],
+    workers: int | None,
+    compiled: bool,
+) -> None:
+    """Run the studies of the claims NAMES (default: all) and report; finished runs are kept."""
+    from rich.console import Console
+
+    from pyrovae.claims import CLAIMS
+    from pyrovae.claims.report import chosen_claims
+    from pyrovae.study.config import load_study_file
+    from pyrovae.study.plan import make_plan
+    from pyrovae.study.runner import run_plan
+    from pyrovae.study.workers import available_cores
+
+    failed: dict[str, str] = {}
+    for file in dict.fromkeys(CLAIMS[name].file for name in chosen_claims(names)):
+        profile = "quick" if quick else ""
+        plan = make_plan(load_study_file(files / file, profile=profile, overrides=overrides))
+        click.echo(f"{plan.name}: {len(plan.runs)} runs")
+        outcome = run_plan(
+            plan, results, Console(), workers=workers or available_cores(), compiled=compiled
+        )
+        failed |= outcome.failed
+    _report(results, names, quick)
+    for run_id, reason in failed.items():
+        click.echo(f"failed {run_id}: {reason}", err=True)
+    if failed:
+        sys.exit(1)
+
+
+@claims.command("report")
+@click.argument("names", nargs=-1)
+@options.results
+@click.option("--quick", is_flag=True, help="On the results of the profile 'quick'.")
+def report(names: tuple[str, ...], results: Path, quick: bool) -> None:
+    """Judge the claims NAMES (default: all) on the runs that are there."""
+    _report(results, names, quick)
+
+
+def _report(results: Path, names: tuple[str, ...], quick: bool) -> None:
+    from pyrovae.claims.report import report_claims
+
+    suffix = "-quick" if quick else ""
+    table = report_claims(results, names, suffix=suffix)
+    shown = table.drop(columns="quantity")
+    click.echo(shown.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+    click.echo(f"report: {results / f'claims{suffix}'}")

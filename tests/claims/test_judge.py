@@ -1,0 +1,137 @@
+"""Verdicts on made runs whose truth is known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+from report.made import make_study
+
+from pyrovae.claims import CLAIMS, judge
+from pyrovae.cli import main
+from pyrovae.report.drawn import NothingToDraw
+from pyrovae.study.config import load_study_file
+
+ROOT = Path(__file__).parents[2]
+
+
+def _study(runs: pd.DataFrame) -> Any:
+    return SimpleNamespace(name="made", runs=runs)
+
+
+def _sizes(active: dict[int, float], seeds: int = 4) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    return pd.DataFrame(
+        [
+            {
+                "latent_dim": d,
+                "objective": "elbo",
+                "active_units": float(np.clip(round(n + rng.normal(0, 0.7)), 0, d)),
+            }
+            for d, n in active.items()
+            for _ in range(seeds)
+        ]
+    )
+
+
+def test_counts_that_saturate() -> None:
+    saturating = judge.sparsity(_study(_sizes({4: 4, 8: 8, 16: 12, 32: 12.5})))
+    assert saturating.converged
+    assert saturating.probability > 0.95
+    low, high = saturating.interval
+    assert low < np.log(12.5 / 12) / np.log(2) < high
+
+
+@pytest.mark.slow
+def test_counts_that_grow() -> None:
+    growing = judge.sparsity(_study(_sizes({4: 4, 8: 8, 16: 15, 32: 29})))
+    assert growing.converged
+    assert growing.probability < 0.05
+    assert growing.word == "not supported"
+
+
+@pytest.mark.slow
+def test_gaps_that_grow_apart() -> None:
+    rng = np.random.default_rng(1)
+    runs = pd.DataFrame(
+        [
+            {
+                "latent_dim": 2**k,
+                "objective": objective,
+                "distortion_gap": 1.0 + slope * k + rng.normal(0, 0.3),
+            }
+            for k in range(1, 6)
+            for objective, slope in (("elbo", 0.2), ("autoencoder", 2.0))
+            for _ in range(2)
+        ]
+    )
+    verdict = judge.self_regularisation(_study(runs))
+    assert verdict.converged
+    assert verdict.probability > 0.99
+    low, high = verdict.interval
+    assert low < 0.2 - 2.0 < high
+    with pytest.raises(NothingToDraw, match="needs runs with objectives 'elbo' and 'autoencoder'"):
+        judge.self_regularisation(_study(runs[runs["objective"] == "elbo"]))
+
+
+@pytest.mark.slow
+def test_no_association_is_not_called_one() -> None:
+    rng = np.random.default_rng(2)
+    runs = pd.DataFrame(
+        {
+            "latent_dim": 10,
+            "inactive_units": rng.integers(0, 8, 24).astype(float),
+            "mig": rng.normal(0.1, 0.02, 24),
+            "dci": rng.normal(0.2, 0.02, 24),
+        }
+    )
+    verdict = judge.disentanglement(_study(runs))
+    assert 0.02 < verdict.probability < 0.98
+    assert verdict.interval[0] < 0 < verdict.interval[1]
+
+
+def test_the_posterior_of_a_share_without_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
+    table = pd.DataFrame(
+        {"run": list("abcdefgh"), "level": 1.0, "active_units": 3, "active_units_theory": 3}
+    )
+    monkeypatch.setattr(judge, "phase_diagram", lambda study: SimpleNamespace(data=table))
+    # Eight of eight: P(share > 0.9) = 1 - 0.9^9 under a uniform prior.
+    assert judge.theory(_study(table)).probability == pytest.approx(1 - 0.9**9, abs=2e-3)
+
+
+def test_report_of_made_runs(tmp_path: Path) -> None:
+    networks = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
+    make_study(tmp_path / "claims-networks", seeds=3, units=16, network=networks)
+    called = CliRunner().invoke(main, ["claims", "report", "--results", str(tmp_path)])
+    assert called.exit_code == 0, called.output
+    assert "study claims-latent-dim has not been run" in called.output
+    page = (tmp_path / "claims/claims.md").read_text()
+    assert "## Dense networks are sparser than convolutional ones" in page
+    assert (tmp_path / "claims/figures/claim-networks.png").exists()
+    table = pd.read_csv(tmp_path / "claims/claims.csv").set_index("claim")
+    # Both networks were made alike.
+    assert 0.02 < table.loc["networks", "probability"] < 0.98
+
+
+def test_bad_names_and_nothing_to_report(tmp_path: Path) -> None:
+    call = CliRunner().invoke
+    wrong = call(main, ["claims", "report", "sparsty", "--results", str(tmp_path)])
+    assert wrong.exit_code == 2
+    assert "no claim 'sparsty'; did you mean 'sparsity'?" in wrong.output
+    empty = call(main, ["claims", "report", "sparsity", "--results", str(tmp_path)])
+    assert empty.exit_code == 2
+    assert "has not been run" in empty.output
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+@pytest.mark.parametrize("profile", ["", "quick"])
+def test_each_claim_has_a_study_of_its_name(name: str, profile: str) -> None:
+    claim = CLAIMS[name]
+    study = load_study_file(ROOT / "studies/claims" / claim.file, profile=profile)
+    assert study.name == claim.study + ("-quick" if profile else "")
+    assert claim.criterion.endswith(".")

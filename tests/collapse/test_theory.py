@@ -1,0 +1,82 @@
+"""The collapse threshold of linear VAEs (Lucas et al. 2019; Ichikawa & Hukushima 2024)."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from pyrovae.collapse import ACTIVE_VARIANCE, measure_units
+from pyrovae.collapse.theory import (
+    linear_active_units,
+    linear_kl,
+    linear_var_mu,
+    principal_variances,
+)
+from pyrovae.datasets import load_dataset
+from pyrovae.objectives import Beta
+from pyrovae.training import LossProgram, Trainer, TrainingSettings
+from pyrovae.vae import VAE, build_vae
+
+SIGMA = 0.3
+
+
+def _linear_vae() -> VAE:
+    return build_vae(
+        (12,),
+        8,
+        network={"name": "mlp", "hidden": []},
+        prior={"name": "standard_normal"},
+        posterior={"name": "mean_field_normal"},
+        likelihood={"name": "gaussian", "sigma": SIGMA, "learned": False},
+    )
+
+
+def test_phase_diagram_of_trained_models() -> None:
+    data = load_dataset("linear_gaussian", rank=5, dim=12, n_train=50_000, n_test=10)
+    x = data.train.floats()
+    eigenvalues = principal_variances(x)
+    # From 4.09 down to 0.34, then 0.09; the data's own are within 5 standard errors.
+    scales = data.exact["loading"].norm(dim=0)
+    truth = torch.cat([scales**2, torch.zeros(7)]) + data.exact["noise_scale"] ** 2
+    torch.testing.assert_close(eigenvalues, truth, rtol=5 * (2 / 50_000) ** 0.5 + 0.02, atol=0)
+    steps = 1500
+    settings = TrainingSettings(
+        steps=steps,
+        batch_size=256,
+        lr={"schedule": "cosine", "from": 2e-2, "to": 0.0, "steps": steps},
+        records=1,
+    )
+    # beta is an input of the traced step: one trainer for all.
+    trainer = Trainer(
+        LossProgram(_linear_vae(), Beta(beta=1.0)), data.train.values, settings, compiled=False
+    )
+    for beta in (2.0, 3.0, 5.0, 8.0, 16.0, 30.0, 60.0):
+        # Away from the threshold: no eigenvalue within 10 % of beta × sigma².
+        level = beta * SIGMA**2
+        assert ((eigenvalues / level).log().abs() > 0.1).all()
+        program = LossProgram(_linear_vae(), Beta(beta=beta))
+        trainer.train(program, seed=1)
+        units = measure_units(program.vae, x[:20_000])
+        expected = linear_active_units(eigenvalues, level, threshold=ACTIVE_VARIANCE)
+        order = units.var_mu.argsort(descending=True)
+        theory = linear_var_mu(eigenvalues[:8], level).float()
+        print(beta, expected, units.var_mu[order].tolist(), theory.tolist())
+        assert int(units.active.sum()) == expected
+        torch.testing.assert_close(units.var_mu[order], theory, rtol=0, atol=0.02)
+        torch.testing.assert_close(
+            units.kl[order], linear_kl(eigenvalues[:8], level).float(), rtol=0.05, atol=0.05
+        )
+        assert float(units.variance_law[units.active].sum()) < 0.05 * max(expected, 1)
+
+
+@pytest.mark.parametrize("level", [0.1, 0.5, 2.0])
+def test_formulas_agree_with_each_other(level: float) -> None:
+    eigenvalues = torch.tensor([4.0, 1.0, 0.6, 0.2], dtype=torch.float64)
+    var_mu = linear_var_mu(eigenvalues, level)
+    mean_var = (level / eigenvalues).clamp(max=1)
+    torch.testing.assert_close(var_mu + mean_var, torch.ones_like(var_mu))
+    # KL of N(mu, s²) averaged over mu: (Var(mu) + s² - 1 - log s²) / 2.
+    torch.testing.assert_close(
+        linear_kl(eigenvalues, level), 0.5 * (var_mu + mean_var - 1 - mean_var.log())
+    )
+    assert linear_active_units(eigenvalues, level) == int((eigenvalues > level).sum())
