@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 with warnings.catch_warnings():
@@ -81,6 +82,102 @@ def rhat(draws: np.ndarray) -> np.ndarray:
 def ess(draws: np.ndarray, kind: Literal["bulk", "tail"]) -> np.ndarray:
     """Return the effective sample size of draws ``(chain, draw, *shape)``, of shape ``shape``."""
     return az.ess(_anonymous(draws), method=kind)["z"].values
+
+
+def pareto_k(log_weight: np.ndarray) -> np.ndarray:
+    """Return Pareto k of importance weights (Yao et al. 2018, arXiv:1802.02538).
+
+    Parameters
+    ----------
+    log_weight
+        ``(samples, n)``.
+
+    Returns
+    -------
+    ndarray
+        ``(n,)``. Below 0.7 the guide is near enough to the posterior for its weights to be of use.
+        Weights that are all equal have no tail: their k is minus infinity.
+    """
+    smooth = az.psislw if hasattr(az, "InferenceData") else _array_stats().psislw
+    k = np.asarray(smooth(np.ascontiguousarray(log_weight.T))[1], dtype=float)
+    # ArviZ 0.x says inf where there is no tail, for want of spread or of draws.
+    return np.where(np.ptp(log_weight, axis=0) < _NO_SPREAD, -np.inf, k)
+
+
+#: Log weights closer than this are equal to single precision.
+_NO_SPREAD = 1e-3
+
+
+def _array_stats() -> Any:
+    from arviz_stats.base import array_stats
+
+    return array_stats
+
+
+def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
+    """Return ArviZ's container of held-out pointwise log p(x), nats, ``(n,)``.
+
+    Parameters
+    ----------
+    log_px
+        Of data that were not trained on, so that there is nothing to correct for.
+    k
+        Pareto k of each estimate, if known.
+    """
+    n = len(log_px)
+    k = np.zeros(n) if k is None else k
+    pointwise = xr.DataArray(log_px, dims="datum", coords={"datum": np.arange(n)})
+    ks = xr.DataArray(k, dims="datum", coords={"datum": np.arange(n)})
+    total, se = float(log_px.sum()), float(np.sqrt(n * log_px.var(ddof=1)))
+    if hasattr(az, "InferenceData"):
+        from arviz.stats.stats_utils import ELPDData
+
+        content = {
+            "elpd_loo": total,
+            "se": se,
+            "p_loo": 0.0,
+            "n_samples": 1,
+            "n_data_points": n,
+            "warning": False,
+            "loo_i": pointwise,
+            "pareto_k": ks,
+            "scale": "log",
+            "good_k": 0.7,
+        }
+        return ELPDData(data=list(content.values()), index=list(content))
+    from arviz_stats.utils import ELPDDataLOO
+
+    return ELPDDataLOO(total, se, 0.0, 1, n, "log", False, 0.7, pointwise, ks)
+
+
+def compare(log_px: Mapping[str, np.ndarray]) -> pd.DataFrame:
+    """Return ``az.compare`` of models by held-out pointwise log p(x), best first.
+
+    Parameters
+    ----------
+    log_px
+        Name to nats, ``(n,)``: the same data for all.
+
+    Returns
+    -------
+    DataFrame
+        Rows by name: ``rank``, ``elpd`` (sum over data), ``se``, ``elpd_diff`` (best minus this,
+        not negative), ``dse`` (standard error of the difference, paired over data), ``weight``
+        (stacking; Yao et al. 2018, arXiv:1704.02030).
+    """
+    table = az.compare({name: elpd(values) for name, values in log_px.items()})
+    table = table.rename(columns={"elpd_loo": "elpd"})
+    # 1.x counts differences from the best downwards.
+    table["elpd_diff"] = table["elpd_diff"].astype(float).abs()
+    return table[["rank", "elpd", "se", "elpd_diff", "dse", "weight"]]
+
+
+def khat_plot(k: np.ndarray) -> Any:
+    """Return ``az.plot_khat`` of the data's Pareto k, a Matplotlib figure."""
+    shown = elpd(np.zeros(len(k)), np.where(np.isfinite(k), k, 0.0))
+    if hasattr(az, "InferenceData"):
+        return _figure(az.plot_khat(shown, show_bins=True))
+    return _figure(az.plot_khat(shown, backend="matplotlib"))
 
 
 def _anonymous(draws: np.ndarray) -> xr.Dataset:

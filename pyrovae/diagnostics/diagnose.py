@@ -1,0 +1,329 @@
+"""All diagnostics of one trained model, and what they say in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pyrovae.collapse import ACTIVE_VARIANCE, posterior_means
+from pyrovae.datasets import Dataset
+from pyrovae.diagnostics import blame, predictive
+from pyrovae.diagnostics.annealing import Annealing, Bracket, log_px, simulate, simulated_bracket
+from pyrovae.diagnostics.calibration import Calibration, calibrate
+from pyrovae.diagnostics.comparison import compare_marginals
+from pyrovae.diagnostics.density import draw_codes
+from pyrovae.diagnostics.gaps import best_elbo
+from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset, pareto_k
+from pyrovae.diagnostics.reference import Reference, sample_posterior
+from pyrovae.diagnostics.settings import DiagnosticsSettings
+from pyrovae.diagnostics.weights import Estimate, Weighted, draw_guide, elbo, log_mean
+from pyrovae.vae import VAE
+
+#: Pareto k above which weights are of no use (Vehtari et al. 2024, arXiv:1507.02646).
+BAD_K = 0.7
+#: Replicated images that are kept for each point.
+_KEPT = 6
+#: Prior draws that marginals of the true posterior are compared with.
+_PRIOR_DRAWS = 20_000
+_NOMINAL = (0.5, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found.
+
+    Attributes
+    ----------
+    scores
+        One number each, by name; nats where not told otherwise.
+    points
+        One row for each test point: gate, Pareto k, bounds and gaps.
+    marginals
+        One row for each test point and unit: guide against reference.
+    units
+        One row for each unit: activity by guide and by true posterior, and who is to blame.
+    data
+        Draws and everything that figures need; see :func:`diagnose`.
+    """
+
+    scores: dict[str, Any]
+    points: pd.DataFrame
+    marginals: pd.DataFrame
+    units: pd.DataFrame
+    data: InferenceData
+
+
+def diagnose(
+    vae: VAE,
+    dataset_: Dataset,
+    settings: DiagnosticsSettings,
+    seed: int,
+    *,
+    compiled: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Diagnosis:
+    """Sample the true posterior of test points and judge the guide by it.
+
+    ``data`` has the groups ``posterior`` (``z``: chain, draw, datum, latent; NUTS),
+    ``sample_stats``, ``guide`` (``z``: draws of q(z|x), same dims), ``observed_data``,
+    ``constant_data`` (what is known of each datum), ``calibration`` (``rank``: simulation,
+    latent), ``bracket`` (``lower``, ``upper``: simulated), ``heldout`` (``log_px``: heldout) and,
+    for images, ``posterior_predictive`` (``x``) and ``replicated`` (statistics: replicate, datum).
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    dataset_
+        What it was trained on; the test split is looked at.
+    settings
+        How closely.
+    seed
+        Of every random draw made here.
+    compiled
+        Whether the sampler is compiled.
+    progress
+        Told what is done next.
+
+    Raises
+    ------
+    PyrovaeError
+        If the prior has no density.
+    """
+    x = dataset_.test.floats(slice(settings.points))
+    generator = torch.Generator().manual_seed(seed)
+    progress(f"NUTS: {len(x)} points, {settings.chains} chains")
+    reference = sample_posterior(
+        vae,
+        x,
+        chains=settings.chains,
+        warmup=settings.warmup,
+        draws=settings.draws,
+        seed=seed,
+        compiled=compiled,
+        progress=lambda share: progress(f"NUTS: {100 * share:.0f} %"),
+    )
+    progress("guide: weights, best bound in its family")
+    weighted = draw_guide(vae, x, samples=settings.guide_samples, seed=seed)
+    bound, iwae = elbo(weighted.log_weight), log_mean(weighted.log_weight)
+    best = best_elbo(vae, x, steps=settings.search_steps, samples=settings.guide_samples, seed=seed)
+    progress("annealed importance sampling")
+    annealing = Annealing(settings.annealed_chains, settings.temperatures, settings.leapfrog)
+    annealed, accepted = log_px(vae, x, annealing, generator)
+    bracket, _ = simulated_bracket(vae, settings.simulated, annealing, generator)
+    progress("calibration, held-out data")
+    calibration = calibrate(
+        vae, simulations=settings.simulations, draws=settings.calibration_draws, seed=seed
+    )
+    heldout = _heldout(vae, dataset_.test.floats(slice(settings.heldout)), settings, seed)
+    datum = np.arange(len(x))
+    k = pareto_k(weighted.log_weight.numpy())
+    points = _points_table(datum, reference, k, bound, best, iwae, annealed)
+    passed = reference.passed
+    marginals = compare_marginals(
+        weighted.z.numpy()[:, passed], _pooled(reference.z)[:, passed], datum[passed]
+    )
+    units = _units_table(vae, dataset_, reference, generator, seed)
+    marginals = marginals.merge(units[["unit", "guide_active"]], on="unit")
+    scores = {
+        **_point_scores(points, reference),
+        **_gap_scores(bound, best, iwae, annealed),
+        **_bracket_scores(bracket),
+        "ais_acceptance": accepted,
+        **_calibration_scores(calibration),
+        **_marginal_scores(marginals),
+        **_blame_scores(units),
+        "heldout_log_px": float(heldout.mean()),
+    }
+    data = _inference_data(
+        vae, x, settings, reference, weighted, points, calibration, bracket, heldout, generator
+    )
+    return Diagnosis(scores, points, marginals, units, data)
+
+
+def _pooled(z: np.ndarray) -> np.ndarray:
+    """Return ``(chain, draw, n, d)`` as ``(draws, n, d)``."""
+    return z.reshape(-1, *z.shape[2:])
+
+
+def _heldout(vae: VAE, x: Tensor, settings: DiagnosticsSettings, seed: int) -> np.ndarray:
+    parts = [
+        log_mean(draw_guide(vae, part, samples=settings.heldout_samples, seed=seed + i).log_weight)
+        for i, part in enumerate(x.split(100))
+    ]
+    return torch.cat([part.value for part in parts]).numpy()
+
+
+def _points_table(
+    datum: np.ndarray,
+    reference: Reference,
+    k: np.ndarray,
+    bound: Estimate,
+    best: Estimate,
+    iwae: Estimate,
+    annealed: Estimate,
+) -> pd.DataFrame:
+    estimates = {"elbo": bound, "elbo_best": best, "log_px_iwae": iwae, "log_px_ais": annealed}
+    columns: dict[str, Any] = {
+        "datum": datum,
+        "passed": reference.passed,
+        "multimodal": reference.multimodal,
+        "rhat": reference.rhat.max(1),
+        "ess_bulk": reference.ess_bulk.min(1),
+        "ess_tail": reference.ess_tail.min(1),
+        "divergences": reference.divergences,
+        "pareto_k": k,
+    }
+    for name, estimate in estimates.items():
+        columns[name] = estimate.value.numpy()
+        columns[f"{name}_se"] = estimate.error.numpy()
+    return pd.DataFrame(columns)
+
+
+def _units_table(
+    vae: VAE, dataset_: Dataset, reference: Reference, generator: torch.Generator, seed: int
+) -> pd.DataFrame:
+    var_mu = posterior_means(vae, dataset_.test.floats(slice(5000))).var(0, correction=0).numpy()
+    active = var_mu > ACTIVE_VARIANCE
+    rng, passed = np.random.default_rng(seed), reference.passed
+    if passed.sum() < 2:
+        nothing = np.full(len(active), np.nan)
+        unknown = blame.Interval(nothing, nothing, nothing)
+        return blame.units_table(active, var_mu, unknown, unknown)
+    z, ess = reference.z[:, :, passed], reference.ess_bulk[passed]
+    prior = draw_codes(vae, _PRIOR_DRAWS, generator).numpy()
+    means = blame.moving_means(z, ess, rng)
+    return blame.units_table(active, var_mu, means, blame.marginal_kl(z, prior, ess, rng))
+
+
+def _point_scores(points: pd.DataFrame, reference: Reference) -> dict[str, Any]:
+    k = points["pareto_k"]
+    return {
+        "points": len(points),
+        "points_passed": int(points["passed"].sum()),
+        "points_failed": int((~points["passed"]).sum()),
+        "points_multimodal": int(points["multimodal"].sum()),
+        "divergences": int(points["divergences"].sum()),
+        "rhat_largest": float(np.nanmax(reference.rhat)),
+        "ess_smallest": float(np.nanmin(np.minimum(reference.ess_bulk, reference.ess_tail))),
+        "pareto_k_median": float(k.median()),
+        "pareto_k_bad_share": float((k > BAD_K).mean()),
+    }
+
+
+def _gap_scores(
+    bound: Estimate, best: Estimate, iwae: Estimate, annealed: Estimate
+) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for name, estimate in {
+        "elbo": bound,
+        "elbo_best": best,
+        "log_px_iwae": iwae,
+        "log_px_ais": annealed,
+        "approximation_gap": annealed - best,
+        "amortisation_gap": best - bound,
+        "inference_gap": annealed - bound,
+    }.items():
+        scores[name], scores[f"{name}_se"] = estimate.mean()
+    return scores
+
+
+def _bracket_scores(bracket: Bracket) -> dict[str, float]:
+    width, error = bracket.width
+    return {
+        "simulated_log_px_lower": bracket.lower.mean()[0],
+        "simulated_log_px_upper": bracket.upper.mean()[0],
+        "bracket_width": width,
+        "bracket_width_se": error,
+    }
+
+
+def _calibration_scores(calibration: Calibration) -> dict[str, float]:
+    coverage = calibration.coverage(np.array(_NOMINAL)).mean(1)
+    return {
+        "sbc_p": calibration.p_value,
+        "sbc_units_rejected": int((calibration.p_values < 0.01).sum()),
+        **{f"coverage_{round(100 * a)}": float(c) for a, c in zip(_NOMINAL, coverage, strict=True)},
+    }
+
+
+def _marginal_scores(marginals: pd.DataFrame) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for name, part in (
+        ("active", marginals[marginals["guide_active"]]),
+        ("collapsed", marginals[~marginals["guide_active"]]),
+    ):
+        scores[f"w1_sd_{name}"] = float(part["w1_sd"].mean())
+        scores[f"sd_ratio_{name}"] = float(part["sd_ratio"].median())
+        scores[f"shift_{name}"] = float(part["shift"].abs().mean())
+    return scores
+
+
+def _blame_scores(units: pd.DataFrame) -> dict[str, int]:
+    counts = units["blame"].value_counts()
+    scores = {f"blame_{who}": int(counts.get(who, 0)) for who in ("model", "guide", "undecided")}
+    return {"collapsed_units": sum(scores.values()), **scores}
+
+
+def _inference_data(
+    vae: VAE,
+    x: Tensor,
+    settings: DiagnosticsSettings,
+    reference: Reference,
+    weighted: Weighted,
+    points: pd.DataFrame,
+    calibration: Calibration,
+    bracket: Bracket,
+    heldout: np.ndarray,
+    generator: torch.Generator,
+) -> InferenceData:
+    z = reference.z
+    chains, draws, _, d = z.shape
+    coords = {
+        "chain": np.arange(chains),
+        "draw": np.arange(draws),
+        "datum": points["datum"].to_numpy(),
+        "latent": np.arange(d),
+        "heldout": np.arange(len(heldout)),
+    }
+    about = {"inference_library": "pyrovae", "sampler": "NUTS, p(z|x)"}
+
+    def made(dims: tuple[str, ...], **variables: np.ndarray) -> Any:
+        return dataset(dims, coords, about, **variables)
+
+    sampled = ("chain", "draw", "datum")
+    kept = {name: points[name].to_numpy() for name in points if name != "datum"}
+    guide = weighted.z[: len(weighted.z) // chains * chains].unflatten(0, (chains, -1)).numpy()
+    guide_coords = {**coords, "draw": np.arange(guide.shape[1])}
+    groups = {
+        "posterior": made((*sampled, "latent"), z=z),
+        "sample_stats": made(sampled, **reference.statistics),
+        "guide": dataset((*sampled, "latent"), guide_coords, {"sampler": "guide q(z|x)"}, z=guide),
+        "observed_data": made(("datum",), x=x.numpy()),
+        "constant_data": made(("datum",), **kept),
+        "calibration": made(("simulation", "latent"), rank=calibration.ranks).assign_attrs(
+            draws=calibration.draws
+        ),
+        "bracket": made(
+            ("simulated",), lower=bracket.lower.value.numpy(), upper=bracket.upper.value.numpy()
+        ),
+        "heldout": made(("heldout",), log_px=heldout),
+    }
+    if x.dim() == 4:
+        pooled = torch.from_numpy(_pooled(z))
+        chosen = torch.randint(len(pooled), (settings.replicates,), generator=generator)
+        codes = pooled[chosen]
+        shown = simulate(vae, codes[:_KEPT], generator)
+        statistics = predictive.replicated_statistics(vae, codes, generator)
+        one = {"chain": np.arange(1), "datum": coords["datum"]}
+        groups["posterior_predictive"] = dataset(sampled, one, about, x=shown.unsqueeze(0).numpy())
+        groups["replicated"] = made(
+            ("replicate", "datum"), **{name: value.numpy() for name, value in statistics.items()}
+        )
+    return bundle(groups)

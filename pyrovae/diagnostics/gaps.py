@@ -1,0 +1,90 @@
+"""Where a bound loses: in the family of q, or in the network that has to find q for each datum.
+
+Cremer, Li & Duvenaud 2018, eq. 3 (arXiv:1801.03558): log p(x) - ELBO is the approximation gap,
+log p(x) - ELBO*, plus the amortisation gap, ELBO* - ELBO, with ELBO* the best bound in the family.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.func import functional_call
+
+from pyrovae.diagnostics.weights import _ELEMENTS, Estimate, elbo
+from pyrovae.posteriors.mean_field import MeanFieldNormal
+from pyrovae.vae import VAE
+
+#: Draws for each datum and step of the search, and its first step size.
+_DRAWS, _LR = 8, 0.05
+
+
+def best_elbo(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) -> Estimate:
+    """Estimate ELBO*: each datum gets its own member of the family, fitted from the encoder's.
+
+    Freed for each datum are the features that the posterior is given and the offsets of its heads.
+    That is the whole family where the heads give all of its parameters; flows keep their networks.
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    x
+        Observations ``(n, *event_shape)``.
+    steps
+        Of Adam, with a step size that falls to zero along a cosine.
+    samples
+        Fresh draws for the bound that is returned.
+    seed
+        Of the draws; the global random state is left as it was.
+    """
+    posterior = _family(vae)
+    with torch.no_grad():
+        features = vae.encoder(x)
+    heads = [name for name, part in posterior.named_children() if isinstance(part, nn.Linear)]
+    free = {"features": features.clone()}
+    for name in heads:
+        bias = getattr(posterior, name).bias.detach()
+        free[name] = bias.expand(len(x), -1).clone()
+    for tensor in free.values():
+        tensor.requires_grad_()
+    fixed = {name: p.detach() for name, p in posterior.named_parameters()}
+
+    def q() -> Distribution:
+        biases = {f"{name}.bias": free[name] for name in heads}
+        return functional_call(posterior, {**fixed, **biases}, (free["features"],))
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        optimiser = torch.optim.Adam(free.values(), lr=_LR)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
+        for _ in range(steps):
+            optimiser.zero_grad()
+            # Data do not meet: the gradient of the sum holds that of each.
+            (-_log_weight(vae, q(), x, _DRAWS).sum() / _DRAWS).backward()
+            optimiser.step()
+            schedule.step()
+        with torch.no_grad():
+            rows = max(1, min(samples, _ELEMENTS // x.numel()))
+            parts = [_log_weight(vae, q(), x, rows) for _ in range(math.ceil(samples / rows))]
+    return elbo(torch.cat(parts).double())
+
+
+def _log_weight(vae: VAE, q: Distribution, x: Tensor, n: int) -> Tensor:
+    z = q.rsample((n,))
+    return vae.prior_law().log_prob(z) + vae.decode(z).log_prob(x) - q.log_prob(z)
+
+
+def _family(vae: VAE) -> nn.Module:
+    """Return the posterior as a function of features alone."""
+    posterior = vae.posterior
+    if not posterior.needs_model:
+        return posterior
+    # Steps from the encoder's output end somewhere in the diagonal normal family.
+    family = MeanFieldNormal(posterior.features, posterior.latent_dim)
+    for name in ("loc", "scale"):
+        setattr(family, name, copy.deepcopy(getattr(posterior, name)))
+    return family

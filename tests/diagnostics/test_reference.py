@@ -1,0 +1,110 @@
+"""The reference posterior where it is hard: several modes, the sphere, priors without density."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from families import small_images, small_vae
+from torch import Tensor, nn
+
+from pyrovae.datasets.base import as_float
+from pyrovae.diagnostics.density import Density
+from pyrovae.diagnostics.reference import count_modes, sample_posterior
+from pyrovae.errors import PyrovaeError
+from pyrovae.vae import VAE, build_vae
+
+SQUARE = 4.0
+
+
+class Fold(nn.Module):
+    """Decodes z to a multiple of z²: codes z and -z make the same data."""
+
+    def forward(self, z: Tensor) -> Tensor:
+        return (SQUARE * z**2).unsqueeze(-2)
+
+
+def folded(sigma: float) -> VAE:
+    vae = build_vae(
+        (1,),
+        1,
+        network={"name": "mlp", "hidden": []},
+        prior={"name": "standard_normal"},
+        posterior={"name": "mean_field_normal"},
+        likelihood={"name": "gaussian", "sigma": sigma, "learned": False},
+    )
+    vae.decoder = Fold()
+    return vae
+
+
+def test_two_modes_are_seen_whether_chains_cross_or_not() -> None:
+    x = torch.full((3, 1), SQUARE)  # z = ±1
+    far = sample_posterior(folded(0.3), x, warmup=60, draws=200, seed=0)
+    assert far.multimodal.all()
+    # Some point has chains in both modes; they never meet, and it fails the gate.
+    signs = np.sign(far.z[..., 0]).mean(1)
+    assert (np.abs(signs) == 1).all()
+    mixed = np.abs(signs.mean(0)) < 1
+    assert mixed.any()
+    assert not far.passed[mixed].any()
+    assert (far.rhat[mixed] > 1.5).all()
+
+
+def test_modes_of_known_samples() -> None:
+    rng = np.random.default_rng(0)
+    normal = rng.normal(size=4000)
+    side = np.where(rng.random(4000) < 0.3, 5.0, 0.0)
+    assert count_modes(normal) == 1
+    assert count_modes(rng.uniform(size=4000)) == 1
+    assert count_modes(rng.standard_t(3, size=4000)) == 1
+    assert count_modes(rng.exponential(size=4000)) == 1
+    assert count_modes(normal + side) == 2
+    assert count_modes(normal + 2 * np.sign(side)) == 1  # one shoulder, no valley
+    # An outlying per mille is no mode.
+    assert count_modes(np.where(np.arange(4000) < 4, 30.0, normal)) == 1
+    assert count_modes(np.zeros(10)) == 1
+
+
+def test_on_the_sphere_draws_agree_with_importance_sampling() -> None:
+    vae = build_vae(
+        (1, 8, 8),
+        3,
+        network={"name": "mlp", "hidden": [16]},
+        prior={"name": "hyperspherical_uniform"},
+        posterior={"name": "von_mises_fisher"},
+        likelihood={"name": "bernoulli"},
+    )
+    with torch.no_grad():
+        for parameter in vae.decoder.parameters():
+            parameter.mul_(3)
+    x = as_float(small_images())[:2]
+    found = sample_posterior(vae, x, chains=24, warmup=60, draws=60, seed=0)
+    np.testing.assert_allclose(np.linalg.norm(found.z, axis=-1), 1, rtol=1e-5)
+    with torch.no_grad():
+        z = vae.prior_law().sample((100_000,))
+        weights = torch.stack([vae.decode(z).log_prob(datum).softmax(0) for datum in x])
+        mean = (weights @ z).numpy()
+    error = found.z.std((0, 1)) / np.sqrt(found.ess_bulk)
+    assert (np.abs(found.z.mean((0, 1)) - mean) < 5 * error + 0.005).all()
+
+
+def test_density_is_the_models_with_its_gradient() -> None:
+    vae = small_vae("laplace")
+    x = as_float(small_images())[:5]
+    u = torch.randn(5, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    log_prior, log_likelihood = vae.prior_law().log_prob(u), vae.decode(u).log_prob(x)
+    found = Density(vae, x)(u.detach())
+    torch.testing.assert_close(found.log_prior, log_prior.detach())
+    torch.testing.assert_close(found.log_likelihood, log_likelihood.detach())
+    for value, gradient in (
+        (log_prior, found.prior_gradient),
+        (log_likelihood, found.likelihood_gradient),
+    ):
+        torch.testing.assert_close(torch.autograd.grad(value.sum(), u)[0], gradient)
+
+
+def test_prior_without_density_is_refused() -> None:
+    vae = small_vae()
+    vae.prior.has_density = False
+    with pytest.raises(PyrovaeError, match="no density"):
+        sample_posterior(vae, as_float(small_images())[:2])
