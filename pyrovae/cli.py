@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
-from pyrovae.commands import claims, collapse, options, sharing, watching
+from pyrovae.commands import claims, collapse, options, posterior, sharing, watching
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -73,7 +73,13 @@ def study() -> None:
     """Plan, run and report studies."""
 
 
-for command in (sharing.page, sharing.export, sharing.import_, watching.watch):
+for command in (
+    posterior.compare,
+    sharing.page,
+    sharing.export,
+    sharing.import_,
+    watching.watch,
+):
     study.add_command(command)
 
 
@@ -212,6 +218,9 @@ def study_report(name: str, results: Path) -> None:
     if found.runs.empty:
         raise PyrovaeError(f"{name}: no run is finished, there is nothing to report")
     click.echo(f"report: {write_report(found)}")
+
+
+main.add_command(posterior.diagnose)
 
 
 @main.command("inspect")

@@ -18,7 +18,7 @@ from pyrovae.diagnostics.annealing import Annealing, Bracket, log_px, simulate, 
 from pyrovae.diagnostics.calibration import Calibration, calibrate
 from pyrovae.diagnostics.comparison import compare_marginals
 from pyrovae.diagnostics.density import draw_codes
-from pyrovae.diagnostics.gaps import best_elbo
+from pyrovae.diagnostics.gaps import best_in_family
 from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset, pareto_k
 from pyrovae.diagnostics.reference import Reference, sample_posterior
 from pyrovae.diagnostics.settings import DiagnosticsSettings
@@ -31,6 +31,8 @@ BAD_K = 0.7
 _KEPT = 6
 #: Prior draws that marginals of the true posterior are compared with.
 _PRIOR_DRAWS = 20_000
+#: Estimates of log p(x).
+_LOG_PX = ("log_px_iwae", "log_px_iwae_best", "log_px_ais")
 _NOMINAL = (0.5, 0.8, 0.9, 0.95)
 
 
@@ -73,7 +75,7 @@ def diagnose(
     ``data`` has the groups ``posterior`` (``z``: chain, draw, datum, latent; NUTS),
     ``sample_stats``, ``guide`` (``z``: draws of q(z|x), same dims), ``observed_data``,
     ``constant_data`` (what is known of each datum), ``calibration`` (``rank``: simulation,
-    latent), ``bracket`` (``lower``, ``upper``: simulated), ``heldout`` (``log_px``: heldout) and,
+    latent), ``bracket`` (``lower``, ``upper``: simulated),
     for images, ``posterior_predictive`` (``x``) and ``replicated`` (statistics: replicate, datum).
 
     Parameters
@@ -111,20 +113,30 @@ def diagnose(
     )
     progress("guide: weights, best bound in its family")
     weighted = draw_guide(vae, x, samples=settings.guide_samples, seed=seed)
-    bound, iwae = elbo(weighted.log_weight), log_mean(weighted.log_weight)
-    best = best_elbo(vae, x, steps=settings.search_steps, samples=settings.guide_samples, seed=seed)
+    best = best_in_family(
+        vae, x, steps=settings.search_steps, samples=settings.guide_samples, seed=seed
+    )
     progress("annealed importance sampling")
     annealing = Annealing(settings.annealed_chains, settings.temperatures, settings.leapfrog)
     annealed, accepted = log_px(vae, x, annealing, generator)
     bracket, _ = simulated_bracket(vae, settings.simulated, annealing, generator)
-    progress("calibration, held-out data")
+    progress("calibration")
     calibration = calibrate(
         vae, simulations=settings.simulations, draws=settings.calibration_draws, seed=seed
     )
-    heldout = _heldout(vae, dataset_.test.floats(slice(settings.heldout)), settings, seed)
     datum = np.arange(len(x))
+    bounds = {
+        "elbo": elbo(weighted.log_weight),
+        "elbo_best": elbo(best),
+        "log_px_iwae": log_mean(weighted.log_weight),
+        "log_px_iwae_best": log_mean(best),
+        "log_px_ais": annealed,
+    }
+    # All three are lower bounds in expectation: the highest is the nearest.
+    nearest = max(_LOG_PX, key=lambda name: bounds[name].mean()[0])
+    bounds["log_px"] = bounds[nearest]
     k = pareto_k(weighted.log_weight.numpy())
-    points = _points_table(datum, reference, k, bound, best, iwae, annealed)
+    points = _points_table(datum, reference, k, bounds)
     passed = reference.passed
     marginals = compare_marginals(
         weighted.z.numpy()[:, passed], _pooled(reference.z)[:, passed], datum[passed]
@@ -133,16 +145,16 @@ def diagnose(
     marginals = marginals.merge(units[["unit", "guide_active"]], on="unit")
     scores = {
         **_point_scores(points, reference),
-        **_gap_scores(bound, best, iwae, annealed),
+        **_gap_scores(bounds),
+        "log_px_by": nearest,
         **_bracket_scores(bracket),
         "ais_acceptance": accepted,
         **_calibration_scores(calibration),
         **_marginal_scores(marginals),
         **_blame_scores(units),
-        "heldout_log_px": float(heldout.mean()),
     }
     data = _inference_data(
-        vae, x, settings, reference, weighted, points, calibration, bracket, heldout, generator
+        vae, x, settings, reference, weighted, points, calibration, bracket, generator
     )
     return Diagnosis(scores, points, marginals, units, data)
 
@@ -152,24 +164,9 @@ def _pooled(z: np.ndarray) -> np.ndarray:
     return z.reshape(-1, *z.shape[2:])
 
 
-def _heldout(vae: VAE, x: Tensor, settings: DiagnosticsSettings, seed: int) -> np.ndarray:
-    parts = [
-        log_mean(draw_guide(vae, part, samples=settings.heldout_samples, seed=seed + i).log_weight)
-        for i, part in enumerate(x.split(100))
-    ]
-    return torch.cat([part.value for part in parts]).numpy()
-
-
 def _points_table(
-    datum: np.ndarray,
-    reference: Reference,
-    k: np.ndarray,
-    bound: Estimate,
-    best: Estimate,
-    iwae: Estimate,
-    annealed: Estimate,
+    datum: np.ndarray, reference: Reference, k: np.ndarray, bounds: dict[str, Estimate]
 ) -> pd.DataFrame:
-    estimates = {"elbo": bound, "elbo_best": best, "log_px_iwae": iwae, "log_px_ais": annealed}
     columns: dict[str, Any] = {
         "datum": datum,
         "passed": reference.passed,
@@ -180,7 +177,7 @@ def _points_table(
         "divergences": reference.divergences,
         "pareto_k": k,
     }
-    for name, estimate in estimates.items():
+    for name, estimate in bounds.items():
         columns[name] = estimate.value.numpy()
         columns[f"{name}_se"] = estimate.error.numpy()
     return pd.DataFrame(columns)
@@ -217,19 +214,15 @@ def _point_scores(points: pd.DataFrame, reference: Reference) -> dict[str, Any]:
     }
 
 
-def _gap_scores(
-    bound: Estimate, best: Estimate, iwae: Estimate, annealed: Estimate
-) -> dict[str, float]:
-    scores: dict[str, float] = {}
-    for name, estimate in {
-        "elbo": bound,
-        "elbo_best": best,
-        "log_px_iwae": iwae,
-        "log_px_ais": annealed,
-        "approximation_gap": annealed - best,
+def _gap_scores(bounds: dict[str, Estimate]) -> dict[str, float]:
+    log_px, best, bound = bounds["log_px"], bounds["elbo_best"], bounds["elbo"]
+    gaps = {
+        "approximation_gap": log_px - best,
         "amortisation_gap": best - bound,
-        "inference_gap": annealed - bound,
-    }.items():
+        "inference_gap": log_px - bound,
+    }
+    scores: dict[str, float] = {}
+    for name, estimate in (bounds | gaps).items():
         scores[name], scores[f"{name}_se"] = estimate.mean()
     return scores
 
@@ -280,7 +273,6 @@ def _inference_data(
     points: pd.DataFrame,
     calibration: Calibration,
     bracket: Bracket,
-    heldout: np.ndarray,
     generator: torch.Generator,
 ) -> InferenceData:
     z = reference.z
@@ -290,7 +282,6 @@ def _inference_data(
         "draw": np.arange(draws),
         "datum": points["datum"].to_numpy(),
         "latent": np.arange(d),
-        "heldout": np.arange(len(heldout)),
     }
     about = {"inference_library": "pyrovae", "sampler": "NUTS, p(z|x)"}
 
@@ -313,7 +304,6 @@ def _inference_data(
         "bracket": made(
             ("simulated",), lower=bracket.lower.value.numpy(), upper=bracket.upper.value.numpy()
         ),
-        "heldout": made(("heldout",), log_px=heldout),
     }
     if x.dim() == 4:
         pooled = torch.from_numpy(_pooled(z))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
 
-from pyrovae.diagnostics.weights import _ELEMENTS, Estimate, elbo
+from pyrovae.diagnostics.weights import ELEMENTS
 from pyrovae.posteriors.mean_field import MeanFieldNormal
 from pyrovae.vae import VAE
 
@@ -22,8 +22,8 @@ from pyrovae.vae import VAE
 _DRAWS, _LR = 8, 0.05
 
 
-def best_elbo(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) -> Estimate:
-    """Estimate ELBO*: each datum gets its own member of the family, fitted from the encoder's.
+def best_in_family(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) -> Tensor:
+    """Weigh draws from the best q of the family, of which each datum gets its own.
 
     Freed for each datum are the features that the posterior is given and the offsets of its heads.
     That is the whole family where the heads give all of its parameters; flows keep their networks.
@@ -40,6 +40,11 @@ def best_elbo(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) -> Es
         Fresh draws for the bound that is returned.
     seed
         Of the draws; the global random state is left as it was.
+
+    Returns
+    -------
+    Tensor
+        log p(x, z) - log q*(z|x), nats, ``(samples, n)``: their mean is ELBO*.
     """
     posterior = _family(vae)
     with torch.no_grad():
@@ -68,9 +73,9 @@ def best_elbo(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) -> Es
             optimiser.step()
             schedule.step()
         with torch.no_grad():
-            rows = max(1, min(samples, _ELEMENTS // x.numel()))
+            rows = max(1, min(samples, ELEMENTS // x.numel()))
             parts = [_log_weight(vae, q(), x, rows) for _ in range(math.ceil(samples / rows))]
-    return elbo(torch.cat(parts).double())
+    return torch.cat(parts).double()
 
 
 def _log_weight(vae: VAE, q: Distribution, x: Tensor, n: int) -> Tensor:

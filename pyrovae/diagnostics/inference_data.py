@@ -21,6 +21,9 @@ with warnings.catch_warnings():
     warnings.simplefilter("ignore", FutureWarning)
     import arviz as az
 
+# 1.x answers for names of 0.x with a warning: its version is asked, not its names.
+_BEFORE_1 = az.__version__.startswith("0.")
+
 #: ``InferenceData`` in ArviZ 0.x, ``xarray.DataTree`` in 1.x.
 InferenceData = Any
 
@@ -29,7 +32,7 @@ _EVENT_DIMS = {1: ("feature",), 3: ("channel", "row", "column")}
 
 def bundle(groups: dict[str, xr.Dataset]) -> InferenceData:
     """Return the groups as the container of the installed ArviZ."""
-    if hasattr(az, "InferenceData"):
+    if _BEFORE_1:
         return az.InferenceData(**groups)
     return xr.DataTree.from_dict({f"/{name}": data for name, data in groups.items()})
 
@@ -98,7 +101,7 @@ def pareto_k(log_weight: np.ndarray) -> np.ndarray:
         ``(n,)``. Below 0.7 the guide is near enough to the posterior for its weights to be of use.
         Weights that are all equal have no tail: their k is minus infinity.
     """
-    smooth = az.psislw if hasattr(az, "InferenceData") else _array_stats().psislw
+    smooth = az.psislw if _BEFORE_1 else _array_stats().psislw
     k = np.asarray(smooth(np.ascontiguousarray(log_weight.T))[1], dtype=float)
     # ArviZ 0.x says inf where there is no tail, for want of spread or of draws.
     return np.where(np.ptp(log_weight, axis=0) < _NO_SPREAD, -np.inf, k)
@@ -129,7 +132,7 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
     pointwise = xr.DataArray(log_px, dims="datum", coords={"datum": np.arange(n)})
     ks = xr.DataArray(k, dims="datum", coords={"datum": np.arange(n)})
     total, se = float(log_px.sum()), float(np.sqrt(n * log_px.var(ddof=1)))
-    if hasattr(az, "InferenceData"):
+    if _BEFORE_1:
         from arviz.stats.stats_utils import ELPDData
 
         content = {
@@ -147,7 +150,18 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
         return ELPDData(data=list(content.values()), index=list(content))
     from arviz_stats.utils import ELPDDataLOO
 
-    return ELPDDataLOO(total, se, 0.0, 1, n, "log", False, 0.7, pointwise, ks)
+    return ELPDDataLOO(
+        elpd=total,
+        se=se,
+        p=0.0,
+        n_samples=1,
+        n_data_points=n,
+        scale="log",
+        warning=False,
+        good_k=0.7,
+        elpd_i=pointwise,
+        pareto_k=ks,
+    )
 
 
 def compare(log_px: Mapping[str, np.ndarray]) -> pd.DataFrame:
@@ -165,7 +179,9 @@ def compare(log_px: Mapping[str, np.ndarray]) -> pd.DataFrame:
         not negative), ``dse`` (standard error of the difference, paired over data), ``weight``
         (stacking; Yao et al. 2018, arXiv:1704.02030).
     """
-    table = az.compare({name: elpd(values) for name, values in log_px.items()})
+    # 1.x rounds for reading unless it is asked not to.
+    exact = {} if _BEFORE_1 else {"round_to": "none"}
+    table = az.compare({name: elpd(values) for name, values in log_px.items()}, **exact)
     table = table.rename(columns={"elpd_loo": "elpd"})
     # 1.x counts differences from the best downwards.
     table["elpd_diff"] = table["elpd_diff"].astype(float).abs()
@@ -175,8 +191,8 @@ def compare(log_px: Mapping[str, np.ndarray]) -> pd.DataFrame:
 def khat_plot(k: np.ndarray) -> Any:
     """Return ``az.plot_khat`` of the data's Pareto k, a Matplotlib figure."""
     shown = elpd(np.zeros(len(k)), np.where(np.isfinite(k), k, 0.0))
-    if hasattr(az, "InferenceData"):
-        return _figure(az.plot_khat(shown, show_bins=True))
+    if _BEFORE_1:
+        return _figure(az.plot_khat(shown, show_bins=True, show_hlines=True))
     return _figure(az.plot_khat(shown, backend="matplotlib"))
 
 
@@ -220,7 +236,7 @@ def plots(data: InferenceData, *, datum: list[int], latent: list[int]) -> dict[s
 _TRACE = "plot_trace_dist" if hasattr(az, "plot_trace_dist") else "plot_trace"
 # Each code gets a row of its own in the trace plot: in one panel their colours run out.
 _OPTIONS: dict[str, dict[str, Any]] = {"trace": {"compact": False}, "forest": {"combined": True}}
-if hasattr(az, "InferenceData"):
+if _BEFORE_1:
     _OPTIONS["autocorr"] = {"combined": True}  # 1.x draws the chains of a code in one panel anyway
 
 

@@ -17,13 +17,11 @@ class DiagnosticsSettings(BaseModel):
     guide_samples: int = Field(
         default=4000, ge=100, description="draws from the guide: Pareto k, ELBO, IWAE's K"
     )
-    annealed_chains: int = Field(default=16, gt=1, description="AIS chains for each point")
-    temperatures: int = Field(default=500, gt=1, description="AIS steps from prior to posterior")
-    leapfrog: int = Field(default=5, gt=0, description="leapfrog steps at each temperature")
+    annealed_chains: int = Field(default=8, gt=1, description="AIS chains for each point")
+    temperatures: int = Field(default=1000, gt=1, description="AIS steps from prior to posterior")
+    leapfrog: int = Field(default=8, gt=0, description="leapfrog steps at each temperature")
     simulated: int = Field(default=16, gt=1, description="simulated data for BDMC's two bounds")
     search_steps: int = Field(default=500, gt=0, description="steps to each point's best ELBO")
     simulations: int = Field(default=1000, ge=100, description="for calibration")
     calibration_draws: int = Field(default=127, gt=0)
-    heldout: int = Field(default=500, gt=1, description="test points that models are compared on")
-    heldout_samples: int = Field(default=200, gt=0, description="IWAE's K there")
     replicates: int = Field(default=200, gt=0, description="replicated images for each point")

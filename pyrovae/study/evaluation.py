@@ -16,6 +16,7 @@ from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.diagnostics.guide import guide_draws
 from pyrovae.diagnostics.inference_data import InferenceData
+from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.distributions.sphere import unit as on_sphere
 from pyrovae.latent_model import LatentModel
 from pyrovae.study.collapse import CollapseSettings, measure_collapse
@@ -46,6 +47,9 @@ class EvaluationSettings(BaseModel):
     standard_errors: Resampling = Resampling()
     collapse: CollapseSettings = CollapseSettings()
     guide_draws: GuideDraws = GuideDraws()
+    diagnostics: DiagnosticsSettings | None = Field(
+        default=None, description="a closer look at the posterior, by NUTS; minutes for each run"
+    )
     images: int = Field(default=8, gt=0, description="reconstructions, traversed units and steps")
 
 

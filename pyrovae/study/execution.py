@@ -11,10 +11,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from pyrovae.collapse import Units, measure_units
 from pyrovae.datasets import Dataset
+from pyrovae.diagnostics.diagnose import diagnose
+from pyrovae.study.diagnoses import PREFIX, DiagnosisFolder
 from pyrovae.study.evaluation import evaluate
 from pyrovae.study.plan import PlannedRun, program_of, vae_of
 from pyrovae.study.store import Store, history_table
@@ -78,7 +81,19 @@ class Executor:
             history = history_table(records)
             assert isinstance(program.vae, VAE)
             vae = program.vae
-        evaluation = evaluate(vae, dataset, run.config.evaluation, run.config.seed)
+        settings, seed = run.config.evaluation, run.config.seed
+        evaluation = evaluate(vae, dataset, settings, seed)
+        if settings.diagnostics:
+            # Before the run counts as done: whatever ends this early, the next time goes on here.
+            diagnosis = diagnose(vae, dataset, settings.diagnostics, seed)
+            DiagnosisFolder.of(folder).write(diagnosis, settings.diagnostics)
+            evaluation.scores.update(
+                {
+                    f"{PREFIX}{name}": float(score)
+                    for name, score in diagnosis.scores.items()
+                    if not isinstance(score, str) and np.isfinite(score)
+                }
+            )
         self._store.write_run(run, vae.state_dict(), history, evaluation, environment)
 
     def _trainer_for(self, run: PlannedRun, program: LossProgram, dataset: Dataset) -> Trainer:

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.diagnostics.density import has_density
 from pyrovae.errors import ConfigError, PyrovaeError
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.compatibility import conflicts
@@ -148,6 +149,9 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
             vae = vae_of(run.config, dataset.event_shape)
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
+    if run.config.evaluation.diagnostics and not has_density(vae):
+        reason = f"prior '{run.config.prior['name']}' has no density: no posterior to sample"
+        raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
     training = run.config.training
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         x = torch.empty(training.batch_size, *dataset.event_shape)

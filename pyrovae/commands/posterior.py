@@ -1,0 +1,68 @@
+"""``pyrovae diagnose`` and ``pyrovae study compare``: what posteriors say of runs and cells."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from pyrovae.commands import options
+
+
+@click.command("diagnose")
+@click.argument("run")
+@options.results
+@click.option("--points", type=click.IntRange(min=2), help="Test points.  [default: 32]")
+@click.option("--warmup", type=click.IntRange(min=20), help="Of each chain.  [default: 1000]")
+@click.option("--draws", type=click.IntRange(min=100), help="In each chain.  [default: 1000]")
+@click.option("--temperatures", type=click.IntRange(min=2), help="Of AIS.  [default: 1000]")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the sampler's step.")
+def diagnose(
+    run: str,
+    results: Path,
+    points: int | None,
+    warmup: int | None,
+    draws: int | None,
+    temperatures: int | None,
+    compiled: bool,
+) -> None:
+    """Sample RUN's true posterior by NUTS and judge its guide by it.
+
+    RUN is the start of a run's hash, or its folder. Results are in diagnostics/<run> of its study.
+    """
+    from pyrovae.diagnostics.settings import DiagnosticsSettings
+    from pyrovae.report.diagnosis import said, write_figures
+    from pyrovae.study.diagnoses import diagnose_run
+    from pyrovae.study.store import find_run
+
+    given = {"points": points, "warmup": warmup, "draws": draws, "temperatures": temperatures}
+    settings = DiagnosticsSettings(**{k: v for k, v in given.items() if v is not None})
+    folder = find_run(results, run)
+    with Console(stderr=True).status("") as status:
+        stored = diagnose_run(folder, settings, compiled=compiled, progress=status.update)
+        status.update("figures")
+        written = write_figures(stored)
+    click.echo(said(stored.scores()))
+    click.echo(f"draws: {stored.path / 'posterior.nc'}")
+    click.echo(f"figures: {written}")
+
+
+@click.command("compare")
+@click.argument("name")
+@options.results
+@click.option("--points", type=click.IntRange(min=2), default=500, show_default=True)
+@click.option("--samples", type=click.IntRange(min=1), default=200, show_default=True)
+def compare(name: str, results: Path, points: int, samples: int) -> None:
+    """Compare the cells of the study NAME by az.compare on held-out log p(x).
+
+    log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide.
+    """
+    from pyrovae.report.comparison import write_comparison
+    from pyrovae.study.results import load_study
+    from pyrovae.study.store import open_study
+
+    study = load_study(open_study(results, name).root)
+    table, written = write_comparison(study, points=points, samples=samples)
+    click.echo(table.to_string(index=False))
+    click.echo(f"table and figure: {written}")

@@ -1,0 +1,8 @@
+"""Figures of one run's diagnosis."""
+
+from __future__ import annotations
+
+from pyrovae.report.diagnosis.words import said
+from pyrovae.report.diagnosis.write import write_figures
+
+__all__ = ["said", "write_figures"]

@@ -1,0 +1,66 @@
+"""Simulation-based calibration: ranks, their ECDF with a simultaneous band, coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pyrovae.diagnostics.calibration import Calibration, band, ecdf_difference
+from pyrovae.report.drawn import Drawn
+from pyrovae.report.style import LIGHT_GREY, PAPER, Style, palette, theme
+from pyrovae.study.diagnoses import DiagnosisFolder
+
+_BINS = 16
+_NOMINAL = np.linspace(0.05, 0.95, 19)
+
+
+def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw rank histogram, ECDF difference and coverage, a line for each unit."""
+    group = stored.data()["calibration"]
+    ranks = np.asarray(group["rank"])
+    found = Calibration(ranks, int(group.attrs["draws"]))
+    n, d = ranks.shape
+    places, low, high = band(n, found.draws)
+    coverage = found.coverage(_NOMINAL)
+    active = stored.units()["guide_active"].to_numpy()
+    rejected = found.p_values < 0.01
+    colours = [palette(2)[0 if on else 1] for on in active]
+    dashes = ["-" if on else (0, (3, 1.5)) for on in active]
+    with theme(style):
+        figure = Figure(figsize=(style.text, 2.0), layout="constrained")
+        left, middle, right = figure.subplots(1, 3)
+        expected = n / _BINS
+        spread = 2.576 * np.sqrt(expected * (1 - 1 / _BINS))
+        left.axhspan(expected - spread, expected + spread, color=LIGHT_GREY, linewidth=0)
+        middle.fill_between(places, low, high, color=LIGHT_GREY, linewidth=0)
+        right.plot([0, 1], [0, 1], color="0.35", linewidth=0.6)
+        edges = np.linspace(0, found.draws + 1, _BINS + 1)
+        rows = []
+        for u in range(d):
+            line = {"color": colours[u], "linewidth": 0.7, "linestyle": dashes[u], "alpha": 0.8}
+            counts, _ = np.histogram(ranks[:, u], edges)
+            left.stairs(counts, edges / (found.draws + 1), **line)
+            difference = ecdf_difference(ranks[:, u], found.draws)
+            middle.plot(places, difference, **line)
+            right.plot(_NOMINAL, coverage[:, u], **line)
+            rows.append(pd.DataFrame({"unit": u, "place": places, "ecdf_difference": difference}))
+        for label, i in (("active", True), ("collapsed", False)):
+            if (active == i).any():
+                style_of = "-" if i else (0, (3, 1.5))
+                left.plot([], [], color=palette(2)[0 if i else 1], linestyle=style_of, label=label)
+        left.set(xlabel="rank of the code, scaled", ylabel="simulations", xlim=(0, 1))
+        left.set_ylim(bottom=0)
+        middle.set(xlabel="rank of the code, scaled", ylabel="ECDF − uniform", xlim=(0, 1))
+        right.set(xlabel="nominal content", ylabel="coverage", xlim=(0, 1), ylim=(0, 1))
+        figure.legend(loc="outside upper center", ncols=2, title="unit")
+    data = pd.concat(rows, ignore_index=True)
+    data = data.merge(pd.DataFrame({"unit": range(d), "p": found.p_values}), on="unit")
+    caption = (
+        f"Calibration of the encoder on {n} data simulated from the model, a line for each latent "
+        "unit: ranks of the true code among the guide's draws (grey: 99 % of counts of a uniform "
+        "law), their ECDF minus the uniform (grey: simultaneous 95 % band), and coverage of "
+        f"central intervals. Uniformity of all units together: p = {found.p_value:.2g}; "
+        f"{int(rejected.sum())} of {d} units are rejected at 1 %."
+    )
+    return Drawn("calibration", figure, data, caption)

@@ -1,0 +1,60 @@
+"""The bounds of each test point, and how wide the bracket on simulated data is."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pyrovae.report.drawn import Drawn
+from pyrovae.report.style import PAPER, Style, palette, theme
+from pyrovae.study.diagnoses import DiagnosisFolder
+
+
+def gaps(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw approximation and amortisation gap of each point, and both bounds of simulated data."""
+    points, scores = stored.points(), stored.scores()
+    points["approximation_gap"] = points["log_px"] - points["elbo_best"]
+    points["amortisation_gap"] = points["elbo_best"] - points["elbo"]
+    points = points.sort_values("approximation_gap", ignore_index=True)
+    x = np.arange(len(points))
+    first, second, third = palette(3)
+    bracket = stored.data()["bracket"]
+    lower, upper = (np.asarray(bracket[name]) for name in ("lower", "upper"))
+    order = np.argsort(lower)
+    with theme(style):
+        figure = Figure(figsize=(style.text, 2.1), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=[3, 2])
+        for name, colour, marker, label in (
+            ("approximation_gap", first, "o", "approximation gap"),
+            ("amortisation_gap", second, "s", "amortisation gap"),
+        ):
+            error = 2 * points[f"{'log_px' if colour == first else 'elbo'}_se"]
+            left.errorbar(
+                x, points[name], error, fmt=marker, color=colour, label=label, linewidth=0.6
+            )
+        left.axhline(0, color="0.35", linewidth=0.6)
+        left.set(xlabel="test point, in order", ylabel="nats")
+        left.legend(loc="upper left")
+        places = np.arange(len(lower))
+        centre = (lower + upper)[order] / 2
+        right.vlines(places, lower[order] - centre, upper[order] - centre, color="0.8", zorder=0)
+        right.plot(places, lower[order] - centre, "^", color=third, label="AIS: lower")
+        right.plot(places, upper[order] - centre, "v", color=palette(4)[3], label="BDMC: upper")
+        right.set(xlabel="simulated datum", ylabel="nats from the centre")
+        right.margins(y=0.3)
+        for ax in (left, right):
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        right.legend(loc="upper center", ncols=2)
+    names = ("approximation_gap", "amortisation_gap")
+    means = ", ".join(
+        f"{n.replace('_', ' ')} {scores[n]:.2f} ± {scores[f'{n}_se']:.2f}" for n in names
+    )
+    caption = (
+        f"Left: where the ELBO loses, for each test point, ± 2 standard errors; means in nats: "
+        f"{means}; log p(x) by {scores['log_px_by']}. Right: bounds on log p(x) of data simulated "
+        f"from the model, from both sides; mean width {scores['bracket_width']:.2f} ± "
+        f"{scores['bracket_width_se']:.2f} nats."
+    )
+    columns = ["datum", "elbo", "elbo_best", "log_px_iwae", "log_px_ais", "log_px", *names]
+    return Drawn("gaps", figure, points[columns], caption)

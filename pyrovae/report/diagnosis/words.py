@@ -1,0 +1,44 @@
+"""A diagnosis in words, with what had to be left out said first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+
+def said(scores: Mapping[str, Any]) -> str:
+    """Return the main scores as lines of text."""
+    lines = [
+        f"{scores['points_passed']} of {scores['points']} points pass the gate (R-hat <= 1.01, "
+        f"ESS >= 400)"
+        + (
+            f"; {scores['points_failed']} FAIL and are left out of what is said of the true "
+            "posterior"
+            if scores["points_failed"]
+            else ""
+        ),
+        f"{scores['points_multimodal']} points have a posterior of several modes; "
+        f"{scores['divergences']} divergent iterations",
+        f"log p(x): {_number(scores, 'log_px')} nats ({scores['log_px_by']}); "
+        f"ELBO: {_number(scores, 'elbo')}, best in the family: {_number(scores, 'elbo_best')}",
+        f"approximation gap {_number(scores, 'approximation_gap')}, "
+        f"amortisation gap {_number(scores, 'amortisation_gap')} nats",
+        f"AIS on simulated data: {_number(scores, 'bracket_width')} nats between lower and upper "
+        "bound",
+        f"Pareto k: median {_shown(scores['pareto_k_median'])}, above 0.7 for "
+        f"{100 * scores['pareto_k_bad_share']:.0f} % of the points",
+        f"calibration: p = {scores['sbc_p']:.3g}; 90 % intervals hold "
+        f"{100 * scores['coverage_90']:.0f} % of the codes",
+        f"{scores['collapsed_units']} collapsed units: {scores['blame_model']} by the model, "
+        f"{scores['blame_guide']} by the guide, {scores['blame_undecided']} undecided",
+    ]
+    return "\n".join(lines)
+
+
+def _number(scores: Mapping[str, Any], name: str) -> str:
+    return f"{scores[name]:.2f} ± {scores[f'{name}_se']:.2f}"
+
+
+def _shown(value: float | None) -> str:
+    # No number: the weights are all equal, as for an exact guide.
+    return "none" if value is None else f"{value:.2f}"

@@ -1,0 +1,132 @@
+"""Diagnoses of trained runs: made, stored and read back.
+
+::
+
+    results/<study>/diagnostics/<run>/
+      posterior.nc           ArviZ InferenceData: true posterior, guide, and what figures need
+      scores.json            scores, settings
+      points.csv, units.csv, marginals.csv
+      figures/               drawn by the report
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.diagnostics import inference_data
+from pyrovae.diagnostics.density import has_density
+from pyrovae.diagnostics.diagnose import Diagnosis, diagnose
+from pyrovae.diagnostics.settings import DiagnosticsSettings
+from pyrovae.errors import PyrovaeError
+from pyrovae.study import atomic
+from pyrovae.study.plan import vae_of
+from pyrovae.study.run import RunConfig
+from pyrovae.study.store import RunFolder
+from pyrovae.vae import VAE
+
+#: What is in front of a diagnosis' scores among the scores of a run.
+PREFIX = "posterior_"
+
+
+@dataclass(frozen=True)
+class DiagnosisFolder:
+    """A stored diagnosis.
+
+    Parameters
+    ----------
+    path
+        ``results/<study>/diagnostics/<run>``.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, run: RunFolder) -> DiagnosisFolder:
+        """Return the folder that belongs to a run; it need not exist."""
+        return cls(run.path.parent.parent / "diagnostics" / run.id)
+
+    @property
+    def exists(self) -> bool:
+        """Whether a diagnosis has been stored."""
+        return (self.path / "scores.json").exists()
+
+    def scores(self) -> dict[str, Any]:
+        """Return the scores by name."""
+        return json.loads((self.path / "scores.json").read_text())["scores"]
+
+    def points(self) -> pd.DataFrame:
+        """Return a row for each test point."""
+        return pd.read_csv(self.path / "points.csv")
+
+    def units(self) -> pd.DataFrame:
+        """Return a row for each latent unit."""
+        return pd.read_csv(self.path / "units.csv")
+
+    def marginals(self) -> pd.DataFrame:
+        """Return a row for each test point and unit."""
+        return pd.read_csv(self.path / "marginals.csv")
+
+    def data(self) -> inference_data.InferenceData:
+        """Return draws and everything that figures need."""
+        return inference_data.load(self.path / "posterior.nc")
+
+    def write(self, diagnosis: Diagnosis, settings: DiagnosticsSettings) -> None:
+        """Store a diagnosis; the folder appears complete, in one step."""
+        with atomic.folder(self.path) as made:
+            inference_data.save(diagnosis.data, made / "posterior.nc")
+            for name in ("points", "units", "marginals"):
+                getattr(diagnosis, name).to_csv(made / f"{name}.csv", index=False)
+            content = {
+                "scores": {name: _plain(value) for name, value in diagnosis.scores.items()},
+                "settings": settings.model_dump(mode="json"),
+            }
+            (made / "scores.json").write_text(json.dumps(content, indent=1))
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON knows: none for a number that is not finite."""
+    return value if isinstance(value, str) or np.isfinite(value) else None
+
+
+def load_run(folder: RunFolder) -> tuple[VAE, Dataset, RunConfig]:
+    """Return a finished run's trained VAE, its data and its configuration."""
+    config = folder.config()
+    parameters = {key: value for key, value in config.dataset.items() if key != "name"}
+    dataset = load_dataset(config.dataset["name"], **parameters)
+    vae = vae_of(config, dataset.event_shape)
+    vae.load_state_dict(folder.parameters())
+    return vae, dataset, config
+
+
+def diagnose_run(
+    folder: RunFolder,
+    settings: DiagnosticsSettings,
+    *,
+    compiled: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> DiagnosisFolder:
+    """Diagnose a finished run and store what is found.
+
+    Raises
+    ------
+    PyrovaeError
+        If the run's prior has no density.
+    """
+    vae, dataset, config = load_run(folder)
+    if not has_density(vae):
+        raise PyrovaeError(
+            f"{folder.id}: prior '{config.prior['name']}' has no density, "
+            "so that there is no posterior to compare the guide with"
+        )
+    found = diagnose(vae, dataset, settings, config.seed, compiled=compiled, progress=progress)
+    stored = DiagnosisFolder.of(folder)
+    stored.write(found, settings)
+    return stored

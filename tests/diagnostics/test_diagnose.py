@@ -1,0 +1,126 @@
+"""From a study with diagnostics to files that plain ArviZ opens, figures and a comparison."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from matplotlib.image import imread
+from scipy import stats
+from tiny_study import run, tiny_plan
+
+from pyrovae.cli import main
+from pyrovae.diagnostics import inference_data
+from pyrovae.errors import ConfigError
+from pyrovae.report.diagnosis import said, write_figures
+from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.study.results import StudyResults, load_study
+
+SETTINGS = (
+    "{points: 4, warmup: 40, draws: 100, guide_samples: 200, annealed_chains: 4, temperatures: 20,"
+    " leapfrog: 2, simulated: 2, search_steps: 10, simulations: 100, calibration_draws: 15,"
+    " replicates: 20}"
+)
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
+    """Return a study of two cells with one seed each, diagnosed as it was run."""
+    folder = tmp_path_factory.mktemp("diagnosed")
+    overrides = ("seeds=1", "training.steps=20", f"evaluation.diagnostics={SETTINGS}")
+    plan = tiny_plan(folder, *overrides)
+    outcome = run(plan, folder / "results", workers=1)
+    assert outcome.done == 2, outcome.failed
+    return load_study(folder / "results" / "tiny")
+
+
+def stored(study: StudyResults) -> DiagnosisFolder:
+    return DiagnosisFolder.of(study.folder(study.runs["run"].iloc[0]))
+
+
+def test_scores_stand_among_the_runs(study: StudyResults) -> None:
+    scores = stored(study).scores()
+    row = study.runs.iloc[0]
+    assert row["posterior_points"] == scores["points"] == 4
+    assert row["posterior_elbo"] == scores["elbo"]
+    assert scores["points_passed"] + scores["points_failed"] == 4
+    assert scores["log_px"] >= max(scores["elbo"], scores["log_px_ais"])
+    text = said(scores)
+    assert f"{scores['points_passed']} of 4 points pass" in text
+    assert ("FAIL" in text) == bool(scores["points_failed"])
+
+
+def test_diagnostics_are_no_part_of_a_runs_identity(tmp_path: Path) -> None:
+    without, with_ = tiny_plan(tmp_path), tiny_plan(tmp_path, "evaluation.diagnostics={}")
+    assert [r.id for r in without.runs] == [r.id for r in with_.runs]
+    assert without.runs[0].config.evaluation.diagnostics is None
+
+
+def test_wrong_settings_are_told_with_their_place(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="diagnostics"):
+        tiny_plan(tmp_path, "evaluation.diagnostics={points: 0}")
+
+
+def test_plain_arviz_opens_the_file(study: StudyResults) -> None:
+    program = (
+        "import warnings; warnings.simplefilter('ignore')\n"
+        "import sys, json, arviz as az\n"
+        "data = az.from_netcdf(sys.argv[1])\n"
+        "z = data.posterior['z']\n"
+        "table = az.summary(data, var_names=['z'])\n"
+        "assert 'pyrovae' not in sys.modules and 'torch' not in sys.modules\n"
+        "print(json.dumps([list(z.dims), list(z.shape), len(table), list(data.groups())]))"
+    )
+    path = stored(study).path / "posterior.nc"
+    command = [sys.executable, "-c", program, str(path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    dims, shape, rows, groups = json.loads(told.stdout.splitlines()[-1])
+    assert dims == ["chain", "draw", "datum", "latent"]
+    assert shape == [4, 100, 4, 4]
+    assert rows == 16
+    assert {"posterior", "sample_stats", "guide", "observed_data"} <= set(groups)
+
+
+def test_figures_are_drawn_from_what_is_stored(study: StudyResults) -> None:
+    folder = write_figures(stored(study))
+    pictures = {path.stem: path for path in folder.glob("*.png")}
+    assert {"gate", "gaps", "calibration", "replicates", "khat", "trace", "rank"} <= set(pictures)
+    assert all(imread(path).std() > 0.01 for path in pictures.values())
+    assert (folder / "gate.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_commands(study: StudyResults) -> None:
+    results = str(study.store.root.parent)
+    name = study.runs["run"].iloc[0]
+    options = ["--points", "2", "--warmup", "20", "--draws", "100", "--temperatures", "10"]
+    told = CliRunner().invoke(main, ["diagnose", name, "--results", results, *options])
+    assert told.exit_code == 0, told.output
+    assert "2 points" in told.output
+    arguments = ["study", "compare", "tiny", "--results", results, "--points", "50"]
+    told = CliRunner().invoke(main, [*arguments, "--samples", "10"])
+    assert told.exit_code == 0, told.output
+    assert "student_t" in told.output
+    assert (study.store.root / "diagnostics" / "comparison.pdf").exists()
+
+
+def test_comparison_is_arvizs_with_paired_errors() -> None:
+    rng = np.random.default_rng(0)
+    hard = rng.normal(size=200)
+    a, b = hard - 100, hard - 101 + 0.1 * rng.normal(size=200)
+    table = inference_data.compare({"b": b, "a": a})
+    assert list(table.index) == ["a", "b"]
+    assert table.loc["b", "elpd_diff"] == pytest.approx((a - b).sum(), rel=1e-2)
+    assert table.loc["b", "dse"] == pytest.approx((a - b).std() * np.sqrt(200), rel=2e-2)
+    assert table["weight"].sum() == pytest.approx(1)
+
+
+def test_pareto_k_is_the_tail_index() -> None:
+    rng = np.random.default_rng(0)
+    weights = stats.genpareto(0.8).rvs(size=(20_000, 5), random_state=rng) + 1
+    assert inference_data.pareto_k(np.log(weights)) == pytest.approx(0.8, abs=0.2)
+    assert np.isneginf(inference_data.pareto_k(np.zeros((100, 2)))).all()
