@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pyrovae.report.cell_scores import active_units, disentanglement
+from pyrovae.report.collapse_blame import collapse_blame
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.evolution import evolution
 from pyrovae.report.kl_profile import kl_profile
@@ -36,6 +37,10 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
 }
 
 
+#: The same, of what is measured only where a study asks for it: not missed elsewhere.
+ON_REQUEST: dict[str, Callable[..., Drawn]] = {"collapse_blame": collapse_blame}
+
+
 def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the figures of a kind, one at a time.
 
@@ -44,5 +49,5 @@ def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Dr
     NothingToDraw
         If the study lacks what they show.
     """
-    made = FIGURES[kind](study, style=style)
+    made = {**FIGURES, **ON_REQUEST}[kind](study, style=style)
     yield from [made] if isinstance(made, Drawn) else made

@@ -55,14 +55,15 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
 
     captions: dict[str, str] = {}
     skipped: dict[str, str] = {}
-    for kind in gallery.FIGURES:
+    for kind in (*gallery.FIGURES, *gallery.ON_REQUEST):
         try:
             for drawn in gallery.draw(study, kind, style=style):
                 for suffix, content in files(drawn, style).items():
                     write(f"figures/{drawn.name}.{suffix}", content)
                 captions[drawn.name] = drawn.caption
         except NothingToDraw as reason:
-            skipped[kind] = str(reason)
+            if kind in gallery.FIGURES:
+                skipped[kind] = str(reason)
     write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
     write("tables/cells.tex", table.latex(study).encode())
     write("tables/cells.txt", f"{table.caption(study)}\n".encode())

@@ -106,6 +106,25 @@ def load_run(folder: RunFolder) -> tuple[VAE, Dataset, RunConfig]:
     return vae, dataset, config
 
 
+def diagnose_into(
+    folder: RunFolder, vae: VAE, dataset: Dataset, settings: DiagnosticsSettings, seed: int
+) -> dict[str, float]:
+    """Diagnose a run that is at hand and store what is found.
+
+    Returns
+    -------
+    dict
+        The scores that are finite numbers, as they stand among a run's: with :data:`PREFIX`.
+    """
+    found = diagnose(vae, dataset, settings, seed)
+    DiagnosisFolder.of(folder).write(found, settings)
+    return {
+        f"{PREFIX}{name}": float(score)
+        for name, score in found.scores.items()
+        if not isinstance(score, str) and np.isfinite(score)
+    }
+
+
 def diagnose_run(
     folder: RunFolder,
     settings: DiagnosticsSettings,

@@ -11,13 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from pyrovae.collapse import Units, measure_units
 from pyrovae.datasets import Dataset
-from pyrovae.diagnostics.diagnose import diagnose
-from pyrovae.study.diagnoses import PREFIX, DiagnosisFolder
+from pyrovae.study.diagnoses import diagnose_into
 from pyrovae.study.evaluation import evaluate
 from pyrovae.study.plan import PlannedRun, program_of, vae_of
 from pyrovae.study.store import Store, history_table
@@ -85,14 +83,8 @@ class Executor:
         evaluation = evaluate(vae, dataset, settings, seed)
         if settings.diagnostics:
             # Before the run counts as done: whatever ends this early, the next time goes on here.
-            diagnosis = diagnose(vae, dataset, settings.diagnostics, seed)
-            DiagnosisFolder.of(folder).write(diagnosis, settings.diagnostics)
             evaluation.scores.update(
-                {
-                    f"{PREFIX}{name}": float(score)
-                    for name, score in diagnosis.scores.items()
-                    if not isinstance(score, str) and np.isfinite(score)
-                }
+                diagnose_into(folder, vae, dataset, settings.diagnostics, seed)
             )
         self._store.write_run(run, vae.state_dict(), history, evaluation, environment)
 

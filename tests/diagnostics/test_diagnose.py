@@ -17,6 +17,7 @@ from tiny_study import run, tiny_plan
 from pyrovae.cli import main
 from pyrovae.diagnostics import inference_data
 from pyrovae.errors import ConfigError
+from pyrovae.report import gallery
 from pyrovae.report.diagnosis import said, write_figures
 from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.results import StudyResults, load_study
@@ -92,6 +93,14 @@ def test_figures_are_drawn_from_what_is_stored(study: StudyResults) -> None:
     assert {"gate", "gaps", "calibration", "replicates", "khat", "trace", "rank"} <= set(pictures)
     assert all(imread(path).std() > 0.01 for path in pictures.values())
     assert (folder / "gate.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_report_says_who_is_to_blame(study: StudyResults) -> None:
+    (drawn,) = gallery.draw(study, "collapse_blame")
+    for row in drawn.data.itertuples():
+        units = DiagnosisFolder.of(study.folder(row.run)).units()
+        assert row.active == units["guide_active"].sum()
+        assert row.active + row.model + row.guide + row.undecided == len(units)
 
 
 def test_commands(study: StudyResults) -> None:

@@ -78,7 +78,7 @@ def test_correlated_normal_with_scales_of_all_sizes() -> None:
         r = z - mean
         return -0.5 * ((r @ precision) * r).sum(-1)
 
-    found = run(formula(log_density), mean + 3 * torch.randn(64, d), warm=150)
+    found = run(formula(log_density), mean + 3 * torch.randn(96, d), warm=100, draws=60)
     assert not found.diverging.any()
     assert_mean(found.z, mean)
     assert_mean((found.z - mean) ** 2, covariance.diagonal())
@@ -101,7 +101,7 @@ def test_banana() -> None:
     def log_density(z: Tensor) -> Tensor:
         return -0.5 * z[:, 0] ** 2 - 0.5 * ((z[:, 1] - z[:, 0] ** 2) / 0.5) ** 2
 
-    found = run(formula(log_density), torch.randn(64, 2), target_accept=0.9)
+    found = run(formula(log_density), torch.randn(96, 2), draws=60)
     assert_mean(found.z, torch.tensor([0.0, 1.0]))
     assert_mean(found.z**2, torch.tensor([1.0, 3.25]))
 
@@ -112,7 +112,7 @@ def test_funnel_diverges_and_says_so() -> None:
         v, x = z[:, 0], z[:, 1:]
         return -(v**2) / 18 - 0.5 * (x**2 * (-v)[:, None].exp() + v[:, None]).sum(-1)
 
-    found = run(formula(log_density), torch.randn(16, 6), warm=50, draws=50, max_depth=6)
+    found = run(formula(log_density), torch.randn(16, 6), warm=40, draws=40, max_depth=5)
     assert found.diverging.any()
 
 
