@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -101,7 +102,7 @@ def pareto_k(log_weight: np.ndarray) -> np.ndarray:
         ``(n,)``. Below 0.7 the guide is near enough to the posterior for its weights to be of use.
         Weights that are all equal have no tail: their k is minus infinity.
     """
-    smooth = az.psislw if _BEFORE_1 else _array_stats().psislw
+    smooth = az.psislw if _BEFORE_1 else _of_arviz_stats("base").array_stats.psislw
     k = np.asarray(smooth(np.ascontiguousarray(log_weight.T))[1], dtype=float)
     # ArviZ 0.x says inf where there is no tail, for want of spread or of draws.
     return np.where(np.ptp(log_weight, axis=0) < _NO_SPREAD, -np.inf, k)
@@ -111,10 +112,9 @@ def pareto_k(log_weight: np.ndarray) -> np.ndarray:
 _NO_SPREAD = 1e-3
 
 
-def _array_stats() -> Any:
-    from arviz_stats.base import array_stats
-
-    return array_stats
+def _of_arviz_stats(module: str) -> Any:
+    """Return a module of the package that is part of ArviZ 1.x, and absent before."""
+    return import_module(f"arviz_stats.{module}")
 
 
 def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
@@ -148,9 +148,7 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
             "good_k": 0.7,
         }
         return ELPDData(data=list(content.values()), index=list(content))
-    from arviz_stats.utils import ELPDDataLOO
-
-    return ELPDDataLOO(
+    return _of_arviz_stats("utils").ELPDDataLOO(
         elpd=total,
         se=se,
         p=0.0,
