@@ -87,6 +87,18 @@ for command in (
 @_study_file
 @_results
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--ensemble", type=click.IntRange(min=1), help="Train so many runs as one program.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
+@click.option("--max-hours", type=click.FloatRange(min=0), help="Leave checkpoints and end then.")
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Time between checkpoints of a run.",
+)
 @click.option("--force", is_flag=True, help="Train finished and failed runs again.")
 @click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
 @click.option("--quiet", is_flag=True, help="Print failures only.")
@@ -103,6 +115,12 @@ def study_run(
     overrides: tuple[str, ...],
     results: Path,
     workers: int | None,
+    device: str,
+    ensemble: int | None,
+    executor: str,
+    address: str | None,
+    max_hours: float | None,
+    checkpoint_minutes: float,
     force: bool,
     compiled: bool,
     quiet: bool,
@@ -112,7 +130,6 @@ def study_run(
     from pyrovae.report import write_report
     from pyrovae.study.results import load_study
     from pyrovae.study.runner import run_plan
-    from pyrovae.study.workers import available_cores
 
     console = Console()
     plan = _plan(file, profile, quick, overrides)
@@ -121,8 +138,14 @@ def study_run(
             plan,
             results,
             console,
-            workers=workers or available_cores(),
+            workers=workers,
             compiled=compiled,
+            device=device,
+            ensemble=ensemble,
+            executor=executor,
+            address=address,
+            max_hours=max_hours,
+            checkpoint_seconds=60 * checkpoint_minutes,
             force=force,
             quiet=quiet,
             log=log,
@@ -130,10 +153,16 @@ def study_run(
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on with the runs that are missing", err=True)
         sys.exit(130)
+    for run_id, what in outcome.damaged.items():
+        click.echo(f"damaged {run_id}: {what}", err=True)
+    if outcome.signal:
+        click.echo(f"interrupted, {outcome.left} runs left; the same command goes on", err=True)
+        sys.exit(128 + outcome.signal)
     if not quiet:
         click.echo(
             f"{plan.name}: {outcome.done} runs done, {outcome.kept} kept from before, "
             f"{len(outcome.failed)} failed"
+            + (f", {outcome.left} left when time was up" if outcome.left else "")
         )
     for run_id, reason in outcome.failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
@@ -191,13 +220,13 @@ def study_plan(
 @_results
 def study_status(name: str, results: Path) -> None:
     """Show which runs of the study NAME are done, failed and missing."""
-    from pyrovae.study.results import load_study
-    from pyrovae.study.store import open_study
+    from pyrovae.study.status import progress, study_root
 
-    found = load_study(open_study(results, name).root)
+    found = progress(study_root(results, name))
+    training = f" ({len(found.in_training)} in training)" if found.in_training else ""
     click.echo(
-        f"{found.name}: {len(found.runs)} done, {len(found.failed)} failed, "
-        f"{len(found.missing)} missing"
+        f"{found.name}: {len(found.done)} done, {len(found.failed)} failed, "
+        f"{len(found.missing)} missing{training}"
     )
     for run_id, reason in found.failed.items():
         click.echo(f"failed {run_id}: {reason}")

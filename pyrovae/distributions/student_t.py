@@ -27,3 +27,17 @@ class StudentT(dist.StudentT):
         angle = 2 * math.pi * self.loc.new_empty(shape).uniform_()
         radius = torch.sqrt(self.df * torch.expm1(2 * e / self.df))
         return self.loc + self.scale * radius * torch.cos(angle)
+
+    # As in torch, without indexing by masks: that has no fixed shape, which vmap needs.
+
+    @property
+    def mean(self) -> Tensor:
+        """The location; undefined for df <= 1."""
+        return torch.where(self.df > 1, self.loc, math.nan)
+
+    @property
+    def variance(self) -> Tensor:
+        """scale² df / (df - 2); infinite for 1 < df <= 2, undefined below."""
+        df = torch.where(self.df > 2, self.df, 3.0)
+        beyond = torch.where(self.df > 1, math.inf, math.nan).to(df)
+        return torch.where(self.df > 2, self.scale**2 * df / (df - 2), beyond)

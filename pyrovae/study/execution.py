@@ -1,4 +1,4 @@
-"""One run from configuration to stored result: train, evaluate, store."""
+"""Runs from configuration to stored result: train, evaluate, store."""
 
 from __future__ import annotations
 
@@ -6,29 +6,38 @@ import platform
 import subprocess
 import sys
 import time
+import traceback
+import warnings
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import torch
+from torch import Tensor
 
 from pyrovae.collapse import Units, measure_units
 from pyrovae.datasets import Dataset
+from pyrovae.study.batches import Task
+from pyrovae.study.checkpoints import Checkpoint
 from pyrovae.study.diagnoses import diagnose_into
-from pyrovae.study.evaluation import evaluate
+from pyrovae.study.evaluation import Evaluation, evaluate
+from pyrovae.study.events import Event, Tell
 from pyrovae.study.plan import PlannedRun, program_of, vae_of
 from pyrovae.study.store import Store, history_table
-from pyrovae.training import Diverged, LossProgram, Trainer
+from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Stopped, Trainer
 from pyrovae.vae import VAE
 
-Progress = Callable[[int, float], None]
 #: Test points that the measures along training are taken on.
 _HISTORY_POINTS = 1000
+#: Time between two checkpoints of a run: what a crash costs at most.
+CHECKPOINT_SECONDS = 60.0
 
 
-class Executor:
-    """Executes runs one after the other; keeps the compiled step while the structure stays.
+class Execution:
+    """Executes tasks one after the other; keeps the compiled step while the program stays.
 
     Parameters
     ----------
@@ -36,65 +45,177 @@ class Executor:
         Where results go.
     compiled
         Whether training steps are compiled.
+    device
+        Where training happens: ``cpu``, ``cuda:0``, …
+    stop
+        Asked now and then whether to end early; runs in training then leave a checkpoint.
+    checkpoint_seconds
+        Time between two checkpoints.
     """
 
-    def __init__(self, store: Store, *, compiled: bool) -> None:
-        self._store, self._compiled = store, compiled
-        self._structure = ""
+    def __init__(
+        self,
+        store: Store,
+        *,
+        compiled: bool,
+        device: str = "cpu",
+        stop: Callable[[], bool] = lambda: False,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ) -> None:
+        self._store, self._compiled, self._stop = store, compiled, stop
+        self._device = torch.device(device)
+        self._checkpoint_seconds = checkpoint_seconds
+        self._key: tuple[str, int] = ("", 0)
         self._trainer: Trainer | None = None
+        self._data: tuple[str, Tensor] | None = None
 
-    def execute(self, run: PlannedRun, dataset: Dataset, progress: Progress) -> None:
-        """Train, evaluate and store a run, or only measure it again if it is trained.
+    def execute(self, task: Task, dataset: Dataset, tell: Tell) -> None:
+        """Train, evaluate and store runs, or only measure again those that are trained.
 
-        Raises
-        ------
-        Diverged
-            After storing the failure.
+        What becomes of each run is told as it happens: one run's failure is not another's.
         """
+        training = []
+        for run in task.runs:
+            if self._store.status(run) == "outdated":
+                self._guarded(run, tell, partial(self._measure_again, run, dataset))
+            else:
+                training.append(run)
+        if not training:
+            return
+        trainees = [_Trainee(run, dataset, self._store, tell) for run in training]
+        trainer = self._trainer_for(task, trainees[0].program, dataset)
+        try:
+            for ended in trainer.train_together(
+                [trainee.member for trainee in trainees],
+                stop=self._stop,
+                keep_seconds=self._checkpoint_seconds,
+            ):
+                trainee = trainees[ended.member]
+                started = time.perf_counter()
+                finish = partial(self._finish, trainee, ended, dataset, task.size)
+                self._guarded(trainee.run, tell, finish)
+                for other in trainees:  # the others had to wait: that was not their training
+                    other.started += time.perf_counter() - started
+        except Stopped:
+            for trainee in trainees:
+                if not trainee.over:
+                    tell(Event("stopped", trainee.run))
+
+    def _guarded(self, run: PlannedRun, tell: Tell, act: Callable[[], Event]) -> None:
+        try:
+            event = act()
+        except Exception as failure:
+            event = crash(run, failure)
+        tell(event)
+
+    def _measure_again(self, run: PlannedRun, dataset: Dataset) -> Event:
         folder = self._store.run(run.id)
-        if self._store.status(run) == "outdated":
-            vae = vae_of(run.config, dataset.event_shape)
-            vae.load_state_dict(folder.parameters())
-            history = folder.history()
-            environment = _environment()
-        else:
-            program = program_of(run.config, dataset)
-            trainer = self._trainer_for(run, program, dataset)
-            x = dataset.test.floats(slice(_HISTORY_POINTS))
-            started = time.perf_counter()
+        vae = vae_of(run.config, dataset.event_shape)
+        vae.load_state_dict(folder.parameters())
+        evaluation = self._evaluate(run, vae, dataset)
+        self._store.write_run(
+            run, vae.state_dict(), folder.history(), evaluation, folder.environment()
+        )
+        return Event("done", run)
 
-            def measure(current: LossProgram) -> Units:
-                assert isinstance(current.vae, VAE)
-                return measure_units(current.vae, x, seed=run.config.seed)
+    def _finish(self, trainee: _Trainee, ended: Ended, dataset: Dataset, size: int) -> Event:
+        run, trainee.over = trainee.run, True
+        environment = {
+            **_environment(),
+            "device": str(self._device),
+            "trained_together": size,
+            "training_seconds": round(trainee.seconds(), 3),
+        }
+        if ended.failure:
+            self._store.write_failure(run, ended.failure, environment)
+            self._store.checkpoints.remove(run.id)
+            return Event("diverged", run, reason=str(ended.failure))
+        vae = trainee.program.vae
+        assert isinstance(vae, VAE)
+        evaluation = self._evaluate(run, vae, dataset)
+        history = trainee.history(ended.records)
+        self._store.write_run(run, vae.state_dict(), history, evaluation, environment)
+        self._store.checkpoints.remove(run.id)
+        return Event("done", run)
 
-            try:
-                records = trainer.train(
-                    program, run.config.seed, measure=measure, progress=progress
-                )
-            except Diverged as failure:
-                self._store.write_failure(run, failure, _environment())
-                raise
-            seconds = time.perf_counter() - started
-            environment = {**_environment(), "training_seconds": round(seconds, 3)}
-            history = history_table(records)
-            assert isinstance(program.vae, VAE)
-            vae = program.vae
+    def _evaluate(self, run: PlannedRun, vae: VAE, dataset: Dataset) -> Evaluation:
         settings, seed = run.config.evaluation, run.config.seed
         evaluation = evaluate(vae, dataset, settings, seed)
         if settings.diagnostics:
             # Before the run counts as done: whatever ends this early, the next time goes on here.
+            folder = self._store.run(run.id)
             evaluation.scores.update(
                 diagnose_into(folder, vae, dataset, settings.diagnostics, seed)
             )
-        self._store.write_run(run, vae.state_dict(), history, evaluation, environment)
+        return evaluation
 
-    def _trainer_for(self, run: PlannedRun, program: LossProgram, dataset: Dataset) -> Trainer:
-        if self._trainer is None or self._structure != run.structure:
+    def _trainer_for(self, task: Task, program: LossProgram, dataset: Dataset) -> Trainer:
+        key = (task.program, task.size)
+        if self._trainer is None or self._key != key:
+            fingerprint = task.runs[0].fingerprint
+            if self._data is None or self._data[0] != fingerprint:
+                self._data = (fingerprint, dataset.train.values.to(self._device))
             self._trainer = Trainer(
-                program, dataset.train.values, run.config.training, compiled=self._compiled
+                program,
+                self._data[1],
+                task.runs[0].config.training,
+                compiled=self._compiled,
+                size=task.size,
             )
-            self._structure = run.structure
+            self._key = key
         return self._trainer
+
+
+class _Trainee:
+    """A run in training: where it starts, what is told and kept of it."""
+
+    def __init__(self, run: PlannedRun, dataset: Dataset, store: Store, tell: Tell) -> None:
+        self.run, self._store = run, store
+        self.over = False
+        self._before = store.checkpoints.load(run.id)
+        self.program = program_of(run.config, dataset)
+        x = dataset.test.floats(slice(_HISTORY_POINTS))
+
+        def measure(current: LossProgram) -> Units:
+            assert isinstance(current.vae, VAE)
+            return measure_units(current.vae, x, seed=run.config.seed)
+
+        self.member = Member(
+            self.program,
+            run.config.seed,
+            run.config.training,
+            measure=measure,
+            progress=lambda step, loss: tell(Event("progress", run, step=step, loss=loss)),
+            keep=self._keep,
+            start=self._before.snapshot if self._before else None,
+        )
+        self.started = time.perf_counter()
+
+    def seconds(self) -> float:
+        """Return the time that the training has taken, with what was done before a restart."""
+        return time.perf_counter() - self.started + (self._before.seconds if self._before else 0)
+
+    def history(self, records: list[Record]) -> pd.DataFrame:
+        """Return the whole history, given the records since the last start."""
+        tables = [self._before.history] if self._before else []
+        tables += [history_table(records)] if records else []
+        return pd.concat(tables, ignore_index=True)
+
+    def _keep(self, snapshot: Snapshot, records: list[Record]) -> None:
+        try:
+            self._store.checkpoints.save(
+                self.run.id, Checkpoint(snapshot, self.history(records), self.seconds())
+            )
+        except OSError as failure:
+            # A full disk must not end a run that may find room when it ends.
+            warnings.warn(f"no checkpoint of run {self.run.id}: {failure}", stacklevel=2)
+
+
+def crash(run: PlannedRun, failure: Exception) -> Event:
+    """Return the event for an exception: what a person reads first, then the trace."""
+    told = traceback.format_exception_only(failure)[-1].strip()
+    trace = "".join(traceback.format_exception(failure))
+    return Event("crashed", run, reason=f"{told}\n{trace}")
 
 
 def _environment() -> dict[str, Any]:

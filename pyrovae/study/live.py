@@ -17,7 +17,7 @@ from typing import Any, Self
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pyrovae.study import atomic
-from pyrovae.study.workers import Event
+from pyrovae.study.events import Event
 
 FILE = "progress.json"
 #: Seconds between two writings.

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from pyrovae.errors import PyrovaeError
+from pyrovae.study.events import Event
 from pyrovae.study.progress import Display
 from pyrovae.study.store import RunFolder, Store
-from pyrovae.study.workers import Event
 
 #: Columns of a run's history that are logged along its steps.
 _CURVES = ("distortion", "rate", "active_units")

@@ -12,8 +12,8 @@ from typing import Self
 
 from rich.console import Console
 
+from pyrovae.study.events import Event
 from pyrovae.study.progress import Display
-from pyrovae.study.workers import Event
 
 
 class Together:

@@ -17,7 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pyrovae.study.workers import Event
+from pyrovae.study.events import Event
 
 
 class Display(Protocol):
@@ -57,7 +57,8 @@ def display(total: int, console: Console, names: dict[str, str], *, quiet: bool)
 
 def _failure(event: Event, names: dict[str, str]) -> str:
     reason = event.reason.split("\n")[0]
-    return f"failed {event.run.id[:8]} {names[event.run.id]}: {reason}"
+    what = "starting again" if event.kind == "lost" else "failed"
+    return f"{what} {event.run.id[:8]} {names[event.run.id]}: {reason}"
 
 
 class _Lines:
@@ -95,6 +96,8 @@ class _Lines:
         elif event.kind in ("diverged", "crashed"):
             self._ended += 1
             self._print(f"[{self._ended}/{self._total}] {_failure(event, self._names)}")
+        elif event.kind == "lost":
+            self._print(_failure(event, self._names))
 
     def _print(self, line: str) -> None:
         self._console.print(line, soft_wrap=True, highlight=False, markup=False)
@@ -139,8 +142,9 @@ class _Bars:
             self._progress.update(task, completed=event.step, note=note)
         else:
             self._progress.remove_task(self._tasks.pop(run.id))
-            self._progress.advance(self._all)
-            if event.kind != "done":
+            if event.kind not in ("lost", "stopped"):
+                self._progress.advance(self._all)
+            if event.kind not in ("done", "stopped"):
                 self._console.print(
                     _failure(event, self._names), style="red", highlight=False, markup=False
                 )

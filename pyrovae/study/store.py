@@ -4,6 +4,8 @@
 
     results/<study>/
       study.json                 what the study planned last
+      checkpoints/               runs in mid-training
+      damaged/                   run folders whose checksums did not hold, set aside
       runs.parquet               index: labels and scores, one row a finished run
       runs/<id>/config.yaml      the resolved configuration
                 metrics.json     scores, and the estimators that made them
@@ -14,10 +16,12 @@
                 posterior.nc     ArviZ InferenceData
                 images.safetensors, model.safetensors, environment.json
                 failure.json     instead of all that, if the run diverged
+                checksums.json   sha256 of each file
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,11 +35,13 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pyrovae.diagnostics import inference_data
-from pyrovae.errors import ConfigError, did_you_mean
+from pyrovae.errors import ConfigError
 from pyrovae.study import atomic, yaml
+from pyrovae.study.checkpoints import Checkpoints
 from pyrovae.study.evaluation import Evaluation
 from pyrovae.study.plan import Plan, PlannedRun
 from pyrovae.study.run import RunConfig
+from pyrovae.study.status import study_root
 from pyrovae.training import Diverged, Record
 
 Status = Literal["done", "failed", "outdated", "missing"]
@@ -107,6 +113,24 @@ class RunFolder:
         """Return the draws from the guide."""
         return inference_data.load(self.path / "posterior.nc")
 
+    def damage(self) -> str | None:
+        """Return the first file that is not what was written, and why; ``None`` if all are.
+
+        A folder from before there were checksums has nothing to be compared with.
+        """
+        listed = self.path / "checksums.json"
+        if not listed.exists():
+            return None
+        try:
+            for name, expected in json.loads(listed.read_text()).items():
+                if not (self.path / name).exists():
+                    return f"{name} is missing"
+                if _sha256(self.path / name) != expected:
+                    return f"{name} has another checksum"
+        except (OSError, ValueError, AttributeError) as failure:
+            return f"checksums.json: {failure}"
+        return None
+
 
 class Store:
     """The results of one study.
@@ -120,6 +144,7 @@ class Store:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.runs = root / "runs"
+        self.checkpoints = Checkpoints(root / "checkpoints")
 
     def run(self, run_id: str) -> RunFolder:
         """Return a run's folder, which need not exist."""
@@ -164,6 +189,7 @@ class Store:
             (made / "model.safetensors").write_bytes(save(_contiguous(state)))
             (made / "environment.json").write_text(json.dumps(environment, indent=1))
             inference_data.save(evaluation.posterior, made / "posterior.nc")
+            _write_checksums(made)
 
     def write_failure(
         self, run: PlannedRun, failure: Diverged, environment: dict[str, Any]
@@ -174,6 +200,23 @@ class Store:
             content = {"step": failure.step, "cause": failure.cause, "labels": run.labels()}
             (made / "failure.json").write_text(json.dumps(content, indent=1))
             (made / "environment.json").write_text(json.dumps(environment, indent=1))
+            _write_checksums(made)
+
+    def adopt(self, run_id: str, files: dict[str, bytes]) -> None:
+        """Store a run folder that was made elsewhere, given its files' contents."""
+        with atomic.folder(self.runs / run_id) as made:
+            for name, content in files.items():
+                (made / name).write_bytes(content)
+
+    def set_aside(self, run_id: str) -> Path:
+        """Move a damaged run folder out of the way, to ``damaged/<id>-<n>``; return its place."""
+        shelf = self.root / "damaged"
+        shelf.mkdir(exist_ok=True)
+        n = 1
+        while (place := shelf / f"{run_id}-{n}").exists():
+            n += 1
+        (self.runs / run_id).rename(place)
+        return place
 
     def write_plan(self, plan: Plan) -> None:
         """Remember what the study consists of, for ``status`` and ``report``."""
@@ -236,13 +279,7 @@ def open_study(results: Path, name: str) -> Store:
     ConfigError
         If there is none of that name.
     """
-    store = Store(results / name)
-    if not (store.root / "study.json").exists():
-        known = [p.parent.name for p in results.glob("*/study.json")]
-        raise ConfigError(
-            f"no study '{name}' has been run{did_you_mean(name, known)}", "", str(results)
-        )
-    return store
+    return Store(study_root(results, name))
 
 
 def find_run(results: Path, prefix: str) -> RunFolder:
@@ -266,6 +303,17 @@ def find_run(results: Path, prefix: str) -> RunFolder:
         problem = "no finished run has" if not ids else f"{len(ids)} runs have"
         raise ConfigError(f"{problem} an id that starts with '{prefix}'", "", str(results))
     return RunFolder(found[0])
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _write_checksums(folder: Path) -> None:
+    """Write the checksums of the files of a run folder into it."""
+    sums = {entry.name: _sha256(entry) for entry in sorted(folder.iterdir())}
+    (folder / "checksums.json").write_text(json.dumps(sums, indent=1))
 
 
 def _contiguous(tensors: dict[str, Tensor]) -> dict[str, Tensor]:

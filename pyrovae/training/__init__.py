@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from pyrovae.training.loop import Diverged, Record, Trainer
+from pyrovae.training.loop import Diverged, Ended, Member, Record, Snapshot, Stopped, Trainer
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.step import LossProgram
 
-__all__ = ["Diverged", "LossProgram", "Record", "Trainer", "TrainingSettings"]
+__all__ = [
+    "Diverged",
+    "Ended",
+    "LossProgram",
+    "Member",
+    "Record",
+    "Snapshot",
+    "Stopped",
+    "Trainer",
+    "TrainingSettings",
+]

@@ -8,11 +8,14 @@ minibatch gather, forward pass, gradients and Adam. ``torch.compile`` then fuses
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import platformdirs
 import pyro
 import torch
 from torch import Tensor, nn
@@ -225,6 +228,17 @@ def trace_step(
             [draw_one(draw, generator=None) for draw in draws],
             program.hyper(0),
         )
+
+
+def use_persistent_cache() -> None:
+    """Keep compiled steps in the user's cache, so that another process need not compile them.
+
+    Unless the environment says where inductor's cache is.
+    """
+    folder = Path(platformdirs.user_cache_dir("pyrovae")) / "compiled"
+    os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder))
+    os.environ.setdefault("TORCHINDUCTOR_FX_GRAPH_CACHE", "1")
+    os.environ.setdefault("TORCHINDUCTOR_AUTOGRAD_CACHE", "1")
 
 
 def compile_step(graph: torch.fx.GraphModule) -> StepFunction:

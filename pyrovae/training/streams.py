@@ -41,12 +41,24 @@ class NoiseStream:
 
     def at(self, step: int) -> list[Tensor]:
         """Return the tensors for step ``step``, counted from 0, one for each draw."""
-        chunk, offset = divmod(step, CHUNK)
+        return [tensor[0] for tensor in self.span(step, 1)]
+
+    def span(self, first: int, n: int) -> list[Tensor]:
+        """Return the tensors for ``n`` steps from ``first`` on, ``(n, *shape)`` for each draw."""
+        parts = []
+        while n:
+            chunk, offset = divmod(first, CHUNK)
+            taken = min(n, CHUNK - offset)
+            parts.append([tensor[offset : offset + taken] for tensor in self._drawn(chunk)])
+            first, n = first + taken, n - taken
+        return [torch.cat(same) if len(same) > 1 else same[0] for same in zip(*parts, strict=True)]
+
+    def _drawn(self, chunk: int) -> list[Tensor]:
         if chunk != self._chunk:
             source = generator(self._seed, "noise", chunk)
             self._tensors = [draw_one(draw, source, CHUNK) for draw in self._draws]
             self._chunk = chunk
-        return [tensor[offset] for tensor in self._tensors]
+        return self._tensors
 
 
 class BatchStream:
@@ -75,10 +87,14 @@ class BatchStream:
 
     def at(self, step: int) -> Tensor:
         """Return the indices of step ``step``, counted from 0; shape ``(batch_size,)``."""
-        start, stop = step * self._batch_size, (step + 1) * self._batch_size
+        return self.span(step, 1)[0]
+
+    def span(self, first: int, n: int) -> Tensor:
+        """Return the indices of ``n`` steps from ``first`` on; shape ``(n, batch_size)``."""
+        start, stop = first * self._batch_size, (first + n) * self._batch_size
         parts = []
         for number in range(start // self._n, (stop - 1) // self._n + 1):
-            first = number * self._n
+            before = number * self._n
             epoch = self._epoch(number)
-            parts.append(epoch[max(start - first, 0) : stop - first])
-        return torch.cat(parts)
+            parts.append(epoch[max(start - before, 0) : stop - before])
+        return torch.cat(parts).view(n, self._batch_size)

@@ -225,44 +225,25 @@ def test_kill_in_mid_study_loses_only_runs_in_flight(
     assert list((tmp_path / "results/tiny/runs").glob(".tmp-*")) == []
 
 
-def test_ctrl_c_says_how_to_go_on(tmp_path: Path) -> None:
-    process = _start(tmp_path, "--set", "training.steps=100000")
-    deadline = time.monotonic() + 120
-    while not (tmp_path / "results/tiny/study.json").exists():
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_leaves_checkpoints_and_says_how_to_go_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    long = ("--set", "training.steps=100000", "--set", "training.records=1")
+    process = _start(tmp_path, *long, "--workers", "1", "--checkpoint-minutes", "0.001")
+    deadline = time.monotonic() + 300
+    while not list(tmp_path.glob("results/tiny/checkpoints/[!.]*")):
+        assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.05)
-    time.sleep(1)
-    process.send_signal(signal.SIGINT)
-    output = process.communicate(timeout=60)[0].decode()
-    assert process.returncode == 130
+    process.send_signal(number)
+    output = process.communicate(timeout=120)[0].decode()
+    assert process.returncode == 128 + number
     assert "the same command goes on" in output
     assert "Traceback" not in output
-
-
-def test_a_killed_worker_costs_its_run_only(tmp_path: Path) -> None:
-    from pyrovae.study.workers import LocalPool
-
-    plan = tiny_plan(tmp_path, "training.steps=2000")
-    store = Store(tmp_path / "results")
-    pool = LocalPool(store, plan.datasets, workers=2, compiled=False)
-    killed, ended = "", {}
-    for event in pool.run(plan.runs):
-        if event.kind == "progress" and not killed:
-            killed = event.run.id
-            (victim,) = [w for w in pool._workers.values() if w.run and w.run.id == killed]
-            os.kill(victim.process.pid, signal.SIGKILL)
-        if event.kind in ("done", "crashed"):
-            ended[event.run.id] = (event.kind, event.reason)
-    assert ended.pop(killed) == ("crashed", "its process was ended by SIGKILL")
-    assert {kind for kind, _ in ended.values()} == {"done"}
-    assert len(ended) == 3
-
-
-def test_two_runners_of_one_study_do_not_meet(finished: Path) -> None:
-    from filelock import FileLock
-
-    with FileLock(finished / "results/tiny/.lock"), pytest.raises(PyrovaeError, match="another"):
-        run(tiny_plan(finished), finished / "results")
+    assert len(list(tmp_path.glob("results/tiny/checkpoints/*.safetensors"))) == 1
+    told = CliRunner().invoke(main, ["study", "status", "tiny", "--results", f"{tmp_path}/results"])
+    assert told.output.startswith("tiny: 0 done, 0 failed, 4 missing (1 in training)")
 
 
 def test_find_run_by_prefix(finished: Path) -> None:

@@ -18,13 +18,13 @@ from tiny_study import run, tiny_plan
 
 from pyrovae.cli import main
 from pyrovae.study import live
+from pyrovae.study.events import Event
 from pyrovae.study.live import Publisher
 from pyrovae.study.observers import Dispensable, Together
 from pyrovae.study.plan import Plan
 from pyrovae.study.runner import describe
 from pyrovae.study.store import Store
 from pyrovae.study.watch import curve, view, watch
-from pyrovae.study.workers import Event
 
 
 class Clock:
