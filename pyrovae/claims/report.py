@@ -88,7 +88,7 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
         )
         parts += [
             f"## {claim.statement}",
-            f"**{verdict.word}**, P = {verdict.probability:.3f}. {verdict.quantity.capitalize()}: "
+            f"**{verdict.word}**, P = {verdict.probability:.3f}. The {verdict.quantity}: "
             f"{verdict.mean:.4g} (95 % interval {low:.4g} to {high:.4g}), from {len(study.runs)} "
             f"runs of `{study.name}`.",
             f"Decided: {claim.criterion}",

@@ -7,7 +7,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from pyrovae.capacity.run import Capacity
 from pyrovae.report.drawn import Drawn
-from pyrovae.report.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
 
 _PANELS = {
     "active_units": "Active units\n(count)",
@@ -47,14 +47,6 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
             ax.yaxis.set_major_locator(MaxNLocator(4, integer=score == "active_units"))
             ax.set_ylabel(label)
-        axes[0].annotate(
-            "all active",
-            (sizes[0], sizes[0]),
-            (2, 8),
-            textcoords="offset points",
-            color=GREY,
-            fontsize=style.small,
-        )
         figure.supxlabel("Latent units (count)")
         figure.align_ylabels()
         tighten(figure)

@@ -89,7 +89,7 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
     ax.set_xlim(left - 0.03 * width, right + 0.03 * width)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set(
-        xlabel=names.wrapped(verdict.quantity.capitalize(), 44),
+        xlabel=names.wrapped(_sentence(verdict.quantity), 44),
         ylabel="Posterior density",
         yticks=[],
     )
@@ -102,3 +102,7 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
         color=GREY,
         fontsize=style.size,
     )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
