@@ -23,7 +23,7 @@ from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.results import StudyResults, load_study
 
 SETTINGS = (
-    "{points: 4, warmup: 40, draws: 100, guide_samples: 200, annealed_chains: 4, temperatures: 20,"
+    "{points: 4, warmup: 20, draws: 100, guide_samples: 200, annealed_chains: 4, temperatures: 20,"
     " leapfrog: 2, simulated: 2, search_steps: 10, simulations: 100, calibration_draws: 15,"
     " replicates: 20}"
 )

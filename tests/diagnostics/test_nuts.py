@@ -96,6 +96,7 @@ def test_heavy_tails() -> None:
     assert_mean(found.z, 0.0)
 
 
+@pytest.mark.slow
 def test_banana() -> None:
     # z1 ~ N(0, 1), z2 | z1 ~ N(z1², 0.5²).
     def log_density(z: Tensor) -> Tensor:
@@ -106,6 +107,7 @@ def test_banana() -> None:
     assert_mean(found.z**2, torch.tensor([1.0, 3.25]))
 
 
+@pytest.mark.slow
 def test_funnel_diverges_and_says_so() -> None:
     # Neal's funnel in centred form cannot be sampled with one step size.
     def log_density(z: Tensor) -> Tensor:

@@ -39,7 +39,7 @@ def folded(sigma: float) -> VAE:
 
 def test_two_modes_are_seen_whether_chains_cross_or_not() -> None:
     x = torch.full((3, 1), SQUARE)  # z = ±1
-    far = sample_posterior(folded(0.3), x, warmup=60, draws=200, seed=0)
+    far = sample_posterior(folded(0.3), x, warmup=40, draws=120, seed=0)
     assert far.multimodal.all()
     # Some point has chains in both modes; they never meet, and it fails the gate.
     signs = np.sign(far.z[..., 0]).mean(1)
@@ -78,7 +78,7 @@ def test_on_the_sphere_draws_agree_with_importance_sampling() -> None:
         for parameter in vae.decoder.parameters():
             parameter.mul_(3)
     x = as_float(small_images())[:2]
-    found = sample_posterior(vae, x, chains=24, warmup=60, draws=60, seed=0)
+    found = sample_posterior(vae, x, chains=32, warmup=40, draws=40, seed=0)
     np.testing.assert_allclose(np.linalg.norm(found.z, axis=-1), 1, rtol=1e-5)
     with torch.no_grad():
         z = vae.prior_law().sample((100_000,))
