@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import torch
@@ -61,14 +62,16 @@ class PlannedRun:
     def labels(self) -> dict[str, Any]:
         """Return what tells this run from others in a table."""
         names = {
-            key: label(getattr(self.config, key), _defaults(key, self.config)) for key in COMPONENTS
+            key: label(component := getattr(self.config, key), _defaults(key, component["name"]))
+            for key in COMPONENTS
         }
         return {**names, "latent_dim": self.config.latent_dim, "seed": self.config.seed}
 
 
-def _defaults(key: str, config: RunConfig) -> dict[str, Any]:
-    model = REGISTRIES[key].parameters(getattr(config, key)["name"])
-    return model.model_construct().model_dump(mode="json", by_alias=True)
+@cache
+def _defaults(key: str, name: str) -> dict[str, Any]:
+    model = REGISTRIES[key].parameters(name)
+    return {field: about.default for field, about in model.model_fields.items()}
 
 
 @dataclass(frozen=True)
