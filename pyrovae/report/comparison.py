@@ -38,7 +38,7 @@ def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER
         ax.axvline(0, color=GREY, linewidth=0.6, dashes=(4, 2))
         ax.errorbar(-table["difference"], y, xerr=2 * table["dse"], fmt="o", color=palette(1)[0])
         ax.set_yticks(y, [names.wrapped(title, 34) for title in titles])
-        ax.invert_yaxis()
+        ax.set_ylim(len(table) - 0.5, -0.5)
         ax.set_xlabel("log p(x) − best, nats for each datum")
     caption = (
         "Held-out log p(x) of each cell (importance-weighted bound, mean over seeds) below the "
