@@ -57,8 +57,7 @@ def _evidence(ax: Axes, verdict: Verdict, style: Style) -> None:
         ax=ax,
     )
     if pd.api.types.is_numeric_dtype(data["x"]):
-        positive = (data["x"] > 0).all()
-        if positive and data["x"].max() > 7 * data["x"].min():
+        if (data["x"] >= 1).all() and data["x"].max() > 7 * data["x"].min():
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         else:
