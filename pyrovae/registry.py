@@ -22,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from pyrovae.errors import ConfigError, UnknownNameError, did_you_mean
+from pyrovae.errors import ConfigError, PyrovaeError, UnknownNameError, did_you_mean
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -83,20 +83,7 @@ class Registry(Generic[T]):
 
     def parameters(self, name: str) -> type[BaseModel]:
         """Return a pydantic model of the entry's keyword-only parameters."""
-        entry = self[name]
-        hints = typing.get_type_hints(
-            entry.__init__ if inspect.isclass(entry) else entry, include_extras=True
-        )
-        fields: dict[str, Any] = {
-            p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
-            for p in inspect.signature(entry).parameters.values()
-            if p.kind is p.KEYWORD_ONLY
-        }
-        return create_model(
-            f"{name}_parameters",
-            __config__=ConfigDict(extra="forbid", strict=True),
-            **fields,
-        )
+        return parameters_of(self[name], name)
 
     def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         """Validate ``given`` and fill in the defaults.
@@ -107,20 +94,7 @@ class Registry(Generic[T]):
             For an unknown name, an unknown parameter or a value that the annotation refuses; its
             ``place`` is the parameter's name.
         """
-        model = self.parameters(name)
-        try:
-            return model(**given).model_dump(mode="json", by_alias=True)
-        except ValidationError as failure:
-            first = failure.errors()[0]
-            place = ".".join(str(part) for part in first["loc"])
-            if first["type"] == "extra_forbidden":
-                message = (
-                    f"{self.kind} '{name}' has no parameter '{place}'"
-                    f"{did_you_mean(place, model.model_fields)}"
-                )
-            else:
-                message = f"{self.kind} '{name}': {first['msg']}, got {first['input']!r}"
-            raise ConfigError(message, place) from None
+        return resolved(self.parameters(name), given, f"{self.kind} '{name}'")
 
     def create(self, name: str, *context: Any, **parameters: Any) -> Any:
         """Build the entry from the program's ``context`` and the user's ``parameters``."""
@@ -131,4 +105,49 @@ class Registry(Generic[T]):
             return
         self._plugins_loaded = True
         for point in entry_points(group=f"pyrovae.{self.kind}s"):
-            self.register(point.name, source=f"plugin {point.value}")(point.load())
+            package = point.dist.name if point.dist else point.value
+            try:
+                self.register(point.name, source=f"plugin {point.value}")(point.load())
+            except Exception as reason:
+                # Whatever a stranger's import raises, the user is to know whose it is.
+                raise PyrovaeError(
+                    f"plugin '{package}': {self.kind} '{point.name}' ({point.value}) cannot be "
+                    f"used: {reason}"
+                ) from reason
+
+
+def parameters_of(entry: Callable[..., Any], name: str) -> type[BaseModel]:
+    """Return a pydantic model of the keyword-only parameters of a class or function."""
+    hints = typing.get_type_hints(
+        entry.__init__ if inspect.isclass(entry) else entry, include_extras=True
+    )
+    fields: dict[str, Any] = {
+        p.name: (hints.get(p.name, Any), ... if p.default is p.empty else p.default)
+        for p in inspect.signature(entry).parameters.values()
+        if p.kind is p.KEYWORD_ONLY
+    }
+    return create_model(
+        f"{name}_parameters",
+        __config__=ConfigDict(extra="forbid", strict=True),
+        **fields,
+    )
+
+
+def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[str, Any]:
+    """Validate ``given`` against a model of parameters and fill in the defaults.
+
+    Raises
+    ------
+    ConfigError
+        See :meth:`Registry.resolve`; ``who`` begins its message.
+    """
+    try:
+        return model(**given).model_dump(mode="json", by_alias=True)
+    except ValidationError as failure:
+        first = failure.errors()[0]
+        place = ".".join(str(part) for part in first["loc"])
+        if first["type"] == "extra_forbidden":
+            message = f"{who} has no parameter '{place}'{did_you_mean(place, model.model_fields)}"
+        else:
+            message = f"{who}: {first['msg']}, got {first['input']!r}"
+        raise ConfigError(message, place) from None

@@ -9,6 +9,7 @@ from pyrovae.objectives.base import (
     Update,
     latent_sites,
     log_ratio,
+    observed_sites,
     terms,
     trace_pair,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "Update",
     "latent_sites",
     "log_ratio",
+    "observed_sites",
     "terms",
     "trace_pair",
 ]

@@ -196,7 +196,7 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
     ValueError
         If the model observes nothing or the guide samples nothing for each datum.
     """
-    observed = [site for site in model_trace.nodes.values() if _is_data(site)]
+    observed = observed_sites(model_trace)
     latent = latent_sites(model_trace, guide_trace)
     plates = {frame.name for site in observed for frame in _plates(site)} - {"samples"}
     local: list[tuple[Site, Site]] = []
@@ -233,7 +233,7 @@ def latent_sites(model_trace: Trace, guide_trace: Trace) -> list[tuple[Site, Sit
     return [
         (site, model_trace.nodes[name])
         for name, site in guide_trace.nodes.items()
-        if site["type"] == "sample" and not site["is_observed"] and name in model_trace.nodes
+        if _is_variable(site) and not site["is_observed"] and name in model_trace.nodes
     ]
 
 
@@ -247,10 +247,14 @@ def _plates(site: Site) -> Sequence[Any]:
     return site["cond_indep_stack"]
 
 
-def _is_data(site: Site) -> bool:
-    # A plate's subsample indices are recorded as an observed sample site too.
-    is_sample = site["type"] == "sample" and site["is_observed"]
-    return is_sample and type(site["fn"]).__name__ != "_Subsample"
+def observed_sites(model_trace: Trace) -> list[Site]:
+    """Return the sites of the data."""
+    return [s for s in model_trace.nodes.values() if _is_variable(s) and s["is_observed"]]
+
+
+def _is_variable(site: Site) -> bool:
+    # A plate's subsample indices are recorded as a sample site too.
+    return site["type"] == "sample" and type(site["fn"]).__name__ != "_Subsample"
 
 
 def _rate(q: Site, p: Site) -> Tensor:

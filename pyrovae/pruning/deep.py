@@ -45,6 +45,7 @@ def prune_hidden(
     PyrovaeError
         For a network other than ``mlp``.
     """
+    assert config.network is not None  # a user's own model has no network, and no surgery
     if config.network["name"] != "mlp":
         raise PyrovaeError(
             f"--deep removes units of network 'mlp', not of '{config.network['name']}', whose "

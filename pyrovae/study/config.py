@@ -20,7 +20,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pyrovae.errors import ConfigError, did_you_mean
-from pyrovae.study import yaml
+from pyrovae.study import user_models, yaml
 from pyrovae.study.layout import (
     STUDY_KEYS,
     known_keys,
@@ -99,6 +99,7 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
         For anything that is wrong, with its place.
     """
     raw = yaml.read(path)
+    user_models.make_importable(path.parent)
     try:
         return _study(raw, profile, overrides, str(path))
     except ConfigError as error:

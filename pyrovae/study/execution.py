@@ -20,15 +20,15 @@ from torch import Tensor
 
 from pyrovae.collapse import Units, measure_units
 from pyrovae.datasets import Dataset
+from pyrovae.latent_model import LatentModel
 from pyrovae.study.batches import Task
 from pyrovae.study.checkpoints import Checkpoint
 from pyrovae.study.diagnoses import diagnose_into
 from pyrovae.study.evaluation import Evaluation, evaluate
 from pyrovae.study.events import Event, Tell
-from pyrovae.study.plan import PlannedRun, program_of, vae_of
+from pyrovae.study.plan import PlannedRun, model_of, program_of
 from pyrovae.study.store import Store, history_table
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Stopped, Trainer
-from pyrovae.vae import VAE
 
 #: Test points that the measures along training are taken on.
 _HISTORY_POINTS = 1000
@@ -110,7 +110,7 @@ class Execution:
 
     def _measure_again(self, run: PlannedRun, dataset: Dataset) -> Event:
         folder = self._store.run(run.id)
-        vae = vae_of(run.config, dataset.event_shape)
+        vae = model_of(run.config, dataset.event_shape)
         vae.load_state_dict(folder.parameters())
         evaluation = self._evaluate(run, vae, dataset)
         self._store.write_run(
@@ -131,14 +131,14 @@ class Execution:
             self._store.checkpoints.remove(run.id)
             return Event("diverged", run, reason=str(ended.failure))
         vae = trainee.program.vae
-        assert isinstance(vae, VAE)
+        assert isinstance(vae, LatentModel)
         evaluation = self._evaluate(run, vae, dataset)
         history = trainee.history(ended.records)
         self._store.write_run(run, vae.state_dict(), history, evaluation, environment)
         self._store.checkpoints.remove(run.id)
         return Event("done", run)
 
-    def _evaluate(self, run: PlannedRun, vae: VAE, dataset: Dataset) -> Evaluation:
+    def _evaluate(self, run: PlannedRun, vae: LatentModel, dataset: Dataset) -> Evaluation:
         settings, seed = run.config.evaluation, run.config.seed
         evaluation = evaluate(vae, dataset, settings, seed)
         if settings.diagnostics:
@@ -177,7 +177,7 @@ class _Trainee:
         x = dataset.test.floats(slice(_HISTORY_POINTS))
 
         def measure(current: LossProgram) -> Units:
-            assert isinstance(current.vae, VAE)
+            assert isinstance(current.vae, LatentModel)
             return measure_units(current.vae, x, seed=run.config.seed)
 
         self.member = Member(

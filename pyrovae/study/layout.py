@@ -16,7 +16,7 @@ from pyrovae.errors import ConfigError, did_you_mean
 from pyrovae.study import yaml
 from pyrovae.study.run import COMPONENTS
 
-RUN_KEYS = (*COMPONENTS, "latent_dim", "training", "evaluation")
+RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
 STUDY_KEYS = ("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles")
 
 
@@ -78,7 +78,7 @@ def normalised(raw: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _component(key: str, value: Any) -> Any:
-    if key in COMPONENTS and isinstance(value, str):
+    if key in (*COMPONENTS, "model") and isinstance(value, str):
         return {"name": value}
     if (
         key == "evaluation"

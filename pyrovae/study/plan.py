@@ -16,11 +16,13 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.diagnostics.density import has_density
 from pyrovae.errors import ConfigError, PyrovaeError
+from pyrovae.latent_model import LatentModel
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study import user_models
 from pyrovae.study.compatibility import conflicts
 from pyrovae.study.config import PlacedRun, Study
 from pyrovae.study.resolve import REGISTRIES
-from pyrovae.study.run import COMPONENTS, RunConfig, label
+from pyrovae.study.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.training import LossProgram
 from pyrovae.vae import VAE, build_vae
 
@@ -61,17 +63,22 @@ class PlannedRun:
 
     def labels(self) -> dict[str, Any]:
         """Return what tells this run from others in a table."""
-        names = {
-            key: label(component := getattr(self.config, key), _defaults(key, component["name"]))
-            for key in COMPONENTS
-        }
+        names = {key: _label(key, self.config) for key in COMPONENTS}
         return {**names, "latent_dim": self.config.latent_dim, "seed": self.config.seed}
+
+
+def _label(key: str, config: RunConfig) -> str:
+    component = getattr(config, key)
+    if component is None:
+        # A user's own model takes the place of its parts; it is named where the network would be.
+        assert config.model is not None
+        return user_models.label(config.model) if key == "network" else OWN
+    return label(component, _defaults(key, component["name"]))
 
 
 @cache
 def _defaults(key: str, name: str) -> dict[str, Any]:
-    model = REGISTRIES[key].parameters(name)
-    return {field: about.default for field, about in model.model_fields.items()}
+    return REGISTRIES[key].parameters(name).model_construct().model_dump(mode="json", by_alias=True)
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,8 @@ def _load(run: PlacedRun, file: str) -> Dataset:
 
 def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     """Return the number of parameters and the cost of a run, or say why it is impossible."""
+    if run.config.model is not None:
+        return _try(run, dataset, file)
     conflict = conflicts(run.config.model_dump(), dataset)
     if conflict:
         component, reason = conflict
@@ -165,12 +174,34 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     return sum(p.numel() for p in vae.parameters()), flops
 
 
+def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
+    """As :func:`_check`, for a user's own model: nothing is declared, so one step is tried."""
+    n = 4
+    try:
+        program = program_of(run.config, dataset)
+        with FlopCounterMode(display=False) as counter:
+            program.record(dataset.train.floats(slice(n)))
+    except ConfigError as error:
+        raise ConfigError(error.message, run.place("model"), file) from None
+    except Exception as error:
+        told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise ConfigError(f"its first step fails: {told}", run.place("model"), file) from error
+    training = run.config.training
+    # A backward pass costs twice the forward pass.
+    flops = 3.0 * counter.get_total_flops() * training.batch_size / n * training.steps
+    return sum(p.numel() for p in program.vae.parameters()), flops
+
+
 def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None) -> VAE:
-    """Build the untrained VAE of a run.
+    """Build the untrained VAE of a run that has no model of the user's own.
 
     Without ``data``, training data as floats, a prior that starts from them starts elsewhere: for
     models whose parameters are loaded afterwards.
     """
+    if config.network is None or config.prior is None:
+        raise ConfigError(f"model '{model_name(config)}' is a user's own: it has no known parts")
+    assert config.posterior is not None
+    assert config.likelihood is not None
     return build_vae(
         event_shape,
         config.latent_dim,
@@ -183,10 +214,24 @@ def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | No
     )
 
 
+def model_of(
+    config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None
+) -> LatentModel:
+    """Build the untrained model of a run: the user's own, or a VAE (see :func:`vae_of`)."""
+    if config.model is not None:
+        return user_models.build(config.model, event_shape, config.latent_dim, seed=config.seed)
+    return vae_of(config, event_shape, data=data)
+
+
+def model_name(config: RunConfig) -> str:
+    """Return what a run's model is called: its own name, or that of the built-in one."""
+    return config.model["name"] if config.model else "vae"
+
+
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
     data = dataset.train.floats(slice(_START_POINTS))
-    vae = vae_of(config, dataset.event_shape, data=data)
+    vae = model_of(config, dataset.event_shape, data=data)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         return LossProgram(vae, OBJECTIVES.create(**config.objective))

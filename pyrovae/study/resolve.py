@@ -16,8 +16,10 @@ from pyrovae.objectives import OBJECTIVES
 from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
 from pyrovae.registry import Registry
+from pyrovae.study import user_models
 from pyrovae.study.evaluation import EvaluationSettings
 from pyrovae.study.layout import shown
+from pyrovae.study.run import MODEL_PARTS
 from pyrovae.training import TrainingSettings
 
 REGISTRIES: dict[str, Registry] = {
@@ -45,10 +47,17 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
         For what is missing, unknown or of a wrong type, with its place.
     """
     resolved: dict[str, Any] = {}
+    own = "model" in content
+    if own:
+        resolved["model"] = resolve_model(content["model"], place)
     for key, registry in REGISTRIES.items():
-        if key not in content:
+        if own and key in MODEL_PARTS:
+            if key in content:
+                raise ConfigError(f"the {key} is decided by 'model'; leave it out", place(key))
+        elif key not in content:
             raise ConfigError(f"is missing: a run needs a {key}", f"base.{key}")
-        resolved[key] = resolve_component(registry, content[key], key, place)
+        else:
+            resolved[key] = resolve_component(registry, content[key], key, place)
     latent_dim = content.get("latent_dim")
     if type(latent_dim) is not int or latent_dim < 1:
         problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"
@@ -81,12 +90,7 @@ def resolve_component(registry: Registry, value: Any, path: str, place: Place) -
     ConfigError
         For an unknown name or a parameter that the entry refuses.
     """
-    if not isinstance(value, Mapping) or "name" not in value:
-        raise ConfigError(
-            f"must be a {registry.kind}'s name or a mapping with 'name', got {shown(value)}",
-            place(path),
-        )
-    name, parameters = value["name"], {k: v for k, v in value.items() if k != "name"}
+    name, parameters = _named(value, f"{registry.kind}'s name", place(path))
     if not isinstance(name, str) or name not in registry:
         raise ConfigError(
             f"unknown {registry.kind} '{name}'{did_you_mean(str(name), registry)}",
@@ -97,6 +101,28 @@ def resolve_component(registry: Registry, value: Any, path: str, place: Place) -
     except ConfigError as error:
         where = place(f"{path}.{error.place}" if error.place else path)
         raise ConfigError(error.message, where) from None
+
+
+def resolve_model(value: Any, place: Place) -> dict[str, Any]:
+    """Return ``{"name": …, "source": …, **every parameter}`` of a user's own model.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing at that dotted path, or it refuses a parameter.
+    """
+    name, parameters = _named(value, "dotted path 'package.module:function'", place("model"))
+    try:
+        return user_models.resolve(name, parameters)
+    except ConfigError as error:
+        where = place(f"model.{error.place}" if error.place else "model")
+        raise ConfigError(error.message, where) from None
+
+
+def _named(value: Any, what: str, place: str) -> tuple[Any, dict[str, Any]]:
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise ConfigError(f"must be a {what} or a mapping with 'name', got {shown(value)}", place)
+    return value["name"], {key: inner for key, inner in value.items() if key != "name"}
 
 
 def check_names(entry: Mapping[str, Any], place: str) -> None:

@@ -13,20 +13,29 @@ from pyrovae.training import TrainingSettings
 
 #: The parts of a run that are chosen by name from a registry.
 COMPONENTS = ("dataset", "network", "prior", "posterior", "likelihood", "objective")
+#: The parts that a built-in model is made of; a user's own model stands in place of all four.
+MODEL_PARTS = ("network", "prior", "posterior", "likelihood")
+#: Label of the parts that a user's own model decides.
+OWN = "own"
 #: Raised when the same configuration starts to mean other numbers.
 _FORMAT = 1
 
 
 class RunConfig(BaseModel):
-    """A run, fully resolved: each component is ``{"name": …, **every parameter}``."""
+    """A run, fully resolved: each component is ``{"name": …, **every parameter}``.
+
+    A run has either a ``model`` of the user's (its name is a dotted path, its ``source`` the hash
+    of the file that it is in) or all of :data:`MODEL_PARTS`.
+    """
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     dataset: dict[str, Any]
-    network: dict[str, Any]
-    prior: dict[str, Any]
-    posterior: dict[str, Any]
-    likelihood: dict[str, Any]
+    model: dict[str, Any] | None = None
+    network: dict[str, Any] | None = None
+    prior: dict[str, Any] | None = None
+    posterior: dict[str, Any] | None = None
+    likelihood: dict[str, Any] | None = None
     objective: dict[str, Any]
     latent_dim: int = Field(gt=0)
     training: TrainingSettings
