@@ -23,7 +23,7 @@ from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset, p
 from pyrovae.diagnostics.reference import Reference, sample_posterior
 from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.diagnostics.weights import Estimate, Weighted, draw_guide, elbo, log_mean
-from pyrovae.vae import VAE
+from pyrovae.latent_model import LatentModel
 
 #: Pareto k above which weights are of no use (Vehtari et al. 2024, arXiv:1507.02646).
 BAD_K = 0.7
@@ -62,7 +62,7 @@ class Diagnosis:
 
 
 def diagnose(
-    vae: VAE,
+    vae: LatentModel,
     dataset_: Dataset,
     settings: DiagnosticsSettings,
     seed: int,
@@ -184,7 +184,7 @@ def _points_table(
 
 
 def _units_table(
-    vae: VAE, dataset_: Dataset, reference: Reference, generator: torch.Generator, seed: int
+    vae: LatentModel, dataset_: Dataset, reference: Reference, generator: torch.Generator, seed: int
 ) -> pd.DataFrame:
     var_mu = posterior_means(vae, dataset_.test.floats(slice(5000))).var(0, correction=0).numpy()
     active = var_mu > ACTIVE_VARIANCE
@@ -265,7 +265,7 @@ def _blame_scores(units: pd.DataFrame) -> dict[str, int]:
 
 
 def _inference_data(
-    vae: VAE,
+    vae: LatentModel,
     x: Tensor,
     settings: DiagnosticsSettings,
     reference: Reference,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch.distributions import Distribution
 from torch.func import functional_call
 
 from pyrovae.diagnostics.weights import ELEMENTS
+from pyrovae.latent_model import LatentModel
 from pyrovae.posteriors.mean_field import MeanFieldNormal
 from pyrovae.vae import VAE
 
@@ -22,11 +24,13 @@ from pyrovae.vae import VAE
 _DRAWS, _LR = 8, 0.05
 
 
-def best_in_family(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) -> Tensor:
+def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, seed: int) -> Tensor:
     """Weigh draws from the best q of the family, of which each datum gets its own.
 
     Freed for each datum are the features that the posterior is given and the offsets of its heads.
     That is the whole family where the heads give all of its parameters; flows keep their networks.
+    Of a user's own guide nothing but its input is known: there the best is among what the guide
+    says for any input.
 
     Parameters
     ----------
@@ -46,22 +50,9 @@ def best_in_family(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) 
     Tensor
         log p(x, z) - log q*(z|x), nats, ``(samples, n)``: their mean is ELBO*.
     """
-    posterior = _family(vae)
-    with torch.no_grad():
-        features = vae.encoder(x)
-    heads = [name for name, part in posterior.named_children() if isinstance(part, nn.Linear)]
-    free = {"features": features.clone()}
-    for name in heads:
-        bias = getattr(posterior, name).bias.detach()
-        free[name] = bias.expand(len(x), -1).clone()
+    free, q = _freed(vae, x) if isinstance(vae, VAE) else _freed_input(vae, x)
     for tensor in free.values():
         tensor.requires_grad_()
-    fixed = {name: p.detach() for name, p in posterior.named_parameters()}
-
-    def q() -> Distribution:
-        biases = {f"{name}.bias": free[name] for name in heads}
-        return functional_call(posterior, {**fixed, **biases}, (free["features"],))
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         optimiser = torch.optim.Adam(free.values(), lr=_LR)
@@ -78,9 +69,34 @@ def best_in_family(vae: VAE, x: Tensor, *, steps: int, samples: int, seed: int) 
     return torch.cat(parts).double()
 
 
-def _log_weight(vae: VAE, q: Distribution, x: Tensor, n: int) -> Tensor:
+def _log_weight(vae: LatentModel, q: Distribution, x: Tensor, n: int) -> Tensor:
     z = q.rsample((n,))
     return vae.prior_law().log_prob(z) + vae.decode(z).log_prob(x) - q.log_prob(z)
+
+
+def _freed(vae: VAE, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+    """Return the tensors of which each datum gets its own, and the law that they make."""
+    posterior = _family(vae)
+    with torch.no_grad():
+        free = {"features": vae.encoder(x).clone()}
+    heads = [name for name, part in posterior.named_children() if isinstance(part, nn.Linear)]
+    for name in heads:
+        bias = getattr(posterior, name).bias.detach()
+        free[name] = bias.expand(len(x), -1).clone()
+    fixed = {name: p.detach() for name, p in posterior.named_parameters()}
+
+    def q() -> Distribution:
+        biases = {f"{name}.bias": free[name] for name in heads}
+        return functional_call(posterior, {**fixed, **biases}, (free["features"],))
+
+    return free, q
+
+
+def _freed_input(
+    vae: LatentModel, x: Tensor
+) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+    free = {"input": x.clone()}
+    return free, lambda: vae.encode(free["input"])
 
 
 def _family(vae: VAE) -> nn.Module:

@@ -94,6 +94,8 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
 
 def _level(config: RunConfig) -> float | None:
     """Return beta × sigma² of a run that theory is for."""
+    if config.network is None or config.likelihood is None or config.prior is None:
+        return None  # a user's own model
     network, like, objective = config.network, config.likelihood, config.objective
     linear = network["name"] == "mlp" and not network["hidden"]
     fixed = like["name"] == "gaussian" and not like["learned"] and like["sigma_form"] == "shared"

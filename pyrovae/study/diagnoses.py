@@ -26,11 +26,11 @@ from pyrovae.diagnostics.density import has_density
 from pyrovae.diagnostics.diagnose import Diagnosis, diagnose
 from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.errors import PyrovaeError
+from pyrovae.latent_model import LatentModel
 from pyrovae.study import atomic
-from pyrovae.study.plan import vae_of
+from pyrovae.study.plan import model_of
 from pyrovae.study.run import RunConfig
 from pyrovae.study.store import RunFolder
-from pyrovae.vae import VAE
 
 #: What is in front of a diagnosis' scores among the scores of a run.
 PREFIX = "posterior_"
@@ -96,18 +96,18 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str) or np.isfinite(value) else None
 
 
-def load_run(folder: RunFolder) -> tuple[VAE, Dataset, RunConfig]:
-    """Return a finished run's trained VAE, its data and its configuration."""
+def load_run(folder: RunFolder) -> tuple[LatentModel, Dataset, RunConfig]:
+    """Return a finished run's trained model, its data and its configuration."""
     config = folder.config()
     parameters = {key: value for key, value in config.dataset.items() if key != "name"}
     dataset = load_dataset(config.dataset["name"], **parameters)
-    vae = vae_of(config, dataset.event_shape)
+    vae = model_of(config, dataset.event_shape)
     vae.load_state_dict(folder.parameters())
     return vae, dataset, config
 
 
 def diagnose_into(
-    folder: RunFolder, vae: VAE, dataset: Dataset, settings: DiagnosticsSettings, seed: int
+    folder: RunFolder, vae: LatentModel, dataset: Dataset, settings: DiagnosticsSettings, seed: int
 ) -> dict[str, float]:
     """Diagnose a run that is at hand and store what is found.
 
@@ -142,7 +142,7 @@ def diagnose_run(
     vae, dataset, config = load_run(folder)
     if not has_density(vae):
         raise PyrovaeError(
-            f"{folder.id}: prior '{config.prior['name']}' has no density, "
+            f"{folder.id}: prior '{(config.prior or {}).get('name')}' has no density, "
             "so that there is no posterior to compare the guide with"
         )
     found = diagnose(vae, dataset, settings, config.seed, compiled=compiled, progress=progress)

@@ -147,6 +147,7 @@ def test_a_flat_law_is_seen_with_its_batch() -> None:
     torch.testing.assert_close(law.mean.reshape(6, 4), flat.mean)
 
 
+QUICKLY = ("--warmup", "50", "--draws", "100", "--temperatures", "10")
 STUDY = """
 name: own
 base:
@@ -183,6 +184,11 @@ def test_a_study_of_a_users_own_model(tmp_path: Path) -> None:
         main, ["collapse", run, "--results", str(tmp_path / "results"), "--out", str(tmp_path)]
     )
     assert shown.exit_code == 0, shown.output
+    diagnosed = CliRunner().invoke(
+        main,
+        ["diagnose", run, "--results", str(tmp_path / "results"), "--points", "2", *QUICKLY],
+    )
+    assert diagnosed.exit_code == 0, diagnosed.output
     refused = CliRunner().invoke(main, ["prune", run, "--results", str(tmp_path / "results")])
     assert refused.exit_code == 2
     assert "a user's own" in refused.output
