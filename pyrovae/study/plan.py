@@ -162,7 +162,8 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
     if run.config.evaluation.diagnostics and not has_density(vae):
-        reason = f"prior '{run.config.prior['name']}' has no density: no posterior to sample"
+        prior = run.config.model_dump()["prior"]["name"]
+        reason = f"prior '{prior}' has no density: no posterior to sample"
         raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
     training = run.config.training
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
