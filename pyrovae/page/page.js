@@ -530,7 +530,13 @@
     applyTheme();
   });
   system.addEventListener("change", () => applyTheme());
-  addEventListener("beforeprint", () => applyTheme("light"));
+  addEventListener("beforeprint", () => {
+    applyTheme("light");
+    // Paper is narrower than the window: the drawings shrink as a whole.
+    document.querySelectorAll(".chart svg").forEach((svg) => {
+      svg.setAttribute("viewBox", `0 0 ${svg.getAttribute("width")} ${svg.getAttribute("height")}`);
+    });
+  });
   addEventListener("afterprint", () => applyTheme());
   let resizing;
   addEventListener("resize", () => {
