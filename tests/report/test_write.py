@@ -48,6 +48,7 @@ def test_each_figure_has_its_pictures_data_and_caption(
         "cells.csv",
         "cells.tex",
         "cells.txt",
+        "variation.csv",
     }
 
 
