@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
-from pyrovae.commands import claims, collapse, options, posterior, sharing, watching
+from pyrovae.commands import claims, collapse, options, posterior, representation, sharing, watching
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -291,17 +291,12 @@ def list_kind(kind: str) -> None:
     Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
-@main.command("metrics")
-@click.argument("codes", type=click.Path(path_type=Path))
-@click.argument("factors", type=click.Path(path_type=Path))
-@click.option("--metric", "names", multiple=True, help="Only this one; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True)
-def score_arrays(codes: Path, factors: Path, names: tuple[str, ...], seed: int) -> None:
-    """Score any representation: CODES (n, d) and FACTORS (n, k), both .npy."""
-    from pyrovae.disentanglement import score_files
-
-    click.echo(score_files(codes, factors, list(names) or None, seed).to_string(index=False))
-
-
-for command in (collapse.collapse, collapse.prune, collapse.capacity, claims.claims):
+for command in (
+    claims.claims,
+    collapse.capacity,
+    collapse.collapse,
+    collapse.prune,
+    representation.metrics,
+    representation.traverse,
+):
     main.add_command(command)

@@ -14,8 +14,10 @@ Names of the review of Carbonneau et al. 2020 (arXiv:2012.09276) that differ: Z-
 from pyrovae.disentanglement.base import (
     METRICS,
     MetricResult,
+    compares_factors,
     costly,
     is_costly,
+    min_factors,
     needs_factors,
     unsupervised,
 )
@@ -33,6 +35,7 @@ from pyrovae.disentanglement.mig_sup import mig_sup
 from pyrovae.disentanglement.modularity import modularity
 from pyrovae.disentanglement.original import ORIGINAL_ESTIMATORS
 from pyrovae.disentanglement.sap import sap
+from pyrovae.disentanglement.scoring import as_text, score
 from pyrovae.disentanglement.udr import udr
 from pyrovae.disentanglement.uncertainty import standard_error, with_standard_error
 from pyrovae.disentanglement.unsupervised import (
@@ -45,8 +48,10 @@ __all__ = [
     "METRICS",
     "ORIGINAL_ESTIMATORS",
     "MetricResult",
+    "as_text",
     "average_mutual_information",
     "beta_vae",
+    "compares_factors",
     "costly",
     "dci",
     "dcimig",
@@ -57,10 +62,12 @@ __all__ = [
     "jemmig",
     "mig",
     "mig_sup",
+    "min_factors",
     "modularity",
     "needs_factors",
     "only_active",
     "sap",
+    "score",
     "score_files",
     "standard_error",
     "total_correlation",

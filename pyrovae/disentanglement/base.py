@@ -55,13 +55,19 @@ class MetricResult:
 
 def unsupervised(metric: M) -> M:
     """Declare that a metric reads the codes alone: callers may pass ``factors=None``."""
-    setattr(metric, "needs_factors", False)  # noqa: B010 (a function has no such attribute)
+    setattr(metric, "min_factors", 0)  # noqa: B010 (a function has no such attribute)
+    return metric
+
+
+def compares_factors(metric: M) -> M:
+    """Declare that a metric asks which factor a code belongs to: it needs two factors or more."""
+    setattr(metric, "min_factors", 2)  # noqa: B010
     return metric
 
 
 def costly(metric: M) -> M:
     """Declare that a metric fits learners: repeating it, as standard errors do, takes long."""
-    setattr(metric, "is_costly", True)  # noqa: B010 (a function has no such attribute)
+    setattr(metric, "is_costly", True)  # noqa: B010
     return metric
 
 
@@ -76,6 +82,17 @@ def is_costly(name: str) -> bool:
     return getattr(METRICS[name], "is_costly", False)
 
 
+def min_factors(name: str) -> int:
+    """Return how many factors the metric of this name needs; 0 if it reads the codes alone.
+
+    Raises
+    ------
+    UnknownNameError
+        If no metric has this name.
+    """
+    return getattr(METRICS[name], "min_factors", 1)
+
+
 def needs_factors(name: str) -> bool:
     """Tell whether the metric of this name compares codes with ground-truth factors.
 
@@ -84,4 +101,4 @@ def needs_factors(name: str) -> bool:
     UnknownNameError
         If no metric has this name.
     """
-    return getattr(METRICS[name], "needs_factors", True)
+    return min_factors(name) > 0

@@ -9,7 +9,15 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
 
-from pyrovae.disentanglement.base import METRICS, Codes, Factors, MetricResult, RNGLike, costly
+from pyrovae.disentanglement.base import (
+    METRICS,
+    Codes,
+    Factors,
+    MetricResult,
+    RNGLike,
+    compares_factors,
+    costly,
+)
 from pyrovae.disentanglement.fixed_factor import draw_pairs
 from pyrovae.disentanglement.split import train_test_split
 from pyrovae.disentanglement.validation import check_pair
@@ -18,6 +26,7 @@ from pyrovae.disentanglement.validation import check_pair
 @METRICS.register(
     "beta_vae", source="Higgins et al. 2017, sec. 3; openreview.net/forum?id=Sy2fzU9gl"
 )
+@compares_factors
 @costly
 def beta_vae(
     codes: ArrayLike,

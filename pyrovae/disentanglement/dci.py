@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from scipy.special import entr
 
-from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike, costly
+from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors, costly
 from pyrovae.disentanglement.importance import Learner, fit_factor
 from pyrovae.disentanglement.split import train_test_split
 from pyrovae.disentanglement.validation import check_pair
@@ -18,6 +18,7 @@ from pyrovae.disentanglement.validation import check_pair
 @METRICS.register(
     "dci", source="Eastwood & Williams 2018, sec. 2; openreview.net/forum?id=By-7dz-AZ"
 )
+@compares_factors
 @costly
 def dci(
     codes: ArrayLike,

@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike
+from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
 from pyrovae.disentanglement.information import Binning, code_factor_information, gap
 from pyrovae.disentanglement.validation import check_pair
 
 
 @METRICS.register("dcimig", source="Sepliarskaia et al. 2019 (also 3CharM); arXiv:1910.05587")
+@compares_factors
 def dcimig(
     codes: ArrayLike,
     factors: ArrayLike,

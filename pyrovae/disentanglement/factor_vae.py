@@ -8,13 +8,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from pyrovae.disentanglement.base import METRICS, Codes, Factors, MetricResult, RNGLike
+from pyrovae.disentanglement.base import (
+    METRICS,
+    Codes,
+    Factors,
+    MetricResult,
+    RNGLike,
+    compares_factors,
+)
 from pyrovae.disentanglement.fixed_factor import draw_batches
 from pyrovae.disentanglement.split import train_test_split
 from pyrovae.disentanglement.validation import check_pair
 
 
 @METRICS.register("factor_vae", source="Kim & Mnih 2018, sec. 4; arXiv:1802.05983")
+@compares_factors
 def factor_vae(
     codes: ArrayLike,
     factors: ArrayLike,

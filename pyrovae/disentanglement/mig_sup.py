@@ -7,12 +7,13 @@ from typing import Annotated
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike
+from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
 from pyrovae.disentanglement.information import Binning, code_factor_information, gap
 from pyrovae.disentanglement.validation import check_pair
 
 
 @METRICS.register("mig_sup", source="Li et al. 2020; arXiv:2002.10549")
+@compares_factors
 def mig_sup(
     codes: ArrayLike,
     factors: ArrayLike,

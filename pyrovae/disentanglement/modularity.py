@@ -8,12 +8,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike
+from pyrovae.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
 from pyrovae.disentanglement.information import Binning, code_factor_information
 from pyrovae.disentanglement.validation import check_pair
 
 
 @METRICS.register("modularity", source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312")
+@compares_factors
 def modularity(
     codes: ArrayLike,
     factors: ArrayLike,

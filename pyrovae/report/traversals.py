@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import encode
@@ -11,19 +14,21 @@ from pyrovae.report.mosaics import fit, mosaic, show
 from pyrovae.report.names import slug, wrapped
 from pyrovae.report.style import GREY, PAPER, Style, theme, tighten
 from pyrovae.study.results import StudyResults
+from pyrovae.traversal import ENDS, Over
 
-#: Quantiles of the prior that a traversal starts and ends at (see ``study.evaluation``).
-_ENDS = (0.05, 0.95)
+#: Stands below the name of a unit that is.
+INACTIVE = "\ninactive"
+#: What the values of a traversal are quantiles of.
+_OVER = {"prior": "prior", "posterior": "aggregate posterior"}
 
 
 def traversals(study: StudyResults, run: str, *, style: Style = PAPER) -> Drawn:
-    """Draw the traversals of a run: a row for each unit, by falling KL.
+    """Draw the stored traversals of a run: a row for each unit, by falling KL.
 
     Returns
     -------
     Drawn
-        ``data`` has a row for each unit shown: ``kl`` in nats, ``active``, and the lowest and
-        highest quantile of its prior.
+        See :func:`traversal_grid`.
 
     Raises
     ------
@@ -33,33 +38,84 @@ def traversals(study: StudyResults, run: str, *, style: Style = PAPER) -> Drawn:
     folder = study.folder(run)
     images = folder.images()
     units = folder.units().set_index("unit").loc[images["traversed"].tolist()].reset_index()
-    steps = images["traversals"].shape[1]
-    quantiles = np.linspace(*_ENDS, steps)
     row = study.runs.set_index("run", drop=False).loc[run]
     title = encode(study).cell_title(row)
+    drawn = traversal_grid(images["traversals"], units, title=title, style=style)
+    data = drawn.data.assign(run=run, seed=row["seed"])
+    caption = f"{drawn.caption} Seed {row['seed']}."
+    return Drawn(f"traversals-{slug(title)}", drawn.figure, data, caption)
+
+
+def traversal_grid(
+    images: Tensor,
+    units: pd.DataFrame,
+    *,
+    over: Over = "prior",
+    point: int = 0,
+    title: str = "",
+    style: Style = PAPER,
+) -> Drawn:
+    """Draw the traversals of one datum: a row for each unit, a column for each value.
+
+    Parameters
+    ----------
+    images
+        ``(units, steps, *event)``, as from :func:`pyrovae.traversal.traverse`.
+    units
+        The rows of :meth:`RunFolder.units` that belong to the rows of images.
+    over
+        What the values are quantiles of.
+    point
+        Which test image it is.
+    title
+        Of the figure.
+    style
+        Of the figure.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each unit shown: ``kl`` in nats, ``active``, and the quantiles that
+        its first and last image stand for.
+
+    Raises
+    ------
+    NothingToDraw
+        If the observations are no images.
+    """
+    quantiles = np.linspace(*ENDS, images.shape[1])
     with theme(style):
         figure = Figure(figsize=(style.column, 2 * style.column))
         ax = figure.subplots()
-        show(
-            ax,
-            mosaic(images["traversals"]),
-            rows=[f"unit {row.unit}, KL = {row.kl:.2f}" for row in units.itertuples()],
-            columns=[f"{100 * q:.0f}" for q in quantiles],
-        )
-        for label, active in zip(ax.get_yticklabels(), units["active"], strict=True):
-            label.set_color("black" if active else GREY)
-            label.set_fontstyle("normal" if active else "italic")
-        ax.set_xlabel("Quantile of the prior (%)")
+        columns = [f"{100 * q:.0f}" for q in quantiles]
+        show(ax, mosaic(images), rows=unit_names(units), columns=columns)
+        mark_inactive(ax, units)
+        ax.set_xlabel(f"Quantile of the {_OVER[over]} (%)")
         ax.set_ylabel("Latent unit, KL in nats")
         ax.set_title(wrapped(title, 44))
         tighten(figure)
         fit(figure, ax)
     data = units[["unit", "kl", "active"]].assign(
-        run=run, seed=row["seed"], lowest_quantile=_ENDS[0], highest_quantile=_ENDS[1]
+        lowest_quantile=ENDS[0], highest_quantile=ENDS[1], over=over, point=point
     )
     caption = (
-        f"Latent traversals, {title}, seed {row['seed']}: each row changes one unit of the code of "
-        f"the first test image from the {_ENDS[0]:.0%} to the {_ENDS[1]:.0%} quantile of the "
-        "unit's prior. Rows: units by falling KL; in italics: inactive."
+        f"Latent traversals{f', {title}' if title else ''}: each row changes one unit of the code "
+        f"of test image {point + 1} from the {ENDS[0]:.0%} to the {ENDS[1]:.0%} quantile of the "
+        f"unit's {_OVER[over]}. Rows: units by falling KL; grey italics: inactive."
     )
-    return Drawn(f"traversals-{slug(title)}", figure, data, caption)
+    return Drawn(f"traversals-{point + 1}", figure, data, caption)
+
+
+def unit_names(units: pd.DataFrame) -> list[str]:
+    """Return what stands beside each unit's row of images."""
+    return [
+        f"unit {row.unit}, KL = {row.kl:.2f}{'' if row.active else INACTIVE}"
+        for row in units.itertuples()
+    ]
+
+
+def mark_inactive(ax: Axes, units: pd.DataFrame) -> None:
+    """Write the names of inactive units in grey italics."""
+    for label, active in zip(ax.get_yticklabels(), units["active"], strict=True):
+        if not active:
+            label.set(color=GREY, fontstyle="italic")
