@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from pyrovae.vae import VAE
+from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.latent_model import LatentModel
 
 Over = Literal["prior", "posterior"]
 
@@ -17,7 +18,9 @@ ENDS = (0.05, 0.95)
 _DRAWS = 10_000
 
 
-def levels(vae: VAE, x: Tensor, *, steps: int, over: Over = "prior", seed: int = 0) -> Tensor:
+def levels(
+    vae: LatentModel, x: Tensor, *, steps: int, over: Over = "prior", seed: int = 0
+) -> Tensor:
     """Return the values that each unit goes through.
 
     Parameters
@@ -42,13 +45,13 @@ def levels(vae: VAE, x: Tensor, *, steps: int, over: Over = "prior", seed: int =
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         if over == "prior":
-            draws = vae.prior().sample((_DRAWS,))
+            draws = vae.prior_law().sample((_DRAWS,))
         else:
             draws = vae.encode(x).sample((-(-_DRAWS // len(x)),)).flatten(0, 1)
         return draws.quantile(torch.linspace(*ENDS, steps), dim=0)
 
 
-def traverse(vae: VAE, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:
+def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:
     """Decode codes in which one unit at a time takes other values.
 
     Parameters
@@ -71,7 +74,7 @@ def traverse(vae: VAE, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:
     codes = centre[:, None, None].repeat(1, len(units), len(values), 1)
     for row, unit in enumerate(units.tolist()):
         codes[:, row, :, unit] = values[:, unit]
-    if vae.prior.space == "sphere":
-        codes = codes / codes.norm(dim=-1, keepdim=True)
+    if vae.space == "sphere":
+        codes = on_sphere(codes)
     with torch.no_grad():
         return vae.reconstruct(codes)

@@ -8,6 +8,7 @@ from pyrovae.report.cell_scores import active_units, disentanglement
 from pyrovae.report.collapse_blame import collapse_blame
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.evolution import evolution
+from pyrovae.report.factor_heatmaps import factor_heatmaps
 from pyrovae.report.kl_profile import kl_profile
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.report.reconstructions import reconstructions
@@ -33,6 +34,7 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     "evolution": evolution,
     "reconstructions": reconstructions,
     "traversals": _each_traversals,
+    "factors": factor_heatmaps,
     "samples": samples,
 }
 

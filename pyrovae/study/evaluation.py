@@ -21,6 +21,7 @@ from pyrovae.distributions.sphere import unit as on_sphere
 from pyrovae.latent_model import LatentModel
 from pyrovae.study.collapse import CollapseSettings, measure_collapse
 from pyrovae.study.representation import Resampling, score_representation
+from pyrovae.traversal import levels, traverse
 
 
 class GuideDraws(BaseModel):
@@ -174,21 +175,16 @@ def _bound_scores(
 
 
 def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
+    centre = posterior_means(vae, x[:k], seed=seed)
+    values = levels(vae, x, steps=k, seed=seed)
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        inputs = x[:k]
-        centre = posterior_means(vae, inputs, seed=seed)
-        draws = vae.prior_law().sample((4096,))
-        levels = draws.quantile(torch.linspace(0.05, 0.95, k), dim=0)  # (k, latent_dim)
-        codes = centre[0].repeat(len(order), k, 1)
-        for row, unit in enumerate(order):
-            codes[row, :, unit] = levels[:, unit]
-        if vae.space == "sphere":
-            codes, centre = on_sphere(codes), on_sphere(centre)
         return {
-            "inputs": inputs,
-            "reconstructions": vae.reconstruct(centre),
-            "traversals": vae.reconstruct(codes),
+            "inputs": x[:k],
+            "reconstructions": vae.reconstruct(
+                on_sphere(centre) if vae.space == "sphere" else centre
+            ),
+            "traversals": traverse(vae, centre[:1], values, order)[0],
             "traversed": order,
-            "samples": vae.reconstruct(draws[: k * k]),
+            "samples": vae.reconstruct(vae.prior_law().sample((k * k,))),
         }

@@ -56,7 +56,10 @@ def test_traversal_rows_are_named_by_falling_kl(main_study: StudyResults) -> Non
     drawn = traversals(main_study, run)
     (ax,) = drawn.figure.axes
     units = main_study.folder(run).units().sort_values("kl", ascending=False).head(8)
-    expected = [f"unit {row.unit}, KL = {row.kl:.2f}" for row in units.itertuples()]
+    expected = [
+        f"unit {row.unit}, KL = {row.kl:.2f}{'' if row.active else chr(10) + 'inactive'}"
+        for row in units.itertuples()
+    ]
     assert [label.get_text() for label in ax.get_yticklabels()] == expected
     assert drawn.data["unit"].tolist() == units["unit"].tolist()
     assert [label.get_text() for label in ax.get_xticklabels()][::7] == ["5", "95"]

@@ -19,6 +19,8 @@ FIGURES = {
     "active-units",
     "disentanglement",
     "evolution",
+    "factors-laplace-prior",
+    "factors-standard-normal-prior",
     "kl-profile",
     "rate-distortion",
     "reconstructions",

@@ -1,0 +1,127 @@
+"""What the units of a run do, to look at: animation, heat maps and the command."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+from PIL import Image
+from tiny_study import tiny_plan
+
+from pyrovae.cli import main
+from pyrovae.disentanglement import mig
+from pyrovae.report.animation import traversal_gif
+from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.factor_heatmaps import factor_heatmap, factor_heatmaps
+from pyrovae.report.traversals import traversal_grid
+from pyrovae.study.execution import Executor
+from pyrovae.study.results import StudyResults
+from pyrovae.study.store import RunFolder, Store
+from report.made import FACTORS
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    """A run that has been trained for a few steps."""
+    folder = tmp_path_factory.mktemp("trained")
+    plan = tiny_plan(folder, "seeds=1", "grid.prior=[standard_normal]", "training.steps=6")
+    store = Store(folder / "results" / plan.name)
+    store.write_plan(plan)
+    (planned,) = plan.runs
+    executor = Executor(store, compiled=False)
+    executor.execute(planned, plan.datasets[planned.fingerprint], lambda *_: None)
+    return store.run(planned.id)
+
+
+def test_the_animation_sweeps_there_and_back(small_study: StudyResults) -> None:
+    """Two data, two units, four steps; each frame's shade is its step's."""
+    units = small_study.folder(small_study.runs["run"][0]).units().head(2)
+    shades = torch.tensor([0.0, 0.25, 0.5, 1.0])
+    images = shades[None, None, :, None, None, None].expand(2, 2, 4, 1, 32, 32)
+    gif = Image.open(io.BytesIO(traversal_gif(images, units)))
+    assert gif.n_frames == 6
+    assert gif.info["loop"] == 0
+    seen = []
+    for frame in range(6):
+        gif.seek(frame)
+        pixels = np.asarray(gif.convert("L"), dtype=float)
+        right = pixels[: pixels.shape[0] // 2, -pixels.shape[1] // 4 :]
+        values, counts = np.unique(right, return_counts=True)
+        seen.append(values[counts.argmax()] / 255)
+    assert seen == pytest.approx([0, 0.25, 0.5, 1.0, 0.5, 0.25], abs=0.05)
+
+
+def test_vectors_cannot_be_animated(small_study: StudyResults) -> None:
+    units = small_study.folder(small_study.runs["run"][0]).units().head(2)
+    with pytest.raises(NothingToDraw, match="no images"):
+        traversal_gif(torch.zeros(1, 2, 3, 12), units)
+
+
+def test_the_grid_says_what_its_values_are(small_study: StudyResults) -> None:
+    units = small_study.folder(small_study.runs["run"][0]).units().head(2)
+    drawn = traversal_grid(torch.zeros(2, 5, 1, 8, 8), units, over="posterior", point=2)
+    assert drawn.figure.axes[0].get_xlabel() == "Quantile of the aggregate posterior (%)"
+    assert "test image 3" in drawn.caption
+    assert drawn.data["over"].tolist() == ["posterior"] * 2
+
+
+def test_heat_maps_show_the_stored_matrices_by_falling_kl(small_study: StudyResults) -> None:
+    folder = small_study.folder(small_study.runs["run"][0])
+    drawn = factor_heatmap(folder)
+    parts = folder.metrics()["estimators"]
+    information = np.array(parts["mig"]["parts"]["mutual_information"])
+    information /= np.array(parts["mig"]["parts"]["factor_entropy"])
+    importance = np.array(parts["dci"]["parts"]["importance"])
+    order = folder.units().sort_values("kl", ascending=False)["unit"].to_numpy()
+    above, below = drawn.figure.axes[:2]
+    for ax, matrix in ((above, information), (below, importance)):
+        shown = np.asarray(ax.collections[0].get_array()).reshape(len(FACTORS), -1)
+        np.testing.assert_allclose(shown, matrix[order].T)
+        assert [label.get_text() for label in ax.get_yticklabels()] == list(FACTORS)
+    assert [int(label.get_text()) for label in below.get_xticklabels()] == order.tolist()
+    active = folder.units().set_index("unit")["active"][order]
+    styles = [label.get_fontstyle() for label in below.get_xticklabels()]
+    assert styles == ["normal" if each else "italic" for each in active]
+    row = drawn.data[(drawn.data["factor"] == "scale") & (drawn.data["unit"] == 3)].iloc[0]
+    assert row["information"] == information[3, 1]
+    assert row["importance"] == importance[3, 1]
+
+
+def test_what_the_study_did_not_measure_is_measured_for_the_heat_map(run: RunFolder) -> None:
+    """This run has MIG, but no DCI."""
+    data = factor_heatmap(run).data
+    assert data.groupby("factor")["importance"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
+    codes, factors = run.codes(), run.factors()
+    assert factors is not None
+    parts = mig(codes, factors).parts
+    expected = np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
+    shown = data.pivot(index="unit", columns="factor", values="information")
+    np.testing.assert_allclose(shown[run.metrics()["factor_names"]], expected)
+
+
+def test_each_cell_has_its_heat_maps(small_study: StudyResults, lone_study: StudyResults) -> None:
+    names = [drawn.name for drawn in factor_heatmaps(small_study)]
+    assert names == ["factors-standard-normal-prior", "factors-laplace-prior"]
+    with pytest.raises(NothingToDraw, match="no ground-truth factors"):
+        list(factor_heatmaps(lone_study))
+
+
+def test_the_command_writes_grids_animation_and_heat_maps(run: RunFolder, tmp_path: Path) -> None:
+    arguments = ["traverse", str(run.path), "--points", "2", "--units", "3", "--steps", "4"]
+    done = CliRunner().invoke(main, [*arguments, "--over", "posterior", "--out", str(tmp_path)])
+    assert done.exit_code == 0, done.output
+    pictures = ["traversals-1.png", "traversals-2.png", "factors.png", "traversals.gif"]
+    assert done.output.split() == [str(tmp_path / name) for name in pictures]
+    for name in pictures:
+        Image.open(tmp_path / name).verify()
+    assert (tmp_path / "traversals-2.csv").read_text().count("posterior") == 3
+
+
+def test_an_unknown_run_is_one_line(tmp_path: Path) -> None:
+    done = CliRunner().invoke(main, ["traverse", "zzz", "--results", str(tmp_path)])
+    assert done.exit_code == 2
+    assert done.stderr.count("\n") == 1
