@@ -19,11 +19,14 @@ from __future__ import annotations
 from pyrovae.report.cell_scores import active_units, disentanglement
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.evolution import evolution
+from pyrovae.report.factor_heatmaps import factor_heatmap
 from pyrovae.report.gallery import FIGURES, draw
 from pyrovae.report.kl_profile import kl_profile
+from pyrovae.report.metric_correlation import metric_correlation
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.report.reconstructions import reconstructions
 from pyrovae.report.samples import samples
+from pyrovae.report.sparsity import sparsity
 from pyrovae.report.style import PAPER, Style, theme
 from pyrovae.report.table import cell_table
 from pyrovae.report.traversals import traversals
@@ -40,10 +43,13 @@ __all__ = [
     "disentanglement",
     "draw",
     "evolution",
+    "factor_heatmap",
     "kl_profile",
+    "metric_correlation",
     "rate_distortion",
     "reconstructions",
     "samples",
+    "sparsity",
     "theme",
     "traversals",
     "write_report",

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.collapse import ACTIVE_VARIANCE
+from pyrovae.disentanglement import METRICS, needs_factors
 from pyrovae.report import captions, names
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.encoding import Encoding, encode
@@ -21,6 +22,7 @@ from pyrovae.report.intervals import ENOUGH, summarise
 from pyrovae.report.legends import legend_above, marker_group
 from pyrovae.report.scores import ACTIVE_UNITS, Score, disentanglement_scores
 from pyrovae.report.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
+from pyrovae.study.across_seeds import UDR
 from pyrovae.study.results import StudyResults
 
 #: Inches for each marker in a row, and at least for a row.
@@ -76,10 +78,22 @@ def disentanglement(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     chance = " Dashed: chance level of FactorVAE." if "factor_vae_chance" in study.runs else ""
     caption = (
         f"Disentanglement by {by}: posterior means against the ground-truth factors, on the test "
-        f"set; higher is better, 1 is best. Small points: seeds; markers: their mean. "
-        f"{captions.interval(study, 'Bars')}{chance} {captions.setting(study, encoding)}"
+        f"set; higher is better, 1 is best{_exceptions(scores)}. Small points: seeds; markers: "
+        f"their mean. {captions.interval(study, 'Bars')}{chance} "
+        f"{captions.setting(study, encoding)}"
     )
     return Drawn("disentanglement", figure, data, caption.strip())
+
+
+def _exceptions(scores: Sequence[Score]) -> str:
+    """Return what does not hold for scores that compare no codes with factors."""
+    known = {score.key for score in scores}
+    told = []
+    if any(key in METRICS and not needs_factors(key) for key in known):
+        told.append("of scores of dependence between codes, less is better")
+    if UDR in known:
+        told.append("UDR is agreement with the other seeds of the cell, without the factors")
+    return "".join(f"; {text}" for text in told)
 
 
 def draw_scores(

@@ -76,6 +76,10 @@ class Encoding:
         """Return a dash pattern for each value of the first label, where lines do not show two."""
         return {v: DASHES[i % len(DASHES)] for i, v in enumerate(self.levels[self.first])}
 
+    def first_markers(self) -> dict[Any, str]:
+        """Return a marker for each value of the first label, where points do not show two."""
+        return {v: MARKERS[i % len(MARKERS)] for i, v in enumerate(self.levels[self.first])}
+
     def seconds(self) -> list[Any]:
         """Return the values of the second label; ``[None]`` if there is none."""
         return self.levels[self.second] if self.second else [None]

@@ -10,10 +10,12 @@ from pyrovae.report.drawn import Drawn
 from pyrovae.report.evolution import evolution
 from pyrovae.report.factor_heatmaps import factor_heatmaps
 from pyrovae.report.kl_profile import kl_profile
+from pyrovae.report.metric_correlation import metric_correlation
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.report.reconstructions import reconstructions
 from pyrovae.report.representatives import first_runs
 from pyrovae.report.samples import samples
+from pyrovae.report.sparsity import sparsity
 from pyrovae.report.style import PAPER, Style
 from pyrovae.report.traversals import traversals
 from pyrovae.study.results import StudyResults
@@ -31,6 +33,8 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     "kl_profile": kl_profile,
     "rate_distortion": rate_distortion,
     "disentanglement": disentanglement,
+    "metric_correlation": metric_correlation,
+    "sparsity": sparsity,
     "evolution": evolution,
     "reconstructions": reconstructions,
     "traversals": _each_traversals,

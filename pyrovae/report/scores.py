@@ -8,6 +8,7 @@ import pandas as pd
 
 from pyrovae.disentanglement import METRICS
 from pyrovae.report import names
+from pyrovae.study.across_seeds import UDR
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
             "nats" if key in _IN_NATS else "",
         )
         for key in runs.columns
-        if key in METRICS and runs[key].notna().any()
+        if (key in METRICS or key == UDR) and runs[key].notna().any()
     ]
 
 

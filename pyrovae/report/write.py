@@ -11,6 +11,7 @@ from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.index import index_page
 from pyrovae.report.style import PAPER, Style, theme
 from pyrovae.study import atomic
+from pyrovae.study.across_seeds import with_udr
 from pyrovae.study.results import StudyResults
 
 FORMATS = ("pdf", "png")
@@ -46,6 +47,7 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
     Path
         The folder.
     """
+    study = with_udr(study)
     folder = study.store.root / "report"
     written: set[str] = set()
 

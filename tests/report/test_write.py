@@ -22,9 +22,11 @@ FIGURES = {
     "factors-laplace-prior",
     "factors-standard-normal-prior",
     "kl-profile",
+    "metric-correlation",
     "rate-distortion",
     "reconstructions",
     "samples",
+    "sparsity",
     "traversals-laplace-prior",
     "traversals-standard-normal-prior",
 }

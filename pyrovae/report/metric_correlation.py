@@ -1,0 +1,88 @@
+"""Do the metrics agree? Their rank correlation over the runs of a study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from pyrovae.report import captions
+from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report.encoding import encode
+from pyrovae.report.scores import disentanglement_scores
+from pyrovae.report.style import PAPER, Style, theme, tighten
+from pyrovae.study.rank_correlation import ENOUGH_RUNS, rank_correlation
+from pyrovae.study.results import StudyResults
+
+
+def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw the Spearman correlation of each pair of disentanglement scores over all runs.
+
+    As Locatello et al. 2019 (arXiv:1811.12359), figure 2, do for one data set.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each pair: ``score``, ``other``, ``correlation``, ``low``, ``high``
+        (95 % bootstrap interval over cells) and ``n`` runs.
+
+    Raises
+    ------
+    NothingToDraw
+        If there are fewer than two scores or too few runs.
+    """
+    scores = disentanglement_scores(study.runs)
+    if len(scores) < 2 or len(study.runs) < ENOUGH_RUNS:
+        raise NothingToDraw(
+            f"a correlation of metrics takes two of them and {ENOUGH_RUNS} runs, here are "
+            f"{len(scores)} and {len(study.runs)}"
+        )
+    data = pd.DataFrame(
+        [
+            {
+                "score": a.key,
+                "other": b.key,
+                **rank_correlation(study.runs, a.key, b.key)._asdict(),
+            }
+            for i, a in enumerate(scores)
+            for b in scores[:i]
+        ]
+    )
+    keys = [score.key for score in scores]
+    matrix = pd.DataFrame(np.nan, index=keys, columns=keys)
+    for row in data.itertuples():
+        matrix.loc[row.score, row.other] = row.correlation
+    shown = matrix.iloc[1:, :-1]
+    titles = {score.key: score.title for score in scores}
+    with theme(style):
+        size = style.column if len(keys) <= 8 else style.text
+        figure = Figure(figsize=(size, 0.8 * size), layout="constrained")
+        ax = figure.subplots()
+        sns.heatmap(
+            shown,
+            mask=shown.isna(),
+            vmin=-1,
+            vmax=1,
+            cmap="vlag",
+            annot=(100 * shown).round(),
+            fmt=".0f",
+            annot_kws={"size": style.small},
+            linewidths=0.4,
+            cbar_kws={"label": "Spearman correlation", "ticks": [-1, 0, 1], "shrink": 0.7},
+            xticklabels=[titles[key] for key in shown.columns],
+            yticklabels=[titles[key] for key in shown.index],
+            ax=ax,
+        )
+        ax.tick_params(length=0)
+        ax.tick_params(axis="x", labelrotation=45)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
+        ax.tick_params(axis="y", labelrotation=0)
+        tighten(figure)
+    caption = (
+        f"Spearman rank correlation (times 100) of the disentanglement scores over the "
+        f"{len(study.runs)} runs of the study (Locatello et al. 2019, figure 2). Intervals are in "
+        f"the data file. {captions.setting(study, encode(study))}"
+    )
+    return Drawn("metric-correlation", figure, data, caption.strip())
