@@ -26,7 +26,6 @@ FIGURES = {
     "rate-distortion",
     "reconstructions",
     "samples",
-    "sparsity",
     "traversals-laplace-prior",
     "traversals-standard-normal-prior",
 }
