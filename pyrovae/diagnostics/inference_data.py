@@ -199,6 +199,12 @@ def _anonymous(draws: np.ndarray) -> xr.Dataset:
     return xr.Dataset({"z": (dims, draws)})
 
 
+def parameter_summary(data: InferenceData) -> Any:
+    """Return ``az.summary`` of all of a posterior's variables, with ``variable`` as a column."""
+    table = az.summary(data, round_to="none")
+    return table.rename_axis("variable").reset_index()
+
+
 def summary(data: InferenceData, *, datum: list[int], latent: list[int]) -> Any:
     """Return ``az.summary`` of the codes of some data points and units, as a DataFrame."""
     return az.summary(_selected(data, datum, latent), var_names=["z"])

@@ -20,13 +20,11 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from pyrovae.analysis.factors import split_factors
 from pyrovae.report import names
 from pyrovae.report.style import DASHES, MARKERS, Colour, palette
 from pyrovae.study.results import LABELS, StudyResults
 from pyrovae.study.run import COMPONENTS
-
-#: Who is served first. What makes numbers incomparable, the data above all, comes last: panels.
-_PREFERENCE = ("prior", "posterior", "objective", "latent_dim", "likelihood", "network", "dataset")
 
 
 @dataclass(frozen=True)
@@ -120,15 +118,8 @@ class Encoding:
 
 def encode(study: StudyResults) -> Encoding:
     """Give each varying label of a study its role."""
-    varying = study.varying()
-    ranked = [k for k in _PREFERENCE if k in varying] + [k for k in varying if k not in _PREFERENCE]
-    chosen: list[str] = []
-    tied: dict[str, str] = {}
-    for label in ranked:
-        if chosen and study.runs.groupby(chosen)[label].nunique().max() == 1:
-            tied[label] = _pairs(study.runs, chosen, label)
-        else:
-            chosen.append(label)
+    chosen, followed = split_factors(study.runs, study.varying())
+    tied = {label: _pairs(study.runs, by, label) for label, by in followed.items()}
     first, *rest = chosen or ["prior"]
     levels = {label: _levels(study.runs[label]) for label in LABELS}
     return Encoding(

@@ -1,0 +1,164 @@
+"""From a table of runs to a posterior."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+import pyro
+import torch
+import xarray as xr
+from pyro.infer.reparam import LocScaleReparam
+from torch import Tensor
+
+from pyrovae.analysis.design import Design, make_design
+from pyrovae.analysis.likelihoods import LIKELIHOODS
+from pyrovae.analysis.metrics import Metric, describe
+from pyrovae.analysis.model import Guess, by_cell, comparison, guess, make_rows
+from pyrovae.analysis.posterior import CellPosterior
+from pyrovae.analysis.sampling import Sampling, run_nuts
+from pyrovae.diagnostics.convergence import convergence
+from pyrovae.diagnostics.inference_data import bundle
+from pyrovae.errors import PyrovaeError
+
+#: Column with the largest count that ``count`` metrics can have.
+TOTAL = "latent_dim"
+
+
+class NothingToCompare(PyrovaeError):
+    """The runs cannot tell effects from seeds, with the reason."""
+
+
+def fit(
+    runs: pd.DataFrame,
+    metric: str | Metric,
+    factors: Sequence[str],
+    *,
+    sampling: Sampling | None = None,
+) -> CellPosterior:
+    """Fit the hierarchical model of one metric.
+
+    Parameters
+    ----------
+    runs
+        One row for each run: the metric's column, the factors' columns and, for counts,
+        ``latent_dim``. Rows without a value (NaN) are left out.
+    metric
+        A column, or its description where :func:`pyrovae.analysis.metrics.describe` does not do.
+    factors
+        Columns that tell cells apart; runs that agree in all of them are seeds of one cell.
+    sampling
+        How NUTS is run.
+
+    Returns
+    -------
+    CellPosterior
+        It refuses to conclude if the chains did not converge.
+
+    Raises
+    ------
+    NothingToCompare
+        If there are no values, no cell with two runs, or all values are the same.
+
+    Examples
+    --------
+    >>> study = load_study("results/prior_comparison")  # doctest: +SKIP
+    >>> mig = fit(study.runs, "mig", ["prior", "posterior"])  # doctest: +SKIP
+    >>> (mig.of(prior="laplace") > mig.of(prior="standard_normal")).mean()  # doctest: +SKIP
+    """
+    key = metric.key if isinstance(metric, Metric) else metric
+    if key not in runs:
+        raise NothingToCompare(f"no run has the metric '{key}'")
+    known = runs.dropna(subset=[key])
+    metric = describe(key, known[key]) if isinstance(metric, str) else metric
+    sampling = sampling or Sampling()
+    if known.empty:
+        raise NothingToCompare(f"{key}: no run has a value")
+    if not np.isfinite(known[key]).all():
+        raise NothingToCompare(f"{key}: some values are infinite")
+    if known[key].nunique() < 2:
+        raise NothingToCompare(f"{key}: all runs have the value {known[key].iloc[0]:g}")
+    keys = pd.MultiIndex.from_frame(known[list(factors)]) if factors else None
+    code = pd.Series(np.zeros(len(known), dtype=int) if keys is None else pd.factorize(keys)[0])
+    runs_of = code.value_counts().sort_index()
+    if runs_of.max() < 2:
+        raise NothingToCompare(f"{key}: no cell has two seeds, so effects cannot be told from them")
+    first = ~code.duplicated().to_numpy()
+    cells = known.loc[first, list(factors)].reset_index(drop=True)
+    design = make_design(cells, factors)
+    law = LIKELIHOODS[metric.kind]
+    if metric.kind == "count":
+        total = known.loc[first, TOTAL].astype(float).reset_index(drop=True)
+    else:
+        total = pd.Series(np.zeros(len(cells)))
+    rows = make_rows(known[key], code, total, law)
+    linked = law.link(known[key].to_numpy(dtype=float), total.to_numpy()[code])
+
+    def model() -> None:
+        comparison(design, rows, law)
+
+    draws, divergent = _sample(model, design, guess(design, rows, linked, law), sampling)
+    draws["location"], draws["noise"] = by_cell(design, rows, draws)
+    draws["mean"] = law.mean(draws["location"], draws["noise"], rows.total)
+    sampled = ("chain", "draw")
+    coords = {"chain": np.arange(sampling.chains), "draw": np.arange(sampling.draws)}
+    variables = {
+        name: ((*sampled, *([_DIMS[name]] if name in _DIMS else [])), value.numpy())
+        for name, value in draws.items()
+    }
+    terms = [term.name for term in design.terms]
+    posterior = xr.Dataset(
+        variables,
+        coords={
+            **coords,
+            "cell": np.arange(len(cells)),
+            "term": terms,
+            "coefficient": [f"{terms[t]}[{i}]" for i, t in enumerate(design.term_of_column)],
+        },
+        attrs={"inference_library": "pyro", "metric": key, "likelihood": law.link_name},
+    )
+    observed = xr.Dataset({"y": ("run", known[key].to_numpy(dtype=float))})
+    data = bundle({"posterior": posterior, "observed_data": observed})
+    checked = {name: posterior[name].values for name in ("mean", "spread") if name in posterior}
+    stacked = posterior["mean"].stack(sample=sampled).transpose("sample", "cell")
+    named = {f: ("cell", cells[f].to_numpy()) for f in factors}
+    return CellPosterior(
+        metric,
+        design,
+        xr.DataArray(
+            stacked.values,
+            dims=("sample", "cell"),
+            coords={
+                "cell": np.arange(len(cells)),
+                **named,
+                "runs": ("cell", runs_of.to_numpy()),
+            },
+            name=key,
+        ),
+        convergence(checked, divergent=divergent),
+        data,
+    )
+
+
+def _sample(
+    model: Callable[[], None], design: Design, first: Guess, sampling: Sampling
+) -> tuple[dict[str, Tensor], int]:
+    """Run NUTS with the effects partly centred, and give back the effects themselves."""
+    if not design.terms:
+        return run_nuts(model, first.sites, sampling)
+    reparam = {"effects": LocScaleReparam(first.centring)}
+    draws, divergent = run_nuts(pyro.poutine.reparam(model, reparam), first.sites, sampling)
+    scale = draws["spread"][..., torch.as_tensor(design.term_of_column)]
+    draws["effects"] = scale ** (1 - first.centring) * draws.pop("effects_decentered")
+    return draws, divergent
+
+
+_DIMS = {
+    "spread": "term",
+    "effects": "coefficient",
+    "noise_by_cell": "cell",
+    "location": "cell",
+    "noise": "cell",
+    "mean": "cell",
+}

@@ -1,0 +1,153 @@
+"""The comparison as a probabilistic program.
+
+For a run of cell c, on the scale of the metric's link, where u and m are the standard deviation and
+mean of all runs,
+
+.. math::
+    \\eta_c = m + u\\,(\\alpha + \\sum_t x_{ct}^\\top \\beta_t), \\qquad
+    \\beta_t \\sim N(0, s_t^2), \\quad s_t \\sim N^+(0, 1), \\quad \\alpha \\sim N(0, 1),
+
+    \\log \\sigma_c = \\log \\sigma + \\omega w_c, \\qquad
+    w_c \\sim N(0, 1), \\quad \\omega \\sim N^+(0, 1/2), \\quad
+    y \\sim \\mathrm{law}(\\eta_c, \\sigma_c).
+
+Terms t are the factors and their pairs; the spread s_t of a term's effects is learned, so that terms
+without effect are drawn to zero together (Gelman 2005, analysis of variance). Seeds vary more in
+some cells than in others: ω.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyro
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+
+from pyrovae.analysis.design import Design
+from pyrovae.analysis.likelihoods import Likelihood
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What the model conditions on.
+
+    Attributes
+    ----------
+    y
+        Prepared values, ``(runs,)``.
+    cell
+        Index of each run's cell.
+    total
+        Largest count of each cell; zero for metrics that count nothing.
+    location, unit
+        Mean and standard deviation of the values on the scale of the link.
+    """
+
+    y: Tensor
+    cell: Tensor
+    total: Tensor
+    location: float
+    unit: float
+
+
+def make_rows(values: pd.Series, cell: pd.Series, total: pd.Series, law: Likelihood) -> Rows:
+    """Prepare a metric's values."""
+    raw, counted = values.to_numpy(dtype=float), total.to_numpy(dtype=float)
+    index = torch.tensor(cell.to_numpy())
+    linked = law.link(raw, counted[index.numpy()])
+    return Rows(
+        torch.tensor(law.prepare(raw)),
+        index,
+        torch.tensor(counted),
+        float(linked.mean()),
+        float(linked.std()),
+    )
+
+
+def comparison(design: Design, rows: Rows, law: Likelihood) -> None:
+    """Run the program; see the module."""
+    zero, one = torch.zeros((), dtype=torch.float64), torch.ones((), dtype=torch.float64)
+    cells = len(design.cells)
+    sites = {"intercept": pyro.sample("intercept", dist.Normal(zero, one))}
+    if design.terms:
+        spread = pyro.sample("spread", dist.HalfNormal(one.expand(len(design.terms))).to_event(1))
+        scale = spread[torch.as_tensor(design.term_of_column)]
+        sites["effects"] = pyro.sample("effects", dist.Normal(zero, scale).to_event(1))
+    mean, sd = law.log_noise
+    sites["log_noise"] = pyro.sample("log_noise", dist.Normal(mean * one, sd * one))
+    sites["noise_spread"] = pyro.sample("noise_spread", dist.HalfNormal(0.5 * one))
+    sites["noise_by_cell"] = pyro.sample(
+        "noise_by_cell", dist.Normal(zero, one.expand(cells)).to_event(1)
+    )
+    location, noise = by_cell(design, rows, sites)
+    df = None
+    if law.heavy_tailed:
+        # Juárez and Steel (2010), from 2 on so that the variance is finite.
+        df = 2.0 + pyro.sample("df", dist.Gamma(2.0 * one, 0.1 * one))
+    cell = rows.cell
+    with pyro.plate("runs", len(rows.y)):
+        family = law.law(location[cell], noise[cell], rows.unit, rows.total[cell], df)
+        pyro.sample("y", family, obs=rows.y)
+
+
+def by_cell(design: Design, rows: Rows, sites: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    """Return location and noise of each cell, ``(..., cells)``, for one draw of sites or many."""
+    location = sites["intercept"][..., None]
+    if design.terms:
+        location = location + sites["effects"] @ torch.as_tensor(design.columns).T
+    location = (rows.location + rows.unit * location).expand(sites["noise_by_cell"].shape)
+    log_noise, spread = sites["log_noise"][..., None], sites["noise_spread"][..., None]
+    return location, torch.exp(log_noise + spread * sites["noise_by_cell"])
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What sums of squares say: where sampling begins, and in which coordinates.
+
+    Attributes
+    ----------
+    sites
+        A value for each site of :func:`comparison`.
+    centring
+        How far each coefficient is centred, from 0 to 1. The posterior is the same for any value;
+        NUTS is quickest where data and prior share the information about a coefficient as the
+        centring says (Papaspiliopoulos et al. 2007; Gorinova et al. 2020).
+    """
+
+    sites: dict[str, Tensor]
+    centring: Tensor
+
+
+def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Guess:
+    """Return the guess for a metric whose values are ``linked`` on the scale of the effects."""
+    index, y = rows.cell.numpy(), rows.y.numpy()
+    counts = np.bincount(index, minlength=len(design.cells))
+    means = np.bincount(index, linked) / counts
+    freedom = max(len(y) - len(counts), 1)
+    seeds = ((linked - means[index]) ** 2).sum() / freedom / rows.unit**2
+    noise = law.noise(y, (np.bincount(index, y) / counts)[index], rows.unit)
+    noise *= (len(y) / freedom) ** 0.5
+    sites = {
+        "log_noise": torch.tensor(np.log(noise)),
+        "noise_spread": torch.tensor(0.3, dtype=torch.float64),
+        "noise_by_cell": torch.zeros(len(design.cells), dtype=torch.float64),
+        "df": torch.tensor(15.0, dtype=torch.float64),
+    }
+    columns = np.column_stack([np.ones(len(counts)), design.columns])
+    centre, *found = np.linalg.pinv(columns) @ ((means - rows.location) / rows.unit)
+    sites["intercept"] = torch.tensor(centre)
+    if not design.terms:
+        return Guess(sites, torch.zeros(0))
+    effects, terms = np.asarray(found), design.term_of_column
+    error = seeds / np.maximum((design.columns**2 * counts[:, None]).sum(0), 1e-9)
+    squares = [(effects[terms == t] ** 2).mean() for t in range(len(design.terms))]
+    spread = np.sqrt(np.maximum(squares, 1e-3))
+    share = spread[terms] ** 2 / (spread[terms] ** 2 + error)
+    sites["spread"] = torch.tensor(spread)
+    sites["effects"] = torch.tensor(effects)
+    sites["effects_decentered"] = torch.tensor(effects / spread[terms] ** (1 - share))
+    return Guess(sites, torch.tensor(share))

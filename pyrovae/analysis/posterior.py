@@ -1,0 +1,241 @@
+"""The posterior of each cell's mean, and what may be concluded from it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from pyrovae.analysis.design import Design
+from pyrovae.analysis.metrics import Metric
+from pyrovae.diagnostics.convergence import Convergence
+from pyrovae.diagnostics.inference_data import InferenceData
+from pyrovae.errors import PyrovaeError
+
+Draws = NDArray[np.float64]
+
+#: Mass of posterior intervals.
+LEVEL = 0.95
+
+
+class NotConverged(PyrovaeError):
+    """The chains disagree or are too short: no conclusion is given."""
+
+
+@dataclass(frozen=True)
+class CellPosterior:
+    """Posterior draws of a metric's mean in each cell.
+
+    Every method that concludes something raises :class:`NotConverged` if the chains do not pass.
+
+    Attributes
+    ----------
+    metric
+        What was measured.
+    design
+        Cells and factors; ``design.cells`` has a row for each cell.
+    draws
+        Dims ``(sample, cell)``: cell means in the metric's own unit. Each factor is a coordinate
+        along ``cell``, and so is ``runs``, the number of runs there.
+    convergence
+        R-hat, effective sizes and divergences, and whether they pass.
+    data
+        All of it for ArviZ: parameters and cell means by chain and draw.
+    """
+
+    metric: Metric
+    design: Design
+    draws: xr.DataArray
+    convergence: Convergence
+    data: InferenceData = field(repr=False)
+
+    def require(self) -> None:
+        """Raise :class:`NotConverged` unless the chains pass."""
+        if not self.convergence.passed:
+            raise NotConverged(f"{self.metric.key}: {self.convergence.reason}; nothing is concluded")
+
+    def of(self, **levels: Any) -> Draws:
+        """Return draws ``(samples,)`` of the mean over the cells that have these levels.
+
+        Raises
+        ------
+        PyrovaeError
+            If no cell has them.
+        NotConverged
+            See the class.
+        """
+        self.require()
+        chosen = np.ones(len(self.design.cells), dtype=bool)
+        for factor, level in levels.items():
+            if factor not in self.design.cells:
+                raise PyrovaeError(f"{self.metric.key}: cells have no factor '{factor}'")
+            chosen &= (self.design.cells[factor] == level).to_numpy()
+        if not chosen.any():
+            said = ", ".join(f"{k}={v}" for k, v in levels.items())
+            raise PyrovaeError(f"{self.metric.key}: no cell has {said}")
+        return self.draws.values[:, chosen].mean(1)
+
+    def probability(self, event: Callable[[xr.DataArray], Any]) -> float:
+        """Return the posterior probability of an event.
+
+        Parameters
+        ----------
+        event
+            From :attr:`draws` to one truth value for each sample, for example
+            ``lambda draws: draws.sel(cell=0) > draws.sel(cell=1)``.
+        """
+        self.require()
+        true = np.asarray(event(self.draws))
+        if true.shape != (self.draws.sizes["sample"],) or true.dtype != bool:
+            raise ValueError(f"an event is one truth value a sample, got {true.dtype} {true.shape}")
+        return float(true.mean())
+
+    def cells(self) -> pd.DataFrame:
+        """Return a row for each cell: its factors, ``runs``, ``mean``, ``low``, ``high``, ``best``.
+
+        ``low`` and ``high`` are the ends of the central 95 % interval; ``best`` is the probability
+        that the cell is the best of all (NaN where no way is better).
+        """
+        self.require()
+        values = self.draws.values
+        summary = [summarise(column) for column in values.T]
+        best = self.best(values) if self.metric.better else np.full(values.shape[1], np.nan)
+        table = self.design.cells.assign(runs=self.draws["runs"].values)
+        return table.assign(**pd.DataFrame(summary).to_dict("list"), best=best)
+
+    def best(self, values: Draws) -> Draws:
+        """Return, for each column of draws, the probability that it is the best one.
+
+        Ties are shared, so that the probabilities sum to one.
+        """
+        self.require()
+        if self.metric.better is None:
+            raise PyrovaeError(f"{self.metric.key}: neither higher nor lower is better")
+        signed = values if self.metric.better == "higher" else -values
+        top = signed == signed.max(1, keepdims=True)
+        return (top / top.sum(1, keepdims=True)).mean(0)
+
+    def levels(self) -> pd.DataFrame:
+        """Return a row for each level of each factor: the mean over its cells, and P(best).
+
+        Cells count alike, whatever their number of runs. Where some combinations of levels are
+        missing, levels are not measured in the same company: see :meth:`contrasts` then.
+        """
+        tables = []
+        for factor, levels in self.design.levels.items():
+            values = np.column_stack([self.of(**{factor: level}) for level in levels])
+            best = self.best(values) if self.metric.better else np.full(len(levels), np.nan)
+            summary = pd.DataFrame([summarise(column) for column in values.T])
+            tables.append(summary.assign(factor=factor, level=[str(v) for v in levels], best=best))
+        return _joined(tables, ["factor", "level"])
+
+    def contrasts(self) -> pd.DataFrame:
+        """Return a row for each pair of levels of a factor: ``a`` minus ``b``.
+
+        The difference is averaged over the cells that differ in this factor only. Columns besides
+        its summary: ``pairs``, how many cells that are; ``positive`` = P(difference > 0);
+        ``better`` = P(a better than b); ``rope`` = P(practically equal), for ratios where the
+        metric is ``positive``.
+        """
+        self.require()
+        rows = []
+        for factor, levels in self.design.levels.items():
+            for i, a in enumerate(levels):
+                for b in levels[i + 1 :]:
+                    at_a, at_b = self._matched(factor, a, b)
+                    if not at_a:
+                        continue
+                    first, second = self.draws.values[:, at_a], self.draws.values[:, at_b]
+                    rows.append(
+                        {
+                            "factor": factor,
+                            "a": str(a),
+                            "b": str(b),
+                            "pairs": len(at_a),
+                            **self.compare(first, second),
+                        }
+                    )
+        return pd.DataFrame(rows)
+
+    def compare(self, first: Draws, second: Draws) -> dict[str, float]:
+        """Summarise how much ``first`` exceeds ``second``, both ``(samples, pairs)``."""
+        self.require()
+        difference = (first - second).mean(1)
+        better = {"higher": difference > 0, "lower": difference < 0, None: None}[self.metric.better]
+        scale = difference
+        if self.metric.kind == "positive":
+            scale = (np.log(first) - np.log(second)).mean(1)
+        return {
+            **summarise(difference),
+            "positive": float((difference > 0).mean()),
+            "better": float("nan") if better is None else float(better.mean()),
+            "rope": float((np.abs(scale) <= self.metric.rope).mean()),
+        }
+
+    def _matched(self, factor: str, a: Any, b: Any) -> tuple[list[int], list[int]]:
+        others = [f for f in self.design.factors if f != factor]
+        place = {
+            (row[factor], *(row[f] for f in others)): i
+            for i, row in enumerate(self.design.cells.to_dict("records"))
+        }
+        pairs = [
+            (i, place[(b, *key[1:])])
+            for key, i in place.items()
+            if key[0] == a and (b, *key[1:]) in place
+        ]
+        return [i for i, _ in pairs], [j for _, j in pairs]
+
+    def effects(self) -> pd.DataFrame:
+        """Return main effects and two-way interactions in the metric's own unit.
+
+        They are the least-squares parts of the cell means: a main effect is the distance of a
+        level from the mean of all levels; an interaction is what a pair of levels adds beyond both.
+        A row for each: ``term``, ``level``, and the summary with ``positive`` = P(effect > 0).
+        """
+        self.require()
+        rows: list[dict[str, Any]] = []
+        for term, level, values in self._parts():
+            rows.append(
+                {
+                    "term": term,
+                    "level": level,
+                    **summarise(values),
+                    "positive": float((values > 0).mean()),
+                }
+            )
+        return pd.DataFrame(rows, columns=["term", "level", *_SUMMARY, "positive"])
+
+    def _parts(self) -> Iterator[tuple[str, str, Draws]]:
+        terms = [term for term in self.design.terms if term.factors]
+        blocks = [np.ones((len(self.design.cells), 1)), *(term.columns for term in terms)]
+        fitted = self.draws.values @ np.linalg.pinv(np.concatenate(blocks, axis=1)).T
+        at = 1
+        for term in terms:
+            size = term.columns.shape[1]
+            values = fitted[:, at : at + size] @ term.basis.T
+            at += size
+            present = set(
+                self.design.cells[list(term.factors)].itertuples(index=False, name=None)
+            )
+            for level, column in zip(term.levels, values.T, strict=True):
+                if level in present:
+                    yield term.name, ":".join(map(str, level)), column
+
+
+_SUMMARY = ("mean", "low", "high")
+
+
+def summarise(draws: Draws, level: float = LEVEL) -> dict[str, float]:
+    """Return ``mean``, and ``low`` and ``high`` of the central interval, of draws ``(samples,)``."""
+    low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
+    return dict(zip(_SUMMARY, (float(draws.mean()), float(low), float(high)), strict=True))
+
+
+def _joined(tables: Sequence[pd.DataFrame], first: list[str]) -> pd.DataFrame:
+    columns = [*first, *_SUMMARY, "best"]
+    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)

@@ -1,0 +1,171 @@
+"""NUTS on the comparison, chain by chain, with the global random state left alone.
+
+A Pyro program costs a few milliseconds to run and to differentiate, whatever its size, and NUTS
+does so some ten thousand times. So the program runs once, under a tracer: its log density and
+gradient become one graph on one flat vector, which takes a tenth of the time. The vector is
+measured from a first guess, along and in units of the curvature there, so that NUTS begins with
+steps of about the right size in every direction.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from pyro.infer import MCMC, NUTS
+from pyro.infer.autoguide import init_to_value
+from pyro.infer.mcmc.util import initialize_model
+from torch import Tensor
+from torch.func import grad_and_value
+from torch.fx.experimental.proxy_tensor import make_fx
+
+#: From a flat vector to gradient and value of the potential energy.
+Program = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How NUTS is run.
+
+    Parameters
+    ----------
+    chains
+        Independent, each from a start of its own.
+    draws, warmup
+        In each chain.
+    target_accept
+        Nearer to one: smaller steps, fewer divergences.
+    seed
+        Of all chains.
+    """
+
+    chains: int = 4
+    draws: int = 600
+    warmup: int = 200
+    target_accept: float = 0.9
+    seed: int = 0
+
+
+def run_nuts(
+    model: Callable[[], None], guess: dict[str, Tensor], sampling: Sampling
+) -> tuple[dict[str, Tensor], int]:
+    """Sample a model's posterior.
+
+    Parameters
+    ----------
+    model
+        Without arguments; its sites are continuous and of fixed shape.
+    guess
+        Value of each site, somewhere in the bulk of the posterior.
+    sampling
+        How.
+
+    Returns
+    -------
+    dict
+        Site to draws, ``(chains, draws, *event)``.
+    int
+        Number of transitions that diverged.
+    """
+    found: list[Tensor] = []
+    divergent = 0
+    # Tracing would trace the checks, and warns about every number that is no tensor: the program's
+    # shape does not depend on values.
+    with (
+        torch.random.fork_rng(devices=[]),
+        pyro.validation_enabled(False),
+        warnings.catch_warnings(),
+    ):
+        warnings.simplefilter("ignore")
+        start, potential, transforms, _ = initialize_model(
+            model, init_strategy=init_to_value(values=guess)
+        )
+        shapes = {site: value.shape for site, value in start.items()}
+        centre = torch.cat([value.detach().reshape(-1) for value in start.values()])
+        axes = _axes(_traced(lambda flat: potential(_split(flat, shapes)), centre), centre)
+        # Traced at another tensor than `centre`, which the tracer would take for the input.
+        origin = torch.zeros_like(centre)
+        program = _traced(lambda flat: potential(_split(centre + axes @ flat, shapes)), origin)
+        for chain in range(sampling.chains):
+            torch.manual_seed(sampling.seed * 1_000 + chain)
+            kernel = NUTS(
+                potential_fn=_Potential(program), target_accept_prob=sampling.target_accept
+            )
+            mcmc = MCMC(
+                kernel,
+                sampling.draws,
+                sampling.warmup,
+                # Farther out than the posterior, so that R-hat can tell whether chains forget it.
+                initial_params={"flat": 4 * torch.rand_like(centre) - 2},
+                disable_progbar=True,
+            )
+            mcmc.run()
+            found.append(centre + mcmc.get_samples()["flat"] @ axes.T)
+            divergent += len(mcmc.diagnostics()["divergences"]["chain 0"])
+    free = _split(torch.stack(found), shapes)
+    draws = {
+        site: transforms[site].inv(value) if site in transforms else value
+        for site, value in free.items()
+    }
+    return draws, divergent
+
+
+def _split(flat: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
+    parts = flat.split([shape.numel() for shape in shapes.values()], dim=-1)
+    batch = flat.shape[:-1]
+    return {
+        site: part.reshape((*batch, *shape))
+        for (site, shape), part in zip(shapes.items(), parts, strict=True)
+    }
+
+
+def _traced(potential: Callable[[Tensor], Tensor], flat: Tensor) -> Program:
+    graph = make_fx(grad_and_value(potential))(flat)
+    return torch.jit.trace(graph, flat, check_trace=False)
+
+
+#: Curvatures count as at least this: less would mean steps longer than any prior is wide.
+_FLAT = 0.25
+
+
+def _axes(program: Program, centre: Tensor) -> Tensor:
+    """Return the principal axes of the posterior at a point, as columns of its length there.
+
+    The curvature is taken by central differences of the gradient; where it is negative its size
+    counts (Betancourt 2013, the SoftAbs metric).
+    """
+    step = 1e-4
+    shifts = step * torch.eye(len(centre), dtype=centre.dtype)
+    rows = [(program(centre + d)[0] - program(centre - d)[0]) / (2 * step) for d in shifts]
+    hessian = torch.stack(rows)
+    size, directions = torch.linalg.eigh((hessian + hessian.T) / 2)
+    return directions / size.abs().clamp(min=_FLAT).sqrt()
+
+
+class _Potential:
+    """The traced program as NUTS wants it: differentiable, on a dictionary of sites."""
+
+    def __init__(self, program: Program) -> None:
+        self._program = program
+
+    def __call__(self, sites: dict[str, Tensor]) -> Tensor:
+        return _Known.apply(sites["flat"], self._program)  # type: ignore[no-untyped-call]
+
+
+class _Known(torch.autograd.Function):
+    """A value whose gradient came along with it."""
+
+    @staticmethod
+    def forward(ctx: Any, flat: Tensor, program: Program) -> Tensor:
+        gradient, value = program(flat.detach())
+        ctx.save_for_backward(gradient)
+        return value
+
+    @staticmethod
+    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = ctx.saved_tensors
+        return outer[0] * gradient, None

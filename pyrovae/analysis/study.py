@@ -1,0 +1,257 @@
+"""All metrics of a study, compared and kept.
+
+::
+
+    results/<study>/analysis/analysis.json     how, and whether each metric's chains passed
+                             <metric>.nc        posterior draws (ArviZ)
+                             summary.csv        az.summary of all parameters
+                             cells.csv          posterior mean, interval and P(best) of each cell
+                             levels.csv         the same for each level of each factor
+                             contrasts.csv      differences of levels: intervals, P(better), ROPE
+                             effects.csv        main effects and two-way interactions
+                             bootstrap.csv      means and interquartile means, stratified bootstrap
+                             improvement.csv    P(a run of a exceeds a run of b)
+                             profiles.csv       performance profiles
+
+A metric whose chains did not pass is in ``analysis.json`` and ``summary.csv``, and in no table of
+conclusions.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import multiprocessing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+
+from pyrovae.analysis import bootstrap
+from pyrovae.analysis.factors import split_factors
+from pyrovae.analysis.fit import NothingToCompare, fit
+from pyrovae.analysis.metrics import Metric, comparable, describe
+from pyrovae.analysis.posterior import CellPosterior
+from pyrovae.analysis.sampling import Sampling
+from pyrovae.diagnostics import inference_data
+from pyrovae.errors import ConfigError, did_you_mean
+from pyrovae.study import atomic
+from pyrovae.study.results import StudyResults
+
+#: Packages whose version may change a number.
+_PACKAGES = ("pyrovae", "torch", "pyro-ppl", "arviz", "numpy")
+_POSTERIOR = ("cells", "levels", "contrasts", "effects")
+_BOOTSTRAP: dict[str, Callable[..., pd.DataFrame]] = {
+    "bootstrap": bootstrap.aggregates,
+    "improvement": bootstrap.improvements,
+    "profiles": bootstrap.profiles,
+}
+
+
+@dataclass(frozen=True)
+class StudyAnalysis:
+    """The analysis of a study, as stored.
+
+    Attributes
+    ----------
+    root
+        Its folder.
+    about
+        Content of ``analysis.json``.
+    fresh
+        Whether the study's runs are those that were analysed.
+    """
+
+    root: Path
+    about: dict[str, Any]
+    fresh: bool
+
+    @property
+    def factors(self) -> list[str]:
+        """What cells differ in."""
+        return self.about["factors"]
+
+    def metrics(self) -> list[str]:
+        """Return the metrics whose chains passed."""
+        return [key for key, entry in self.about["metrics"].items() if entry["status"] == "passed"]
+
+    def refused(self) -> dict[str, str]:
+        """Return the metrics without conclusions, with the reason."""
+        entries = self.about["metrics"].items()
+        return {key: entry["reason"] for key, entry in entries if entry["status"] != "passed"}
+
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of the tables (see the module) by its name."""
+        path = self.root / f"{name}.csv"
+        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["metric"])
+
+    def posterior(self, metric: str) -> inference_data.InferenceData:
+        """Return a metric's draws."""
+        return inference_data.load(self.root / f"{metric}.nc")
+
+
+def analyse(
+    study: StudyResults,
+    *,
+    metrics: Sequence[str] = (),
+    rope: Mapping[str, float] | None = None,
+    sampling: Sampling | None = None,
+    workers: int = 1,
+    progress: Callable[[str], None] = lambda line: None,
+) -> StudyAnalysis:
+    """Compare the cells of a study in each metric, and store the comparison.
+
+    Parameters
+    ----------
+    study
+        With at least two cells and two seeds.
+    metrics
+        Columns of its runs; default all that :func:`pyrovae.analysis.metrics.comparable` names.
+    rope
+        Half widths of the regions of practical equivalence, instead of the defaults.
+    sampling
+        How NUTS is run.
+    workers
+        Processes; metrics are shared out among them.
+    progress
+        Called with a line for each metric that is finished.
+
+    Raises
+    ------
+    ConfigError
+        For a metric that no run has.
+    """
+    sampling, rope = sampling or Sampling(), dict(rope or {})
+    runs, factors = table_of(study)
+    wanted = list(metrics) or comparable(runs)
+    for key in (*wanted, *rope):
+        if key not in runs or not pd.api.types.is_numeric_dtype(runs[key]):
+            known = [k for k in runs.columns if pd.api.types.is_numeric_dtype(runs[k])]
+            raise ConfigError(f"no run has the metric '{key}'{did_you_mean(key, known)}")
+    described = {key: describe(key, runs[key], rope=rope.get(key)) for key in wanted}
+    found: dict[str, CellPosterior | str] = {}
+    tasks = [(runs, metric, factors, sampling) for metric in described.values()]
+    for key, result in zip(described, _shared_out(tasks, workers), strict=True):
+        found[key] = result
+        said = result if isinstance(result, str) else (result.convergence.reason or "passed")
+        progress(f"{key}: {said}")
+    root = study.store.root / "analysis"
+    with atomic.folder(root) as made:
+        for name, table in _tables(runs, factors, found, described, sampling.seed).items():
+            table.to_csv(made / f"{name}.csv", index=False)
+        for key, result in found.items():
+            if isinstance(result, CellPosterior):
+                inference_data.save(result.data, made / f"{key}.nc")
+        about = {
+            "study": study.name,
+            "factors": factors,
+            "runs": len(runs),
+            "digest": _digest(runs),
+            "sampling": asdict(sampling),
+            "level": bootstrap.LEVEL,
+            "bootstrap": bootstrap.REPETITIONS,
+            "metrics": {key: _entry(found[key], described[key]) for key in described},
+            "versions": {name: importlib.metadata.version(name) for name in _PACKAGES},
+        }
+        (made / "analysis.json").write_text(json.dumps(about, indent=1))
+    return StudyAnalysis(root, about, True)
+
+
+def load_analysis(study: StudyResults) -> StudyAnalysis | None:
+    """Return the stored analysis of a study; ``None`` if there is none."""
+    root = study.store.root / "analysis"
+    path = root / "analysis.json"
+    if not path.exists():
+        return None
+    about = json.loads(path.read_text())
+    return StudyAnalysis(root, about, about["digest"] == _digest(table_of(study)[0]))
+
+
+def table_of(study: StudyResults) -> tuple[pd.DataFrame, list[str]]:
+    """Return a study's runs and its factors.
+
+    Cells that no label tells apart differ in their training: they get a factor ``training``.
+    """
+    runs = study.runs
+    factors, _ = split_factors(runs, study.varying())
+    alike = runs.groupby(factors)["cell"] if factors else None
+    if (runs["cell"].nunique() if alike is None else alike.nunique().max()) > 1:
+        settings = {
+            cell: study.folder(run).config().training.model_dump(mode="json")
+            for cell, run in runs.drop_duplicates("cell").set_index("cell")["run"].items()
+        }
+        keys = next(iter(settings.values()))
+        differing = [k for k in keys if len({str(s[k]) for s in settings.values()}) > 1]
+        said = {c: ", ".join(f"{k}={s[k]}" for k in differing) for c, s in settings.items()}
+        runs = runs.assign(training=runs["cell"].map(said))
+        factors = [*factors, "training"]
+    return runs, factors
+
+
+def _shared_out(tasks: list[tuple[Any, ...]], workers: int) -> Iterator[CellPosterior | str]:
+    if workers == 1 or len(tasks) == 1:
+        yield from map(_compare, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, torch.set_num_threads, (1,)) as pool:
+        yield from pool.map(_compare, tasks)
+
+
+def _compare(task: tuple[pd.DataFrame, Metric, list[str], Sampling]) -> CellPosterior | str:
+    runs, metric, factors, sampling = task
+    try:
+        return fit(runs, metric, factors, sampling=sampling)
+    except NothingToCompare as reason:
+        return str(reason)
+
+
+def _tables(
+    runs: pd.DataFrame,
+    factors: list[str],
+    found: Mapping[str, CellPosterior | str],
+    described: Mapping[str, Metric],
+    seed: int,
+) -> dict[str, pd.DataFrame]:
+    tables: dict[str, list[pd.DataFrame]] = {}
+
+    def add(name: str, key: str, table: pd.DataFrame) -> None:
+        table.insert(0, "metric", key)
+        tables.setdefault(name, []).append(table)
+
+    for key, result in found.items():
+        # Each metric gets a generator of its own: its numbers do not depend on its neighbours.
+        rng = np.random.default_rng([seed, *key.encode()])
+        for name, compute in _BOOTSTRAP.items():
+            if described[key].key in runs and factors:
+                add(name, key, compute(runs, key, factors, rng))
+        if isinstance(result, str):
+            continue
+        add("summary", key, inference_data.parameter_summary(result.data))
+        if result.convergence.passed:
+            for name in _POSTERIOR:
+                add(name, key, getattr(result, name)())
+    return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+
+def _entry(result: CellPosterior | str, metric: Metric) -> dict[str, Any]:
+    about: dict[str, Any] = {"kind": metric.kind, "better": metric.better, "rope": metric.rope}
+    if isinstance(result, str):
+        return {**about, "status": "skipped", "reason": result}
+    reason = result.convergence.reason
+    return {
+        **about,
+        "status": "refused" if reason else "passed",
+        "reason": reason,
+        "convergence": asdict(result.convergence),
+    }
+
+
+def _digest(runs: pd.DataFrame) -> str:
+    """Return a hash of all that a comparison depends on."""
+    return hashlib.sha256(runs.to_csv(index=False).encode()).hexdigest()[:16]
