@@ -11,7 +11,16 @@ from rich.console import Console
 from rich.table import Table
 
 from pyrovae import __version__
-from pyrovae.commands import claims, collapse, options, posterior, representation, sharing, watching
+from pyrovae.commands import (
+    analysis,
+    claims,
+    collapse,
+    options,
+    posterior,
+    representation,
+    sharing,
+    watching,
+)
 from pyrovae.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
@@ -74,6 +83,7 @@ def study() -> None:
 
 
 for command in (
+    analysis.analyse,
     posterior.compare,
     sharing.page,
     sharing.export,

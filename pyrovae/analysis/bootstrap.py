@@ -65,9 +65,7 @@ def resample(
     strata: Strata, rng: np.random.Generator, repetitions: int = REPETITIONS
 ) -> list[Values]:
     """Return strata drawn with replacement, each from itself: ``(repetitions, runs)`` each."""
-    return [
-        values[rng.integers(len(values), size=(repetitions, len(values)))] for values in strata
-    ]
+    return [values[rng.integers(len(values), size=(repetitions, len(values)))] for values in strata]
 
 
 def interval(
@@ -137,7 +135,7 @@ def aggregates(
 def improvements(
     runs: pd.DataFrame, value: str, factors: Sequence[str], rng: np.random.Generator
 ) -> pd.DataFrame:
-    """Return P(a run of level ``a`` exceeds one of level ``b`` on the same task), with intervals."""
+    """Return P(a run of level ``a`` exceeds one of ``b`` on the same task), with intervals."""
     rows = []
     for factor in factors:
         others = [name for name in factors if name != factor]

@@ -118,4 +118,5 @@ def _pair(a: Term, b: Term) -> Term:
 
 def _rest(cells: pd.DataFrame, factors: Sequence[str]) -> Term:
     levels = tuple(cells[list(factors)].itertuples(index=False, name=None))
-    return Term((), levels, np.eye(len(cells)), np.eye(len(cells)))
+    own = np.eye(len(cells), dtype=np.float64)
+    return Term((), levels, own, own)

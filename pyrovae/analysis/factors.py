@@ -10,7 +10,9 @@ import pandas as pd
 PREFERENCE = ("prior", "posterior", "objective", "latent_dim", "likelihood", "network", "dataset")
 
 
-def split_factors(runs: pd.DataFrame, varying: Sequence[str]) -> tuple[list[str], dict[str, list[str]]]:
+def split_factors(
+    runs: pd.DataFrame, varying: Sequence[str]
+) -> tuple[list[str], dict[str, list[str]]]:
     """Tell factors from labels that follow from them.
 
     Parameters

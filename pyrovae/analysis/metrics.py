@@ -1,4 +1,4 @@
-"""What the analysis must know of a metric: how it varies, which way is better, what is no matter."""
+"""What the analysis must know of a metric: how it varies, what is better, what is no matter."""
 
 from __future__ import annotations
 

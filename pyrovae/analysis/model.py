@@ -11,9 +11,9 @@ mean of all runs,
     w_c \\sim N(0, 1), \\quad \\omega \\sim N^+(0, 1/2), \\quad
     y \\sim \\mathrm{law}(\\eta_c, \\sigma_c).
 
-Terms t are the factors and their pairs; the spread s_t of a term's effects is learned, so that terms
-without effect are drawn to zero together (Gelman 2005, analysis of variance). Seeds vary more in
-some cells than in others: ω.
+Terms t are the factors and their pairs; the spread s_t of a term's effects is learned, so that a
+term without effect is drawn to zero as a whole (Gelman 2005, analysis of variance). Seeds vary more
+in some cells than in others: ω.
 """
 
 from __future__ import annotations

@@ -57,7 +57,9 @@ class CellPosterior:
     def require(self) -> None:
         """Raise :class:`NotConverged` unless the chains pass."""
         if not self.convergence.passed:
-            raise NotConverged(f"{self.metric.key}: {self.convergence.reason}; nothing is concluded")
+            raise NotConverged(
+                f"{self.metric.key}: {self.convergence.reason}; nothing is concluded"
+            )
 
     def of(self, **levels: Any) -> Draws:
         """Return draws ``(samples,)`` of the mean over the cells that have these levels.
@@ -219,9 +221,7 @@ class CellPosterior:
             size = term.columns.shape[1]
             values = fitted[:, at : at + size] @ term.basis.T
             at += size
-            present = set(
-                self.design.cells[list(term.factors)].itertuples(index=False, name=None)
-            )
+            present = set(self.design.cells[list(term.factors)].itertuples(index=False, name=None))
             for level, column in zip(term.levels, values.T, strict=True):
                 if level in present:
                     yield term.name, ":".join(map(str, level)), column
@@ -231,11 +231,13 @@ _SUMMARY = ("mean", "low", "high")
 
 
 def summarise(draws: Draws, level: float = LEVEL) -> dict[str, float]:
-    """Return ``mean``, and ``low`` and ``high`` of the central interval, of draws ``(samples,)``."""
+    """Return ``mean``, ``low`` and ``high`` (the central interval) of draws ``(samples,)``."""
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return dict(zip(_SUMMARY, (float(draws.mean()), float(low), float(high)), strict=True))
 
 
 def _joined(tables: Sequence[pd.DataFrame], first: list[str]) -> pd.DataFrame:
     columns = [*first, *_SUMMARY, "best"]
-    return pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    return (
+        pd.concat(tables, ignore_index=True)[columns] if tables else pd.DataFrame(columns=columns)
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pyro.distributions import TorchDistribution
@@ -12,7 +12,7 @@ from torch.distributions import constraints
 
 
 class RoundedNormal(TorchDistribution):
-    r"""``round(x)`` for ``x ~ Normal(loc, scale)``, with the tails beyond 0 and ``total`` folded in.
+    r"""``round(x)`` for ``x ~ Normal(loc, scale)``, tails beyond 0 and ``total`` folded in.
 
     .. math::
         P(k) = \Phi\left(\frac{k + 1/2 - \mu}{\sigma}\right)
@@ -31,7 +31,7 @@ class RoundedNormal(TorchDistribution):
         Largest count.
     """
 
-    arg_constraints = {
+    arg_constraints: ClassVar[dict[str, Any]] = {
         "loc": constraints.real,
         "scale": constraints.positive,
         "total": constraints.nonnegative,

@@ -199,7 +199,9 @@ def _shared_out(tasks: list[tuple[Any, ...]], workers: int) -> Iterator[CellPost
         yield from map(_compare, tasks)
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(tasks)), context, torch.set_num_threads, (1,)) as pool:
+    with ProcessPoolExecutor(
+        min(workers, len(tasks)), context, torch.set_num_threads, (1,)
+    ) as pool:
         yield from pool.map(_compare, tasks)
 
 

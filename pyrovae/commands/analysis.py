@@ -1,0 +1,74 @@
+"""``pyrovae study analyse``: the comparison across runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from pyrovae.commands import options
+from pyrovae.errors import PyrovaeError
+
+
+@click.command("analyse")
+@click.argument("name")
+@options.results
+@click.option("--metric", "metrics", multiple=True, help="Only this one; may be repeated.")
+@click.option(
+    "--rope",
+    "ropes",
+    multiple=True,
+    metavar="METRIC=HALF-WIDTH",
+    help="What counts as practically equal, instead of the default.",
+)
+@click.option("--chains", type=click.IntRange(min=2), default=4, show_default=True)
+@click.option("--draws", type=click.IntRange(min=4), default=600, show_default=True)
+@click.option("--warmup", type=click.IntRange(min=20), default=200, show_default=True)
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+def analyse(
+    name: str,
+    results: Path,
+    metrics: tuple[str, ...],
+    ropes: tuple[str, ...],
+    chains: int,
+    draws: int,
+    warmup: int,
+    seed: int,
+    workers: int | None,
+) -> None:
+    """Compare the cells of the study NAME by a hierarchical Pyro model of each metric.
+
+    Exit code 1 if the chains of some metric did not converge: nothing is concluded of it.
+    """
+    import torch
+
+    from pyrovae.analysis import Sampling
+    from pyrovae.analysis.study import analyse as analyse_study
+    from pyrovae.study.results import load_study
+    from pyrovae.study.store import open_study
+    from pyrovae.study.workers import available_cores
+
+    torch.set_num_threads(1)  # The tensors are tiny.
+    found = analyse_study(
+        load_study(open_study(results, name).root),
+        metrics=metrics,
+        rope=dict(_rope(text) for text in ropes),
+        sampling=Sampling(chains=chains, draws=draws, warmup=warmup, seed=seed),
+        workers=workers or available_cores(),
+        progress=click.echo,
+    )
+    click.echo(f"analysis: {found.root}")
+    if any(entry["status"] == "refused" for entry in found.about["metrics"].values()):
+        click.get_current_context().exit(1)
+
+
+def _rope(text: str) -> tuple[str, float]:
+    key, _, value = text.partition("=")
+    try:
+        width = float(value)
+    except ValueError:
+        raise PyrovaeError(f"--rope {text}: must have the form metric=number") from None
+    if not width > 0:
+        raise PyrovaeError(f"--rope {text}: the half width must be positive")
+    return key, width

@@ -1,0 +1,232 @@
+"""The hierarchical model against data whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from scipy import stats
+
+from analysis.simulated import POSTERIORS, PRIORS, simulate
+from pyrovae.analysis import Metric, NotConverged, NothingToCompare, Sampling, fit
+from pyrovae.analysis.posterior import CellPosterior
+from pyrovae.diagnostics.convergence import Convergence
+from pyrovae.errors import PyrovaeError
+
+FACTORS = ["prior", "posterior"]
+#: Enough for means; too short for the gate, which is tested apart.
+SHORT = Sampling(chains=2, draws=120, warmup=80)
+KINDS = ("real", "positive", "proportion", "count")
+PASSED = Convergence(1.0, 1000.0, 1000.0, 0.0)
+
+
+def passed(posterior: CellPosterior) -> CellPosterior:
+    return CellPosterior(
+        posterior.metric, posterior.design, posterior.draws, PASSED, posterior.data
+    )
+
+
+def metric(kind: str) -> Metric:
+    return Metric("score", kind, "higher", 0.1)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def fitted() -> tuple[CellPosterior, pd.DataFrame, np.ndarray]:
+    runs, means = simulate(np.random.default_rng(5), "real")
+    return passed(fit(runs, metric("real"), FACTORS, sampling=SHORT)), runs, means
+
+
+def test_intervals_are_about_those_of_students_t(
+    fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray],
+) -> None:
+    """With effects much larger than the noise nothing is shrunk: the pooled t interval is right."""
+    posterior, runs, _ = fitted
+    groups = runs.groupby(FACTORS, sort=False)["score"]
+    pooled = np.sqrt(groups.var().mean())
+    half = stats.t.ppf(0.975, 24) * pooled / np.sqrt(5)
+    cells = posterior.cells()
+    np.testing.assert_allclose(cells["mean"], groups.mean().to_numpy(), atol=0.35 * half)
+    widths = (cells["high"] - cells["low"]) / 2
+    # Cells may differ in noise: their widths scatter around the pooled one.
+    assert 0.75 < widths.mean() / half < 1.4
+
+
+def test_what_is_concluded_hangs_together(
+    fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray],
+) -> None:
+    posterior, _, means = fitted
+    cells = posterior.cells()
+    assert cells[FACTORS].to_numpy().tolist() == [[a, b] for a in PRIORS for b in POSTERIORS]
+    assert cells["runs"].tolist() == [5] * 6
+    assert cells["best"].sum() == pytest.approx(1)
+    assert cells["best"].idxmax() == means.argmax()
+    contrasts = posterior.contrasts()
+    assert len(contrasts) == 3 + 1
+    for row in contrasts.itertuples():
+        a, b = posterior.of(**{row.factor: row.a}), posterior.of(**{row.factor: row.b})
+        assert row.mean == pytest.approx((a - b).mean())
+        assert row.better == row.positive == pytest.approx((a > b).mean())
+        assert row.rope == pytest.approx((abs(a - b) <= 0.1).mean())
+    # Main effects and interactions add up to the cells.
+    effects = posterior.effects().set_index(["term", "level"])["mean"]
+    total = posterior.draws.values.mean()
+    for i, (a, b) in enumerate((a, b) for a in PRIORS for b in POSTERIORS):
+        parts = (
+            effects["prior", a] + effects["posterior", b] + effects["prior:posterior", f"{a}:{b}"]
+        )
+        assert total + parts == pytest.approx(cells["mean"][i])
+    assert effects["prior"].sum() == pytest.approx(0, abs=1e-9)
+    said = posterior.probability(lambda draws: draws.sel(cell=0) > draws.sel(cell=1))
+    assert said == pytest.approx((posterior.draws[:, 0] > posterior.draws[:, 1]).mean())
+
+
+def test_lower_is_better_where_it_is(
+    fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray],
+) -> None:
+    posterior, _, means = fitted
+    lower = CellPosterior(
+        Metric("score", "real", "lower", 0.1),
+        posterior.design,
+        posterior.draws,
+        PASSED,
+        posterior.data,
+    )
+    assert lower.cells()["best"].idxmax() == means.argmin()
+    np.testing.assert_allclose(lower.contrasts()["better"], 1 - posterior.contrasts()["better"])
+
+
+def test_chains_that_do_not_pass_conclude_nothing(
+    fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray],
+) -> None:
+    posterior, _, _ = fitted
+    for bad, word in (
+        (Convergence(1.02, 1000, 1000, 0), "R-hat"),
+        (Convergence(float("nan"), 1000, 1000, 0), "R-hat"),
+        (Convergence(1.0, 399, 1000, 0), "bulk"),
+        (Convergence(1.0, 1000, 399, 0), "tail"),
+        (Convergence(1.0, 1000, 1000, 0.01), "diverged"),
+    ):
+        broken = CellPosterior(
+            posterior.metric, posterior.design, posterior.draws, bad, posterior.data
+        )
+        for conclude in (
+            broken.cells,
+            broken.levels,
+            broken.contrasts,
+            broken.effects,
+            lambda broken=broken: broken.of(prior="laplace"),
+            lambda broken=broken: broken.probability(lambda draws: draws.sel(cell=0) > 0),
+        ):
+            with pytest.raises(NotConverged, match=word):
+                conclude()
+
+
+def test_unknown_levels_and_events_are_told(
+    fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray],
+) -> None:
+    posterior, _, _ = fitted
+    with pytest.raises(PyrovaeError, match="no factor 'colour'"):
+        posterior.of(colour="red")
+    with pytest.raises(PyrovaeError, match="no cell has prior=cauchy"):
+        posterior.of(prior="cauchy")
+    with pytest.raises(ValueError, match="one truth value"):
+        posterior.probability(lambda draws: draws.sel(cell=0))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_means_are_found_by_every_law(kind: str) -> None:
+    runs, means = simulate(np.random.default_rng(11), kind)
+    posterior = passed(fit(runs, metric(kind), FACTORS, sampling=SHORT))
+    draws = posterior.draws.values
+    z = (means - draws.mean(0)) / draws.std(0)
+    # Six z scores of about Student's law with 20 degrees of freedom: beyond 5 once in 10^4.
+    assert np.abs(z).max() < 5
+    groups = runs.groupby(FACTORS, sort=False)["score"]
+    spread = groups.std().mean() / np.sqrt(5)
+    # The posterior knows the means about as well as five seeds tell them, not better by far.
+    assert 0.4 < draws.std(0).mean() / spread < 2.0
+    assert np.corrcoef(draws.mean(0), groups.mean())[0, 1] > 0.9
+
+
+def test_a_factor_without_effect_is_drawn_to_zero() -> None:
+    rng = np.random.default_rng(3)
+    runs, _ = simulate(rng, "real")
+    runs["score"] = rng.normal(-200, 1, len(runs))
+    posterior = passed(fit(runs, metric("real"), FACTORS, sampling=SHORT))
+    raw = runs.groupby(FACTORS)["score"].mean().to_numpy()
+    assert posterior.draws.values.mean(0).std() < 0.8 * raw.std()
+
+
+def test_the_same_seed_gives_the_same_draws_and_leaves_the_global_state() -> None:
+    runs, _ = simulate(np.random.default_rng(1), "count", seeds=2)
+    state = torch.random.get_rng_state()
+    tiny = Sampling(chains=2, draws=20, warmup=20, seed=3)
+    first, second = (fit(runs, metric("count"), FACTORS, sampling=tiny) for _ in range(2))
+    np.testing.assert_array_equal(first.draws, second.draws)
+    assert torch.equal(torch.random.get_rng_state(), state)
+
+
+def test_missing_cells_three_factors_and_one_cell() -> None:
+    tiny = Sampling(chains=2, draws=30, warmup=30)
+    rng = np.random.default_rng(2)
+    runs, _ = simulate(rng, "real")
+    part = runs[~((runs["prior"] == "laplace") & (runs["posterior"] == "full_rank"))]
+    posterior = passed(fit(part, metric("real"), FACTORS, sampling=tiny))
+    assert len(posterior.cells()) == 5
+    pairs = posterior.contrasts().set_index(["a", "b"])["pairs"]
+    assert pairs["normal", "laplace"] == 1  # Only where both were run with the same posterior.
+    assert pairs["normal", "mixture"] == 2
+    both = pd.concat([runs.assign(size=1), runs.assign(size=2)])
+    posterior = passed(fit(both, metric("real"), [*FACTORS, "size"], sampling=tiny))
+    assert [term.name for term in posterior.design.terms][-1] == "cell"
+    one = runs[(runs["prior"] == "laplace") & (runs["posterior"] == "full_rank")]
+    posterior = passed(fit(one, metric("real"), FACTORS, sampling=tiny))
+    assert posterior.of().mean() == pytest.approx(one["score"].mean(), abs=2)
+    assert posterior.contrasts().empty
+    assert posterior.effects().empty
+
+
+def test_runs_that_tell_nothing_are_refused() -> None:
+    runs, _ = simulate(np.random.default_rng(2), "real")
+    with pytest.raises(NothingToCompare, match="no run has the metric"):
+        fit(runs, "mig", FACTORS)
+    with pytest.raises(NothingToCompare, match="no cell has two seeds"):
+        fit(runs[runs["seed"] == 0], metric("real"), FACTORS)
+    with pytest.raises(NothingToCompare, match="all runs have the value 3"):
+        fit(runs.assign(score=3.0), metric("real"), FACTORS)
+    with pytest.raises(NothingToCompare, match="no run has a value"):
+        fit(runs.assign(score=np.nan), metric("real"), FACTORS)
+    with pytest.raises(NothingToCompare, match="infinite"):
+        fit(runs.assign(score=np.inf), metric("real"), FACTORS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_healthy_study_passes_the_gate(kind: str) -> None:
+    runs, _ = simulate(np.random.default_rng(5), kind)
+    found = fit(runs, metric(kind), FACTORS).convergence
+    assert found.passed, found.reason
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_intervals_cover_what_they_say(kind: str) -> None:
+    """95 % intervals of cell means and of contrasts over 40 simulated studies.
+
+    240 cell means, 40 of a study sharing little: with an effective 160 the standard error of the
+    coverage is 1.7 %, and 4 of them are allowed below; above, one cannot cover more than all.
+    """
+    covered, contrasts = [], []
+    sampling = Sampling(chains=2, draws=400, warmup=150)
+    for seed in range(40):
+        runs, means = simulate(np.random.default_rng([seed, 77]), kind)
+        posterior = passed(fit(runs, metric(kind), FACTORS, sampling=sampling))
+        cells = posterior.cells()
+        covered += ((cells["low"] <= means) & (means <= cells["high"])).tolist()
+        truth = means.reshape(3, 2).mean(1)
+        row = posterior.contrasts().iloc[0]
+        contrasts.append(row["low"] <= truth[0] - truth[1] <= row["high"])
+    assert np.mean(covered) > 0.95 - 4 * 0.017
+    # 40 independent contrasts: standard error 3.4 %.
+    assert np.mean(contrasts) > 0.95 - 4 * 0.034
