@@ -17,6 +17,7 @@ from pyrovae.commands import (
     collapse,
     options,
     posterior,
+    reporting,
     representation,
     sharing,
     watching,
@@ -85,6 +86,7 @@ def study() -> None:
 for command in (
     analysis.analyse,
     posterior.compare,
+    reporting.report,
     sharing.page,
     sharing.export,
     sharing.import_,
@@ -238,22 +240,8 @@ def study_status(name: str, results: Path) -> None:
         click.echo(f"missing {run_id}")
 
 
-@study.command("report")
-@click.argument("name")
-@_results
-def study_report(name: str, results: Path) -> None:
-    """Draw the figures and write the tables of the study NAME."""
-    from pyrovae.report import write_report
-    from pyrovae.study.results import load_study
-    from pyrovae.study.store import open_study
-
-    found = load_study(open_study(results, name).root)
-    if found.runs.empty:
-        raise PyrovaeError(f"{name}: no run is finished, there is nothing to report")
-    click.echo(f"report: {write_report(found)}")
-
-
 main.add_command(posterior.diagnose)
+main.add_command(reporting.plot)
 
 
 @main.command("inspect")

@@ -120,7 +120,8 @@ def fit(
     )
     observed = xr.Dataset({"y": ("run", known[key].to_numpy(dtype=float))})
     data = bundle({"posterior": posterior, "observed_data": observed})
-    checked = {name: posterior[name].values for name in ("mean", "spread") if name in posterior}
+    # All that is concluded is a function of the cells' means.
+    checked = {"mean": posterior["mean"].values}
     stacked = posterior["mean"].stack(sample=sampled).transpose("sample", "cell")
     named = {f: ("cell", cells[f].to_numpy()) for f in factors}
     return CellPosterior(

@@ -30,6 +30,8 @@ class Likelihood(ABC):
     log_noise: ClassVar[tuple[float, float]]
     #: Whether it has a degree of freedom for outlying seeds.
     heavy_tailed: ClassVar[bool] = False
+    #: Whether the noise of cells can be told apart.
+    noise_differs: ClassVar[bool] = True
 
     @abstractmethod
     def prepare(self, values: Values) -> Values:
@@ -171,6 +173,8 @@ class Count(Likelihood):
 
     link_name = "logit"
     log_noise = (-0.5, 1.0)
+    # Where all seeds of a cell agree, rounding hides how little they vary.
+    noise_differs = False
 
     def prepare(self, values: Values) -> Values:
         """Return them as they are."""

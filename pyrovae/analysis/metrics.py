@@ -52,6 +52,8 @@ _KNOWN: dict[str, tuple[Kind, Better]] = {
     "distortion": ("real", "lower"),
     "variance_law_error": ("positive", "lower"),
 }
+#: Scores of dependence between codes: independent ones have zero.
+_DEPENDENCE = ("total_correlation", "average_mutual_information", "wasserstein_correlation")
 
 
 def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Metric:
@@ -72,7 +74,7 @@ def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Metri
     if key in _KNOWN:
         kind, better = _KNOWN[key]
     elif key in METRICS:
-        kind, better = "proportion", "higher"
+        kind, better = "proportion", "lower" if key in _DEPENDENCE else "higher"
     else:
         kind, better = "real", None
     # Estimates may leave the range that the quantity has: then no law of that range fits them.

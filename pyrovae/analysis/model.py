@@ -13,7 +13,7 @@ mean of all runs,
 
 Terms t are the factors and their pairs; the spread s_t of a term's effects is learned, so that a
 term without effect is drawn to zero as a whole (Gelman 2005, analysis of variance). Seeds vary more
-in some cells than in others: ω.
+in some cells than in others: ω (zero for counts, where rounding hides it).
 """
 
 from __future__ import annotations
@@ -79,10 +79,11 @@ def comparison(design: Design, rows: Rows, law: Likelihood) -> None:
         sites["effects"] = pyro.sample("effects", dist.Normal(zero, scale).to_event(1))
     mean, sd = law.log_noise
     sites["log_noise"] = pyro.sample("log_noise", dist.Normal(mean * one, sd * one))
-    sites["noise_spread"] = pyro.sample("noise_spread", dist.HalfNormal(0.5 * one))
-    sites["noise_by_cell"] = pyro.sample(
-        "noise_by_cell", dist.Normal(zero, one.expand(cells)).to_event(1)
-    )
+    if law.noise_differs:
+        sites["noise_spread"] = pyro.sample("noise_spread", dist.HalfNormal(0.5 * one))
+        sites["noise_by_cell"] = pyro.sample(
+            "noise_by_cell", dist.Normal(zero, one.expand(cells)).to_event(1)
+        )
     location, noise = by_cell(design, rows, sites)
     df = None
     if law.heavy_tailed:
@@ -99,9 +100,12 @@ def by_cell(design: Design, rows: Rows, sites: dict[str, Tensor]) -> tuple[Tenso
     location = sites["intercept"][..., None]
     if design.terms:
         location = location + sites["effects"] @ torch.as_tensor(design.columns).T
-    location = (rows.location + rows.unit * location).expand(sites["noise_by_cell"].shape)
-    log_noise, spread = sites["log_noise"][..., None], sites["noise_spread"][..., None]
-    return location, torch.exp(log_noise + spread * sites["noise_by_cell"])
+    batch = sites["intercept"].shape
+    location = (rows.location + rows.unit * location).expand(*batch, len(design.cells))
+    log_noise = sites["log_noise"][..., None]
+    if "noise_by_cell" in sites:
+        log_noise = log_noise + sites["noise_spread"][..., None] * sites["noise_by_cell"]
+    return location, torch.exp(log_noise).expand(location.shape)
 
 
 @dataclass(frozen=True)
@@ -147,6 +151,9 @@ def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Gu
     squares = [(effects[terms == t] ** 2).mean() for t in range(len(design.terms))]
     spread = np.sqrt(np.maximum(squares, 1e-3))
     share = spread[terms] ** 2 / (spread[terms] ** 2 + error)
+    # Interactions may come out as nothing, whatever the sums of squares say on the link's scale:
+    # centred, their spread and they would make a funnel.
+    share[np.array([len(term.factors) != 1 for term in design.terms])[terms]] = 0.0
     sites["spread"] = torch.tensor(spread)
     sites["effects"] = torch.tensor(effects)
     sites["effects_decentered"] = torch.tensor(effects / spread[terms] ** (1 - share))

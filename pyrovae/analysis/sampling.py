@@ -44,8 +44,8 @@ class Sampling:
     """
 
     chains: int = 4
-    draws: int = 600
-    warmup: int = 200
+    draws: int = 300
+    warmup: int = 120
     target_accept: float = 0.9
     seed: int = 0
 
@@ -153,7 +153,7 @@ class _Potential:
         self._program = program
 
     def __call__(self, sites: dict[str, Tensor]) -> Tensor:
-        return _Known.apply(sites["flat"], self._program)  # type: ignore[no-untyped-call]
+        return _Known.apply(sites["flat"], self._program)
 
 
 class _Known(torch.autograd.Function):

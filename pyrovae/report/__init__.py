@@ -18,23 +18,27 @@ from __future__ import annotations
 
 from pyrovae.report.cell_scores import active_units, disentanglement
 from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report.effects import effects
 from pyrovae.report.evolution import evolution
 from pyrovae.report.factor_heatmaps import factor_heatmap
 from pyrovae.report.gallery import FIGURES, draw
 from pyrovae.report.kl_profile import kl_profile
 from pyrovae.report.metric_correlation import metric_correlation
+from pyrovae.report.profiles import performance_profiles
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.report.reconstructions import reconstructions
 from pyrovae.report.samples import samples
 from pyrovae.report.sparsity import sparsity
-from pyrovae.report.style import PAPER, Style, theme
+from pyrovae.report.style import PAPER, STYLES, Style, theme
 from pyrovae.report.table import cell_table
 from pyrovae.report.traversals import traversals
+from pyrovae.report.variance_law import variance_law
 from pyrovae.report.write import write_report
 
 __all__ = [
     "FIGURES",
     "PAPER",
+    "STYLES",
     "Drawn",
     "NothingToDraw",
     "Style",
@@ -42,15 +46,18 @@ __all__ = [
     "cell_table",
     "disentanglement",
     "draw",
+    "effects",
     "evolution",
     "factor_heatmap",
     "kl_profile",
     "metric_correlation",
+    "performance_profiles",
     "rate_distortion",
     "reconstructions",
     "samples",
     "sparsity",
     "theme",
     "traversals",
+    "variance_law",
     "write_report",
 ]

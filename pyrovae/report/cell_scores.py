@@ -103,18 +103,18 @@ def draw_scores(
     by = encoding.labels
     data = pd.concat([_with_intervals(study.runs, by, score) for score in scores])
     rows = len(encoding.levels[encoding.first])
-    within = max(len(encoding.seconds()) * _MARKER_HEIGHT, _ROW_HEIGHT)
+    within = max(len(encoding.seconds()) * _MARKER_HEIGHT, _ROW_HEIGHT) * style.scale
     blocks = encoding.panels(study.runs, encoding.others)
     with theme(style):
         width = style.column if len(scores) <= 3 else style.text
         legend = 0.14 * (1 + len(encoding.seconds()) // 3) if encoding.second else 0
-        height = len(blocks) * (rows * within + 0.2) + 0.3 + legend
+        height = len(blocks) * (rows * within + 0.2 * style.scale) + (0.3 + legend) * style.scale
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(len(blocks), len(scores), sharex="col", sharey=True, squeeze=False)
         for (title, block), axes in zip(blocks, grid, strict=True):
             for score, ax in zip(scores, axes, strict=True):
                 shown = data[(data["score"] == score.key) & data["run"].isin(block["run"])]
-                _draw(ax, shown, encoding, integer=score.unit.startswith("count"))
+                _draw(ax, shown, encoding, style, integer=score.unit.startswith("count"))
                 if score.key == "factor_vae" and "factor_vae_chance" in block:
                     ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
             if title:
@@ -134,7 +134,7 @@ def _with_intervals(runs: pd.DataFrame, by: list[str], score: Score) -> pd.DataF
     return table.merge(summarise(table, by, "value"), on=by)
 
 
-def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, *, integer: bool) -> None:
+def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, style: Style, *, integer: bool) -> None:
     colours, markers = encoding.colours(), encoding.markers()
     seconds = encoding.seconds()
     step = _SPREAD / len(seconds)
@@ -152,7 +152,7 @@ def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, *, integer: bool) ->
             ax.scatter(
                 cell["value"],
                 y + np.asarray(spread),
-                s=4,
+                s=4 * style.scale**2,
                 color=colours[first],
                 alpha=0.5,
                 lw=0,
@@ -160,12 +160,14 @@ def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, *, integer: bool) ->
             )
             summary = cell.iloc[0]
             if summary["n"] >= ENOUGH:
-                ax.plot([summary["low"], summary["high"]], [y, y], color=colours[first], lw=1.0)
+                ax.plot(
+                    [summary["low"], summary["high"]], [y, y], color=colours[first], lw=style.scale
+                )
             ax.plot(
                 summary["mean"],
                 y,
                 marker=markers[second],
-                ms=4,
+                ms=4 * style.scale,
                 color=colours[first],
                 mec="white",
                 mew=0.4,

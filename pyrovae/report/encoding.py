@@ -22,7 +22,7 @@ from pandas.api.types import is_numeric_dtype
 
 from pyrovae.analysis.factors import split_factors
 from pyrovae.report import names
-from pyrovae.report.style import DASHES, MARKERS, Colour, palette
+from pyrovae.report.style import DASHES, MARKERS, Colour, palette, prior_colours
 from pyrovae.study.results import LABELS, StudyResults
 from pyrovae.study.run import COMPONENTS
 
@@ -67,8 +67,17 @@ class Encoding:
     def colours(self) -> dict[Any, Colour]:
         """Return the colour of each value of the first label."""
         levels = self.levels[self.first]
+        if self.first == "prior":
+            found = prior_colours([names.component(level) for level in levels])
+            return dict(zip(levels, found, strict=True))
         ordered = len(levels) > 1 and not isinstance(levels[0], str)
         return dict(zip(levels, palette(len(levels), ordered=ordered), strict=True))
+
+    def level_colours(self, factor: str) -> dict[str, Colour]:
+        """Return the colour of each level of a factor, by its text: grey unless it is the first."""
+        if factor == self.first:
+            return {str(level): colour for level, colour in self.colours().items()}
+        return {str(level): (0.35, 0.35, 0.35) for level in self.levels.get(factor, [])}
 
     def first_dashes(self) -> dict[Any, Any]:
         """Return a dash pattern for each value of the first label, where lines do not show two."""

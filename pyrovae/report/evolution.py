@@ -44,7 +44,7 @@ def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     with theme(style):
         shown = encoding.panels(history, split)
         width = style.column if len(shown) <= 3 else style.text
-        figure = Figure(figsize=(width, 2.6), layout="constrained")
+        figure = Figure(figsize=(width, 2.6 * style.scale), layout="constrained")
         # Losses of other data, or under another likelihood, are other quantities.
         comparable = not {"dataset", "likelihood"} & set(split)
         grid = figure.subplots(

@@ -7,10 +7,12 @@ from collections.abc import Callable, Iterator
 from pyrovae.report.cell_scores import active_units, disentanglement
 from pyrovae.report.collapse_blame import collapse_blame
 from pyrovae.report.drawn import Drawn
+from pyrovae.report.effects import effects
 from pyrovae.report.evolution import evolution
 from pyrovae.report.factor_heatmaps import factor_heatmaps
 from pyrovae.report.kl_profile import kl_profile
 from pyrovae.report.metric_correlation import metric_correlation
+from pyrovae.report.profiles import performance_profiles
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.report.reconstructions import reconstructions
 from pyrovae.report.representatives import first_runs
@@ -18,6 +20,7 @@ from pyrovae.report.samples import samples
 from pyrovae.report.sparsity import sparsity
 from pyrovae.report.style import PAPER, Style
 from pyrovae.report.traversals import traversals
+from pyrovae.report.variance_law import variance_law
 from pyrovae.study.results import StudyResults
 
 
@@ -29,8 +32,11 @@ def _each_traversals(study: StudyResults, *, style: Style = PAPER) -> Iterator[D
 
 #: Kind to function ``(study, *, style) -> Drawn``, or several.
 FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
+    "effects": effects,
+    "performance_profiles": performance_profiles,
     "active_units": active_units,
     "kl_profile": kl_profile,
+    "variance_law": variance_law,
     "rate_distortion": rate_distortion,
     "disentanglement": disentanglement,
     "metric_correlation": metric_correlation,

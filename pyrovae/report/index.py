@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pyrovae.report import names, variation
 from pyrovae.report.table import caption, markdown
@@ -12,7 +12,13 @@ from pyrovae.study.results import LABELS, StudyResults
 _LISTED = 20
 
 
-def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mapping[str, str]) -> str:
+def index_page(
+    study: StudyResults,
+    captions: Mapping[str, str],
+    skipped: Mapping[str, str],
+    *,
+    formats: Sequence[str] = ("pdf", "png"),
+) -> str:
     """Return the page.
 
     Parameters
@@ -23,6 +29,8 @@ def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mappin
         By figure name, in order.
     skipped
         Kinds of figures that could not be drawn, with the reason.
+    formats
+        What figures are written as; the page shows the PNG.
     """
     parts = [f"# {study.name}", study.description, _counts(study)]
     parts += ["## Cells", markdown(study)]
@@ -34,7 +42,8 @@ def index_page(study: StudyResults, captions: Mapping[str, str], skipped: Mappin
     parts.append("## Figures")
     for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
-        links = f"[PDF](figures/{name}.pdf), [data](figures/{name}.csv)"
+        others = [f"[{f.upper()}](figures/{name}.{f})" for f in formats if f != "png"]
+        links = ", ".join([*others, f"[data](figures/{name}.csv)"])
         parts.append(f"**{name}** ({links}). {text}")
     if skipped:
         parts.append("## Not drawn")

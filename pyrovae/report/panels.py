@@ -30,7 +30,7 @@ def panels(
     style
         Gives the width: a column, as long as the panels take two rows at most.
     height
-        Of a panel, in inches.
+        Of a panel, in inches of the two-column style; larger letters make it higher.
     columns
         Panels side by side in one column of the paper.
     extra
@@ -47,7 +47,8 @@ def panels(
     across = min(n, 2 * columns if wide else columns)
     down = math.ceil(n / across)
     figure = Figure(
-        figsize=(style.text if wide else style.column, down * height + extra), layout="constrained"
+        figsize=(style.text if wide else style.column, (down * height + extra) * style.scale),
+        layout="constrained",
     )
     grid = figure.subplots(down, across, sharex=share, sharey=share, squeeze=False)
     axes = list(np.ravel(grid))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
@@ -22,11 +25,16 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     Returns
     -------
     Drawn
-        ``data`` has a row for each run: ``rate``, ``distortion`` and ``elbo`` in nats per datum.
+        ``data`` has a row for each run: ``rate``, ``distortion`` and ``elbo`` in nats per datum;
+        ``cell_rate`` and ``cell_distortion``, the means over its cell; ``front``, whether that cell
+        is on the Pareto front of its panel: no other is as low in both.
     """
     encoding = encode(study)
     labels = encoding.labels
-    data = study.runs[["run", *labels, "seed", "rate", "distortion", "elbo"]]
+    data = study.runs[["run", "cell", *labels, "seed", "rate", "distortion", "elbo"]]
+    for key in ("rate", "distortion"):
+        data = data.assign(**{f"cell_{key}": data.groupby("cell")[key].transform("mean")})
+    data = data.assign(front=pareto_front(data, encoding.others)).drop(columns="cell")
     with theme(style):
         shown = encoding.panels(data, encoding.others)
         one = len(shown) == 1
@@ -47,12 +55,24 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
                 palette=encoding.colours(),
                 style=encoding.second,
                 markers=encoding.markers() if encoding.second else True,
-                s=16,
+                s=16 * style.scale**2,
                 alpha=0.8,
                 linewidth=0.3,
                 legend=False,
                 ax=ax,
             )
+            front = part[part["front"]].drop_duplicates(["cell_rate", "cell_distortion"])
+            if len(front) > 1:
+                front = front.sort_values("cell_rate")
+                ax.step(
+                    front["cell_rate"],
+                    front["cell_distortion"],
+                    where="post",
+                    color=GREY,
+                    lw=0.7 * style.scale,
+                    ls=(0, (4, 2)),
+                    zorder=1,
+                )
             ax.margins(0.12)
             ax.set(xlabel="", ylabel="")
             ax.xaxis.set_major_locator(MaxNLocator(5))
@@ -72,9 +92,21 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     caption = (
         "Rate E_x KL(q(z|x) || p(z)) and distortion E_x E_q[-log p(x|z)] on the test set, in nats "
         "per datum; one point a run. Grey lines: equal ELBO (in nats), rising towards the lower "
-        f"left. {captions.seeds(study).capitalize()} a cell. {captions.setting(study, encoding)}"
+        "left. Dashed: Pareto front of the cells' means, none of which another beats in both. "
+        f"{captions.seeds(study).capitalize()} a cell. {captions.setting(study, encoding)}"
     )
     return Drawn("rate-distortion", figure, data, caption.strip())
+
+
+def pareto_front(data: pd.DataFrame, by: Sequence[str]) -> pd.Series:
+    """Return for each run whether its cell's means are on the front of its group."""
+    groups = data.groupby(list(by), sort=False) if by else [("", data)]
+    found = pd.Series(False, index=data.index)
+    for _, group in groups:
+        at = group[["cell_rate", "cell_distortion"]].to_numpy()
+        as_low = (at[None] <= at[:, None]).all(-1) & (at[None] < at[:, None]).any(-1)
+        found[group.index] = ~as_low.any(1)
+    return found
 
 
 def _equal_elbo(ax: Axes, style: Style) -> None:

@@ -40,6 +40,7 @@ MISSING = "–"
 
 ACTIVE_UNITS = Score("active_units", "Active units", "count")
 ELBO = Score("elbo", "ELBO", "nats")
+LOG_PX = Score("log_px", "log p(x)", "nats")
 RATE = Score("rate", "Rate", "nats")
 DISTORTION = Score("distortion", "Distortion", "nats")
 VARIANCE_LAW = Score("variance_law_error", "Variance-law error")
@@ -64,14 +65,19 @@ _METRIC_TITLES = {
 def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
     """Return the disentanglement scores that some run has, in the order of the study's columns."""
     return [
-        Score(
-            key,
-            _METRIC_TITLES.get(key, names.words(key).capitalize()),
-            "nats" if key in _IN_NATS else "",
-        )
+        score_of(key)
         for key in runs.columns
         if (key in METRICS or key == UDR) and runs[key].notna().any()
     ]
+
+
+def score_of(key: str) -> Score:
+    """Return what is known of any score."""
+    for score in (ACTIVE_UNITS, ELBO, LOG_PX, RATE, DISTORTION, VARIANCE_LAW):
+        if score.key == key:
+            return score
+    title = _METRIC_TITLES.get(key) or names.words(key).capitalize()
+    return Score(key, title, "nats" if key in _IN_NATS else "")
 
 
 def table_scores(runs: pd.DataFrame) -> list[Score]:

@@ -10,7 +10,7 @@ have a place, a marker or a dash pattern as well.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -54,6 +54,8 @@ class Style:
         Family.
     size, small
         Of titles and axis labels, and of tick labels and legends, in points.
+    math
+        Matplotlib's set of mathematical letters that goes with the font.
     """
 
     name: str
@@ -62,15 +64,42 @@ class Style:
     font: str = "STIXGeneral"
     size: float = 8
     small: float = 7
+    math: str = "stix"
+
+    @property
+    def scale(self) -> float:
+        """How much larger things are than in a paper of two columns: heights, lines, markers."""
+        return self.size / 8
 
     # Any: Matplotlib's stubs want each key as a literal.
     def rc(self) -> Any:
         """Return Matplotlib's settings."""
+        scaled = {
+            key: value * self.scale
+            for key, value in {
+                "axes.titlepad": 3,
+                "axes.labelpad": 2,
+                "xtick.major.pad": 2,
+                "ytick.major.pad": 2,
+                "xtick.major.size": 2.5,
+                "ytick.major.size": 2.5,
+                "xtick.minor.size": 1.5,
+                "ytick.minor.size": 1.5,
+                "axes.linewidth": 0.6,
+                "xtick.major.width": 0.6,
+                "ytick.major.width": 0.6,
+                "xtick.minor.width": 0.4,
+                "ytick.minor.width": 0.4,
+                "lines.linewidth": 1.1,
+                "lines.markersize": 4,
+            }.items()
+        }
         return {
             **sns.axes_style("ticks"),
+            **scaled,
             "font.family": self.font,
             "font.size": self.size,
-            "mathtext.fontset": "stix",
+            "mathtext.fontset": self.math,
             "axes.labelsize": self.size,
             "axes.titlesize": self.size,
             "figure.titlesize": self.size,
@@ -79,21 +108,6 @@ class Style:
             "ytick.labelsize": self.small,
             "legend.fontsize": self.small,
             "legend.title_fontsize": self.small,
-            "axes.titlepad": 3,
-            "axes.labelpad": 2,
-            "xtick.major.pad": 2,
-            "ytick.major.pad": 2,
-            "xtick.major.size": 2.5,
-            "ytick.major.size": 2.5,
-            "xtick.minor.size": 1.5,
-            "ytick.minor.size": 1.5,
-            "axes.linewidth": 0.6,
-            "xtick.major.width": 0.6,
-            "ytick.major.width": 0.6,
-            "xtick.minor.width": 0.4,
-            "ytick.minor.width": 0.4,
-            "lines.linewidth": 1.1,
-            "lines.markersize": 4,
             "axes.spines.top": False,
             "axes.spines.right": False,
             "legend.frameon": False,
@@ -112,8 +126,32 @@ class Style:
         }
 
 
-#: Two-column papers: ICML's column is 3.25 in, its text 6.75 in.
-PAPER = Style("paper", column=3.25, text=6.75)
+#: ICML, the two columns of which are narrow. ``icml2025.sty``: text 6.75 in, columns 0.25 in apart.
+#: Letters as LaTeX's ``\footnotesize`` and ``\scriptsize`` in a paper of 10 pt.
+PAPER = Style("icml", column=3.25, text=6.75)
+
+#: By name. ``neurips_2024.sty``: one column of 5.5 in, its ``\footnotesize`` 9 pt and
+#: ``\scriptsize`` 7 pt. ``jmlr2e.sty``: one column of 6 in in 11 pt (``\footnotesize`` 9 pt,
+#: ``\scriptsize`` 8 pt). Beamer: a slide of 16:9 is 160 mm wide with margins of 10 mm, in 11 pt,
+#: without serifs. Poster: A0 upright (841 mm) in three columns, to be read from two metres.
+STYLES = {
+    style.name: style
+    for style in (
+        PAPER,
+        Style("neurips", column=5.5, text=5.5, size=9, small=7),
+        Style("jmlr", column=6.0, text=6.0, size=9, small=8),
+        Style("beamer", 140 / 25.4, 140 / 25.4, "DejaVu Sans", size=9, small=8, math="dejavusans"),
+        Style(
+            "poster",
+            column=10.0,
+            text=20.5,
+            font="DejaVu Sans",
+            size=24,
+            small=20,
+            math="dejavusans",
+        ),
+    )
+}
 
 
 @contextmanager
@@ -129,6 +167,42 @@ def tighten(figure: Figure) -> Figure:
         assert isinstance(text, Text)
         text.set_linespacing(1.0)
     return figure
+
+
+#: The priors' places in the palette: each has its colour in every figure of every study. Those
+#: that are compared most have the first ten, which can be told apart.
+_PRIORS = (
+    "standard_normal",
+    "laplace",
+    "student_t",
+    "gaussian_mixture",
+    "vampprior",
+    "spike_slab",
+    "horseshoe",
+    "hyperspherical_uniform",
+    "flow",
+    "generalized_normal",
+    "ard",
+    "two_stage",
+)
+
+
+def prior_colours(names: Sequence[str]) -> list[Colour]:
+    """Return the colour of each prior, by registry name.
+
+    A prior of no fixed place, and one whose colour is taken (by the same prior with another
+    parameter, say), gets the next colour that is free.
+    """
+    colours = palette(len(_ORDER))
+    places = [_PRIORS.index(n) % len(colours) if n in _PRIORS else None for n in names]
+    fixed = {place: i for i, place in reversed(list(enumerate(places))) if place is not None}
+    free = [place for place in range(len(colours)) if place not in fixed]
+    found = []
+    for i, place in enumerate(places):
+        if place is None or fixed[place] != i:
+            place = free.pop(0) if free else i % len(colours)
+        found.append(colours[place])
+    return found
 
 
 def palette(n: int, *, ordered: bool = False) -> list[Colour]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import io
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
+import matplotlib
+
+from pyrovae.errors import ConfigError, did_you_mean
 from pyrovae.report import gallery, table, variation
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.index import index_page
@@ -14,12 +18,22 @@ from pyrovae.study import atomic
 from pyrovae.study.across_seeds import with_udr
 from pyrovae.study.results import StudyResults
 
+#: What figures are written as unless asked otherwise. The Markdown page shows the PNG.
 FORMATS = ("pdf", "png")
+#: What they can be written as, with metadata that would change from day to day left out: the same
+#: results give the same bytes.
+_UNDATED: dict[str, dict[str, None]] = {
+    "pdf": {"CreationDate": None},
+    "png": {},
+    "svg": {"Date": None},
+}
 #: Names the files of the last report, so that the next one removes what it no longer writes.
 _MANIFEST = "manifest.json"
 
 
-def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
+def write_report(
+    study: StudyResults, *, style: Style = PAPER, formats: Sequence[str] = FORMATS
+) -> Path:
     """Write every figure and table of a study.
 
     ::
@@ -41,6 +55,8 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
         With at least one finished run.
     style
         Of the figures.
+    formats
+        Of the figures: ``pdf``, ``png``, ``svg``.
 
     Returns
     -------
@@ -49,6 +65,7 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
     """
     study = with_udr(study)
     folder = study.store.root / "report"
+    formats = list(dict.fromkeys([*formats, "png"]))  # The page shows the PNG.
     written: set[str] = set()
 
     def write(name: str, content: bytes) -> None:
@@ -60,7 +77,7 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
     for kind in (*gallery.FIGURES, *gallery.ON_REQUEST):
         try:
             for drawn in gallery.draw(study, kind, style=style):
-                for suffix, content in files(drawn, style).items():
+                for suffix, content in files(drawn, style, formats).items():
                     write(f"figures/{drawn.name}.{suffix}", content)
                 captions[drawn.name] = drawn.caption
         except NothingToDraw as reason:
@@ -72,24 +89,59 @@ def write_report(study: StudyResults, *, style: Style = PAPER) -> Path:
     varied = variation.variation_table(study)
     if not varied.empty:
         write("tables/variation.csv", varied.to_csv(index=False).encode())
-    write("report.md", index_page(study, captions, skipped).encode())
+    write("report.md", index_page(study, captions, skipped, formats=formats).encode())
     _remove_former(folder, written)
     return folder
 
 
-def files(drawn: Drawn, style: Style = PAPER) -> dict[str, bytes]:
+def write_figures(
+    study: StudyResults, kind: str, out: Path, *, style: Style, formats: Sequence[str]
+) -> list[Path]:
+    """Write the figures of one kind into a folder, and return the pictures' paths.
+
+    Raises
+    ------
+    NothingToDraw
+        If the study lacks what they show.
+    """
+    written = []
+    for drawn in gallery.draw(study, kind, style=style):
+        for suffix, content in files(drawn, style, formats).items():
+            path = out / f"{drawn.name}.{suffix}"
+            atomic.write_bytes(path, content)
+            if suffix in formats:
+                written.append(path)
+    return written
+
+
+def files(drawn: Drawn, style: Style = PAPER, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """Return a figure's files by suffix: the pictures, its data and its caption."""
     made = {}
-    with theme(style):
-        for kind in FORMATS:
+    # Matplotlib numbers the parts of an SVG by a salted hash.
+    with theme(style), matplotlib.rc_context({"svg.hashsalt": drawn.name}):
+        for kind in formats:
             buffer = io.BytesIO()
-            # Without a date the same results give the same bytes.
-            metadata = {"Title": drawn.name, **({"CreationDate": None} if kind == "pdf" else {})}
+            metadata = {"Title": drawn.name, **_UNDATED[kind]}
             drawn.figure.savefig(buffer, format=kind, metadata=metadata)
             made[kind] = buffer.getvalue()
     made["csv"] = drawn.data.to_csv(index=False).encode()
     made["txt"] = f"{drawn.caption}\n".encode()
     return made
+
+
+def parse_formats(text: str) -> tuple[str, ...]:
+    """Return the formats of ``"pdf,png"``.
+
+    Raises
+    ------
+    ConfigError
+        For one that figures are not written as.
+    """
+    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
+    for part in chosen:
+        if part not in _UNDATED:
+            raise ConfigError(f"unknown format '{part}'{did_you_mean(part, _UNDATED)}", "--format")
+    return chosen
 
 
 def _remove_former(folder: Path, written: set[str]) -> None:

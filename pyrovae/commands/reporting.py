@@ -1,0 +1,95 @@
+"""``pyrovae study report`` and ``pyrovae plot``: figures and tables, all or one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from pyrovae.commands import options
+from pyrovae.errors import ConfigError, PyrovaeError, did_you_mean
+
+
+def _figure_options(command: Any) -> Any:
+    for decorate in (
+        click.option(
+            "--format",
+            "formats",
+            default="pdf,png",
+            show_default=True,
+            help="What figures are written as: pdf, png, svg; separated by commas.",
+        ),
+        click.option(
+            "--style",
+            default="icml",
+            show_default=True,
+            help="Widths and letters: icml, neurips, jmlr, beamer or poster.",
+        ),
+    ):
+        command = decorate(command)
+    return command
+
+
+@click.command("report")
+@click.argument("name")
+@options.results
+@_figure_options
+def report(name: str, results: Path, style: str, formats: str) -> None:
+    """Draw the figures and write the tables of the study NAME."""
+    from pyrovae.report import write_report
+    from pyrovae.report.write import parse_formats
+
+    chosen, suffixes = _style(style), parse_formats(formats)
+    click.echo(f"report: {write_report(_open(name, results), style=chosen, formats=suffixes)}")
+
+
+@click.command("plot")
+@click.argument("kind")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@options.results
+@_figure_options
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path(),
+    help="Folder for the figures; with several studies, each gets a folder in it.  [default: .]",
+)
+def plot(
+    kind: str, names: tuple[str, ...], results: Path, style: str, formats: str, out: Path
+) -> None:
+    """Draw the figures of one KIND for each study NAME.
+
+    KIND is one of those that a report has: active_units, effects, kl_profile, rate_distortion,
+    and so on.
+    """
+    from pyrovae.report import FIGURES
+    from pyrovae.report.write import parse_formats, write_figures
+
+    if kind not in FIGURES:
+        raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, FIGURES)}")
+    chosen, suffixes = _style(style), parse_formats(formats)
+    for name in names:
+        folder = out / name if len(names) > 1 else out
+        for path in write_figures(
+            _open(name, results), kind, folder, style=chosen, formats=suffixes
+        ):
+            click.echo(path)
+
+
+def _open(name: str, results: Path) -> Any:
+    from pyrovae.study.results import load_study
+    from pyrovae.study.store import open_study
+
+    found = load_study(open_study(results, name).root)
+    if found.runs.empty:
+        raise PyrovaeError(f"{name}: no run is finished, there is nothing to report")
+    return found
+
+
+def _style(name: str) -> Any:
+    from pyrovae.report import STYLES
+
+    if name not in STYLES:
+        raise ConfigError(f"unknown style '{name}'{did_you_mean(name, STYLES)}", "--style")
+    return STYLES[name]
