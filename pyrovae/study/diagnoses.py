@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.datasets import Dataset
 from pyrovae.diagnostics import inference_data
 from pyrovae.diagnostics.density import has_density
 from pyrovae.diagnostics.diagnose import Diagnosis, diagnose
@@ -28,9 +28,8 @@ from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.errors import PyrovaeError
 from pyrovae.latent_model import LatentModel
 from pyrovae.study import atomic
-from pyrovae.study.plan import model_of
-from pyrovae.study.run import RunConfig
 from pyrovae.study.store import RunFolder
+from pyrovae.study.trained import load_trained
 
 #: What is in front of a diagnosis' scores among the scores of a run.
 PREFIX = "posterior_"
@@ -96,16 +95,6 @@ def _plain(value: Any) -> Any:
     return value if isinstance(value, str) or np.isfinite(value) else None
 
 
-def load_run(folder: RunFolder) -> tuple[LatentModel, Dataset, RunConfig]:
-    """Return a finished run's trained model, its data and its configuration."""
-    config = folder.config()
-    parameters = {key: value for key, value in config.dataset.items() if key != "name"}
-    dataset = load_dataset(config.dataset["name"], **parameters)
-    vae = model_of(config, dataset.event_shape)
-    vae.load_state_dict(folder.parameters())
-    return vae, dataset, config
-
-
 def diagnose_into(
     folder: RunFolder, vae: LatentModel, dataset: Dataset, settings: DiagnosticsSettings, seed: int
 ) -> dict[str, float]:
@@ -139,7 +128,7 @@ def diagnose_run(
     PyrovaeError
         If the run's prior has no density.
     """
-    vae, dataset, config = load_run(folder)
+    (vae, dataset), config = load_trained(folder), folder.config()
     if not has_density(vae):
         raise PyrovaeError(
             f"{folder.id}: prior '{(config.prior or {}).get('name')}' has no density, "

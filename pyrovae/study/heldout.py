@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from pyrovae.diagnostics.inference_data import compare
 from pyrovae.diagnostics.weights import draw_guide, log_mean
 from pyrovae.errors import PyrovaeError
-from pyrovae.study.diagnoses import load_run
 from pyrovae.study.results import StudyResults
 from pyrovae.study.store import RunFolder
+from pyrovae.study.trained import load_trained
 
 #: Data whose codes are drawn at a time.
 _CHUNK = 100
@@ -22,7 +22,7 @@ _COMPARABLE = ("dataset", "likelihood")
 
 def heldout_log_px(folder: RunFolder, *, points: int, samples: int) -> NDArray[np.floating]:
     """Return the importance-weighted bound on log p(x) of the first test points, ``(points,)``."""
-    vae, dataset, config = load_run(folder)
+    (vae, dataset), config = load_trained(folder), folder.config()
     x = dataset.test.floats(slice(points))
     parts = [
         log_mean(draw_guide(vae, part, samples=samples, seed=config.seed + i).log_weight).value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pyrovae.datasets import Dataset, load_dataset
-from pyrovae.study.plan import vae_of
+from pyrovae.latent_model import LatentModel
+from pyrovae.study.plan import model_of
 from pyrovae.study.store import RunFolder
-from pyrovae.vae import VAE
 
 
-def load_trained(folder: RunFolder) -> tuple[VAE, Dataset]:
+def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     """Return the trained model of a run, and its data.
 
     Raises
@@ -19,6 +19,6 @@ def load_trained(folder: RunFolder) -> tuple[VAE, Dataset]:
     config = folder.config()
     parameters = {key: value for key, value in config.dataset.items() if key != "name"}
     dataset = load_dataset(config.dataset["name"], **parameters)
-    vae = vae_of(config, dataset.event_shape)
+    vae = model_of(config, dataset.event_shape)
     vae.load_state_dict(folder.parameters())
     return vae.eval(), dataset

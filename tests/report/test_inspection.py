@@ -17,14 +17,14 @@ def test_units_of_largest_kl_are_summarised_and_plotted(
     small_study: StudyResults, tmp_path: Path
 ) -> None:
     folder = small_study.folder(small_study.runs["run"].iloc[0])
-    backend = plt.get_backend()
+    backend, figures = plt.get_backend(), plt.get_fignums()
     table, written = inspect(folder, points=1, units=2, out=tmp_path / "out")
     top = folder.units().sort_values("kl", ascending=False)["unit"].iloc[:2]
     assert [line.split("]")[0] for line in table.splitlines()[1:]] == [f"z[0, {u}" for u in top]
     assert {path.name for path in written} == {p.name for p in (tmp_path / "out").iterdir()}
     assert {path.stem for path in written} == {"trace", "rank", "forest", "autocorr"}
     assert all(imread(path).std() > 0 for path in written)
-    assert plt.get_fignums() == []
+    assert plt.get_fignums() == figures
     assert plt.get_backend() == backend
 
 

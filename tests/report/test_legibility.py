@@ -37,6 +37,10 @@ STUDIES = {
 }
 
 
+#: Kinds that are drawn from what ``pyrovae study analyse`` finds.
+ANALYSED = ("effects", "performance_profiles")
+
+
 @pytest.fixture(scope="module", params=STUDIES)
 def any_study(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
@@ -48,6 +52,8 @@ def any_study(
 def test_texts_stay_apart_and_on_the_page(any_study: StudyResults, kind: str) -> None:
     if kind in ("metric_correlation", "sparsity") and len(any_study.runs) < ENOUGH_RUNS:
         pytest.skip("a correlation takes more runs")
+    if kind in ANALYSED:
+        pytest.skip("drawn from an analysis, see tests/analysis")
     # Traversals are alike: two are enough.
     for drawn in itertools.islice(draw(any_study, kind), 2):
         _check(drawn.figure)
@@ -55,6 +61,8 @@ def test_texts_stay_apart_and_on_the_page(any_study: StudyResults, kind: str) ->
 
 @pytest.mark.parametrize("kind", FIGURES)
 def test_texts_of_the_main_study_stay_apart(main_figure: Callable[[str], Drawn], kind: str) -> None:
+    if kind in ANALYSED:
+        pytest.skip("drawn from an analysis, see tests/analysis")
     _check(main_figure(kind).figure)
 
 

@@ -18,7 +18,8 @@ from pyrovae.report.animation import traversal_gif
 from pyrovae.report.drawn import NothingToDraw
 from pyrovae.report.factor_heatmaps import factor_heatmap, factor_heatmaps
 from pyrovae.report.traversals import traversal_grid
-from pyrovae.study.execution import Executor
+from pyrovae.study.batches import batches
+from pyrovae.study.execution import Execution
 from pyrovae.study.results import StudyResults
 from pyrovae.study.store import RunFolder, Store
 from report.made import FACTORS
@@ -32,8 +33,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     store = Store(folder / "results" / plan.name)
     store.write_plan(plan)
     (planned,) = plan.runs
-    executor = Executor(store, compiled=False)
-    executor.execute(planned, plan.datasets[planned.fingerprint], lambda *_: None)
+    (task,) = batches([planned], largest=1)
+    dataset = plan.datasets[planned.fingerprint]
+    Execution(store, compiled=False).execute(task, dataset, lambda *_: None)
     return store.run(planned.id)
 
 

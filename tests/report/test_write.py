@@ -28,6 +28,7 @@ FIGURES = {
     "samples",
     "traversals-laplace-prior",
     "traversals-standard-normal-prior",
+    "variance-law",
 }
 
 

@@ -37,7 +37,10 @@ def _covering() -> list[tuple[str, str, str]]:
         posteriors = [q for q in POSTERIORS if POSTERIORS[q].space == space]
         priors = [p for p in PRIORS if latent_conflict(p, posteriors[0]) is None]
         n = max(len(priors), len(posteriors))
-        chosen += zip((priors * n)[:n], (posteriors * n)[:n], strict=True)
+        pairs = zip((priors * n)[:n], (posteriors * n)[:n], strict=True)
+        for p, q in pairs:
+            fits = latent_conflict(p, q) is None
+            chosen += [(p, q)] if fits else [(p, posteriors[0]), (priors[0], q)]
     return [(p, q, x) for (p, q), x in zip(chosen, itertools.cycle(LIKELIHOODS), strict=False)]
 
 
