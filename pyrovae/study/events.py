@@ -21,6 +21,8 @@ class Event:
         The run that it is about.
     step, loss
         For ``progress``.
+    active_units
+        For ``progress``: at the last measurement along training; ``None`` before the first.
     reason
         For ``diverged``, ``crashed`` and ``lost``.
     """
@@ -30,6 +32,7 @@ class Event:
     step: int = 0
     loss: float = float("nan")
     reason: str = ""
+    active_units: int | None = None
 
 
 Tell = Callable[[Event], None]

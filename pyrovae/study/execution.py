@@ -176,16 +176,24 @@ class _Trainee:
         self.program = program_of(run.config, dataset)
         x = dataset.test.floats(slice(_HISTORY_POINTS))
 
+        active: int | None = None
+
         def measure(current: LossProgram) -> Units:
+            nonlocal active
             assert isinstance(current.vae, LatentModel)
-            return measure_units(current.vae, x, seed=run.config.seed)
+            units = measure_units(current.vae, x, seed=run.config.seed)
+            active = int(units.active.sum())
+            return units
+
+        def progress(step: int, loss: float) -> None:
+            tell(Event("progress", run, step=step, loss=loss, active_units=active))
 
         self.member = Member(
             self.program,
             run.config.seed,
             run.config.training,
             measure=measure,
-            progress=lambda step, loss: tell(Event("progress", run, step=step, loss=loss)),
+            progress=progress,
             keep=self._keep,
             start=self._before.snapshot if self._before else None,
         )

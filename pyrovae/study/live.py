@@ -184,8 +184,7 @@ class Publisher:
         if event.kind == "progress":
             run.step = event.step
             self._add_loss(event.run.id, run, event.loss)
-            active = getattr(event, "active_units", None)
-            run.active_units = run.active_units if active is None else active
+            run.active_units = event.active_units
             if self._clock() - self._now.updated < _INTERVAL:
                 return
         elif run.state != "training":

@@ -56,11 +56,12 @@ def test_follows_a_study_from_start_to_end(plan: Plan, tmp_path: Path):
         publisher.show(Event("started", first))
         publisher.show(Event("started", second))
         clock.now += 10
-        publisher.show(Event("progress", first, step=30, loss=123.4))
+        publisher.show(Event("progress", first, step=30, loss=123.4, active_units=27))
         told = _shown(tmp_path, clock())
         assert names[first.id] in told
         assert "30/60" in told
         assert "123.4" in told
+        assert "27" in told.split(names[first.id])[1].split("\n")[0]
         assert "compiling" in told  # the second has said nothing yet
         # An eighth of all is done after 10 s.
         assert "about 1 min 10 s left" in told
@@ -126,6 +127,10 @@ def test_watches_a_real_study(plan: Plan, tmp_path: Path):
     told = CliRunner().invoke(main, ["study", "watch", "tiny", "--results", str(tmp_path)])
     assert told.exit_code == 0, told.output
     assert "4 of 4 runs over, ended after" in told.output
+    snapshot = live.read(tmp_path / "tiny")
+    assert snapshot is not None
+    for told_run in snapshot.runs.values():  # measured at the records before the last
+        assert told_run.active_units in range(5)
     scores = Store(tmp_path / "tiny").index()
     for elbo in scores["elbo"]:
         assert f"{elbo:.1f}" in told.output
