@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import pandas as pd
 
+from pyrovae.analysis.study import load_analysis
 from pyrovae.page.columns import Column, columns
 from pyrovae.report import names
 from pyrovae.report.encoding import Encoding, encode
@@ -69,20 +69,21 @@ class Verdicts:
         What they rest on, in one sentence.
     cards
         One for each metric, in the order of the run table.
+    fresh
+        Whether the runs that were analysed are the ones on the page.
     """
 
     basis: str
     cards: list[Card]
+    fresh: bool
 
 
 def verdicts(study: StudyResults) -> Verdicts | None:
     """Return the verdicts of a study's stored analysis; ``None`` if there is none."""
-    root = study.store.root / "analysis"
-    if not (root / "analysis.json").exists():
+    analysis = load_analysis(study)
+    if analysis is None:
         return None
-    about = json.loads((root / "analysis.json").read_text())
-    path = root / "contrasts.csv"
-    contrasts = pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["metric"])
+    about, contrasts = analysis.about, analysis.table("contrasts")
     encoding = encode(study)
     titles = {column.key: column for column in columns(study.runs)}
     cards = []
@@ -101,6 +102,7 @@ def verdicts(study: StudyResults) -> Verdicts | None:
         f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on; the pair "
         "of levels named is the one whose difference is surest.",
         cards,
+        analysis.fresh,
     )
 
 

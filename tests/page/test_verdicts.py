@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 from report.made import PRIORS, make_study
 
+from pyrovae.analysis.study import _digest
 from pyrovae.page import render_page
 from pyrovae.page.verdicts import Verdict, verdicts
 from pyrovae.study.results import StudyResults
@@ -19,14 +20,14 @@ def study(tmp_path: Path) -> StudyResults:
     return make_study(tmp_path / "judged", seeds=2, units=4, prior=PRIORS[:2])
 
 
-def _write(study: StudyResults, metric: str = "mig", **pair: float) -> None:
+def _write(study: StudyResults, metric: str = "mig", digest: str = "", **pair: float) -> None:
     """Write an analysis that compares the two priors in one metric."""
     root = study.store.root / "analysis"
     root.mkdir(exist_ok=True)
     entry = {"kind": "proportion", "better": "higher", "rope": 0.01, "status": "passed"}
     if not pair:
         entry |= {"status": "refused", "reason": "R-hat is 1.2"}
-    about = {"runs": len(study.runs), "metrics": {metric: entry}}
+    about = {"runs": len(study.runs), "metrics": {metric: entry}, "digest": digest}
     (root / "analysis.json").write_text(json.dumps(about))
     row = {"metric": metric, "factor": "prior", "a": "standard_normal", "b": "laplace", **pair}
     pd.DataFrame([row] if pair else [], columns=list(row)).to_csv(root / "contrasts.csv")
@@ -80,6 +81,14 @@ def test_says_what_the_posterior_supports(
 def test_the_higher_level_comes_first_with_its_interval(study: StudyResults):
     _write(study, mean=-0.05, low=-0.08, high=-0.02, positive=0.01, rope=0.01)
     assert "Difference +0.05 (95 % 0.02 to 0.08)" in _only(study).evidence
+
+
+def test_verdicts_about_other_runs_are_told_from_those_about_these(study: StudyResults):
+    stale = "has changed since it was analysed"
+    _write(study)
+    assert stale in render_page(study)
+    _write(study, digest=_digest(study.runs))
+    assert stale not in render_page(study)
 
 
 def test_refused_chains_give_no_conclusion(study: StudyResults):
