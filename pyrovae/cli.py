@@ -15,6 +15,7 @@ from pyrovae.commands import (
     analysis,
     claims,
     collapse,
+    listing,
     options,
     posterior,
     reporting,
@@ -242,6 +243,7 @@ def study_status(name: str, results: Path) -> None:
 
 main.add_command(posterior.diagnose)
 main.add_command(reporting.plot)
+main.add_command(listing.list_kind)
 
 
 @main.command("inspect")
@@ -264,29 +266,6 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
     click.echo(table)
     for path in written:
         click.echo(path)
-
-
-@main.command("list")
-@click.argument(
-    "kind",
-    type=click.Choice(
-        ["datasets", "networks", "priors", "posteriors", "likelihoods", "objectives", "metrics"]
-    ),
-)
-def list_kind(kind: str) -> None:
-    """Print the entries of a KIND: name, parameters with defaults, meaning, source."""
-    from pyrovae.disentanglement import METRICS
-    from pyrovae.study.resolve import REGISTRIES
-
-    registry = {**REGISTRIES, "metric": METRICS}[kind.removesuffix("s")]
-    table = Table("name", "parameters", "meaning", "source", show_lines=True)
-    for name in registry:
-        fields = registry.parameters(name).model_fields.items()
-        parameters = "\n".join(
-            key if field.is_required() else f"{key}={field.default!r}" for key, field in fields
-        )
-        table.add_row(name, parameters, registry.summary(name), registry.source(name))
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 for command in (

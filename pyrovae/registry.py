@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -145,9 +145,25 @@ def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[st
         return model(**given).model_dump(mode="json", by_alias=True)
     except ValidationError as failure:
         first = failure.errors()[0]
-        place = ".".join(str(part) for part in first["loc"])
+        place = ".".join(place_of(first, given))
         if first["type"] == "extra_forbidden":
             message = f"{who} has no parameter '{place}'{did_you_mean(place, model.model_fields)}"
         else:
             message = f"{who}: {first['msg']}, got {first['input']!r}"
         raise ConfigError(message, place) from None
+
+
+def place_of(error: Mapping[str, Any], given: Any) -> list[str]:
+    """Return where in the user's data an error of pydantic is.
+
+    Its ``loc`` also names the member of a union that was tried, which no user has written.
+    """
+    place: list[str] = []
+    for part in error["loc"]:
+        inside = isinstance(given, Mapping) and part in given
+        if inside or (isinstance(given, list) and isinstance(part, int)):
+            place.append(str(part))
+            given = given[part]
+    if error["type"] == "missing":
+        place.append(str(error["loc"][-1]))
+    return place

@@ -61,6 +61,8 @@ class Cyclical(_Ramp):
         return self._between(min(step % self.steps / (self.ramp * self.steps), 1.0))
 
 
+#: The schedules there are.
+KINDS: tuple[type[_Ramp], ...] = (Linear, Cosine, Cyclical)
 Schedule = Annotated[Linear | Cosine | Cyclical, Field(discriminator="schedule")]
 _SCHEDULE: TypeAdapter[Linear | Cosine | Cyclical] = TypeAdapter(Schedule)
 

@@ -127,9 +127,11 @@ class VAE(LatentModel):
             return pyro.sample("z", self.encode(x))
 
     def _announce(self, *parts: str) -> None:
-        """Tell Pyro which parameters there are to train."""
+        """Tell Pyro which parameters there are to train; a frozen part has none."""
         for part in parts:
-            pyro.module(f"{self._site}.{part}", getattr(self, part))
+            module = getattr(self, part)
+            if any(p.requires_grad for p in module.parameters()):
+                pyro.module(f"{self._site}.{part}", module)
 
     def encode(self, x: Tensor) -> Distribution:
         """Return q(z|x): batch ``(*b,)``, event ``(latent_dim,)``."""

@@ -39,7 +39,7 @@ class DiscretizedLogistic(Likelihood):
         self,
         event_shape: tuple[int, ...],
         *,
-        scale: Annotated[float, Field(gt=0)] = 0.1,
+        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1,
         learned: bool = True,
         levels: Annotated[int, Field(gt=1)] = 256,
     ) -> None:

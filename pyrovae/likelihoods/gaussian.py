@@ -50,7 +50,7 @@ class Gaussian(Likelihood):
         self,
         event_shape: tuple[int, ...],
         *,
-        sigma: Annotated[float, Field(gt=0)] = 0.5,
+        sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5,
         learned: bool = True,
         sigma_form: Literal["shared", "per_pixel", "decoder"] = "shared",
     ) -> None:

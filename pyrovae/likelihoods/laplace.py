@@ -36,7 +36,7 @@ class Laplace(Likelihood):
         self,
         event_shape: tuple[int, ...],
         *,
-        scale: Annotated[float, Field(gt=0)] = 0.3,
+        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3,
         learned: bool = True,
     ) -> None:
         super().__init__(event_shape)

@@ -49,7 +49,7 @@ class RelaxedSpikeSlab(Posterior):
         features: int,
         latent_dim: int,
         *,
-        spike: Annotated[float, Field(gt=0)] = 0.05,
+        spike: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05,
         relaxation: Annotated[float, Field(gt=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__(features, latent_dim)

@@ -44,8 +44,8 @@ class SemiAmortized(Posterior):
         latent_dim: int,
         *,
         steps: Annotated[int, Field(gt=0)] = 5,
-        step_size: Annotated[float, Field(gt=0)] = 0.1,
-        clip: Annotated[float, Field(gt=0)] = 5.0,
+        step_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1,
+        clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0,
     ) -> None:
         super().__init__(features, latent_dim)
         self.steps, self.step_size, self.clip = steps, step_size, clip

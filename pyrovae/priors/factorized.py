@@ -47,7 +47,12 @@ class Laplace(Factorized):
         from ``standard_normal``.
     """
 
-    def __init__(self, latent_dim: int, *, scale: Annotated[float, Field(gt=0)] = 0.5**0.5) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5**0.5,
+    ) -> None:
         super().__init__(latent_dim)
         self.scale = scale
 
@@ -74,8 +79,8 @@ class StudentT(Factorized):
         self,
         latent_dim: int,
         *,
-        df: Annotated[float, Field(gt=0)] = 5.0,
-        scale: Annotated[float, Field(gt=0)] = 1.0,
+        df: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0,
+        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
     ) -> None:
         super().__init__(latent_dim)
         self.df, self.scale = df, scale

@@ -37,7 +37,7 @@ class GaussianMixture(Prior):
         latent_dim: int,
         *,
         components: Annotated[int, Field(gt=0)] = 10,
-        spread: Annotated[float, Field(gt=0)] = 1.0,
+        spread: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
     ) -> None:
         super().__init__(latent_dim)
         self.logits = nn.Parameter(torch.zeros(components))

@@ -38,7 +38,7 @@ class GeneralizedNormal(Factorized):
         latent_dim: int,
         *,
         p: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.5,
-        scale: Annotated[float, Field(gt=0)] | None = None,
+        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
     ) -> None:
         super().__init__(latent_dim)
         self.p = p

@@ -66,8 +66,8 @@ class Ard(Prior):
         self,
         latent_dim: int,
         *,
-        shape: Annotated[float, Field(gt=0)] = 1.0,
-        rate: Annotated[float, Field(gt=0)] = 1.0,
+        shape: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+        rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
     ) -> None:
         super().__init__(latent_dim)
         self.shape, self.rate = shape, rate
@@ -111,7 +111,10 @@ class Horseshoe(Prior):
     global_sites = ("prior.global_scale", "prior.local_scale")
 
     def __init__(
-        self, latent_dim: int, *, global_scale: Annotated[float, Field(gt=0)] = 1.0
+        self,
+        latent_dim: int,
+        *,
+        global_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
     ) -> None:
         super().__init__(latent_dim)
         self.start = global_scale

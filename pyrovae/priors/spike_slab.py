@@ -41,8 +41,8 @@ class SpikeSlab(Factorized):
         latent_dim: int,
         *,
         probability: Annotated[float, Field(gt=0, lt=1)] = 0.3,
-        spike: Annotated[float, Field(gt=0)] = 0.05,
-        slab: Annotated[float, Field(gt=0)] = 1.0,
+        spike: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05,
+        slab: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
     ) -> None:
         super().__init__(latent_dim)
         if spike >= slab:

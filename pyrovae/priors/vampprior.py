@@ -44,7 +44,7 @@ class VampPrior(Prior):
         *,
         pseudo_inputs: Annotated[int, Field(gt=0)] = 100,
         start: Literal["data", "mean"] = "data",
-        spread: Annotated[float, Field(gt=0)] = 0.01,
+        spread: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.01,
     ) -> None:
         super().__init__(latent_dim)
         self.pseudo_inputs, self.start, self.spread = pseudo_inputs, start, spread

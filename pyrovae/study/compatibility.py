@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 import torch
+from torch.distributions import Distribution
 
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
@@ -30,6 +32,8 @@ NEEDS = {
     "likelihood.learned_scale": "a likelihood whose scale is learned",
     "likelihood.squared_error": "a Gaussian likelihood with one shared sigma",
 }
+#: How KL(q || p) of a pair is computed.
+Mark = Literal["closed", "sampled", "refused"]
 _SPACES = {"real": "whole real space", "sphere": "unit sphere"}
 
 
@@ -128,16 +132,102 @@ def has_closed_kl(prior: str, posterior: str) -> bool:
 
     For a hierarchical prior it is that of the code, given the global sites.
     """
-    q = _law_of(posterior)
+    return _closed(_prior_law(prior, posterior), _law_of(posterior))
+
+
+def _closed(p: Distribution, q: Distribution) -> bool:
+    return analytic_kl(q, p.expand((1,))) is not None
+
+
+def _prior_law(prior: str, posterior: str) -> Distribution:
     p = PRIORS.create(prior, 2)
     if p.needs_encoder:
+        q = _law_of(posterior)
         p.bind(lambda inputs: q.expand(inputs.shape[:1]), (1,))
-    return analytic_kl(q, p.fitted().expand((1,))) is not None
+    return p.fitted()
 
 
-def _law_of(posterior: str) -> Any:
+def _law_of(posterior: str) -> Distribution:
     family = POSTERIORS.create(posterior, 2, 2)
     features = torch.zeros(1, 2)
     if family.needs_model:
         return family(features, lambda z: -(z**2).sum(-1))
     return family(features)
+
+
+def latent_matrix() -> dict[str, dict[str, Mark]]:
+    """Return, by posterior and then by prior, how KL(q || p) is computed, or that it is refused.
+
+    The global random state is left as it is.
+    """
+    marks: dict[str, dict[str, Mark]] = {}
+    with torch.random.fork_rng(devices=[]):
+        for q in POSTERIORS:
+            row = marks[q] = {}
+            for p in PRIORS:
+                if latent_conflict(p, q):
+                    row[p] = "refused"
+                else:
+                    row[p] = "closed" if has_closed_kl(p, q) else "sampled"
+    return marks
+
+
+def refusals() -> list[tuple[list[str], list[str], str]]:
+    """Return (priors, posteriors, reason) of the refused pairs: any of those with any of these."""
+    by_reason: dict[str, tuple[list[str], list[str]]] = {}
+    for prior in PRIORS:
+        for posterior in POSTERIORS:
+            reason = latent_conflict(prior, posterior)
+            if reason is None:
+                continue
+            # The same reason for other names is told once.
+            general = reason.replace(f" '{prior}'", "").replace(f" '{posterior}'", "")
+            priors, posteriors = by_reason.setdefault(general, ([], []))
+            priors += [prior] * (prior not in priors)
+            posteriors += [posterior] * (posterior not in posteriors)
+    return [(*names, reason) for reason, names in by_reason.items()]
+
+
+@dataclass(frozen=True)
+class ObjectiveRow:
+    """What an objective asks for with default parameters, and what does not have it.
+
+    Attributes
+    ----------
+    needs
+        In words.
+    refused
+        Names by part (``prior``, ``posterior``, ``likelihood``), default parameters each.
+    """
+
+    needs: tuple[str, ...]
+    refused: dict[str, list[str]]
+
+
+def objective_matrix() -> dict[str, ObjectiveRow]:
+    """Return the row of each objective."""
+    rows: dict[str, ObjectiveRow] = {}
+    for name in OBJECTIVES:
+        objective = {"name": name, **OBJECTIVES.resolve(name, {})}
+        needs = sorted(OBJECTIVES[name].requirements(objective))
+        refused: dict[str, list[str]] = {}
+        for part, registry in (
+            ("prior", PRIORS),
+            ("posterior", POSTERIORS),
+            ("likelihood", LIKELIHOODS),
+        ):
+            refused[part] = [
+                entry
+                for entry in registry
+                if objective_conflict(
+                    objective, **{part: {"name": entry, **registry.resolve(entry, {})}}
+                )
+            ]
+        rows[name] = ObjectiveRow(tuple(NEEDS.get(need, need) for need in needs), refused)
+    return rows
+
+
+def data_requirements() -> dict[str, str]:
+    """Return, in words, which data each likelihood explains."""
+    words = {"unit": "values in [0, 1]: images", "real": "any real numbers"}
+    return {name: words[LIKELIHOODS[name].support] for name in LIKELIHOODS}

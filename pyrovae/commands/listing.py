@@ -1,0 +1,135 @@
+"""``pyrovae list``: what there is to choose from, and what fits together."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pyrovae.registry import Registry
+
+_KINDS = (
+    "datasets",
+    "networks",
+    "priors",
+    "posteriors",
+    "likelihoods",
+    "objectives",
+    "metrics",
+    "schedules",
+)
+#: Columns of a terminal that nobody looks at.
+_WIDTH = 140
+
+
+@click.command("list")
+@click.argument("kind", type=click.Choice([*_KINDS, "compat"]))
+def list_kind(kind: str) -> None:
+    """Print the entries of a KIND: name, parameters with defaults, meaning, source.
+
+    KIND `compat` prints which of them fit together, and why others do not.
+    """
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    if kind == "compat":
+        for part in _compatibility():
+            console.print(part)
+        return
+    heads = ["name", "parameters", "meaning", "source"]
+    rows = list(_schedules() if kind == "schedules" else _entries(kind))
+    if kind == "datasets":
+        from pyrovae.datasets.sources import SOURCES
+
+        heads.append("licence")
+        for row in rows:
+            row.append(SOURCES[row[0]].licence if row[0] in SOURCES else "")
+    table = Table(*heads, show_lines=True)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console.print(table)
+
+
+def _entries(kind: str) -> Iterator[list[str]]:
+    from pyrovae.disentanglement import METRICS
+    from pyrovae.study.resolve import REGISTRIES
+
+    registries: dict[str, Registry] = {**REGISTRIES, "metric": METRICS}
+    registry = registries[kind.removesuffix("s")]
+    for name in registry:
+        fields = registry.parameters(name).model_fields
+        parameters = "\n".join(
+            key if field.is_required() else f"{key}={_shown(field.default)}"
+            for key, field in fields.items()
+        )
+        yield [name, parameters, registry.summary(name), registry.source(name)]
+
+
+def _schedules() -> Iterator[list[str]]:
+    from pyrovae.schedules import KINDS
+
+    for kind in KINDS:
+        fields = kind.model_fields.items()
+        parameters = "\n".join(
+            field.alias or key if field.is_required() else f"{key}={_shown(field.default)}"
+            for key, field in fields
+            if key != "schedule"
+        )
+        meaning, _, source = (kind.__doc__ or "").rstrip(".").rpartition(" (")
+        yield [kind.model_fields["schedule"].default, parameters, meaning, source.rstrip(")")]
+
+
+def _shown(default: Any) -> str:
+    """Return a default as it would stand in a study's file."""
+    if hasattr(default, "model_dump"):
+        pairs = default.model_dump(by_alias=True).items()
+        return "{" + ", ".join(f"{key}: {value}" for key, value in pairs) + "}"
+    if isinstance(default, list | tuple) and len(default) > 2 and len(set(default)) == 1:
+        return f"[{default[0]}] * {len(default)}"
+    return "null" if default is None else str(default)
+
+
+def _compatibility() -> Iterator[Any]:
+    from pyrovae.study.compatibility import (
+        data_requirements,
+        latent_matrix,
+        objective_matrix,
+        refusals,
+    )
+
+    matrix = latent_matrix()
+    priors = list(next(iter(matrix.values())))
+    yield Text("KL(q || p) of posterior and prior: C closed form, M Monte Carlo, - refused")
+    yield Text(
+        "(with default parameters; closed forms of hierarchical priors are given the scales)"
+    )
+    # Names stand below each other, numbered: as heads they would not fit.
+    yield Text("\n".join(f"  {i + 1:2d} prior {name}" for i, name in enumerate(priors)))
+    table = Table("posterior", *(str(i + 1) for i in range(len(priors))))
+    for posterior, row in matrix.items():
+        table.add_row(
+            posterior, *({"closed": "C", "sampled": "M"}.get(m, "-") for m in row.values())
+        )
+    yield table
+    table = Table("refused: priors", "with posteriors", "reason", show_lines=True)
+    for names, others, reason in refusals():
+        table.add_row(Text(", ".join(names)), Text(", ".join(others)), Text(reason))
+    yield table
+
+    table = Table("objective", "needs", "refused", show_lines=True)
+    for name, asked in objective_matrix().items():
+        table.add_row(Text(name), Text("\n".join(asked.needs)), Text(_grouped(asked.refused)))
+    yield table
+
+    table = Table("likelihood", "data that it explains")
+    for name, data in data_requirements().items():
+        table.add_row(name, Text(data))
+    yield table
+
+
+def _grouped(refused: dict[str, list[str]]) -> str:
+    return "\n".join(f"{part}: {', '.join(names)}" for part, names in refused.items() if names)

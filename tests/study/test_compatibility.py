@@ -1,0 +1,330 @@
+"""What is declared compatible trains; what is not is refused, with its reason and place."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner
+from families import small_images, small_vae
+
+from pyrovae.cli import main
+from pyrovae.distributions import analytic_kl
+from pyrovae.errors import ConfigError
+from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.posteriors import POSTERIORS
+from pyrovae.priors import PRIORS
+from pyrovae.study.compatibility import (
+    NEEDS,
+    latent_conflict,
+    latent_matrix,
+    objective_conflict,
+    objective_matrix,
+    refusals,
+)
+from pyrovae.study.config import load_study_file
+from pyrovae.study.plan import make_plan
+from pyrovae.study.resolve import REGISTRIES
+from pyrovae.training import LossProgram, Trainer, TrainingSettings
+from pyrovae.vae import VAE
+
+PAIRS = list(itertools.product(PRIORS, POSTERIORS))
+FIT = [pair for pair in PAIRS if latent_conflict(*pair) is None]
+REFUSED = [pair for pair in PAIRS if latent_conflict(*pair) is not None]
+
+
+def _few() -> Iterator[tuple[str, str]]:
+    """Yield compatible pairs until each prior and each posterior has come once."""
+    priors, posteriors = set(PRIORS), set(POSTERIORS)
+    for either in (False, True):
+        for p, q in FIT:
+            new = (p in priors) + (q in posteriors)
+            if new == 2 or (either and new):
+                priors.discard(p)
+                posteriors.discard(q)
+                yield p, q
+
+
+FEW = list(_few())
+#: Each prior and posterior once, and once more each with the plainest partner that it fits.
+DEFAULT = sorted(
+    {
+        *FEW,
+        *((p, q) for p, q in FIT if p == "standard_normal" or q == "mean_field_normal"),
+        *((p, q) for p, q in FIT if q == "von_mises_fisher" or p == "vampprior"),
+    }
+)
+#: Parameters with which an objective shows in 50 steps what it does.
+QUICK: dict[str, dict[str, object]] = {
+    "factor": {"hidden": [8]},
+    "annealed": {"steps": 20},
+    "capacity": {"capacity": 2.0, "gamma": 5.0},
+    "beta": {"beta": 2.0},
+    "info": {"weight": 10.0},
+    "lagging": {"inner": 2, "until": 20},
+    "iwae": {"particles": 3},
+    "dreg": {"particles": 3},
+}
+
+
+def _train(vae: VAE, objective: str = "elbo", *, compiled: bool = False) -> None:
+    """Train 50 steps of 16 data; the loss falls, gradients of all trained numbers are finite."""
+    program = LossProgram(vae, OBJECTIVES.create(objective, **QUICK.get(objective, {})))
+    settings = TrainingSettings(steps=50, batch_size=16, lr=1e-2, records=5)
+    trainer = Trainer(program, small_images(), settings, compiled=compiled)
+    history = trainer.train(program, seed=0)
+    # Means of ten steps. Where the objective's weights rise, the loss need not fall: distortion.
+    rising = objective == "annealed"
+    first, last = (r.distortion if rising else r.loss for r in (history[1], history[-1]))
+    assert last < first
+    x = small_images().float() / 255
+    loss, _ = program(x, program.hyper(50))
+    gradients = torch.autograd.grad(loss, list(program.parameters()), allow_unused=True)
+    assert all(g.isfinite().all() for g in gradients if g is not None)
+    assert any(g.abs().sum() > 0 for g in gradients if g is not None)
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior"),
+    [pytest.param(*p, marks=[] if p in DEFAULT else pytest.mark.slow) for p in FIT],
+)
+def test_pairs_train(prior: str, posterior: str) -> None:
+    _train(small_vae(prior, posterior, latent_dim=2))
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior"),
+    [pytest.param(*p, marks=[] if p in FEW[:3] else pytest.mark.slow) for p in FIT],
+)
+def test_pairs_train_compiled(prior: str, posterior: str) -> None:
+    _train(small_vae(prior, posterior, latent_dim=2), compiled=True)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_objectives_train(objective: str, compiled: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*not registered in the param store.*")
+        _train(small_vae(likelihood="gaussian", latent_dim=2), objective, compiled=compiled)
+
+
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+def test_likelihoods_train(likelihood: str, compiled: bool) -> None:
+    _train(small_vae(likelihood=likelihood, latent_dim=2), compiled=compiled)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("objective", "posterior"), itertools.product(OBJECTIVES, POSTERIORS))
+def test_objectives_train_with_the_posteriors_they_accept(objective: str, posterior: str) -> None:
+    parts = {
+        "posterior": {"name": posterior},
+        "likelihood": {"name": "gaussian", **LIKELIHOODS.resolve("gaussian", {})},
+    }
+    given = {"name": objective, **OBJECTIVES.resolve(objective, {})}
+    if objective_conflict(given, **parts):
+        pytest.skip("refused")
+    prior = next(p for p in ("standard_normal", "hyperspherical_uniform") if (p, posterior) in FIT)
+    _train(small_vae(prior, posterior, "gaussian", latent_dim=2), objective)
+
+
+# --- the matrix ----------------------------------------------------------------------------------
+
+
+def test_the_matrix_says_how_the_rate_is_computed() -> None:
+    state = torch.get_rng_state()
+    matrix = latent_matrix()
+    assert torch.equal(state, torch.get_rng_state())
+    assert {(p, q) for q in matrix for p, mark in matrix[q].items() if mark == "refused"} == set(
+        REFUSED
+    )
+    # By hand: what is known in closed form, and what cannot be.
+    assert matrix["mean_field_normal"]["standard_normal"] == "closed"
+    assert matrix["von_mises_fisher"]["hyperspherical_uniform"] == "closed"
+    assert matrix["mean_field_normal"]["gaussian_mixture"] == "sampled"
+    assert matrix["iaf"]["standard_normal"] == "sampled"
+    assert matrix["student_t"]["student_t"] == "sampled"
+
+
+@pytest.mark.parametrize(("prior", "posterior"), DEFAULT)
+def test_the_mark_of_a_pair_is_what_a_model_does(prior: str, posterior: str) -> None:
+    vae = small_vae(prior, posterior, latent_dim=2)
+    q = vae.encode(small_images(4).float() / 255)
+    closed = analytic_kl(q, vae.prior_law().expand((4,))) is not None
+    assert latent_matrix()[posterior][prior] == ("closed" if closed else "sampled")
+
+
+def test_every_refused_pair_has_a_reason() -> None:
+    told = {(p, q) for ps, qs, _ in refusals() for p, q in itertools.product(ps, qs)}
+    assert told == set(REFUSED)
+    assert REFUSED
+    for prior, posterior in REFUSED:
+        reason = latent_conflict(prior, posterior)
+        assert reason is not None
+        assert f"'{prior}'" in reason
+        assert f"'{posterior}'" in reason
+
+
+def test_facts_are_those_of_the_laws() -> None:
+    x = small_images(3).float() / 255
+    for name in POSTERIORS:
+        family = POSTERIORS[name]
+        prior = next(p for p, q in FIT if q == name)
+        q = small_vae(prior, name, latent_dim=2).encode(x)
+        assert q.has_rsample
+        assert ("factorized" in family.properties) == isinstance(
+            q, torch.distributions.Independent
+        ), name
+        if "moments" in family.properties:
+            assert q.mean.shape == q.variance.shape == (3, 2)
+
+
+def test_needs_are_known_in_words() -> None:
+    for name in OBJECTIVES:
+        given = OBJECTIVES.resolve(name, {})
+        assert OBJECTIVES[name].requirements(given) <= set(NEEDS)
+
+
+# --- the command ---------------------------------------------------------------------------------
+
+
+def test_list_compat_prints_every_name_in_140_columns() -> None:
+    result = CliRunner().invoke(main, ["list", "compat"])
+    assert result.exit_code == 0, result.output
+    lines = result.output.splitlines()
+    assert max(map(len, lines)) <= 140
+    for name in (*PRIORS, *POSTERIORS, *OBJECTIVES, *LIKELIHOODS):
+        assert name in result.output
+    row = next(line for line in lines if line.startswith("│ full_rank_normal"))
+    marks = [cell.strip() for cell in row.strip("│").split("│")[1:]]
+    words = {"closed": "C", "sampled": "M", "refused": "-"}
+    assert marks == [words[m] for m in latent_matrix()["full_rank_normal"].values()]
+
+
+@pytest.mark.parametrize("kind", [*(f"{k}s" for k in REGISTRIES), "metrics", "schedules"])
+def test_list_tells_name_parameters_meaning_and_source(kind: str) -> None:
+    result = CliRunner().invoke(main, ["list", kind])
+    assert result.exit_code == 0, result.output
+    assert max(map(len, result.output.splitlines())) <= 140
+    registry = REGISTRIES.get(kind.removesuffix("s"))
+    for name in registry or ():
+        assert f"│ {name} " in result.output
+        assert registry.summary(name).endswith(".")  # one whole sentence
+        assert registry.source(name)
+        for parameter in registry.parameters(name).model_fields:
+            assert parameter in result.output
+    if kind == "datasets":
+        assert "licence" in result.output
+        assert "CC BY" in result.output
+    if kind == "objectives":
+        assert "Cov_x(E[z|x])" in result.output  # brackets are no markup
+
+
+# --- refused at planning ------------------------------------------------------------------------
+
+STUDY = """
+name: bad
+base:
+  dataset: {name: digits, n_train: 200, n_test: 100}
+  network: {name: mlp, hidden: [8]}
+  prior: standard_normal
+  posterior: mean_field_normal
+  likelihood: bernoulli
+  objective: elbo
+  latent_dim: 2
+  training: {steps: 5}
+"""
+
+BAD = [
+    ("prior: {name: laplace, scale: 0}", "prior.scale", "greater than 0"),
+    ("prior: {name: laplace, scale: .inf}", "prior.scale", "finite"),
+    ("prior: {name: generalized_normal, p: -1}", "prior.p", "greater than 0"),
+    ("prior: {name: student_t, df: 0}", "prior.df", "greater than 0"),
+    ("prior: {name: gaussian_mixture, components: 0}", "prior.components", "greater than 0"),
+    ("prior: {name: vampprior, pseudo_inputs: 201}", "prior", "201 pseudo-inputs are more than"),
+    ("prior: {name: spike_slab, spike: 2.0}", "prior.spike", "narrower than the slab"),
+    ("prior: {name: spike_slab, probability: 1}", "prior.probability", "less than 1"),
+    ("prior: {name: ard, rate: 0}", "prior.rate", "greater than 0"),
+    ("prior: {name: flow, transforms: 0}", "prior.transforms", "greater than 0"),
+    ("prior: hyperspherical_uniform", "posterior", "KL(q || p) is infinite"),
+    ("posterior: von_mises_fisher", "posterior", "KL(q || p) is infinite"),
+    ("posterior: {name: low_rank_normal, rank: 0}", "posterior.rank", "greater than 0"),
+    ("posterior: {name: semi_amortized, steps: 0}", "posterior.steps", "greater than 0"),
+    ("likelihood: {name: gaussian, sigma: 0}", "likelihood.sigma", "greater than 0"),
+    ("likelihood: {name: laplace, scale: -1}", "likelihood.scale", "greater than 0"),
+    ("likelihood: {name: discretized_logistic, levels: 1}", "likelihood.levels", "greater than 1"),
+    (
+        "likelihood: {name: gaussian, sigma_form: decoder, learned: false}",
+        "likelihood.learned",
+        "learned by its nature",
+    ),
+    ("objective: {name: iwae, particles: 0}", "objective.particles", "greater than 0"),
+    ("objective: {name: beta, beta: -1}", "objective.beta", "greater than or equal to 0"),
+    ("objective: {name: delta, weight: 1}", "objective.weight", "greater than 1"),
+    ("objective: learned_sigma", "objective", "scale is learned"),
+    ("objective: balanced", "objective", "likelihood 'bernoulli' does not qualify"),
+]
+
+
+def _plan(tmp_path: Path, *changes: str) -> None:
+    text = STUDY
+    for change in changes:
+        key = change.split(":")[0]
+        lines = [
+            f"  {change}" if line.startswith(f"  {key}:") else line for line in text.split("\n")
+        ]
+        text = "\n".join(lines)
+    file = tmp_path / "bad.yaml"
+    file.write_text(text)
+    make_plan(load_study_file(file))
+
+
+@pytest.mark.parametrize(("change", "place", "reason"), BAD)
+def test_bad_parameters_are_refused_at_planning(
+    tmp_path: Path, change: str, place: str, reason: str
+) -> None:
+    with pytest.raises(ConfigError) as error:
+        _plan(tmp_path, change)
+    assert error.value.place == f"base.{place}"
+    assert reason in error.value.message
+    assert "\n" not in str(error.value)
+
+
+def test_a_sphere_needs_two_dimensions(tmp_path: Path) -> None:
+    changes = ["prior: hyperspherical_uniform", "posterior: von_mises_fisher", "latent_dim: 1"]
+    with pytest.raises(ConfigError, match="latent_dim >= 2") as error:
+        _plan(tmp_path, *changes)
+    assert error.value.place == "base.latent_dim"
+
+
+@pytest.mark.parametrize("objective", ["factor", "beta_tc", "dip_i", "dip_ii", "info"])
+def test_data_are_compared_within_a_minibatch(tmp_path: Path, objective: str) -> None:
+    changes = [f"objective: {objective}", "training: {steps: 5, batch_size: 1}"]
+    with pytest.raises(ConfigError, match="it needs 2 or more") as error:
+        _plan(tmp_path, *changes)
+    assert error.value.place == "base.training.batch_size"
+
+
+def test_refused_objectives_name_the_part(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="posterior 'iaf' does not qualify; 'per: all' takes any"):
+        _plan(tmp_path, "posterior: iaf", "objective: free_bits")
+    _plan(tmp_path, "posterior: iaf", "objective: {name: free_bits, per: all}")
+
+
+def test_every_refused_objective_says_why() -> None:
+    refused = 0
+    for name, row in objective_matrix().items():
+        given = {"name": name, **OBJECTIVES.resolve(name, {})}
+        for part, names in row.refused.items():
+            for entry in names:
+                chosen = {"name": entry, **REGISTRIES[part].resolve(entry, {})}
+                reason = objective_conflict(given, **{part: chosen})
+                assert reason is not None
+                assert f"{part} '{entry}' does not qualify" in reason
+                refused += 1
+    assert refused > 20
