@@ -152,7 +152,7 @@ def analyse(
             "study": study.name,
             "factors": factors,
             "runs": len(runs),
-            "digest": _digest(runs),
+            "digest": digest(runs),
             "sampling": asdict(sampling),
             "level": bootstrap.LEVEL,
             "bootstrap": bootstrap.REPETITIONS,
@@ -170,7 +170,7 @@ def load_analysis(study: StudyResults) -> StudyAnalysis | None:
     if not path.exists():
         return None
     about = json.loads(path.read_text())
-    return StudyAnalysis(root, about, about["digest"] == _digest(table_of(study)[0]))
+    return StudyAnalysis(root, about, about["digest"] == digest(table_of(study)[0]))
 
 
 def table_of(study: StudyResults) -> tuple[pd.DataFrame, list[str]]:
@@ -254,6 +254,6 @@ def _entry(result: CellPosterior | str, metric: Metric) -> dict[str, Any]:
     }
 
 
-def _digest(runs: pd.DataFrame) -> str:
+def digest(runs: pd.DataFrame) -> str:
     """Return a hash of all that a comparison depends on."""
     return hashlib.sha256(runs.to_csv(index=False).encode()).hexdigest()[:16]

@@ -11,14 +11,16 @@ import pytest
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.gallery import draw
 from pyrovae.study.results import StudyResults
-from report.made import POSTERIORS, PRIORS, make_study
+from report.made import POSTERIORS, PRIORS, compare_study, make_study
 
 
 @pytest.fixture(scope="session")
 def main_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """Four priors, three posteriors, five seeds, 32 units; one run failed and one is missing."""
     root = tmp_path_factory.mktemp("results") / "prior_comparison"
-    return make_study(root, prior=PRIORS, posterior=POSTERIORS, fail=[3], leave_out=[7])
+    study = make_study(root, prior=PRIORS, posterior=POSTERIORS, fail=[3], leave_out=[7])
+    compare_study(study)
+    return study
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,14 @@ import pandas as pd
 import torch
 import xarray as xr
 
+from pyrovae.analysis.bootstrap import profiles
+from pyrovae.analysis.design import make_design
+from pyrovae.analysis.metrics import comparable, describe
+from pyrovae.analysis.posterior import CellPosterior
+from pyrovae.analysis.study import digest, table_of
+from pyrovae.diagnostics.convergence import Convergence
 from pyrovae.diagnostics.inference_data import bundle
+from pyrovae.study.atomic import folder
 from pyrovae.study.evaluation import Evaluation, EvaluationSettings
 from pyrovae.study.plan import Plan, PlannedRun
 from pyrovae.study.resolve import REGISTRIES
@@ -220,3 +228,39 @@ def _blob(event: tuple[int, ...], x: float, y: float, radius: float) -> torch.Te
     )
     disc = torch.sigmoid((radius - ((rows - y) ** 2 + (columns - x) ** 2).sqrt()) * 40)
     return disc.expand(channels, height, width).clone()
+
+
+def compare_study(study: StudyResults) -> None:
+    """Store a comparison whose posterior is normal around the cells' means: no sampling."""
+    runs, factors = table_of(study)
+    tables: dict[str, list[pd.DataFrame]] = {"effects": [], "profiles": [], "cells": []}
+    entries = {}
+    for key in comparable(runs):
+        metric = describe(key, runs[key])
+        groups = runs.groupby(factors or ["cell"], sort=False)[key]
+        cells = groups.mean().reset_index()[factors or ["cell"]]
+        spread = float(groups.std().mean()) if len(runs) > len(cells) else 0.1
+        rng = np.random.default_rng(0)
+        draws = groups.mean().to_numpy() + 0.5 * spread * rng.standard_normal((500, len(cells)))
+        coords = {"cell": np.arange(len(cells)), "runs": ("cell", groups.size().to_numpy())}
+        posterior = CellPosterior(
+            metric,
+            make_design(cells, factors),
+            xr.DataArray(draws, dims=("sample", "cell"), coords=coords),
+            Convergence(1.0, 1000.0, 1000.0, 0.0),
+            None,
+        )
+        tables["effects"].append(posterior.effects().assign(metric=key))
+        tables["cells"].append(posterior.cells().assign(metric=key))
+        tables["profiles"].append(profiles(runs, key, factors, rng).assign(metric=key))
+        entries[key] = {"status": "passed", "reason": "", "better": metric.better}
+    with folder(study.store.root / "analysis") as made:
+        for name, parts in tables.items():
+            pd.concat(parts).to_csv(made / f"{name}.csv", index=False)
+        about = {
+            "factors": factors,
+            "digest": digest(runs),
+            "level": 0.95,
+            "metrics": entries,
+        }
+        (made / "analysis.json").write_text(json.dumps(about))
