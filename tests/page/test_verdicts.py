@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from report.made import PRIORS, make_study
 
-from pyrovae.analysis.study import _digest
+from pyrovae.analysis.study import digest
 from pyrovae.page import render_page
 from pyrovae.page.verdicts import Verdict, verdicts
 from pyrovae.study.results import StudyResults
@@ -87,7 +87,7 @@ def test_verdicts_about_other_runs_are_told_from_those_about_these(study: StudyR
     stale = "has changed since it was analysed"
     _write(study)
     assert stale in render_page(study)
-    _write(study, digest=_digest(study.runs))
+    _write(study, digest=digest(study.runs))
     assert stale not in render_page(study)
 
 
