@@ -21,6 +21,7 @@ from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
 from pyrovae.study.compatibility import (
     NEEDS,
+    Mark,
     latent_conflict,
     latent_matrix,
     objective_conflict,
@@ -133,6 +134,11 @@ def test_objectives_train_with_the_posteriors_they_accept(objective: str, poster
     _train(small_vae(prior, posterior, "gaussian", latent_dim=2), objective)
 
 
+@pytest.fixture(scope="module")
+def matrix() -> dict[str, dict[str, Mark]]:
+    return latent_matrix()
+
+
 # --- the matrix ----------------------------------------------------------------------------------
 
 
@@ -152,11 +158,13 @@ def test_the_matrix_says_how_the_rate_is_computed() -> None:
 
 
 @pytest.mark.parametrize(("prior", "posterior"), DEFAULT)
-def test_the_mark_of_a_pair_is_what_a_model_does(prior: str, posterior: str) -> None:
+def test_the_mark_of_a_pair_is_what_a_model_does(
+    matrix: dict[str, dict[str, Mark]], prior: str, posterior: str
+) -> None:
     vae = small_vae(prior, posterior, latent_dim=2)
     q = vae.encode(small_images(4).float() / 255)
     closed = analytic_kl(q, vae.prior_law().expand((4,))) is not None
-    assert latent_matrix()[posterior][prior] == ("closed" if closed else "sampled")
+    assert matrix[posterior][prior] == ("closed" if closed else "sampled")
 
 
 def test_every_refused_pair_has_a_reason() -> None:
@@ -193,7 +201,9 @@ def test_needs_are_known_in_words() -> None:
 # --- the command ---------------------------------------------------------------------------------
 
 
-def test_list_compat_prints_every_name_in_140_columns() -> None:
+def test_list_compat_prints_every_name_in_140_columns(
+    matrix: dict[str, dict[str, Mark]],
+) -> None:
     result = CliRunner().invoke(main, ["list", "compat"])
     assert result.exit_code == 0, result.output
     lines = result.output.splitlines()
@@ -203,7 +213,7 @@ def test_list_compat_prints_every_name_in_140_columns() -> None:
     row = next(line for line in lines if line.startswith("│ full_rank_normal"))
     marks = [cell.strip() for cell in row.strip("│").split("│")[1:]]
     words = {"closed": "C", "sampled": "M", "refused": "-"}
-    assert marks == [words[m] for m in latent_matrix()["full_rank_normal"].values()]
+    assert marks == [words[m] for m in matrix["full_rank_normal"].values()]
 
 
 @pytest.mark.parametrize("kind", [*(f"{k}s" for k in REGISTRIES), "metrics", "schedules"])
@@ -328,3 +338,25 @@ def test_every_refused_objective_says_why() -> None:
                 assert f"{part} '{entry}' does not qualify" in reason
                 refused += 1
     assert refused > 20
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        (
+            "objective: {name: beta, beta: {schedule: linear, from: 0, to: 1}}",
+            "objective.beta.steps",
+        ),
+        (
+            "objective: {name: beta, beta: {schedule: linear, from: 0, to: 1, steps: 0}}",
+            "objective.beta.steps",
+        ),
+        ("training: {steps: 5, lr: 0}", "training.lr"),
+        ("training: {steps: 5, lr: {schedule: cosine, from: 1, to: 0}}", "training.lr.steps"),
+        ("network: {name: mlp, hidden: [8, 0]}", "network.hidden.1"),
+    ],
+)
+def test_a_place_is_one_that_the_user_wrote(tmp_path: Path, change: str, place: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        _plan(tmp_path, change)
+    assert error.value.place == f"base.{place}"
