@@ -144,8 +144,8 @@ def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[st
     try:
         return model(**given).model_dump(mode="json", by_alias=True)
     except ValidationError as failure:
-        first = failure.errors()[0]
-        place = ".".join(place_of(first, given))
+        first, where = worst(failure, given)
+        place = ".".join(where)
         if first["type"] == "extra_forbidden":
             message = f"{who} has no parameter '{place}'{did_you_mean(place, model.model_fields)}"
         else:
@@ -153,17 +153,23 @@ def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[st
         raise ConfigError(message, place) from None
 
 
-def place_of(error: Mapping[str, Any], given: Any) -> list[str]:
-    """Return where in the user's data an error of pydantic is.
+def worst(failure: ValidationError, given: Any) -> tuple[Mapping[str, Any], list[str]]:
+    """Return the error of pydantic to tell the user, and where in the user's data it is.
 
-    Its ``loc`` also names the member of a union that was tried, which no user has written.
+    Of a union's members, all of which complain, the one that went deepest was meant. An error's
+    ``loc`` also names that member, which no user has written.
     """
+    errors = [(error, _place(error, given)) for error in failure.errors()]
+    return max(errors, key=lambda each: len(each[1]))
+
+
+def _place(error: Mapping[str, Any], given: Any) -> list[str]:
     place: list[str] = []
     for part in error["loc"]:
         inside = isinstance(given, Mapping) and part in given
         if inside or (isinstance(given, list) and isinstance(part, int)):
             place.append(str(part))
             given = given[part]
-    if error["type"] == "missing":
+    if error["type"] in ("missing", "extra_forbidden") and str(error["loc"][-1]) not in place[-1:]:
         place.append(str(error["loc"][-1]))
     return place

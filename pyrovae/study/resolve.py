@@ -15,7 +15,7 @@ from pyrovae.networks import NETWORKS
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.posteriors import POSTERIORS
 from pyrovae.priors import PRIORS
-from pyrovae.registry import Registry, place_of
+from pyrovae.registry import Registry, worst
 from pyrovae.study import user_models
 from pyrovae.study.evaluation import EvaluationSettings
 from pyrovae.study.layout import shown
@@ -141,8 +141,8 @@ def _resolve_settings(model: type[BaseModel], value: Any, path: str, place: Plac
     try:
         return model(**value)
     except ValidationError as failure:
-        first = failure.errors()[0]
-        where = ".".join([path, *place_of(first, value)])
+        first, inside = worst(failure, value)
+        where = ".".join([path, *inside])
         if first["type"] == "extra_forbidden":
             known = model.model_fields
             raise ConfigError(

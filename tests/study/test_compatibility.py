@@ -107,7 +107,7 @@ def test_pairs_train_compiled(prior: str, posterior: str) -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("objective", OBJECTIVES)
+@pytest.mark.parametrize("objective", list(OBJECTIVES))
 def test_objectives_train(objective: str, compiled: bool) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not registered in the param store.*")
@@ -115,13 +115,15 @@ def test_objectives_train(objective: str, compiled: bool) -> None:
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
-@pytest.mark.parametrize("likelihood", LIKELIHOODS)
+@pytest.mark.parametrize("likelihood", list(LIKELIHOODS))
 def test_likelihoods_train(likelihood: str, compiled: bool) -> None:
     _train(small_vae(likelihood=likelihood, latent_dim=2), compiled=compiled)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("objective", "posterior"), itertools.product(OBJECTIVES, POSTERIORS))
+@pytest.mark.parametrize(
+    ("objective", "posterior"), list(itertools.product(OBJECTIVES, POSTERIORS))
+)
 def test_objectives_train_with_the_posteriors_they_accept(objective: str, posterior: str) -> None:
     parts = {
         "posterior": {"name": posterior},
