@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,12 @@ class Browser:
 
     def click(self, selector: str) -> None:
         self.driver.find_element("css selector", selector).click()
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Return when the condition holds; fail if it does not within a minute."""
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, 60).until(lambda _: condition())
 
     def all(self, selector: str) -> list[Any]:
         return self.driver.find_elements("css selector", selector)

@@ -115,7 +115,8 @@ def test_themes_follow_the_system_until_chosen(browser: Browser):
             {"name": "prefers-reduced-motion", "value": "reduce"},
         ]
         browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-        assert shown() == scheme
+        # The browser tells the page of the change when it next has time to.
+        browser.wait(lambda scheme=scheme: shown() == scheme)
     browser.click("#theme")
     browser.click("#theme")
     assert shown() == "dark"
