@@ -7,12 +7,18 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from pyrovae.analysis.study import table_of
 from pyrovae.report import captions, names
+from pyrovae.report.drawn import NothingToDraw
 from pyrovae.report.encoding import Encoding, encode
+from pyrovae.report.evidence import current_analysis
 from pyrovae.report.intervals import ENOUGH, LEVEL, summarise
 from pyrovae.report.scores import MISSING, Score, table_scores
 from pyrovae.report.variation import CHANGES, changed
 from pyrovae.study.results import StudyResults
+
+#: Posterior probability of being the best from which a number is set in bold.
+SURE = 0.95
 
 
 def cell_table(study: StudyResults) -> pd.DataFrame:
@@ -37,14 +43,38 @@ def cell_table(study: StudyResults) -> pd.DataFrame:
     return table
 
 
+def best_cells(study: StudyResults) -> set[tuple[str, str]]:
+    """Return the cells that are the best in a score, as far as the stored comparison is sure.
+
+    Returns
+    -------
+    set
+        Pairs of cell and score: those whose posterior probability of being the best of all cells is
+        above `SURE`. Empty if there is no comparison of the runs as they are.
+    """
+    try:
+        analysis = current_analysis(study)
+    except NothingToDraw:
+        return set()
+    factors, table = analysis.factors, analysis.table("cells")
+    if not factors or "best" not in table:
+        return set()
+    known = table_of(study)[0].drop_duplicates("cell")
+    cells = {tuple(map(str, row[:-1])): row[-1] for row in known[[*factors, "cell"]].to_numpy()}
+    sure = table.loc[table["best"] > SURE, [*factors, "metric"]]
+    return {(cells[tuple(map(str, row[:-1]))], str(row[-1])) for row in sure.to_numpy()}
+
+
 def caption(study: StudyResults) -> str:
     """Return a draft of the table's caption."""
+    bold = f"Bold: best with a posterior probability above {SURE:.0%}. "
+    bold = bold if best_cells(study) else ""
     dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(study) else ""
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
         "seeds on), on the test set. Variance-law error: median over units of "
         "|Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|, which theory puts at 0 for a standard normal "
-        f"prior only. {dagger}{captions.setting(study, encode(study))}".strip()
+        f"prior only. {bold}{dagger}{captions.setting(study, encode(study))}".strip()
     )
 
 
@@ -52,6 +82,8 @@ def markdown(study: StudyResults) -> str:
     """Return the table for reading: ``mean ± half width`` in each place."""
     header, units, rows = text_cells(study, plus_minus=" ± ")
     head = [f"{h} ({u})" if u else h for h, u in zip(header, units, strict=True)]
+    for row, column in _bold(study, header):
+        rows[row][column] = f"**{rows[row][column]}**"
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join(
         "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
@@ -64,7 +96,7 @@ def latex(study: StudyResults) -> str:
     It goes into a ``table*`` environment: ``\input{cells.tex}``.
     """
     header, units, rows = text_cells(study, plus_minus="\0")
-    encoding = encode(study)
+    encoding, bold = encode(study), _bold(study, header)
     n_labels = len(_labels(study, encoding))
     columns = "l" * n_labels + "c" * (len(header) - n_labels)
     lines = [
@@ -79,11 +111,12 @@ def latex(study: StudyResults) -> str:
         r"\midrule",
     ]
     previous = None
-    for row in rows:
+    for i, row in enumerate(rows):
         if previous is not None and n_labels > 1 and row[0] != previous:
             lines.append(r"\addlinespace")
         first = "" if n_labels > 1 and row[0] == previous else escape(row[0])
         cells = [first, *(escape(c) for c in row[1:n_labels]), *(_math(c) for c in row[n_labels:])]
+        cells = [rf"{{\boldmath{c}}}" if (i, j) in bold else c for j, c in enumerate(cells)]
         lines.append(" & ".join(cells) + r" \\")
         previous = row[0]
     lines += [
@@ -115,6 +148,18 @@ def text_cells(
             cells.append(_number(mean, high - mean, decimals[score.key], plus_minus) + mark)
         rows.append(cells)
     return header, units, rows
+
+
+def _bold(study: StudyResults, header: Sequence[str]) -> set[tuple[int, int]]:
+    """Return row and column of the places of :func:`text_cells` that are set in bold."""
+    best, scores = best_cells(study), table_scores(study.runs)
+    first = len(header) - len(scores)
+    return {
+        (i, first + j)
+        for i, cell in enumerate(cell_table(study)["cell"])
+        for j, score in enumerate(scores)
+        if (cell, score.key) in best
+    }
 
 
 def _stacked(heading: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 
 from pyrovae.errors import ConfigError, did_you_mean
-from pyrovae.report import gallery, table, variation
+from pyrovae.report import gallery, methods, table, variation
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.index import index_page
 from pyrovae.report.style import PAPER, Style, theme
@@ -44,6 +44,7 @@ def write_report(
                                figures/<name>.txt     draft of a caption
                                tables/cells.csv       means and intervals
                                tables/cells.tex       booktabs; .txt draft of its caption
+                               methods.txt            draft of a paragraph; .tex for LaTeX
                                tables/variation.csv   of scores: over seeds, points, dead units
 
     Files appear complete, each in one step; those of an earlier report that this one has no more
@@ -86,6 +87,8 @@ def write_report(
     write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
     write("tables/cells.tex", table.latex(study).encode())
     write("tables/cells.txt", f"{table.caption(study)}\n".encode())
+    write("methods.txt", f"{methods.methods(study)}\n".encode())
+    write("methods.tex", methods.latex_methods(study).encode())
     varied = variation.variation_table(study)
     if not varied.empty:
         write("tables/variation.csv", varied.to_csv(index=False).encode())

@@ -261,6 +261,7 @@ def compare_study(study: StudyResults) -> None:
             "factors": factors,
             "digest": digest(runs),
             "level": 0.95,
+            "sampling": {"chains": 4, "draws": 300, "warmup": 120, "seed": 0},
             "metrics": entries,
         }
         (made / "analysis.json").write_text(json.dumps(about))

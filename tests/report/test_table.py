@@ -8,6 +8,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -127,3 +128,25 @@ def test_latex_compiles_and_fits_the_page(
     assert done.returncode == 0, done.stdout[-2000:]
     assert "Overfull" not in done.stdout
     assert (tmp_path / "paper.pdf").exists()
+
+
+def test_only_what_the_posterior_is_sure_of_is_bold(
+    main_study: StudyResults, small_study: StudyResults
+) -> None:
+    best = table.best_cells(main_study)
+    stored = pd.read_csv(main_study.store.root / "analysis" / "cells.csv")
+    sure = stored[stored["best"] > 0.95]
+    assert len(best) == len(sure) > 0
+    runs = main_study.runs.drop_duplicates("cell").set_index("cell")
+    named = {(*runs.loc[cell, ["prior", "posterior"]], key) for cell, key in best}
+    assert named == set(sure[["prior", "posterior", "metric"]].itertuples(index=False, name=None))
+    # Neither many nor few active units are better.
+    assert "active_units" not in {key for _, key in best}
+    shown = [score.key for score in table.table_scores(main_study.runs)]
+    in_table = sum(key in shown for _, key in best)
+    assert table.markdown(main_study).count("**") == 2 * in_table
+    assert table.latex(main_study).count(r"\boldmath") == in_table
+    # Nobody compared the small study: its largest number is just a number.
+    assert table.best_cells(small_study) == set()
+    assert "**" not in table.markdown(small_study)
+    assert "Bold" not in table.caption(small_study)

@@ -1,0 +1,29 @@
+"""The paragraph on methods says what is stored, no more and no less."""
+
+from __future__ import annotations
+
+from pyrovae.report.methods import latex_methods, methods
+from pyrovae.study.results import StudyResults
+
+
+def test_it_names_every_part_that_ran(main_study: StudyResults, small_study: StudyResults) -> None:
+    text = methods(small_study)
+    assert "Priors: standard normal; Laplace (scale = " in text
+    assert "Posterior: mean-field normal." in text
+    assert "Latent units: 8." in text
+    assert "Seeds: 0, 1, 2 in each cell." in text
+    assert "steps = 3000, batch size = 128, learning rate = 0.001" in text
+    assert "6 runs, hash " in text
+    assert "Comparison" not in text  # None is stored.
+    assert "Seeds: 4 to 5 in each cell, as some runs failed or are missing." in methods(main_study)
+
+
+def test_other_runs_have_another_hash(small_study: StudyResults) -> None:
+    fewer = StudyResults("small", "", small_study.runs[:-1], {}, [], small_study.store)
+    assert methods(fewer).rsplit("hash", 1)[1] != methods(small_study).rsplit("hash", 1)[1]
+
+
+def test_latex_takes_it(small_study: StudyResults) -> None:
+    plain, tex = methods(small_study), latex_methods(small_study)
+    assert "_" not in tex.replace(r"\_", "")
+    assert len(tex) >= len(plain)
