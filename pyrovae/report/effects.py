@@ -17,7 +17,7 @@ from pyrovae.study.results import StudyResults
 
 #: Inches for a level, and panels side by side.
 _ROW, _ACROSS = 0.17, 4
-_NAME_WIDTH = 20
+_NAME_WIDTH = 30
 
 
 def effects(study: StudyResults, *, style: Style = PAPER) -> Drawn:
@@ -121,5 +121,6 @@ def _draw(
 
 
 def _name(encoding: Encoding, factor: str, level: str) -> str:
+    # A prior and a posterior may have the same name, so the factor is said with it.
     shown = {str(value): text for value, text in encoding.shown.get(factor, {}).items()}
-    return names.wrapped(shown.get(level, level), _NAME_WIDTH)
+    return names.wrapped(names.phrase(factor, shown.get(level, level)), _NAME_WIDTH)

@@ -77,7 +77,10 @@ def test_effects_are_those_of_the_analysis(
     assert len(drawn.data) == len(table)
     shown = drawn.data[drawn.data["drawn"]]
     ax = drawn.figure.axes[0]
-    assert [t.get_text() for t in ax.get_yticklabels()][:2] == ["standard normal", "Laplace"]
+    assert [t.get_text() for t in ax.get_yticklabels()][:2] == [
+        "standard normal prior",
+        "Laplace prior",
+    ]
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     first = shown[shown["metric"] == shown["metric"].iloc[0]]
     np.testing.assert_allclose(sorted(dots), sorted(first["mean"]))
