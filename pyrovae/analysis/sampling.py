@@ -44,7 +44,7 @@ class Sampling:
     """
 
     chains: int = 4
-    draws: int = 300
+    draws: int = 600
     warmup: int = 120
     target_accept: float = 0.9
     seed: int = 0
