@@ -42,9 +42,6 @@ class _Group(click.Group):
             ctx.exit(2)
 
 
-_results = options.results
-
-
 def _study_file(command: Any) -> Any:
     """Add the arguments that say which runs a study has."""
     for decorate in (
@@ -98,7 +95,7 @@ for command in (
 
 @study.command("run")
 @_study_file
-@_results
+@options.results
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--ensemble", type=click.IntRange(min=1), help="Train so many runs as one program.")
@@ -183,7 +180,7 @@ def study_run(
 
 @study.command("plan")
 @_study_file
-@_results
+@options.results
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 def study_plan(
     file: Path,
@@ -224,7 +221,7 @@ def study_plan(
 
 @study.command("status")
 @click.argument("name")
-@_results
+@options.results
 def study_status(name: str, results: Path) -> None:
     """Show which runs of the study NAME are done, failed and missing."""
     from pyrovae.study.status import progress, study_root
@@ -248,7 +245,7 @@ main.add_command(listing.list_kind)
 
 @main.command("inspect")
 @click.argument("run")
-@_results
+@options.results
 @click.option("--points", type=click.IntRange(min=1), default=2, show_default=True)
 @click.option("--units", type=click.IntRange(min=1), default=6, show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for plots.")

@@ -9,7 +9,8 @@ import numpy as np
 
 from pyrovae.diagnostics.inference_data import ess, rhat
 
-#: What a chain must reach before anything is concluded (Vehtari et al. 2021).
+#: What chains must reach, in each quantity, before anything is concluded from it (Vehtari et al.
+#: 2021, arXiv:1903.08008, sec. 4: 400 for four chains).
 MAX_R_HAT, MIN_ESS = 1.01, 400
 #: Share of transitions that may diverge.
 MAX_DIVERGENT = 0.005

@@ -13,13 +13,11 @@ from scipy.signal import find_peaks
 from torch import Tensor
 
 from pyrovae.diagnostics import nuts
+from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
 from pyrovae.diagnostics.density import Density
 from pyrovae.diagnostics.inference_data import ess, rhat
 from pyrovae.latent_model import LatentModel
 
-#: A point passes if all its dimensions have an R-hat and an effective sample size within these
-#: (Vehtari et al. 2021, arXiv:1903.08008, sec. 4: 400 for four chains).
-RHAT, ESS = 1.01, 400
 #: Chains that disagree by this R-hat, although each agrees with itself to the other, are in
 #: different modes.
 _APART, _STEADY = 1.2, 1.1
@@ -61,7 +59,7 @@ class Reference:
 
         A dimension that does not move at all has no R-hat, and fails.
         """
-        good = (self.rhat <= RHAT) & (np.minimum(self.ess_bulk, self.ess_tail) >= ESS)
+        good = (self.rhat <= MAX_R_HAT) & (np.minimum(self.ess_bulk, self.ess_tail) >= MIN_ESS)
         return np.asarray(good.all(1))
 
     @property

@@ -102,7 +102,7 @@ def prune_run(
         If the run's family or network cannot be pruned, or nothing is inactive.
     """
     config = folder.config()
-    dataset = _dataset(config)
+    dataset = load_dataset(**config.dataset)
     vae = vae_of(config, dataset.event_shape)
     vae.load_state_dict(folder.parameters())
     active = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(dtype=bool))
@@ -151,11 +151,6 @@ def _units(folder: RunFolder) -> pd.DataFrame:
             "again, which measures without training"
         )
     return units
-
-
-def _dataset(config: RunConfig) -> Dataset:
-    parameters = {k: v for k, v in config.dataset.items() if k != "name"}
-    return load_dataset(config.dataset["name"], **parameters)
 
 
 def _size(vae: VAE) -> int:

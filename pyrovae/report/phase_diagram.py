@@ -44,8 +44,7 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         )
     if study.runs["dataset"].nunique() > 1:
         raise NothingToDraw("theory is for one data set at a time")
-    first = next(iter(configs.values())).dataset
-    dataset = load_dataset(first["name"], **{k: v for k, v in first.items() if k != "name"})
+    dataset = load_dataset(**next(iter(configs.values())).dataset)
     eigenvalues = principal_variances(dataset.train.floats().flatten(1))
     data = _table(study, levels, eigenvalues)
     with theme(style):

@@ -138,9 +138,8 @@ def make_plan(study: Study) -> Plan:
 
 
 def _load(run: PlacedRun, file: str) -> Dataset:
-    parameters = {k: v for k, v in run.config.dataset.items() if k != "name"}
     try:
-        return load_dataset(run.config.dataset["name"], **parameters)
+        return load_dataset(**run.config.dataset)
     except ConfigError as error:
         place = run.place(f"dataset.{error.place}" if error.place else "dataset")
         raise ConfigError(error.message, place, file) from None
@@ -199,8 +198,10 @@ def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | No
     Without ``data``, training data as floats, a prior that starts from them starts elsewhere: for
     models whose parameters are loaded afterwards.
     """
-    if config.network is None or config.prior is None:
-        raise ConfigError(f"model '{model_name(config)}' is a user's own: it has no known parts")
+    if config.model is not None:
+        raise ConfigError(f"model '{config.model['name']}' is a user's own: it has no known parts")
+    assert config.network is not None
+    assert config.prior is not None
     assert config.posterior is not None
     assert config.likelihood is not None
     return build_vae(
@@ -222,11 +223,6 @@ def model_of(
     if config.model is not None:
         return user_models.build(config.model, event_shape, config.latent_dim, seed=config.seed)
     return vae_of(config, event_shape, data=data)
-
-
-def model_name(config: RunConfig) -> str:
-    """Return what a run's model is called: its own name, or that of the built-in one."""
-    return config.model["name"] if config.model else "vae"
 
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:

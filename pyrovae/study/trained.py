@@ -17,8 +17,7 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
         If the data set cannot be had any more.
     """
     config = folder.config()
-    parameters = {key: value for key, value in config.dataset.items() if key != "name"}
-    dataset = load_dataset(config.dataset["name"], **parameters)
+    dataset = load_dataset(**config.dataset)
     vae = model_of(config, dataset.event_shape)
     vae.load_state_dict(folder.parameters())
     return vae.eval(), dataset

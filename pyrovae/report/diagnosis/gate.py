@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyrovae.diagnostics.reference import ESS, RHAT
+from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.style import GREY, PAPER, Style, palette, theme
 from pyrovae.study.diagnoses import DiagnosisFolder
@@ -34,8 +34,8 @@ def gate(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
                     color=palette(4)[colour],
                     label=f"{name}: {rows.sum()}",
                 )
-        ax.axhline(RHAT - 1, color=GREY, linewidth=0.6, dashes=(4, 2))
-        ax.axvline(ESS, color=GREY, linewidth=0.6, dashes=(4, 2))
+        ax.axhline(MAX_R_HAT - 1, color=GREY, linewidth=0.6, dashes=(4, 2))
+        ax.axvline(MIN_ESS, color=GREY, linewidth=0.6, dashes=(4, 2))
         ax.set(xscale="log", yscale="log", xlabel="smallest ESS", ylabel=r"largest $\hat{R}-1$")
         figure.legend(loc="outside upper center", ncols=3)
     failed = int((~points["passed"]).sum())

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
+
 
 def said(scores: Mapping[str, Any]) -> str:
     """Return the main scores as lines of text."""
     lines = [
-        f"{scores['points_passed']} of {scores['points']} points pass the gate (R-hat <= 1.01, "
-        f"ESS >= 400)"
+        f"{scores['points_passed']} of {scores['points']} points pass the gate (R-hat <= "
+        f"{MAX_R_HAT}, ESS >= {MIN_ESS})"
         + (
             f"; {scores['points_failed']} FAIL and are left out of what is said of the true "
             "posterior"
