@@ -53,7 +53,8 @@ def mig(
     Notes
     -----
     Also the RMIG of Do & Tran 2020 (arXiv:1908.09961), whose difference is in how q(z|x) is
-    sampled. A code that never varies has mutual information 0.
+    sampled. A code that never varies has mutual information 0, and so has the runner-up of a single
+    code: it scores its share of each factor's entropy, as next to a code that carries nothing.
     """
     z, v = check_pair(codes, factors)
     information, entropy = code_factor_information(z, v, n_bins, binning)

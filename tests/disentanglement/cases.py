@@ -23,6 +23,9 @@ REPRESENTATIONS = {
     "half_rotated": lambda a, b, c, e: ((a + b) / np.sqrt(2), (a - b) / np.sqrt(2), c),
     "duplicated": lambda a, b, c, e: (a, b, c, a, b, c),
     "missing": lambda a, b, c, e: (a, b, e),
+    # compact, not modular: each factor in one code, and one code for two of them
+    "merged": lambda a, b, c, e: (a + b, c),
+    "monotone": lambda a, b, c, e: (2**a, 2**b, 2**c),
     "collapsed": lambda a, b, c, e: (0 * a, 0 * a, 0 * a),
 }
 

@@ -1,9 +1,9 @@
-"""Rotation, noise and curvature by degrees, against integrals of the definition."""
+"""Rotation and curvature by degrees, against integrals of the definition."""
 
 import numpy as np
 import pytest
 from scipy.special import entr
-from scipy.stats import norm, spearmanr
+from scipy.stats import spearmanr
 
 from pyrovae.disentanglement import METRICS, beta_vae, dci, dcimig, factor_vae, mig, mig_sup, sap
 
@@ -84,46 +84,12 @@ def test_votes_ignore_rotation_until_codes_are_equal():
 
 def test_dci_falls_from_one_to_zero_with_the_angle():
     scores = [
-        dci(*rotated_uniforms(np.radians(degrees), 3_000), rng=0).score
+        dci(*rotated_uniforms(np.radians(degrees), 1_500), rng=0).score
         for degrees in (0, 10, 25, 45)
     ]
     assert scores[0] > 0.95
     assert scores[-1] < 0.02
     assert scores == sorted(scores, reverse=True)
-
-
-def noisy(noise: float, n: int, seed: int = 0):
-    rng = np.random.default_rng(seed)
-    factors = rng.integers(LEVELS, size=(n, 3))
-    return factors + noise * rng.normal(size=factors.shape), factors
-
-
-@pytest.mark.parametrize("noise", [0.2, 1.0, 5.0])
-def test_mig_at_several_signal_to_noise_ratios(noise):
-    """p(bin | value) is a difference of normal distribution functions at the bins' edges."""
-    n = 200_000
-    codes, factors = noisy(noise, n)
-    per_factor = []
-    for j in range(3):
-        edges = np.linspace(codes[:, j].min(), codes[:, j].max(), N_BINS + 1)
-        edges[[0, -1]] = -np.inf, np.inf
-        given_value = np.diff(norm.cdf((edges - np.arange(LEVELS)[:, None]) / noise), axis=1)
-        per_factor.append(information(given_value) / np.log(LEVELS))
-    assert mig(codes, factors).score == pytest.approx(np.mean(per_factor), abs=0.01)
-
-
-@pytest.mark.parametrize(
-    "metric",
-    [
-        *("mig", "mig_sup", "dcimig", "jemmig"),
-        *("dci", "sap", "explicitness"),
-        *("factor_vae", "beta_vae", "irs"),
-    ],
-)
-def test_falls_with_noise(metric):
-    scores = [METRICS[metric](*noisy(noise, 3_000), rng=0).score for noise in (0.1, 2, 50)]
-    assert scores[0] >= scores[1] > scores[2]
-    assert scores[0] > scores[2] + 0.1
 
 
 def curved(degree: float):
@@ -169,7 +135,7 @@ def test_squared_correlation_sees_curvature():
 def test_fast_trees_rank_representations_as_the_classical_ones_do():
     """The default learner of DCI next to Locatello et al.'s, on codes of all qualities."""
     rng = np.random.default_rng(0)
-    factors = rng.integers(3, size=(450, 3))
+    factors = rng.integers(2, size=(450, 3))
     fast, classical = [], []
     for mixing in np.linspace(0, 1, 3):
         for noise in (0.1, 0.7, 3.0):

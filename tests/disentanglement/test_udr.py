@@ -80,6 +80,8 @@ def test_collapsed_model_scores_nothing(sources):
         ([np.zeros((9, 2))] * 2, [[1, 1], [1]], "one KL per code"),
         ([np.zeros((9, 2))] * 2, [[1, 1]], "one KL per code"),
         ([np.zeros((9, 2)), np.full((9, 2), np.nan)], None, "NaN"),
+        ([np.zeros((9, 2)), np.zeros((2, 9))], None, "more codes"),
+        ([np.zeros((9, 2)), np.zeros(9)], None, "shape"),
     ],
 )
 def test_models_that_do_not_fit_together_are_refused(codes, kl, message):

@@ -78,6 +78,14 @@ def test_the_runner_up_of_a_single_code_carries_nothing(name):
     assert alone == pytest.approx(padded, abs=1e-12)
 
 
+def test_mig_of_a_single_code_is_what_it_knows():
+    """As of one active unit: the code is a factor of two, and nothing of the other."""
+    a, b = (m.ravel() for m in np.meshgrid(np.arange(4), np.arange(5)))
+    result = METRICS["mig"](a[:, None].astype(float), np.stack([a, b], axis=1))
+    assert result.parts["per_factor"] == pytest.approx([1, 0])
+    assert result.score == pytest.approx(1 / 2)
+
+
 @pytest.mark.parametrize("name", list(METRICS))
 def test_a_constant_code_next_to_others_is_scored(name):
     codes = np.column_stack([CODES, np.full(200, 7.0)])
