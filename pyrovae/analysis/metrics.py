@@ -53,7 +53,11 @@ _KNOWN: dict[str, tuple[Kind, Better]] = {
     "variance_law_error": ("positive", "lower"),
 }
 #: Scores of dependence between codes: independent ones have zero.
-_DEPENDENCE = ("total_correlation", "average_mutual_information", "wasserstein_correlation")
+_DEPENDENCE = (
+    "gaussian_total_correlation",
+    "average_mutual_information",
+    "wasserstein_correlation",
+)
 
 
 def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Metric:

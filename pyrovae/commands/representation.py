@@ -12,8 +12,16 @@ from pyrovae.commands import options
 @click.command()
 @click.argument("codes", type=click.Path(path_type=Path))
 @click.argument("factors", type=click.Path(path_type=Path), required=False)
-@click.option("--metric", "names", multiple=True, help="Only this one; may be repeated.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@click.option(
+    "--metric", "names", multiple=True, metavar="NAME", help="Only this one; may be repeated."
+)
+@click.option(
+    "--seed",
+    type=click.IntRange(min=0),
+    default=0,
+    show_default=True,
+    help="Of votes, splits and learners.",
+)
 @click.option(
     "--resamples",
     type=click.IntRange(min=0),
@@ -35,7 +43,8 @@ def metrics(
     """Score any representation: CODES (n, d) and FACTORS (n, k), both .npy.
 
     Row i of both files is point i; factors are whole numbers. Without FACTORS, the metrics of codes
-    alone are computed.
+    alone are computed: they measure dependence, so less is better; of all others, more is.
+    "pyrovae list metrics" says what each one is.
     """
     from pyrovae.disentanglement import as_text, score_files
 

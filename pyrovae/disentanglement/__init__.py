@@ -40,7 +40,7 @@ from pyrovae.disentanglement.udr import udr
 from pyrovae.disentanglement.uncertainty import standard_error, with_standard_error
 from pyrovae.disentanglement.unsupervised import (
     average_mutual_information,
-    total_correlation,
+    gaussian_total_correlation,
     wasserstein_correlation,
 )
 
@@ -57,6 +57,7 @@ __all__ = [
     "dcimig",
     "explicitness",
     "factor_vae",
+    "gaussian_total_correlation",
     "irs",
     "is_costly",
     "jemmig",
@@ -70,7 +71,6 @@ __all__ = [
     "score",
     "score_files",
     "standard_error",
-    "total_correlation",
     "udr",
     "unsupervised",
     "wasserstein_correlation",

@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pyrovae.disentanglement.scoring import score
-from pyrovae.disentanglement.validation import check_codes, check_pair
+from pyrovae.disentanglement.validation import check_codes
 from pyrovae.errors import ConfigError
 
 
@@ -45,30 +45,28 @@ def score_files(
     """
     codes = _load(codes_path)
     factors = None if factors_path is None else _load(factors_path)
-    _check(codes, str(codes_path), factors, str(factors_path))
-    return score(codes, factors, metrics, seed, n_resamples=n_resamples, original=original)
+    try:
+        check_codes(codes)
+        return score(codes, factors, metrics, seed, n_resamples=n_resamples, original=original)
+    except ConfigError as refusal:
+        file = {"codes": codes_path, "factors": factors_path}.get(refusal.place)
+        if file is None:
+            raise
+        raise refusal.at(file=str(file)) from None
 
 
 def _load(path: str | PathLike[str]) -> NDArray[Any]:
     try:
         # Pickled objects could run code: arrays of numbers do not need them.
         array = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as failure:
-        reason = getattr(failure, "strerror", None) or failure
+    except OSError as failure:
+        reason = failure.strerror or failure
         raise ConfigError(f"not a readable .npy array: {reason}", file=str(path)) from None
+    except (ValueError, EOFError):
+        # numpy takes any other file for a pickle, and its message tells how to load one.
+        raise ConfigError(
+            "not a readable .npy array: save numbers with numpy.save", file=str(path)
+        ) from None
     if not isinstance(array, np.ndarray):
         raise ConfigError("holds several arrays: save one with numpy.save", file=str(path))
     return array
-
-
-def _check(
-    codes: NDArray[Any], codes_path: str, factors: NDArray[Any] | None, factors_path: str
-) -> None:
-    """Refuse arrays here, where the file is known."""
-    try:
-        check_codes(codes)
-        if factors is not None:
-            check_pair(codes, factors)
-    except ConfigError as refusal:
-        file = factors_path if refusal.place == "factors" else codes_path
-        raise refusal.at(file=file) from None

@@ -55,9 +55,12 @@ def score(
     Raises
     ------
     ConfigError
-        If the arrays are refused; for a metric that needs factors when there are none.
-        `UnknownNameError` for an unknown metric.
+        If the arrays are refused, with the metric's name if it is one of several that refuses; for
+        a metric that needs factors when there are none; for a negative seed. `UnknownNameError` for
+        an unknown metric.
     """
+    if seed < 0:
+        raise ConfigError(f"a seed is not negative, got {seed}", "seed")
     if factors is not None:
         check_pair(codes, factors)
     if metrics is None:
@@ -65,17 +68,21 @@ def score(
         metrics = [name for name in METRICS if min_factors(name) <= given]
 
     rows: list[dict[str, Any]] = []
-    for name in metrics:
+    for name in dict.fromkeys(metrics):
         if factors is None and needs_factors(name):
             raise ConfigError(f"metric '{name}' needs factors: give them too")
         rng = np.random.default_rng([seed, *name.encode()])
+        metric = METRICS[name]
         estimator = ORIGINAL_ESTIMATORS.get(name, {}) if original else {}
-        if n_resamples:
-            result, error = with_standard_error(
-                METRICS[name], codes, factors, rng, n_resamples=n_resamples, **estimator
-            )
-        else:
-            result, error = METRICS[name](codes, factors, rng, **estimator), np.nan
+        try:
+            if n_resamples:
+                result, error = with_standard_error(
+                    metric, codes, factors, rng, n_resamples=n_resamples, **estimator
+                )
+            else:
+                result, error = metric(codes, factors, rng, **estimator), np.nan
+        except ConfigError as refusal:
+            raise ConfigError(f"metric '{name}': {refusal.message}", refusal.place) from None
         values = {"score": result.score} | {
             part: value for part, value in result.parts.items() if isinstance(value, float)
         }

@@ -15,12 +15,15 @@ from pyrovae.disentanglement.validation import check_codes
 SOURCE = "Locatello et al. 2019; arXiv:1811.12359"
 
 
-@METRICS.register("total_correlation", source=f"Watanabe 1960; {SOURCE}")
+@METRICS.register("gaussian_total_correlation", source=f"Watanabe 1960; {SOURCE}")
 @unsupervised
-def total_correlation(
+def gaussian_total_correlation(
     codes: ArrayLike, factors: ArrayLike | None = None, rng: RNGLike = None
 ) -> MetricResult:
     """Total correlation of a Gaussian with the codes' covariance, in nats.
+
+    Named apart from the ``total_correlation`` of a run, which is that of q(z), estimated from its
+    density.
 
     ``KL(N(0, C) || N(0, diag C)) = -log(det R) / 2``, with R the correlation matrix. Scale-free.
 

@@ -27,6 +27,8 @@ def check_codes(codes: ArrayLike) -> Codes:
     """
     array = _matrix(codes, "codes")
     n, d = array.shape
+    if n == 0:
+        raise ConfigError("there are no points", "codes")
     if d > n:
         raise ConfigError(
             f"more codes ({d} columns) than points ({n} rows): is the array transposed?", "codes"

@@ -93,9 +93,11 @@ def assignments(parameters: Mapping[str, Any]) -> str:
 
     >>> assignments({"beta": 4.0, "hidden": [256, 256]})
     'β = 4, hidden = [256, 256]'
+    >>> assignments({"capacity": {"from": 0.0, "to": 10.0, "schedule": "linear"}})
+    'capacity = [from 0, to 10, linear schedule]'
     """
     return ", ".join(
-        f"{_SYMBOLS.get(key) or words(key)} = {_number(str(value))}"
+        f"{_SYMBOLS.get(key) or words(key)} = {_number(_plain(str(value)))}"
         for key, value in parameters.items()
     )
 
@@ -127,6 +129,18 @@ def slug(text: str) -> str:
     """
     plain = text.replace("β", "beta").replace("σ", "sigma")
     return re.sub(r"[^A-Za-z0-9.]+", "-", plain).strip("-.").lower()
+
+
+def _plain(text: str) -> str:
+    """Return a mapping, such as a schedule's, without the marks of a program."""
+    if not text.startswith("{"):
+        return text
+    return "[" + re.sub(r"'(\w+)': (?:'([^']*)'|([^,}]*))", _entry, text[1:-1]) + "]"
+
+
+def _entry(pair: re.Match[str]) -> str:
+    key, word, other = pair.groups()
+    return f"{word} {key}" if word else f"{key} {other}"
 
 
 def _number(text: str) -> str:

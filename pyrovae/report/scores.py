@@ -46,7 +46,7 @@ DISTORTION = Score("distortion", "Distortion", "nats")
 VARIANCE_LAW = Score("variance_law_error", "Variance-law error")
 
 #: Scores of dependence between codes, in nats; of these, less is better.
-_IN_NATS = ("total_correlation", "average_mutual_information")
+_IN_NATS = ("gaussian_total_correlation", "average_mutual_information")
 
 _METRIC_TITLES = {
     "mig": "MIG",

@@ -94,14 +94,14 @@ def markdown(study: StudyResults) -> str:
     ]
     for key, rows in table.groupby("score", sort=False):
         weight = rows["n"] / rows["n"].sum()
-        flagged = int(rows["changes"].sum())
+        flagged, told = int(rows["changes"].sum()), bool(rows["change"].notna().any())
         cells = [
             f"{titles[str(key)]}{f' {CHANGES}' if flagged else ''}",
             _text((rows["mean"] * weight).sum()),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),
-            _text((rows["change"] * weight).sum(), sign=True),
-            f"{flagged} of {len(rows)}",
+            _text((rows["change"] * weight).sum(min_count=1), sign=True),
+            f"{flagged} of {len(rows)}" if told else MISSING,
         ]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -120,7 +120,7 @@ def average_mutual_information(codes, factors):
     return sum(pairs) / len(pairs)
 
 
-def total_correlation(codes, factors):
+def gaussian_total_correlation(codes, factors):
     """KL of two centred normals: (tr(D^-1 C) - d + log |D| / |C|) / 2."""
     c = np.cov(codes.T)
     d = np.diag(np.diag(c))

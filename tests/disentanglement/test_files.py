@@ -32,7 +32,7 @@ def test_one_row_per_number(files):
 def test_all_metrics_by_default_and_those_of_codes_alone_without_factors(files):
     assert set(score_files(*files).metric) == set(METRICS)
     assert set(score_files(files[0]).metric) == {
-        "total_correlation",
+        "gaussian_total_correlation",
         "wasserstein_correlation",
         "average_mutual_information",
     }
@@ -66,15 +66,35 @@ def refused(path, *others):
     return str(caught.value)
 
 
+def test_a_metric_that_refuses_the_points_is_named(files):
+    np.save(files[1], np.arange(256)[:, None].repeat(2, axis=1))
+    message = refused(files[0], files[1], ["mig", "beta_vae"])
+    assert message.startswith(f"{files[1]}: factors: metric 'beta_vae': no two points share")
+    message = refused(files[0], files[1], ["factor_vae"])
+    assert "metric 'factor_vae': no two points" in message
+
+
+def test_a_metric_named_twice_is_scored_once(files):
+    assert len(score_files(*files, ["mig", "mig"])) == 1
+
+
+def test_seeds_are_not_negative(files):
+    with pytest.raises(ConfigError, match="seed: a seed is not negative, got -1"):
+        score_files(*files, seed=-1)
+
+
 def test_files_that_cannot_be_read_are_named(files, tmp_path):
     assert "nowhere.npy: not a readable .npy array: No such file" in refused("nowhere.npy")
     (tmp_path / "text.npy").write_text("1 2 3")
-    assert "text.npy: not a readable" in refused(tmp_path / "text.npy")
+    message = refused(tmp_path / "text.npy")
+    assert message.endswith("text.npy: not a readable .npy array: save numbers with numpy.save")
     (tmp_path / "empty.npy").write_bytes(b"")
     assert "empty.npy: not a readable" in refused(tmp_path / "empty.npy")
     np.savez(tmp_path / "many.npz", a=np.zeros(2))
     assert "many.npz: holds several arrays" in refused(tmp_path / "many.npz")
     assert "not a readable" in refused(tmp_path)
+    np.save(tmp_path / "none.npy", np.zeros((0, 3)))
+    assert "none.npy: codes: there are no points" in refused(tmp_path / "none.npy")
 
 
 def test_pickled_objects_are_not_loaded(tmp_path):

@@ -14,7 +14,7 @@ DETERMINISTIC = [
     "jemmig",
     "modularity",
     "irs",
-    "total_correlation",
+    "gaussian_total_correlation",
     "wasserstein_correlation",
     "average_mutual_information",
 ]
@@ -28,7 +28,7 @@ SCALE_FREE_PER_CODE = [
     "modularity",
     "explicitness",
     "factor_vae",  # without its threshold
-    "total_correlation",
+    "gaussian_total_correlation",
     "average_mutual_information",
 ]
 SCALE_FREE = [*SCALE_FREE_PER_CODE, "irs"]

@@ -102,7 +102,7 @@ EXPECTED = {
     "sap": (2, lambda case: norm.cdf(0.5 / case.noise) - 1 / 2, 0.02),
     # the area of two normals at distance 1
     "explicitness": (2, lambda case: norm.cdf(1 / (case.noise * np.sqrt(2))), 0.01),
-    "total_correlation": (8, lambda case: 0, 0.001),
+    "gaussian_total_correlation": (8, lambda case: 0, 0.001),
     "wasserstein_correlation": (8, lambda case: 0, 0.01),
     # Miller's bias
     "average_mutual_information": (8, lambda case: 0, 1.2 * (N_BINS - 1) ** 2 / (2 * 60_000)),

@@ -70,7 +70,7 @@ def test_parameters_are_validated(name, parameters, place):
 def test_which_metrics_need_factors():
     alone = {name for name in METRICS if not needs_factors(name)}
     assert alone == {
-        "total_correlation",
+        "gaussian_total_correlation",
         "wasserstein_correlation",
         "average_mutual_information",
     }

@@ -16,7 +16,7 @@ DETERMINISTIC = [
     "modularity",
     "irs",
     "average_mutual_information",
-    "total_correlation",
+    "gaussian_total_correlation",
     "wasserstein_correlation",
 ]
 SEEDED = ["sap", "explicitness", "dci", "factor_vae", "beta_vae"]

@@ -5,9 +5,9 @@ import pytest
 
 from pyrovae.disentanglement import (
     factor_vae,
+    gaussian_total_correlation,
     mig,
     mig_sup,
-    total_correlation,
     with_and_without_inactive,
     with_standard_error,
 )
@@ -26,7 +26,7 @@ def cheap_factor_vae(codes, factors, rng):
     return factor_vae(codes, factors, rng, n_train=400, n_test=200, batch_size=8)
 
 
-@pytest.mark.parametrize("metric", [mig, cheap_factor_vae, total_correlation])
+@pytest.mark.parametrize("metric", [mig, cheap_factor_vae, gaussian_total_correlation])
 def test_standard_error_is_the_spread_over_new_samples(metric):
     """Within 25 %; for the votes that spread is mostly their own chance, which counts too."""
     spread = np.std([metric(*draw(seed), seed).score for seed in range(300)], ddof=1)
@@ -57,7 +57,7 @@ def test_result_is_that_of_all_points():
 
 def test_metrics_without_factors():
     codes, _ = draw(0)
-    _, error = with_standard_error(total_correlation, codes, None, 0)
+    _, error = with_standard_error(gaussian_total_correlation, codes, None, 0)
     assert error > 0
 
 

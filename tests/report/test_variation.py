@@ -40,6 +40,12 @@ def test_without_resampling_there_is_no_error_to_show(small_study: StudyResults)
     assert line.split("|")[4].strip() == table.MISSING
 
 
+def test_a_score_without_its_active_units_tells_no_change(small_study: StudyResults) -> None:
+    study = with_runs(small_study, mig_active_only=[math.nan] * len(small_study.runs))
+    line = next(x for x in variation.markdown(study).splitlines() if x.startswith("| MIG"))
+    assert [cell.strip() for cell in line.split("|")[5:7]] == [table.MISSING] * 2
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

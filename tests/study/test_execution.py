@@ -18,6 +18,7 @@ from click.testing import CliRunner
 from tiny_study import TINY, run, tiny_plan
 
 from pyrovae.cli import main
+from pyrovae.disentanglement import METRICS
 from pyrovae.errors import PyrovaeError
 from pyrovae.study.results import load_study
 from pyrovae.study.store import Store, find_run
@@ -49,6 +50,8 @@ def test_everything_that_was_promised_is_there(finished: Path) -> None:
     assert set(results.runs["prior"]) == {"standard_normal", "student_t"}
     for score in ("elbo", "rate", "distortion", "log_px", "active_units", "mig", "train_elbo"):
         assert results.runs[score].notna().all()
+    # A metric that bears the name of another score would have replaced it.
+    assert set(METRICS) & set(results.runs.columns) == {"mig"}
     elbo = -(results.runs["rate"] + results.runs["distortion"])
     pd.testing.assert_series_equal(results.runs["elbo"], elbo, check_names=False, rtol=1e-5)
     # More draws give a tighter bound (Burda et al. 2016, theorem 1); here 4 against 1.

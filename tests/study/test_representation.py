@@ -35,6 +35,16 @@ def test_each_score_has_its_standard_error_and_its_value_without_dead_units():
     assert estimators["mig_sup"]["parts"] == everything.parts
 
 
+def test_mig_of_a_single_active_unit_is_a_gap_to_nothing():
+    """What it shares with each factor: dead units that echo it a little are no runners-up."""
+    echo = CODES[:, [0, 0, 0]] * [1, 1e-3, 1e-3]
+    scores, estimators = score("mig", codes=echo, active=np.array([True, False, False]))
+    assert scores["mig"] == 0  # equal bins do not see how little the echoes vary
+    known = np.array(estimators["mig"]["parts"]["mutual_information"])[0]
+    entropy = np.array(estimators["mig"]["parts"]["factor_entropy"])
+    assert scores["mig_active_only"] == pytest.approx(np.mean(known / entropy))
+
+
 def test_without_dead_units_nothing_changes():
     scores, _ = score("factor_vae", codes=CODES[:, :2], active=ACTIVE[:2])
     assert scores["factor_vae_active_only"] == scores["factor_vae"]
@@ -65,17 +75,17 @@ def test_a_score_does_not_depend_on_its_neighbours():
 
 
 def test_metrics_of_codes_alone_need_no_factors():
-    scores, estimators = score("mig", "total_correlation", factors=None)
+    scores, estimators = score("mig", "gaussian_total_correlation", factors=None)
     assert "mig" not in estimators
-    assert scores["total_correlation_se"] > 0
+    assert scores["gaussian_total_correlation_se"] > 0
 
 
 def test_a_refusal_costs_no_run():
     constant = np.column_stack([FACTORS[:, 0], np.zeros(300, dtype=int)])
-    scores, estimators = score("mig", "total_correlation", factors=constant)
+    scores, estimators = score("mig", "gaussian_total_correlation", factors=constant)
     assert "mig" not in scores
     assert "factor 1 never varies" in estimators["mig"]["refused"]
-    assert "total_correlation" in scores
+    assert "gaussian_total_correlation" in scores
 
 
 def test_halves_that_lack_a_value_have_no_error():
@@ -89,9 +99,9 @@ def test_halves_that_lack_a_value_have_no_error():
 
 def test_infinite_scores_have_no_error():
     doubled = np.column_stack([CODES, CODES[:, 0]])
-    scores, _ = score("total_correlation", codes=doubled, active=np.array([True] * 4))
-    assert scores["total_correlation"] == np.inf
-    assert "total_correlation_se" not in scores
+    scores, _ = score("gaussian_total_correlation", codes=doubled, active=np.array([True] * 4))
+    assert scores["gaussian_total_correlation"] == np.inf
+    assert "gaussian_total_correlation_se" not in scores
 
 
 def test_one_half_is_no_spread():
