@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
 
 from pyrovae.disentanglement.base import (
     METRICS,
@@ -79,7 +80,8 @@ def beta_vae(
     split = train_test_split(z, v, n_train, n_test, rng)
     x_train, y_train = _examples(split.train_codes, split.train_factors, n_train, batch_size, rng)
     x_test, y_test = _examples(split.test_codes, split.test_factors, n_test, batch_size, rng)
-    model = LogisticRegression(max_iter=1_000).fit(x_train, y_train)
+    with threadpool_limits(limits=1, user_api="blas"):  # as for `explicitness`
+        model = LogisticRegression(max_iter=1_000).fit(x_train, y_train)
     return MetricResult(
         score=float(model.score(x_test, y_test)),
         parts={

@@ -12,6 +12,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from pyrovae.disentanglement.base import METRICS, Codes, MetricResult, RNGLike, costly
 from pyrovae.disentanglement.split import train_test_split
@@ -81,7 +82,9 @@ def _area(
     z_train: Codes, v_train: NDArray[np.int64], z_test: Codes, v_test: NDArray[np.int64]
 ) -> float:
     model = make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression()))
-    probability = model.fit(z_train, v_train).predict_proba(z_test)
+    # Matrices of ten columns: BLAS threads wait for each other for ten times as long as they work.
+    with threadpool_limits(limits=1, user_api="blas"):
+        probability = model.fit(z_train, v_train).predict_proba(z_test)
     is_value = v_test[:, None] == model.classes_
     defined = is_value.any(axis=0) & ~is_value.all(axis=0)
     if not defined.any():
