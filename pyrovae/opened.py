@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from pyrovae.diagnostics.inference_data import InferenceData
 from pyrovae.errors import ConfigError, did_you_mean
-from pyrovae.report.gallery import FIGURES, draw
+from pyrovae.report.gallery import KINDS, draw
 from pyrovae.study import results
 from pyrovae.study.results import StudyResults
 from pyrovae.study.store import open_study
@@ -62,7 +62,7 @@ class Study(StudyResults):
         Parameters
         ----------
         kind
-            A key of :data:`pyrovae.report.FIGURES`.
+            A key of :data:`pyrovae.report.gallery.KINDS`.
 
         Raises
         ------
@@ -71,8 +71,8 @@ class Study(StudyResults):
         NothingToDraw
             If the study lacks what it shows.
         """
-        if kind not in FIGURES:
-            raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, FIGURES)}")
+        if kind not in KINDS:
+            raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, KINDS)}")
         return next(iter(draw(self, kind))).figure
 
 

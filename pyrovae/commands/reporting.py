@@ -60,14 +60,21 @@ def plot(
 ) -> None:
     """Draw the figures of one KIND for each study NAME.
 
-    KIND is one of those that a report has: active_units, effects, kl_profile, rate_distortion,
-    and so on.
+    \b
+    KIND is one of
+      of the comparison  effects, interactions, performance_profiles, active_units,
+                         disentanglement, metric_correlation, sparsity, rate_distortion
+      of the units       kl_profile, variance_law, evolution, factors, collapse_blame,
+                         capacity_curve (where nothing but latent_dim varies)
+      of images          reconstructions, traversals, samples
+      of diagnosed runs  khat, sbc, nuts_vs_guide, gaps, convergence
     """
-    from pyrovae.report import FIGURES
+    from pyrovae.report.gallery import KINDS
     from pyrovae.report.write import parse_formats, write_figures
 
-    if kind not in FIGURES:
-        raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, FIGURES)}")
+    if kind not in KINDS:
+        said = did_you_mean(kind, KINDS) or f"; there are: {', '.join(KINDS)}"
+        raise ConfigError(f"there is no figure '{kind}'{said}")
     chosen, suffixes = _style(style), parse_formats(formats)
     for name in names:
         folder = out / name if len(names) > 1 else out

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from pyrovae.report.cell_scores import active_units, disentanglement
 from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.effects import effects
+from pyrovae.report.effects import effects, interactions
 from pyrovae.report.evolution import evolution
 from pyrovae.report.factor_heatmaps import factor_heatmap
 from pyrovae.report.gallery import FIGURES, draw
@@ -49,6 +49,7 @@ __all__ = [
     "effects",
     "evolution",
     "factor_heatmap",
+    "interactions",
     "kl_profile",
     "metric_correlation",
     "performance_profiles",

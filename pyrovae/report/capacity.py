@@ -5,9 +5,11 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pyrovae.capacity.run import Capacity
-from pyrovae.report.drawn import Drawn
+from pyrovae.capacity.run import SCORES, Capacity
+from pyrovae.capacity.search import Observation, belief
+from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.study.results import StudyResults
 
 _PANELS = {
     "active_units": "Active units\n(count)",
@@ -57,6 +59,30 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
         f"to {high}."
     )
     return Drawn("capacity", figure, found.runs, caption)
+
+
+def capacity_of_study(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw the curve of a study in whose runs nothing but latent_dim varies, searched for or not.
+
+    Raises
+    ------
+    NothingToDraw
+        If more varies, or latent_dim does not.
+    """
+    varying = study.varying()
+    if varying != ["latent_dim"]:
+        raise NothingToDraw(
+            "the curve shows studies in which latent_dim varies and nothing else; here varies: "
+            f"{', '.join(varying) or 'nothing'}"
+        )
+    columns = ["run", "latent_dim", "seed", *SCORES]
+    lacking = [column for column in columns if column not in study.runs]
+    if lacking:
+        raise NothingToDraw(f"the runs have no {', '.join(lacking)}")
+    runs = study.runs[columns].sort_values(["latent_dim", "seed"], ignore_index=True)
+    seen = [Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()]
+    found = Capacity(study.store.root, runs, belief(seen), True, ())
+    return capacity_curve(found, style=style)
 
 
 def _spaced(sizes: list[int]) -> list[int]:

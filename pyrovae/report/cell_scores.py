@@ -181,6 +181,7 @@ def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, style: Style, *, int
         ax.axhline(boundary - 0.5, color=LIGHT_GREY, lw=0.5, zorder=0)
     ax.xaxis.set_major_locator(MaxNLocator(5 if integer else 3, integer=integer))
     ax.margins(x=0.08)
-    low, high = ax.get_xlim()
-    if integer and high - low < 2:
-        ax.set_xlim((low + high) / 2 - 1.2, (low + high) / 2 + 1.2)
+    if integer:  # Counts are read against zero.
+        low, high = ax.get_xlim()
+        high = max(high, 2.0)
+        ax.set_xlim(min(low, -0.04 * high), high)

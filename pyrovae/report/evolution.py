@@ -92,7 +92,7 @@ def _lines(ax: Axes, data: pd.DataFrame, quantity: str, encoding: Encoding) -> N
         ax=ax,
     )
     ax.set(xlabel="", ylabel="")
-    ax.xaxis.set_major_locator(MaxNLocator(3, integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
     ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _steps(value)))
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from pyrovae.report import diagnosed
+from pyrovae.report.capacity import capacity_of_study
 from pyrovae.report.cell_scores import active_units, disentanglement
 from pyrovae.report.collapse_blame import collapse_blame
 from pyrovae.report.drawn import Drawn
-from pyrovae.report.effects import effects
+from pyrovae.report.effects import effects, interactions
 from pyrovae.report.evolution import evolution
 from pyrovae.report.factor_heatmaps import factor_heatmaps
 from pyrovae.report.kl_profile import kl_profile
@@ -33,6 +35,7 @@ def _each_traversals(study: StudyResults, *, style: Style = PAPER) -> Iterator[D
 #: Kind to function ``(study, *, style) -> Drawn``, or several.
 FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     "effects": effects,
+    "interactions": interactions,
     "performance_profiles": performance_profiles,
     "active_units": active_units,
     "kl_profile": kl_profile,
@@ -50,7 +53,16 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
 
 
 #: The same, of what is measured only where a study asks for it: not missed elsewhere.
-ON_REQUEST: dict[str, Callable[..., Drawn]] = {"collapse_blame": collapse_blame}
+ON_REQUEST: dict[str, Callable[..., Drawn]] = {
+    "collapse_blame": collapse_blame,
+    "capacity_curve": capacity_of_study,
+}
+#: Every kind. Those of diagnosed runs are in no report: each run's diagnosis has its own figures.
+KINDS: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
+    **FIGURES,
+    **ON_REQUEST,
+    **diagnosed.FIGURES,
+}
 
 
 def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Drawn]:
@@ -61,5 +73,5 @@ def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Dr
     NothingToDraw
         If the study lacks what they show.
     """
-    made = {**FIGURES, **ON_REQUEST}[kind](study, style=style)
+    made = KINDS[kind](study, style=style)
     yield from [made] if isinstance(made, Drawn) else made

@@ -11,7 +11,6 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from pyrovae.report import captions, names
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import encode
-from pyrovae.report.intervals import bounds, summarise
 from pyrovae.report.legends import legend_above, legend_in, line_group
 from pyrovae.report.panels import panels
 from pyrovae.report.style import PAPER, Style, theme, tighten
@@ -29,15 +28,16 @@ def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     -------
     Drawn
         ``data`` has a row for each cell and position (1 for the unit of largest KL in its run):
-        ``mean``, ``low``, ``high`` of the KL in nats, ``n`` seeds, ``active``, the share of seeds
-        whose unit there is active.
+        ``mean`` of the KL in nats, its ``low`` and ``high`` over seeds, ``n`` seeds, ``active``,
+        the share of seeds whose unit there is active.
     """
     encoding = encode(study)
     units = study.units().assign(position=lambda table: table["rank"] + 1)
     cell = units.groupby(encoding.labels, sort=False).ngroup()
     units = units.assign(cell=cell).sort_values(["cell", "position"], kind="stable")
     by = [*encoding.labels, "position"]
-    data = summarise(units, by, "kl")
+    grouped = units.groupby(by, sort=False)["kl"]
+    data = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()
     share = units.groupby(by, sort=False)["active"].mean().rename("active").reset_index()
     data = data.merge(share, on=by)
     split = encoding.labels[1:]
@@ -53,7 +53,9 @@ def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
                 style=encoding.first,
                 palette=encoding.colours(),
                 dashes=encoding.first_dashes(),
-                errorbar=bounds,
+                # Where some seeds have one more active unit than others, values are of two
+                # kinds: an interval of their mean would reach below zero.
+                errorbar=("pi", 100),
                 err_kws={"alpha": 0.22, "lw": 0},
                 legend=False,
                 ax=ax,
@@ -73,7 +75,8 @@ def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     caption = (
         "Mean KL(q(z_u|x) || p(z_u)) over the test set for each latent unit, sorted by falling KL "
         f"within each run; logarithmic above {LINEAR_BELOW} nats, linear below. Lines: means over "
-        f"seeds. {captions.interval(study, 'Bands')}{panel} {captions.setting(study, encoding)}"
+        f"seeds. Bands: from the least to the most of {captions.seeds(study)}.{panel} "
+        f"{captions.setting(study, encoding)}"
     )
     return Drawn("kl-profile", figure, data, caption.strip())
 

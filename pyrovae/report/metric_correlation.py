@@ -65,8 +65,8 @@ def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             vmin=-1,
             vmax=1,
             cmap="vlag",
-            annot=(100 * shown).round(),
-            fmt=".0f",
+            annot=shown.map(lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}")),
+            fmt="",
             annot_kws={"size": style.small},
             linewidths=0.4,
             cbar_kws={"label": "Spearman correlation", "ticks": [-1, 0, 1], "shrink": 0.7},
@@ -81,7 +81,7 @@ def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         ax.tick_params(axis="y", labelrotation=0)
         tighten(figure)
     caption = (
-        f"Spearman rank correlation (times 100) of the disentanglement scores over the "
+        "Spearman rank correlation of the disentanglement scores over the "
         f"{len(study.runs)} runs of the study (Locatello et al. 2019, figure 2). Intervals are in "
         f"the data file. {captions.setting(study, encode(study))}"
     )

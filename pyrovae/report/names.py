@@ -144,5 +144,6 @@ def _entry(pair: re.Match[str]) -> str:
 
 
 def _number(text: str) -> str:
-    """Return ``4`` for ``4.0``, and any other text as it is."""
+    """Return ``4`` for ``4.0``, six digits of a number that has more, other text as it is."""
+    text = re.sub(r"\d+\.\d{7,}", lambda found: f"{float(found[0]):.6g}", text)
     return re.sub(r"(\d+)\.0\b", r"\1", text)

@@ -34,7 +34,8 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     data = study.runs[["run", "cell", *labels, "seed", "rate", "distortion", "elbo"]]
     for key in ("rate", "distortion"):
         data = data.assign(**{f"cell_{key}": data.groupby("cell")[key].transform("mean")})
-    data = data.assign(front=pareto_front(data, encoding.others)).drop(columns="cell")
+    data = data.assign(front=pareto_front(data, encoding.others))
+    several = data["cell"].duplicated().any()
     with theme(style):
         shown = encoding.panels(data, encoding.others)
         one = len(shown) == 1
@@ -55,12 +56,28 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
                 palette=encoding.colours(),
                 style=encoding.second,
                 markers=encoding.markers() if encoding.second else True,
-                s=16 * style.scale**2,
-                alpha=0.8,
-                linewidth=0.3,
+                s=12 * style.scale**2,
+                alpha=0.45,
+                linewidth=0,
                 legend=False,
                 ax=ax,
             )
+            if several:
+                sns.scatterplot(
+                    part.drop_duplicates("cell"),
+                    x="cell_rate",
+                    y="cell_distortion",
+                    hue=encoding.first,
+                    palette=encoding.colours(),
+                    style=encoding.second,
+                    markers=encoding.markers() if encoding.second else True,
+                    s=30 * style.scale**2,
+                    edgecolor="0.15",
+                    linewidth=0.7 * style.scale,
+                    legend=False,
+                    zorder=3,
+                    ax=ax,
+                )
             front = part[part["front"]].drop_duplicates(["cell_rate", "cell_distortion"])
             if len(front) > 1:
                 front = front.sort_values("cell_rate")
@@ -89,12 +106,14 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         if groups:
             legend_above(figure, groups)
         tighten(figure)
+    points = "small points: runs; outlined: means of cells" if several else "one point a run"
     caption = (
         "Rate E_x KL(q(z|x) || p(z)) and distortion E_x E_q[-log p(x|z)] on the test set, in nats "
-        "per datum; one point a run. Grey lines: equal ELBO (in nats), rising towards the lower "
+        f"per datum; {points}. Grey lines: equal ELBO (in nats), rising towards the lower "
         "left. Dashed: Pareto front of the cells' means, none of which another beats in both. "
         f"{captions.seeds(study).capitalize()} a cell. {captions.setting(study, encoding)}"
     )
+    data = data.drop(columns="cell")
     return Drawn("rate-distortion", figure, data, caption.strip())
 
 

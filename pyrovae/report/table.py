@@ -19,6 +19,8 @@ from pyrovae.study.results import StudyResults
 
 #: Posterior probability of being the best from which a number is set in bold.
 SURE = 0.95
+#: Between mean and half width of a place, before either is set.
+_HALF = "\0"
 
 
 def cell_table(study: StudyResults) -> pd.DataFrame:
@@ -91,32 +93,39 @@ def markdown(study: StudyResults) -> str:
 
 
 def latex(study: StudyResults) -> str:
-    r"""Return a booktabs ``tabular``; the half width of the interval is set as a subscript.
+    r"""Return a booktabs ``tabular`` with siunitx's columns, aligned at the decimal points.
 
-    It goes into a ``table*`` environment: ``\input{cells.tex}``.
+    The half width of the interval is in brackets, in units of the last digit, as siunitx and the
+    Particle Data Group write it. It goes into a ``table*`` environment: ``\input{cells.tex}``.
     """
-    header, units, rows = text_cells(study, plus_minus="\0")
+    header, units, rows = text_cells(study, plus_minus=_HALF)
     encoding, bold = encode(study), _bold(study, header)
     n_labels = len(_labels(study, encoding))
-    columns = "l" * n_labels + "c" * (len(header) - n_labels)
+    text = range(n_labels + 1)  # Labels and the number of seeds.
+    columns = "l" * n_labels + "c"
+    for j in range(n_labels + 1, len(header)):
+        columns += _column([row[j] for row in rows], any(k == j for _, k in bold))
     lines = [
-        r"% Needs booktabs and graphicx. Mean over seeds; subscript: half the width of the 95 %",
-        r"% Student t interval of the mean. Made smaller if it is wider than the text.",
-        r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}%",
+        r"% Needs booktabs, graphicx and siunitx. Mean over seeds; in brackets half the width of",
+        r"% the 95 % Student t interval, in units of the last digit. Made smaller if it is wider",
+        r"% than the text.",
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}\sisetup{detect-weight=true}%",
         r"\sbox0{%",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         " & ".join(_stacked(h) for h in header) + r" \\",
-        " & ".join(rf"{{\scriptsize {escape(u)}}}" if u else "" for u in units) + r" \\",
+        " & ".join(rf"{{\scriptsize {escape(u)}}}" if u else "{}" for u in units) + r" \\",
         r"\midrule",
     ]
     previous = None
     for i, row in enumerate(rows):
         if previous is not None and n_labels > 1 and row[0] != previous:
             lines.append(r"\addlinespace")
-        first = "" if n_labels > 1 and row[0] == previous else escape(row[0])
-        cells = [first, *(escape(c) for c in row[1:n_labels]), *(_math(c) for c in row[n_labels:])]
-        cells = [rf"{{\boldmath{c}}}" if (i, j) in bold else c for j, c in enumerate(cells)]
+        first = "" if n_labels > 1 and row[0] == previous else row[0]
+        cells = [
+            escape(cell) if j in text else _siunitx(cell, (i, j) in bold)
+            for j, cell in enumerate([first, *row[1:]])
+        ]
         lines.append(" & ".join(cells) + r" \\")
         previous = row[0]
     lines += [
@@ -164,7 +173,7 @@ def _bold(study: StudyResults, header: Sequence[str]) -> set[tuple[int, int]]:
 
 def _stacked(heading: str) -> str:
     """Return a heading that is as narrow as its longest word."""
-    return r"\shortstack{" + r"\\".join(escape(word) for word in heading.split()) + "}"
+    return r"{\shortstack{" + r"\\".join(escape(word) for word in heading.split()) + "}}"
 
 
 def escape(text: str) -> str:
@@ -223,9 +232,37 @@ def _number(mean: float, half: float, decimals: int, plus_minus: str) -> str:
     return f"{text}{plus_minus}{shown:.{decimals}f}"
 
 
-def _math(cell: str) -> str:
+def _siunitx(cell: str, bold: bool) -> str:
+    r"""Return a place of a column ``S``.
+
+    >>> _siunitx(f"−98.7{_HALF}1.2", False), _siunitx(f"0.123{_HALF}0.045†", True)
+    ('-98.7(12)', '\\bfseries 0.123(45)\\textsuperscript{\\dag}')
+    """
     if cell == MISSING:
-        return "--"
-    mark = r"^{\dagger}" if cell.endswith(CHANGES) else ""
-    mean, _, half = cell.removesuffix(CHANGES).replace("−", "-").partition("\0")
-    return f"${mean}{mark}_{{\\pm {half}}}$" if half else f"${mean}{mark}$"
+        return "{--}"
+    number, half = _digits(cell)
+    mark = r"\textsuperscript{\dag}" if cell.endswith(CHANGES) else ""
+    weight = r"\bfseries " if bold else ""
+    return f"{weight}{number}{f'({half})' if half else ''}{mark}"
+
+
+def _digits(cell: str) -> tuple[str, str]:
+    """Return the mean, and the half width in units of its last digit (empty without interval)."""
+    mean, _, half = cell.removesuffix(CHANGES).replace("−", "-").partition(_HALF)
+    return mean, half.replace(".", "").lstrip("0") or half[-1:]
+
+
+def _column(cells: Sequence[str], bold: bool) -> str:
+    """Return the specification of a column ``S`` that holds these cells."""
+    numbers = [_digits(cell) for cell in cells if cell != MISSING]
+    if not numbers:
+        return "c"
+    whole = max(len(mean.lstrip("-").partition(".")[0]) for mean, _ in numbers)
+    decimals = max(len(mean.partition(".")[2]) for mean, _ in numbers)
+    sign = "-" if any(mean.startswith("-") for mean, _ in numbers) else ""
+    # Bold digits are wider: room for one more.
+    half = max(len(half) for _, half in numbers)
+    shape = f"{sign}{whole}.{decimals}" + (f"({half + bold})" if half else "")
+    marked = any(cell.endswith(CHANGES) for cell in cells)
+    room = r",table-space-text-post=\textsuperscript{\dag}" if marked else ""
+    return f"S[table-format={shape}{room}]"

@@ -10,7 +10,7 @@ from pathlib import Path
 import matplotlib
 
 from pyrovae.errors import ConfigError, did_you_mean
-from pyrovae.report import gallery, methods, table, variation
+from pyrovae.report import effects_table, gallery, methods, table, variation
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.index import index_page
 from pyrovae.report.style import PAPER, Style, theme
@@ -43,7 +43,8 @@ def write_report(
                                figures/<name>.csv     the numbers in it
                                figures/<name>.txt     draft of a caption
                                tables/cells.csv       means and intervals
-                               tables/cells.tex       booktabs; .txt draft of its caption
+                               tables/cells.tex       booktabs, siunitx; .txt draft of its caption
+                               tables/effects.csv     main effects and interactions; .tex
                                methods.txt            draft of a paragraph; .tex for LaTeX
                                tables/variation.csv   of scores: over seeds, points, dead units
 
@@ -87,6 +88,10 @@ def write_report(
     write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
     write("tables/cells.tex", table.latex(study).encode())
     write("tables/cells.txt", f"{table.caption(study)}\n".encode())
+    effects = effects_table.effects_table(study)
+    if not effects.empty:
+        write("tables/effects.csv", effects.to_csv(index=False).encode())
+        write("tables/effects.tex", effects_table.latex(study).encode())
     write("methods.txt", f"{methods.methods(study)}\n".encode())
     write("methods.tex", methods.latex_methods(study).encode())
     varied = variation.variation_table(study)

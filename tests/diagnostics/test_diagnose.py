@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from matplotlib.image import imread
+from report.texts import cut_off, overlaps
 from scipy import stats
 from tiny_study import run, tiny_plan
 
@@ -19,6 +21,7 @@ from pyrovae.diagnostics import inference_data
 from pyrovae.errors import ConfigError
 from pyrovae.report import gallery
 from pyrovae.report.diagnosis import said, write_figures
+from pyrovae.report.drawn import NothingToDraw
 from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.results import StudyResults, load_study
 
@@ -101,6 +104,27 @@ def test_report_says_who_is_to_blame(study: StudyResults) -> None:
         units = DiagnosisFolder.of(study.folder(row.run)).units()
         assert row.active == units["guide_active"].sum()
         assert row.active + row.model + row.guide + row.undecided == len(units)
+
+
+@pytest.mark.parametrize("kind", ["convergence", "khat", "sbc", "gaps"])
+def test_each_diagnosed_run_has_its_figures(study: StudyResults, kind: str) -> None:
+    made = list(gallery.draw(study, kind))
+    assert len({drawn.name for drawn in made}) == len(study.runs) == 2
+    for drawn, run_id in zip(made, study.runs["run"], strict=True):
+        assert drawn.name.endswith(run_id[:8])
+        assert drawn.caption.startswith(f"Run {run_id[:8]}. ")
+        if kind == "khat":
+            assert overlaps(drawn.figure) == []
+            assert cut_off(drawn.figure) == []
+            known = DiagnosisFolder.of(study.folder(run_id)).points()["pareto_k"]
+            assert drawn.data["pareto_k"].tolist() == known.tolist()
+
+
+def test_a_study_without_diagnoses_says_what_to_do(study: StudyResults, tmp_path: Path) -> None:
+    copied = load_study(shutil.copytree(study.store.root, tmp_path / "tiny"))
+    shutil.rmtree(copied.store.root / "diagnostics")
+    with pytest.raises(NothingToDraw, match="pyrovae diagnose RUN"):
+        next(gallery.draw(copied, "khat"))
 
 
 def test_commands(study: StudyResults) -> None:

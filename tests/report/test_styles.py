@@ -74,8 +74,8 @@ def test_effects_are_those_of_the_analysis(
 ) -> None:
     drawn = main_figure("effects")
     table = pd.read_csv(main_study.store.root / "analysis" / "effects.csv")
-    assert len(drawn.data) == len(table)
-    shown = drawn.data[drawn.data["drawn"]]
+    shown = drawn.data
+    assert len(shown) == (~table["term"].str.contains(":")).sum()
     ax = drawn.figure.axes[0]
     assert [t.get_text() for t in ax.get_yticklabels()][:2] == [
         "standard normal prior",
@@ -86,6 +86,25 @@ def test_effects_are_those_of_the_analysis(
     np.testing.assert_allclose(sorted(dots), sorted(first["mean"]))
     colours = [to_rgb(line.get_color()) for line in ax.lines if line.get_marker() == "o"]
     assert colours[:4] == prior_colours(list(main_study.runs["prior"].unique()))
+
+
+def test_interactions_are_those_of_the_analysis(
+    main_study: StudyResults, main_figure: Callable[[str], Drawn]
+) -> None:
+    drawn = main_figure("interactions")
+    assert drawn.name == "interactions-prior-posterior"
+    table = pd.read_csv(main_study.store.root / "analysis" / "effects.csv")
+    table = table[table["term"] == "prior:posterior"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(drawn.data, table)
+    ax = drawn.figure.axes[0]
+    names = [t.get_text().replace("\n", " ") for t in ax.get_yticklabels()]
+    assert len(names) == 12
+    assert names[4] == "Laplace prior, Laplace posterior"
+    first = table[table["metric"] == table["metric"].iloc[0]].set_index("level")
+    dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
+    assert dots[4] == pytest.approx(first.loc["laplace:laplace", "mean"])
+    colours = [to_rgb(line.get_color()) for line in ax.lines if line.get_marker() == "o"]
+    assert colours[3:6] == [prior_colours(["laplace"])[0]] * 3
 
 
 def test_no_analysis_or_an_old_one_is_told(small_study: StudyResults) -> None:

@@ -13,6 +13,8 @@ import pytest
 from scipy import stats
 
 from pyrovae.report import table
+from pyrovae.report.effects_table import effects_table
+from pyrovae.report.effects_table import latex as effects_latex
 from pyrovae.study.results import StudyResults
 from report.made import PRIORS, make_study
 
@@ -53,12 +55,33 @@ def test_markdown_and_latex_say_the_same(main_study: StudyResults) -> None:
     in_latex = [
         [cell.strip() for cell in line.removesuffix(r" \\").split("&")]
         for line in table.latex(main_study).splitlines()
-        if "$" in line
+        if re.search(r"& .*\d\(\d", line)
     ]
     assert len(in_markdown) == len(in_latex) == 12
     for plain, tex in zip(in_markdown, in_latex, strict=True):
-        numbers = [re.findall(r"[\d.]+", cell) for cell in plain[2:]]
-        assert numbers == [re.findall(r"[\d.]+", cell) for cell in tex[2:]]
+        assert plain[2] == tex[2]
+        for one, other in zip(plain[3:], tex[3:], strict=True):
+            mean, half = (float(n) for n in re.findall(r"[\d.]+", one))
+            last, units = re.search(r"([\d.]+)\((\d+)\)", other).groups()
+            assert float(last) == mean
+            # The number in brackets counts the last digits.
+            assert int(units) * 10.0 ** -len(last.partition(".")[2]) == pytest.approx(half)
+
+
+def test_effects_are_listed_with_interactions(main_study: StudyResults) -> None:
+    listed = effects_table(main_study)
+    lines = [line for line in effects_latex(main_study).splitlines() if line.count(" & ") == 4][1:]
+    assert len(lines) == len(listed)
+    for line, row in zip(lines, listed.itertuples(), strict=True):
+        name, mean, low, high, positive = line.removesuffix(r" \\").split(" & ")
+        assert ("," in name) == (":" in row.term)
+        step = 10.0 ** -len(mean.partition(".")[2])
+        assert [float(mean), float(low), float(high)] == pytest.approx(
+            [row.mean, row.low, row.high], abs=step
+        )
+        assert float(positive) == pytest.approx(row.positive, abs=1e-3)
+    pair = next(line for line in lines if "," in line)
+    assert pair.startswith("standard normal prior, mean-field normal posterior")
 
 
 @pytest.mark.parametrize(
@@ -109,10 +132,12 @@ def test_latex_compiles_and_fits_the_page(
         [
             r"\documentclass[10pt]{article}",
             r"\usepackage[textwidth=6.75in]{geometry}",
-            r"\usepackage{booktabs,graphicx}",
+            r"\usepackage{booktabs,graphicx,longtable,siunitx}",
             r"\begin{document}\begin{table}\centering",
             table.latex(study),
-            r"\end{table}\end{document}",
+            r"\end{table}",
+            "" if effects_table(study).empty else effects_latex(study),
+            r"\end{document}",
         ]
     )
     (tmp_path / "paper.tex").write_text(document)
@@ -145,7 +170,7 @@ def test_only_what_the_posterior_is_sure_of_is_bold(
     shown = [score.key for score in table.table_scores(main_study.runs)]
     in_table = sum(key in shown for _, key in best)
     assert table.markdown(main_study).count("**") == 2 * in_table
-    assert table.latex(main_study).count(r"\boldmath") == in_table
+    assert table.latex(main_study).count(r"\bfseries") == in_table
     # Nobody compared the small study: its largest number is just a number.
     assert table.best_cells(small_study) == set()
     assert "**" not in table.markdown(small_study)
