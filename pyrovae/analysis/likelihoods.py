@@ -169,7 +169,12 @@ class Proportion(Likelihood):
 
 
 class Count(Likelihood):
-    """:class:`RoundedNormal` counts; effects add up in the log odds of a unit's being counted."""
+    """:class:`RoundedNormal` counts; effects add up in the log odds of a unit's being counted.
+
+    An ordered probit model with cut points halfway between the counts. A beta-binomial law has at
+    least a binomial's variance, n p (1 - p): for 5 of 32 a standard deviation of 2.05, where seeds
+    often agree within one. It would make intervals too wide by as much.
+    """
 
     link_name = "logit"
     log_noise = (-0.5, 1.0)
