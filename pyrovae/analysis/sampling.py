@@ -49,7 +49,7 @@ class Sampling:
     """
 
     chains: int = 4
-    draws: int = 400
+    draws: int = 600
     warmup: int = 240
     target_accept: float = 0.85
     seed: int = 0

@@ -22,7 +22,7 @@ from pyrovae.errors import PyrovaeError
     help="What counts as practically equal, instead of the default.",
 )
 @click.option("--chains", type=click.IntRange(min=2), default=4, show_default=True)
-@click.option("--draws", type=click.IntRange(min=4), default=400, show_default=True)
+@click.option("--draws", type=click.IntRange(min=4), default=600, show_default=True)
 @click.option("--warmup", type=click.IntRange(min=20), default=240, show_default=True)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
