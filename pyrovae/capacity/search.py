@@ -94,9 +94,10 @@ def next_size(
     """Return the latent_dim to train next, or ``None`` when the search is over.
 
     As long as no size is sparse beyond doubt sizes grow by ``factor``. Then the most probable K is
-    tried, which sparse models tell directly, and next to it the smallest size with a unit too many:
-    a bracket of saturated and sparse that no further training can narrow. Where the two disagree
-    with the belief, it moves, and the search goes on from there.
+    tried, which sparse models tell directly. If that leaves more than one K in the 95 % interval,
+    the smallest size with a unit too many follows: a bracket of saturated and sparse that no
+    further training can narrow. Where the trainings disagree with the belief, it moves, and the
+    search goes on from there.
 
     Parameters
     ----------
@@ -112,7 +113,10 @@ def next_size(
     if believed.open:
         size = min(max(tried) * factor, largest)
         return size if size not in tried else None
-    for size in (max(believed.mode, 1), believed.mode + 1):
-        if size not in tried and size <= largest:
-            return size
+    mode = max(believed.mode, 1)
+    if mode not in tried:
+        return mode
+    low, high = believed.interval()
+    if high > low and mode + 1 not in tried and mode < largest:
+        return mode + 1
     return None

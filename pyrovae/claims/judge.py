@@ -11,7 +11,7 @@ from scipy.stats import beta
 from torch import Tensor
 
 from pyrovae.claims import models
-from pyrovae.claims.verdict import Fitted, Verdict, decide, fit
+from pyrovae.claims.verdict import Verdict, decide, fit
 from pyrovae.pruning.prune_run import prune_run
 from pyrovae.report.drawn import NothingToDraw
 from pyrovae.report.phase_diagram import phase_diagram
@@ -28,17 +28,17 @@ def sparsity(study: StudyResults) -> Verdict:
     sizes, level = _levels(runs["latent_dim"])
     _need(len(sizes) >= 2, "two values of latent_dim")
     fitted = fit(
-        models.shares, level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), len(sizes)
+        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), len(sizes))
     )
-    active = fitted["share"] * torch.tensor(sizes, dtype=torch.float32)
-    growth = (active[:, -1] / active[:, -2]).log() / math.log(sizes[-1] / sizes[-2])
+    active = fitted["share"] * torch.tensor(sizes)
+    growth = (active[..., -1] / active[..., -2]).log() / math.log(sizes[-1] / sizes[-2])
     return decide(
-        fitted,
         growth,
         (-math.inf, 0.5),
         quantity="growth exponent of active units at the largest latent_dim",
         evidence=_evidence(runs, "latent_dim", "active_units"),
         labels=("Latent units (count)", "Active units (count)"),
+        divergent=fitted.divergent,
     )
 
 
@@ -66,14 +66,14 @@ def inactive_units(study: StudyResults) -> Verdict:
         evidence["y"] / evidence["distortion"],
         evidence["error"] / evidence["distortion"],
     )
-    fitted = fit(models.measured, _tensor(share), _tensor(error), 0.01)
+    fitted = fit(models.measured(_tensor(share), _tensor(error), 0.01))
     return decide(
-        fitted,
         fitted["mean"],
         (-0.005, 0.005),
         quantity="relative change of the distortion by pruning",
         evidence=evidence,
         labels=("Change of the rate (nats)", "Change of the distortion (nats)"),
+        divergent=fitted.divergent,
     )
 
 
@@ -84,10 +84,9 @@ def variance_law(study: StudyResults) -> Verdict:
     units = units[units["run"].isin(chosen) & (units["prior"] == "standard_normal")]
     _need(units["active"].nunique() == 2, "active and inactive units under a standard normal prior")
     off = units["var_mu"] + units["mean_var"] - 1
-    fitted = fit(models.offsets, _tensor(units["active"], whole=True), _tensor(off), 2, 0.1)
-    largest = fitted["offset"][
-        torch.arange(len(fitted["offset"])), fitted["offset"].abs().argmax(1)
-    ]
+    fitted = fit(models.offsets(_tensor(units["active"], whole=True), _tensor(off), 2, 0.1))
+    offset = fitted["offset"]
+    largest = offset.gather(-1, offset.abs().argmax(-1, keepdim=True)).squeeze(-1)
     evidence = pd.DataFrame(
         {
             "x": units["var_mu"],
@@ -96,12 +95,12 @@ def variance_law(study: StudyResults) -> Verdict:
         }
     )
     return decide(
-        fitted,
         largest,
         (-0.1, 0.1),
         quantity="offset of the sum from 1, of active or inactive units, whichever is larger",
         evidence=evidence,
         labels=("Var(mu)", "E(sigma²)"),
+        divergent=fitted.divergent,
     )
 
 
@@ -113,15 +112,15 @@ def self_regularisation(study: StudyResults) -> Verdict:
     doublings, gap = _tensor(runs["latent_dim"]).log2(), _tensor(runs["distortion_gap"])
     scale = float(gap.std())
     x = doublings - doublings.mean()
-    fitted = fit(models.lines, level, x, (gap - gap.mean()) / scale, 2)
-    difference = (fitted["slope"][:, 0] - fitted["slope"][:, 1]) * scale
+    fitted = fit(models.lines(level, x, (gap - gap.mean()) / scale, 2))
+    difference = (fitted["slope"][..., 0] - fitted["slope"][..., 1]) * scale
     return decide(
-        fitted,
         difference,
         (-math.inf, 0.0),
         quantity="gap's growth for each doubling of latent_dim, VAE minus autoencoder (nats)",
         evidence=_evidence(runs, "latent_dim", "distortion_gap", "objective"),
         labels=("Latent units (count)", "Distortion, test minus train (nats)"),
+        divergent=fitted.divergent,
     )
 
 
@@ -135,17 +134,17 @@ def disentanglement(study: StudyResults) -> Verdict:
     x = _standard(_tensor(sparsity))
     values = torch.cat([_standard(_tensor(runs[name])) for name in metrics])
     level = torch.arange(len(metrics)).repeat_interleave(len(runs))
-    fitted = fit(models.related_slopes, level, x.repeat(len(metrics)), values, len(metrics))
+    fitted = fit(models.related_slopes(level, x.repeat(len(metrics)), values, len(metrics)))
     evidence = pd.concat(
         [pd.DataFrame({"x": sparsity, "y": runs[name], "group": name}) for name in metrics]
     )
     return decide(
-        fitted,
         fitted["common"],
         (0.0, math.inf),
         quantity="standardised slope of the scores on the share of inactive units",
         evidence=evidence,
         labels=("Share of inactive units", "Score"),
+        divergent=fitted.divergent,
     )
 
 
@@ -160,9 +159,9 @@ def capacity(study: StudyResults) -> Verdict:
     value = torch.cat([_tensor(runs["elbo"]), _tensor(after)])
     level = torch.cat([level, torch.full((len(after),), len(sizes))])
     centre, scale = value.mean(), value.std()
-    fitted = fit(models.means, level, (value - centre) / scale, len(sizes) + 1)
+    fitted = fit(models.means(level, (value - centre) / scale, len(sizes) + 1))
     mean = fitted["mean"] * scale + centre
-    loss = mean[:, :-1].amax(1) - mean[:, -1]
+    loss = mean[..., :-1].amax(-1) - mean[..., -1]
     evidence = pd.concat(
         [
             _evidence(runs, "latent_dim", "elbo").assign(group="as trained"),
@@ -170,12 +169,12 @@ def capacity(study: StudyResults) -> Verdict:
         ]
     )
     return decide(
-        fitted,
         loss,
         (-math.inf, 0.01 * abs(float(runs["elbo"].max()))),
         quantity="ELBO of the best size minus that of the pruned models (nats)",
         evidence=evidence,
         labels=("Latent units (count)", "ELBO (nats)"),
+        divergent=fitted.divergent,
     )
 
 
@@ -186,15 +185,15 @@ def networks(study: StudyResults) -> Verdict:
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
     fitted = fit(
-        models.shares, level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), 2
+        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), 2)
     )
     return decide(
-        fitted,
-        fitted["share"][:, 0] - fitted["share"][:, 1],
+        fitted["share"][..., 0] - fitted["share"][..., 1],
         (-math.inf, 0.0),
         quantity="share of active units, dense minus convolutional",
         evidence=_evidence(runs, "kind", "active_units", "kind"),
         labels=("Network", "Active units (count)"),
+        divergent=fitted.divergent,
     )
 
 
@@ -208,14 +207,14 @@ def generation(study: StudyResults) -> Verdict:
     _need(runs["sparsity"].nunique() > 1, "runs of different sparsity")
     x, value = _standard(_tensor(runs["sparsity"])), _standard(_tensor(runs["variability"]).log())
     level = torch.zeros(len(runs), dtype=torch.long)
-    fitted = fit(models.lines, level, x, value, 1)
+    fitted = fit(models.lines(level, x, value, 1))
     return decide(
-        fitted,
-        fitted["slope"][:, 0],
+        fitted["slope"][..., 0],
         (-math.inf, 0.0),
         quantity="standardised slope of log variability on the share of inactive units",
         evidence=_evidence(runs, "sparsity", "variability"),
         labels=("Share of inactive units", "Variance of samples, mean over elements"),
+        divergent=fitted.divergent,
     )
 
 
@@ -230,7 +229,6 @@ def theory(study: StudyResults) -> Verdict:
     levels = torch.linspace(0.5 / 4000, 1 - 0.5 / 4000, 4000, dtype=torch.float64).numpy()
     draws = torch.from_numpy(beta.ppf(levels, 1 + right.sum(), 1 + (1 - right).sum()))
     return decide(
-        Fitted({}, True),
         draws,
         (0.9, 1.0),
         quantity="share of runs whose number of active units is that of theory",
@@ -238,6 +236,7 @@ def theory(study: StudyResults) -> Verdict:
             {"x": table["level"], "y": table["active_units"], "group": "trained"}
         ),
         labels=("beta × sigma²", "Active units (count)"),
+        divergent=None,
     )
 
 
@@ -258,7 +257,7 @@ def _levels(column: pd.Series) -> tuple[list[int], Tensor]:
 
 
 def _tensor(values: pd.Series | Sequence[float], *, whole: bool = False) -> Tensor:
-    return torch.tensor(list(values), dtype=torch.long if whole else torch.float32)
+    return torch.tensor(list(values), dtype=torch.long if whole else torch.float64)
 
 
 def _standard(values: Tensor) -> Tensor:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from pyrovae.claims.registry import CLAIMS
+from pyrovae.claims.verdict import Verdict
 from pyrovae.errors import ConfigError, PyrovaeError, did_you_mean
 from pyrovae.report.claims import claim_figure
 from pyrovae.report.drawn import NothingToDraw
@@ -78,7 +80,7 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
             {
                 "claim": name,
                 "verdict": verdict.word,
-                "probability": verdict.probability,
+                "probability": verdict.probability if verdict.converged else math.nan,
                 "quantity": verdict.quantity,
                 "mean": verdict.mean,
                 "low": low,
@@ -88,7 +90,7 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
         )
         parts += [
             f"## {claim.statement}",
-            f"**{verdict.word}**, P = {verdict.probability:.3f}. The {verdict.quantity}: "
+            f"**{verdict.word}**{_probability(verdict)}. The {verdict.quantity}: "
             f"{verdict.mean:.4g} (95 % interval {low:.4g} to {high:.4g}), from {len(study.runs)} "
             f"runs of `{study.name}`.",
             f"Decided: {claim.criterion}",
@@ -100,3 +102,7 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
     atomic.write_text(folder / "claims.md", "\n\n".join(parts) + "\n")
     atomic.write_bytes(folder / "claims.csv", table.to_csv(index=False).encode())
     return table
+
+
+def _probability(verdict: Verdict) -> str:
+    return f", P = {verdict.probability:.3f}" if verdict.converged else ""

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
-import pyro
-import torch
-from pyro.infer import MCMC, NUTS
 from torch import Tensor
 
-#: R-hat above this, or fewer effective draws than that: no verdict.
-LARGEST_RHAT, LEAST_ESS = 1.02, 200
-_WARMUP, _DRAWS, _CHAINS = 200, 400, 2
+from pyrovae.analysis.sampling import Sampling, run_nuts
+from pyrovae.claims.models import Posed
+from pyrovae.diagnostics.convergence import Convergence, convergence
+
+#: How NUTS is run for a verdict.
+SAMPLING = Sampling()
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,9 @@ class Verdict:
         Tidy table with columns ``x``, ``y`` and ``group``: what the model saw.
     labels
         Of ``x`` and ``y``.
-    converged
-        Whether NUTS passed its gate; if not, the probability must not be used.
+    convergence
+        Of the draws, ``None`` if they are no chains; unless it has passed, the probability must not
+        be used.
     """
 
     probability: float
@@ -47,7 +46,12 @@ class Verdict:
     region: tuple[float, float]
     evidence: pd.DataFrame
     labels: tuple[str, str]
-    converged: bool
+    convergence: Convergence | None
+
+    @property
+    def converged(self) -> bool:
+        """Whether the probability may be used."""
+        return self.convergence is None or self.convergence.passed
 
     @property
     def mean(self) -> float:
@@ -63,8 +67,8 @@ class Verdict:
     @property
     def word(self) -> str:
         """The verdict in a word, for reading; the probability is the verdict."""
-        if not self.converged:
-            return "no verdict: NUTS did not converge"
+        if self.convergence is not None and not self.convergence.passed:
+            return f"no verdict: {self.convergence.reason}"
         for least, word in ((0.95, "supported"), (0.8, "leaning to yes"), (0.2, "undecided")):
             if self.probability >= least:
                 return word
@@ -72,56 +76,43 @@ class Verdict:
 
 
 def decide(
-    fitted: Fitted,
     draws: Tensor,
     region: tuple[float, float],
     *,
     quantity: str,
     evidence: pd.DataFrame,
     labels: tuple[str, str],
+    divergent: int | None,
 ) -> Verdict:
-    """Return the verdict that a quantity lies in a region."""
-    values = draws.double().numpy().ravel()
+    """Return the verdict that a quantity lies in a region.
+
+    Parameters
+    ----------
+    draws
+        Of the quantity, ``(chains, draws)``.
+    region, quantity, evidence, labels
+        See :class:`Verdict`.
+    divergent
+        Number of transitions that diverged; ``None`` if the draws are exact.
+    """
+    values = draws.double().numpy()
+    gate = None if divergent is None else convergence({"": values}, divergent=divergent)
+    values = values.ravel()
     inside = (values > region[0]) & (values < region[1])
-    return Verdict(
-        float(inside.mean()), quantity, values, region, evidence, labels, fitted.converged
-    )
+    return Verdict(float(inside.mean()), quantity, values, region, evidence, labels, gate)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """Posterior draws by site, ``(draws, *shape)``, chains one after the other; and the gate."""
+    """Posterior draws by site, ``(chains, draws, *shape)``, and how many transitions diverged."""
 
     samples: Mapping[str, Tensor]
-    converged: bool
+    divergent: int
 
     def __getitem__(self, site: str) -> Tensor:
         return self.samples[site]
 
 
-def fit(model: Callable[..., Any], *data: Any, seed: int = 0) -> Fitted:
-    """Sample a Pyro model's posterior by NUTS; the global random state is left as it was."""
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
-        # torch.jit.trace announces its end; Pyro's NUTS has no other way yet.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        chains = []
-        for chain in range(_CHAINS):
-            pyro.set_rng_seed(seed + chain)
-            # Traced once: run as it is, Pyro's handlers cost ten times the arithmetic.
-            kernel = NUTS(model, jit_compile=True, ignore_jit_warnings=True, max_tree_depth=7)
-            mcmc = MCMC(kernel, num_samples=_DRAWS, warmup_steps=_WARMUP, disable_progbar=True)
-            mcmc.run(*data)
-            chains.append(mcmc.get_samples())
-    stacked = {site: torch.stack([chain[site] for chain in chains]) for site in chains[0]}
-    ok = all(_passes(values) for values in stacked.values())
-    return Fitted({site: values.flatten(0, 1) for site, values in stacked.items()}, ok)
-
-
-def _passes(values: Tensor) -> bool:
-    from pyro.ops.stats import effective_sample_size, split_gelman_rubin
-
-    if values.std() == 0:
-        return True
-    rhat = split_gelman_rubin(values, chain_dim=0, sample_dim=1)
-    ess = effective_sample_size(values, chain_dim=0, sample_dim=1)
-    return bool((rhat < LARGEST_RHAT).all() and (ess > LEAST_ESS).all())
+def fit(posed: Posed) -> Fitted:
+    """Sample a model's posterior by NUTS; the global random state is left as it was."""
+    return Fitted(*run_nuts(posed.program, posed.guess, SAMPLING))

@@ -28,9 +28,10 @@ class Comparison:
     change, change_se
         ``after - before`` with the same noise, and its Monte Carlo standard error.
     rate_change, distortion_change, distortion_change_se
-        The halves of ``-change``: what the removed units cost, and what they were good for.
-    data_se
-        Standard error of ``before`` over the data, as a sample of all data.
+        The halves of ``-change``: what the removed units cost, and what they were good for. The
+        first is exact where KL(q(z|x) || p(z)) has a closed form.
+    data_se, change_data_se
+        Standard errors of ``before`` and ``change`` over the data, as a sample of all data.
     reconstruction_change
         Root mean squared change of E[x|z] with the same noise, per element of an observation.
     """
@@ -45,6 +46,7 @@ class Comparison:
     distortion_change: float
     distortion_change_se: float
     data_se: float
+    change_data_se: float
     reconstruction_change: float
 
 
@@ -111,6 +113,7 @@ def compare(
         distortion_change=distortion,
         distortion_change_se=standard[4],
         data_se=float(mean[0].std()) / n**0.5,
+        change_data_se=float(mean[2].std()) / n**0.5,
         reconstruction_change=float(torch.cat(moved).mean().sqrt()),
     )
 

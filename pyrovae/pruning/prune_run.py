@@ -13,13 +13,16 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyrovae.collapse import measure_units, posterior_means
+from pyrovae.collapse import ACTIVE_VARIANCE, posterior_means
+from pyrovae.collapse.theory import principal_variances
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.errors import PyrovaeError
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.posteriors import FullRankNormal
 from pyrovae.pruning.compare import Comparison, compare
 from pyrovae.pruning.deep import prune_hidden
 from pyrovae.pruning.surgery import prune_units
+from pyrovae.study.collapse import ALONG_POINTS, measure_along_training
 from pyrovae.study.evaluation import evaluate
 from pyrovae.study.execution import _environment as environment
 from pyrovae.study.plan import Plan, PlannedRun, vae_of
@@ -107,12 +110,14 @@ def prune_run(
     vae.load_state_dict(folder.parameters())
     active = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(dtype=bool))
     keep = active.nonzero().squeeze(1)
+    train = dataset.train.floats(slice(_POINTS))
+    codes = posterior_means(vae, train)
     if active.all() and not deep:
         raise PyrovaeError(
             f"{folder.id}: all {len(active)} units are active by {criterion}: nothing to prune"
+            f"{_hidden_sparsity(vae, codes)}"
         )
-    train = dataset.train.floats(slice(_POINTS))
-    pruned, smaller = prune_units(vae, config, keep, posterior_means(vae, train).mean(0))
+    pruned, smaller = prune_units(vae, config, keep, codes.mean(0))
     hidden: dict[str, int] = {}
     if deep:
         pruned, smaller, hidden = prune_hidden(pruned, smaller, train)
@@ -143,6 +148,22 @@ def prune_run(
     return Pruned(stored, kept, removed, hidden, parameters, flops, comparison, tuned)
 
 
+def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
+    """Return what a rotation would reveal, or nothing if there is no more to be said.
+
+    With a full covariance any rotation of the code gives the same ELBO under a standard normal
+    prior: nothing makes the directions that carry information coincide with units.
+    """
+    if not isinstance(vae.posterior, FullRankNormal):
+        return ""
+    used = int((principal_variances(codes) > ACTIVE_VARIANCE).sum())
+    return (
+        f". A full-rank posterior may turn its code at will: its means vary along {used} of "
+        f"{len(codes[0])} principal directions, none of which is a unit. Use mean_field_normal, "
+        "which ties directions to units"
+    )
+
+
 def _units(folder: RunFolder) -> pd.DataFrame:
     units = folder.units()
     if "train_active_decoder" not in units:
@@ -169,11 +190,11 @@ def _flops(vae: VAE, dataset: Dataset) -> float:
 def _finetune(
     vae: VAE, config: RunConfig, dataset: Dataset, steps: int, *, compiled: bool
 ) -> list[Record]:
-    x = dataset.test.floats(slice(1000))
+    test, train = (split.floats(slice(ALONG_POINTS)) for split in (dataset.test, dataset.train))
 
     def measure(program: LossProgram) -> Any:
         assert isinstance(program.vae, VAE)
-        return measure_units(program.vae, x, seed=config.seed)
+        return measure_along_training(program.vae, test, train, config.seed)
 
     program = LossProgram(vae, OBJECTIVES.create(**config.objective))
     if not steps:
@@ -244,10 +265,12 @@ def describe(pruned: Pruned) -> str:
         f"FLOPs a datum {flops_before:,.0f} -> {flops_after:,.0f} "
         f"({flops_after / flops_before - 1:+.1%})",
         f"ELBO {found.before:.4f} ± {found.before_se:.4f} -> {found.after:.4f} ± "
-        f"{found.after_se:.4f} nats (Monte Carlo; ± {found.data_se:.2f} over the data)",
-        f"change {found.change:+.4f} ± {found.change_se:.4f} with the same noise: rate "
-        f"{found.rate_change:+.4f}, distortion {found.distortion_change:+.4f} ± "
-        f"{found.distortion_change_se:.4f}",
+        f"{found.after_se:.4f} nats (error of the draws; ± {found.data_se:.2f} as a sample of all "
+        "data)",
+        f"change {found.change:+.4f} ± {found.change_se:.4f} with the same noise (± "
+        f"{found.change_data_se:.4f} as a sample of all data):",
+        f"  {-found.rate_change:+.4f} the rate of the removed units, which is saved",
+        f"  {-found.distortion_change:+.4f} ± {found.distortion_change_se:.4f} the reconstructions",
         f"reconstructions changed by {found.reconstruction_change:.2g} (RMS)",
     ]
     if pruned.finetuned is not None:

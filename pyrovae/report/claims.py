@@ -31,11 +31,11 @@ def claim_figure(name: str, claim: Claim, verdict: Verdict, *, style: Style = PA
         figure.suptitle(names.wrapped(f"{claim.statement}: {verdict.word}", 90))
         tighten(figure)
     low, high = verdict.interval
+    probable = f", with probability {verdict.probability:.3f}" if verdict.converged else ""
     caption = (
         f"{claim.statement}. Decided: {claim.criterion} Left: the runs. Right: posterior of the "
-        f"{verdict.quantity}; the claim holds in the shaded region, with probability "
-        f"{verdict.probability:.3f}. Mean {verdict.mean:.4g}, 95 % interval {low:.4g} to "
-        f"{high:.4g}."
+        f"{verdict.quantity}; the claim holds in the shaded region{probable}. Mean "
+        f"{verdict.mean:.4g}, 95 % interval {low:.4g} to {high:.4g}."
     )
     return Drawn(f"claim-{names.slug(name)}", figure, verdict.evidence, caption)
 
@@ -92,15 +92,16 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
         ylabel="Posterior density",
         yticks=[],
     )
-    ax.annotate(
-        f"P = {verdict.probability:.3f}",
-        (0.98, 0.95),
-        xycoords="axes fraction",
-        ha="right",
-        va="top",
-        color=GREY,
-        fontsize=style.size,
-    )
+    if verdict.converged:
+        ax.annotate(
+            f"P = {verdict.probability:.3f}",
+            (0.98, 0.95),
+            xycoords="axes fraction",
+            ha="right",
+            va="top",
+            color=GREY,
+            fontsize=style.size,
+        )
 
 
 def _sentence(text: str) -> str:

@@ -14,6 +14,7 @@ from pyrovae.report.evolution import evolution
 from pyrovae.report.factor_heatmaps import factor_heatmaps
 from pyrovae.report.kl_profile import kl_profile
 from pyrovae.report.metric_correlation import metric_correlation
+from pyrovae.report.phase_diagram import phase_diagram
 from pyrovae.report.profiles import performance_profiles
 from pyrovae.report.rate_distortion import rate_distortion
 from pyrovae.report.reconstructions import reconstructions
@@ -52,10 +53,11 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
 }
 
 
-#: The same, of what is measured only where a study asks for it: not missed elsewhere.
+#: The same, of what only some studies are about: not missed elsewhere.
 ON_REQUEST: dict[str, Callable[..., Drawn]] = {
     "collapse_blame": collapse_blame,
     "capacity_curve": capacity_of_study,
+    "phase_diagram": phase_diagram,
 }
 #: Every kind. Those of diagnosed runs are in no report: each run's diagnosis has its own figures.
 KINDS: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {

@@ -84,7 +84,7 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         tighten(figure)
     caption = (
         "Active units of linear VAEs over beta × sigma² (above) and the variance of each unit's "
-        "posterior mean (below; dark to light by falling principal variance). Points: trained "
+        "posterior mean (below; a colour for each principal direction). Points: trained "
         "models, test data. Lines: theory, a unit collapses when the principal variance of its "
         "direction falls below beta × sigma² (Lucas et al. 2019; Ichikawa & Hukushima 2024)."
     )

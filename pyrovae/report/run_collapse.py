@@ -143,16 +143,18 @@ def variance_law(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
 
 
 def evolution(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
-    """Draw each unit's Var(mu), E(sigma²) and KL along training."""
+    """Draw each unit's moments, KL, information and sensitivity along training."""
     units = unit_table(folder).set_index("unit")
-    long = folder.history()[["step", *_QUANTITIES]].explode(list(_QUANTITIES), ignore_index=True)
-    long = long.astype(dict.fromkeys(_QUANTITIES, float))
+    history = folder.history()
+    quantities = {name: label for name, label in _QUANTITIES.items() if name in history}
+    long = history[["step", *quantities]].explode(list(quantities), ignore_index=True)
+    long = long.astype(dict.fromkeys(quantities, float))
     long.insert(1, "unit", long.groupby("step").cumcount())
     long["active"] = long["unit"].map(units["active"])
     with theme(style):
-        figure = Figure(figsize=(style.column, 3.6), layout="constrained")
-        axes = figure.subplots(len(_QUANTITIES), 1, sharex=True)
-        for ax, (quantity, label) in zip(axes, _QUANTITIES.items(), strict=True):
+        figure = Figure(figsize=(style.column, 1.2 * len(quantities)), layout="constrained")
+        axes = figure.subplots(len(quantities), 1, sharex=True)
+        for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
             for unit, part in long.groupby("unit"):
                 ax.plot(
                     part["step"],
@@ -170,8 +172,9 @@ def evolution(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
         figure.align_ylabels()
         tighten(figure)
     caption = (
-        "Each latent unit along training, on test data: variance of its posterior mean, mean of "
-        f"its posterior variance, and KL. Active at the end: Var(mu) > {ACTIVE_VARIANCE}."
+        "Each latent unit along training, on test data: "
+        f"{', '.join(_MEANINGS[name] for name in quantities)}. Active at the end: Var(mu) > "
+        f"{ACTIVE_VARIANCE}."
     )
     return Drawn("unit-evolution", figure, long, caption)
 
@@ -180,6 +183,15 @@ _QUANTITIES = {
     "var_mu": r"$\mathrm{Var}_x(\mu_u)$",
     "mean_var": r"$\mathrm{E}_x(\sigma_u^2)$",
     "kl": "KL (nats)",
+    "mi": r"I(x; z$_u$) (nats)",
+    "sensitivity": "Sensitivity\n(share)",
+}
+_MEANINGS = {
+    "var_mu": "variance of its posterior mean",
+    "mean_var": "mean of its posterior variance",
+    "kl": "KL from the prior",
+    "mi": "mutual information with the data (200 points)",
+    "sensitivity": "share of the reconstructions' variance that replacing it changes (16 points)",
 }
 
 

@@ -18,11 +18,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.collapse import Units, measure_units
 from pyrovae.datasets import Dataset
 from pyrovae.latent_model import LatentModel
 from pyrovae.study.batches import Task
 from pyrovae.study.checkpoints import Checkpoint
+from pyrovae.study.collapse import ALONG_POINTS, AlongTraining, measure_along_training
 from pyrovae.study.diagnoses import diagnose_into
 from pyrovae.study.evaluation import Evaluation, evaluate
 from pyrovae.study.events import Event, Tell
@@ -30,8 +30,6 @@ from pyrovae.study.plan import PlannedRun, model_of, program_of
 from pyrovae.study.store import Store, history_table
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Stopped, Trainer
 
-#: Test points that the measures along training are taken on.
-_HISTORY_POINTS = 1000
 #: Time between two checkpoints of a run: what a crash costs at most.
 CHECKPOINT_SECONDS = 60.0
 
@@ -174,16 +172,16 @@ class _Trainee:
         self.over = False
         self._before = store.checkpoints.load(run.id)
         self.program = program_of(run.config, dataset)
-        x = dataset.test.floats(slice(_HISTORY_POINTS))
+        test, train = (split.floats(slice(ALONG_POINTS)) for split in (dataset.test, dataset.train))
 
         active: int | None = None
 
-        def measure(current: LossProgram) -> Units:
+        def measure(current: LossProgram) -> AlongTraining:
             nonlocal active
             assert isinstance(current.vae, LatentModel)
-            units = measure_units(current.vae, x, seed=run.config.seed)
-            active = int(units.active.sum())
-            return units
+            found = measure_along_training(current.vae, test, train, run.config.seed)
+            active = int(found.units.active.sum())
+            return found
 
         def progress(step: int, loss: float) -> None:
             tell(Event("progress", run, step=step, loss=loss, active_units=active))

@@ -255,20 +255,18 @@ class Store:
 
 
 def history_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Return the history of a run whose ``measured`` are :class:`pyrovae.collapse.Units`."""
-    return pd.DataFrame(
-        {
-            "step": [r.step for r in records],
-            "loss": [r.loss for r in records],
-            "distortion": [r.distortion for r in records],
-            "rate": [r.rate for r in records],
-            "active_units": [int(r.measured.active.sum()) for r in records],
-            "kl": [r.measured.kl.tolist() for r in records],
-            "var_mu": [r.measured.var_mu.tolist() for r in records],
-            "mean_var": [r.measured.mean_var.tolist() for r in records],
-            "collapsed": [r.measured.collapsed.tolist() for r in records],
-        }
-    )
+    """Return the history of a run, a row for each record.
+
+    ``measured`` of each is a :class:`pyrovae.study.collapse.AlongTraining`, whose columns follow
+    those of the losses.
+    """
+    rows = [{name: getattr(r, name) for name in _LOSSES} | r.measured.columns for r in records]
+    return pd.DataFrame(rows, columns=None if rows else [*_LOSSES, *_OF_UNITS])
+
+
+#: Columns that every history has.
+_LOSSES = ("step", "loss", "distortion", "rate")
+_OF_UNITS = ("active_units", "kl", "var_mu", "mean_var", "collapsed")
 
 
 def open_study(results: Path, name: str) -> Store:

@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 from report.made import make_study
 
-from pyrovae.claims import CLAIMS, judge
+from pyrovae.analysis.sampling import Sampling
+from pyrovae.claims import CLAIMS, judge, verdict
 from pyrovae.cli import main
 from pyrovae.report.drawn import NothingToDraw
 from pyrovae.study.config import load_study_file
@@ -39,6 +40,7 @@ def _sizes(active: dict[int, float], seeds: int = 4) -> pd.DataFrame:
     )
 
 
+@pytest.mark.slow
 def test_counts_that_saturate() -> None:
     saturating = judge.sparsity(_study(_sizes({4: 4, 8: 8, 16: 12, 32: 12.5})))
     assert saturating.converged
@@ -104,7 +106,9 @@ def test_the_posterior_of_a_share_without_a_chain(monkeypatch: pytest.MonkeyPatc
     assert judge.theory(_study(table)).probability == pytest.approx(1 - 0.9**9, abs=2e-3)
 
 
-def test_report_of_made_runs(tmp_path: Path) -> None:
+def test_report_of_made_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Too few draws for a verdict: the report says so, and gives no probability.
+    monkeypatch.setattr(verdict, "SAMPLING", Sampling(draws=80, warmup=80))
     networks = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
     make_study(tmp_path / "claims-networks", seeds=3, units=16, network=networks)
     called = CliRunner().invoke(main, ["claims", "report", "--results", str(tmp_path)])
@@ -114,8 +118,22 @@ def test_report_of_made_runs(tmp_path: Path) -> None:
     assert "## Dense networks are sparser than convolutional ones" in page
     assert (tmp_path / "claims/figures/claim-networks.png").exists()
     table = pd.read_csv(tmp_path / "claims/claims.csv").set_index("claim")
-    # Both networks were made alike.
-    assert 0.02 < table.loc["networks", "probability"] < 0.98
+    assert np.isnan(table.loc["networks", "probability"])
+    assert "the effective number of draws" in table.loc["networks", "verdict"]
+
+
+@pytest.mark.slow
+def test_networks_that_are_alike() -> None:
+    runs = pd.DataFrame(
+        {
+            "network": ["mlp(hidden=[8])"] * 3 + ["conv(dense=8)"] * 3,
+            "latent_dim": 16,
+            "active_units": [9.0, 11.0, 10.0, 10.0, 11.0, 9.0],
+        }
+    )
+    found = judge.networks(_study(runs))
+    assert found.converged
+    assert found.probability == pytest.approx(0.5, abs=0.1)
 
 
 def test_bad_names_and_nothing_to_report(tmp_path: Path) -> None:

@@ -151,6 +151,8 @@ def test_elbo_rises_by_the_rate_of_units_that_the_decoder_ignores(
     assert found.rate_change == pytest.approx(-2 * rate, abs=2e-4)
     assert found.change == pytest.approx(2 * rate, abs=3e-4)
     assert found.change_se < 0.01 * found.before_se
+    # The rate that is saved is the same for each datum, the ELBO is not.
+    assert found.change_data_se < 0.01 * found.data_se
     assert found.reconstruction_change < 1e-6
 
 
@@ -253,3 +255,22 @@ def test_commands(tmp_path: Path) -> None:
     again = CliRunner().invoke(main, ["prune", smaller, "--results", results])
     assert again.exit_code == 2
     assert "all 3 units are active by variance: nothing to prune" in again.output
+    assert "the rate of the removed units, which is saved" in called.output
+
+
+def test_a_full_rank_code_in_which_all_units_share_two_directions(tmp_path: Path) -> None:
+    folder = _stored(tmp_path, "posterior=full_rank_normal")
+    vae = vae_of(folder.config(), (1, 8, 8))
+    vae.load_state_dict(folder.parameters())
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        directions = torch.randn(5, 2, generator=generator)
+        features = vae.posterior.loc.weight.shape[1]
+        vae.posterior.loc.weight.copy_(directions @ torch.randn(2, features, generator=generator))
+    plan = _plan(tmp_path, "posterior=full_rank_normal")
+    (dataset,) = plan.datasets.values()
+    evaluation = evaluate(vae, dataset, plan.runs[0].config.evaluation, 0)
+    store = Store(tmp_path / "results" / "small")
+    store.write_run(plan.runs[0], vae.state_dict(), history_table([]), evaluation, {})
+    with pytest.raises(PyrovaeError, match="its means vary along 2 of 5 principal directions"):
+        prune_run(folder, samples=2, points=20)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+from rich.console import Console
 
 from pyrovae.collapse import ACTIVE_VARIANCE, measure_units
 from pyrovae.collapse.theory import (
@@ -14,6 +17,12 @@ from pyrovae.collapse.theory import (
 )
 from pyrovae.datasets import load_dataset
 from pyrovae.objectives import Beta
+from pyrovae.report import NothingToDraw
+from pyrovae.report.phase_diagram import phase_diagram
+from pyrovae.study.config import load_study_file
+from pyrovae.study.plan import make_plan
+from pyrovae.study.results import load_study
+from pyrovae.study.runner import run_plan
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
 from pyrovae.vae import VAE, build_vae
 
@@ -80,3 +89,42 @@ def test_formulas_agree_with_each_other(level: float) -> None:
         linear_kl(eigenvalues, level), 0.5 * (var_mu + mean_var - 1 - mean_var.log())
     )
     assert linear_active_units(eigenvalues, level) == int((eigenvalues > level).sum())
+
+
+STUDY = """
+name: levels
+base:
+  dataset: {name: linear_gaussian, rank: 2, dim: 5, n_train: 5000, n_test: 5000}
+  network: {name: mlp, hidden: []}
+  prior: standard_normal
+  posterior: mean_field_normal
+  likelihood: {name: gaussian, sigma: 0.3, learned: false}
+  latent_dim: 2
+  training: {steps: 500, batch_size: 64, lr: {schedule: cosine, from: 3.0e-2, to: 0, steps: 500}}
+  evaluation:
+    metrics: []
+    points: 2000
+    samples: 2
+    guide_draws: {points: 2, chains: 2, draws: 4}
+    collapse: {information_points: 50, sensitivity_points: 8}
+grid:
+  objective: [{name: beta, beta: 3.0}, {name: beta, beta: 15.0}]
+"""
+
+
+def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
+    (tmp_path / "levels.yaml").write_text(STUDY)
+    plan = make_plan(load_study_file(tmp_path / "levels.yaml"))
+    run_plan(plan, tmp_path, Console(quiet=True), workers=1, compiled=False)
+    study = load_study(tmp_path / "levels")
+    table = phase_diagram(study).data
+    assert table["level"].unique().tolist() == pytest.approx([0.27, 1.35])
+    runs = table.drop_duplicates("run")
+    assert runs["active_units"].tolist() == runs["active_units_theory"].tolist()
+    assert runs["active_units_theory"].is_monotonic_decreasing
+    # 2,000 test points: a variance is known to 3 %.
+    assert table["var_mu"].tolist() == pytest.approx(table["var_mu_theory"].tolist(), abs=0.06)
+    one = load_study(tmp_path / "levels")
+    one.runs.drop(one.runs.index[1:], inplace=True)
+    with pytest.raises(NothingToDraw, match="over several values of beta × sigma²"):
+        phase_diagram(one)

@@ -11,7 +11,11 @@ from torch.distributions import Distribution, Independent, Laplace, Normal, Stud
 from collapse.encoders import linear_vae
 from pyrovae.collapse import measure_sensitivity, measure_units, moments, weight_norms
 from pyrovae.distributions.quadrature import expectation
-from pyrovae.study.collapse import CollapseSettings, measure_collapse
+from pyrovae.study.collapse import (
+    CollapseSettings,
+    measure_along_training,
+    measure_collapse,
+)
 from pyrovae.vae import build_vae
 
 
@@ -139,3 +143,33 @@ def test_every_kind_of_family_is_measured(prior: str, posterior: str) -> None:
     # An untrained encoder says next to nothing about its input.
     assert measured.scores["mutual_information"] < 0.5
     assert measured.table["mi"].abs().max() < 0.1
+
+
+def test_measures_along_training_on_both_splits() -> None:
+    scale = torch.tensor([0.2, 1.0, 0.5])
+    vae = linear_vae(WEIGHT, scale)
+    # Training data vary twice as much: what is measured on which split can be told apart.
+    found = measure_along_training(vae, torch.randn(1000, 3), 2 * torch.randn(1000, 3), 7)
+    for prefix, variance in (("", 1.0), ("train_", 4.0)):
+        v = variance * torch.tensor([1.0, 0.0, 0.25])
+        columns = {name: found.columns[prefix + name] for name in ("var_mu", "mi", "sensitivity")}
+        # 1000 points, 200 for the information.
+        assert columns["var_mu"] == pytest.approx(v.tolist(), rel=0.25)
+        exact = 0.5 * (1 + v / scale**2).log()
+        assert columns["mi"] == pytest.approx(exact.tolist(), abs=0.3)
+        assert columns["sensitivity"][1] == 0  # type: ignore[index]
+        assert found.columns[prefix + "active_units"] == 2
+    assert found.units.active.tolist() == [True, False, True]
+
+
+def test_costly_measures_are_left_out_along_training() -> None:
+    vae = build_vae(
+        (6,),
+        2,
+        network={"name": "mlp", "hidden": [4]},
+        prior={"name": "standard_normal"},
+        posterior={"name": "iaf"},
+        likelihood={"name": "gaussian"},
+    )
+    found = measure_along_training(vae, torch.rand(20, 6), torch.rand(20, 6), 0)
+    assert set(found.columns) == {"active_units", "kl", "var_mu", "mean_var", "collapsed"}
