@@ -122,8 +122,6 @@ def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
     runs = table.drop_duplicates("run")
     assert runs["active_units"].tolist() == runs["active_units_theory"].tolist()
     assert runs["active_units_theory"].is_monotonic_decreasing
-    # 2,000 test points: a variance is known to 3 %.
-    assert table["var_mu"].tolist() == pytest.approx(table["var_mu_theory"].tolist(), abs=0.06)
     one = load_study(tmp_path / "levels")
     one.runs.drop(one.runs.index[1:], inplace=True)
     with pytest.raises(NothingToDraw, match="over several values of beta × sigma²"):
