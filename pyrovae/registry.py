@@ -23,6 +23,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from pyrovae.errors import ConfigError, PyrovaeError, UnknownNameError, did_you_mean
+from pyrovae.schedules import is_schedule
 
 T = TypeVar("T", bound=Callable[..., Any])
 
@@ -148,6 +149,10 @@ def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[st
         place = ".".join(where)
         if first["type"] == "extra_forbidden":
             message = f"{who} has no parameter '{place}'{did_you_mean(place, model.model_fields)}"
+        elif first["type"] == "schedule_bound":
+            message = f"{who}: {first['msg']}"
+        elif is_schedule(first["input"]) and first["type"] in ("int_type", "float_type"):
+            message = f"{who}: '{place}' does not change along training: no schedule can stand here"
         else:
             message = f"{who}: {first['msg']}, got {first['input']!r}"
         raise ConfigError(message, place) from None

@@ -10,16 +10,30 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    TypeAdapter,
+)
+from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 
 class _Ramp(BaseModel):
     """What the schedules share: from one value to another in a number of steps."""
 
     model_config = ConfigDict(
-        extra="forbid", strict=True, frozen=True, populate_by_name=True, serialize_by_alias=True
+        extra="forbid",
+        strict=True,
+        frozen=True,
+        populate_by_name=True,
+        serialize_by_alias=True,
+        allow_inf_nan=False,
     )
 
     start: float = Field(alias="from")
@@ -79,19 +93,75 @@ def at(value: float | Linear | Cosine | Cyclical | dict[str, Any], step: int) ->
     return float(value) if isinstance(value, int | float) else value.at(step)
 
 
-def values(value: float | Linear | Cosine | Cyclical) -> tuple[float, ...]:
+def values(value: float | Linear | Cosine | Cyclical | dict[str, Any]) -> tuple[float, ...]:
     """Return the extreme values that a number or schedule takes: what a bound must hold for."""
+    if isinstance(value, dict):
+        value = schedule(value)
     return (float(value),) if isinstance(value, int | float) else (value.start, value.to)
 
 
-def _check_not_negative(value: float | Linear | Cosine | Cyclical) -> Any:
-    if min(values(value)) < 0:
-        raise ValueError(f"must not be negative, got {min(values(value))} in a schedule")
-    return value
+def is_schedule(value: Any) -> bool:
+    """Return whether a value is a schedule, or the data of one."""
+    return isinstance(value, _Ramp) or (isinstance(value, dict) and "schedule" in value)
 
 
-#: A number of at least 0, or a schedule that never falls below 0: an objective's weight.
-NotNegative = Annotated[
-    Annotated[float, Field(ge=0, allow_inf_nan=False)] | Schedule,
-    AfterValidator(_check_not_negative),
+@dataclass(frozen=True)
+class Within:
+    """Annotates a :data:`Number`: a number, or every value of a schedule, is within bounds."""
+
+    gt: float | None = None
+    ge: float | None = None
+    lt: float | None = None
+    le: float | None = None
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        """Check after the type."""
+        return core_schema.no_info_after_validator_function(self._checked, handler(source))
+
+    def _checked(self, value: Any) -> Any:
+        for one in values(value):
+            broken = self._broken(one)
+            if broken is None:
+                continue
+            if not is_schedule(value):
+                raise broken
+            raise PydanticCustomError(
+                "schedule_bound",
+                "{problem} at every step, and the schedule reaches {reached}",
+                {"problem": broken.message(), "reached": f"{one:g}"},
+            )
+        return value
+
+    def _broken(self, value: float) -> PydanticKnownError | None:
+        """Return the error of the first bound that a number breaks."""
+        if self.gt is not None and not value > self.gt:
+            return PydanticKnownError("greater_than", {"gt": self.gt})
+        if self.ge is not None and not value >= self.ge:
+            return PydanticKnownError("greater_than_equal", {"ge": self.ge})
+        if self.lt is not None and not value < self.lt:
+            return PydanticKnownError("less_than", {"lt": self.lt})
+        if self.le is not None and not value <= self.le:
+            return PydanticKnownError("less_than_equal", {"le": self.le})
+        return None
+
+
+#: A finite number, or a schedule of one.
+Number = Annotated[float, Field(allow_inf_nan=False)] | Schedule
+#: An objective's weight.
+NotNegative = Annotated[Number, Within(ge=0)]
+#: A scale, or a shape.
+Positive = Annotated[Number, Within(gt=0)]
+
+
+def _check_rate(rate: Any) -> Any:
+    if min(values(rate)) < 0 or max(values(rate)) == 0:
+        raise ValueError("a learning rate's schedule must not be negative, nor zero throughout")
+    return rate
+
+
+#: A learning rate; a schedule of it may end at 0.
+LearningRate = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | Schedule, AfterValidator(_check_rate)
 ]

@@ -20,6 +20,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from pyrovae.distributions.sphere import log_area, unit
 from pyrovae.errors import PyrovaeError
 from pyrovae.latent_model import LatentModel
+from pyrovae.priors import Prior
 from pyrovae.training.params import OwnParams
 from pyrovae.training.step import compile_step
 
@@ -135,7 +136,8 @@ class Density:
 
 def has_density(vae: LatentModel) -> bool:
     """Return whether the prior's ``log_prob`` is the density that its draws have."""
-    return getattr(getattr(vae, "prior", None), "has_density", True)
+    prior = getattr(vae, "prior", None)
+    return not isinstance(prior, Prior) or "density" in prior.properties
 
 
 def draw_codes(vae: LatentModel, n: int, generator: torch.Generator) -> Tensor:

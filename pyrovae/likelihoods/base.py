@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from pyrovae.errors import ConfigError
 from pyrovae.registry import Registry
+from pyrovae.scheduled import Scheduled
+from pyrovae.schedules import is_schedule
 
 
-class Likelihood(nn.Module):
+class Likelihood(Scheduled):
     """Base of the likelihoods.
 
     Parameters
@@ -50,6 +55,26 @@ class Likelihood(nn.Module):
             Batch ``b``, event ``event_shape``.
         """
         raise NotImplementedError
+
+    def set_log(self, name: str, value: Any, *, learned: bool, shape: tuple[int, ...] = ()) -> None:
+        """Keep the log of a scale as ``log_<name>``: a parameter if learned, else a buffer.
+
+        Raises
+        ------
+        ConfigError
+            For a schedule of a scale that is learned.
+        """
+        if not learned:
+            self.set_number(f"log_{name}", value, shape=shape, transform=math.log, stored=True)
+            return
+        if is_schedule(value):
+            raise ConfigError(
+                f"a schedule of {name} goes with learned: false; a learned {name} takes its start "
+                "from a number",
+                name,
+            )
+        start = nn.Parameter(torch.full(shape, math.log(value)))
+        self.register_parameter(f"log_{name}", start)
 
     def mean(self, output: Tensor) -> Tensor:
         """Return E[x|z], shape ``(*b, *event_shape)``: what a reconstruction shows."""

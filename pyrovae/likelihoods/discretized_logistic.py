@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
-import torch
 from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.distributions.discretized_logistic import DiscretizedLogistic as Law
 from pyrovae.likelihoods.base import LIKELIHOODS, Likelihood
+from pyrovae.schedules import Positive
 
 
 @LIKELIHOODS.register(
@@ -25,7 +24,8 @@ class DiscretizedLogistic(Likelihood):
     event_shape
         Shape of one observation.
     scale
-        Of the logistic law, where black to white is 1: the start if learned, else its value.
+        Of the logistic law, where black to white is 1: the start if learned, else its value or a
+        schedule of it.
     learned
         Whether the scale, one for all elements, is fitted with the rest.
     levels
@@ -39,17 +39,13 @@ class DiscretizedLogistic(Likelihood):
         self,
         event_shape: tuple[int, ...],
         *,
-        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1,
+        scale: Positive = 0.1,
         learned: bool = True,
         levels: Annotated[int, Field(gt=1)] = 256,
     ) -> None:
         super().__init__(event_shape)
         self.levels = levels
-        start = torch.tensor(math.log(scale))
-        if learned:
-            self.log_scale = nn.Parameter(start)
-        else:
-            self.register_buffer("log_scale", start)
+        self.set_log("scale", scale, learned=learned)
 
     def forward(self, output: Tensor) -> Distribution:
         """Return rounded logistic laws around the decoder's output."""

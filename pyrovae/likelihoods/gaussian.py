@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pyro.distributions as dist
-import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from pyrovae.errors import ConfigError
 from pyrovae.likelihoods.base import LIKELIHOODS, Likelihood
+from pyrovae.schedules import Positive
 
 #: A decoder's scale stays above this share of ``sigma``: a pixel that never varies would otherwise
 #: have an unbounded density.
@@ -29,13 +28,14 @@ class Gaussian(Likelihood):
     event_shape
         Shape of one observation.
     sigma
-        Standard deviation, in the data's units: the start if learned, else its value.
+        Standard deviation, in the data's units: the start if learned, else its value or a schedule
+        of it.
     learned
         Whether sigma is fitted with the rest.
     sigma_form
         ``shared``: one number. ``per_pixel``: one for each element, the same for every datum.
-        ``decoder``: a further output of the decoder for each element of each datum, above
-        ``sigma`` / 100.
+        ``decoder``: a further output of the decoder for each element of each datum, in units of
+        ``sigma`` and above ``sigma`` / 100.
     """
 
     log_sigma: Tensor
@@ -50,7 +50,7 @@ class Gaussian(Likelihood):
         self,
         event_shape: tuple[int, ...],
         *,
-        sigma: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5,
+        sigma: Positive = 0.5,
         learned: bool = True,
         sigma_form: Literal["shared", "per_pixel", "decoder"] = "shared",
     ) -> None:
@@ -63,11 +63,10 @@ class Gaussian(Likelihood):
             )
         self.sigma_form = sigma_form
         self.outputs_per_element = 2 if sigma_form == "decoder" else 1
-        start = torch.full(event_shape if sigma_form == "per_pixel" else (), math.log(sigma))
-        if learned and sigma_form != "decoder":
-            self.log_sigma = nn.Parameter(start)
-        else:
-            self.register_buffer("log_sigma", start)
+        # To a decoder's scales sigma is the unit: they are learned, it is not.
+        learned = learned and sigma_form != "decoder"
+        shape = event_shape if sigma_form == "per_pixel" else ()
+        self.set_log("sigma", sigma, learned=learned, shape=shape)
 
     def forward(self, output: Tensor) -> Distribution:
         """Return N(loc, sigma²) for each element; loc is the decoder's first output."""

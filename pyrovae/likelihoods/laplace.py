@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import math
-from typing import Annotated
-
 import pyro.distributions as dist
-import torch
-from pydantic import Field
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.likelihoods.base import LIKELIHOODS, Likelihood
+from pyrovae.schedules import Positive
 
 
 @LIKELIHOODS.register(
@@ -25,7 +21,8 @@ class Laplace(Likelihood):
     event_shape
         Shape of one observation.
     scale
-        Mean absolute error, in the data's units: the start if learned, else its value.
+        Mean absolute error, in the data's units: the start if learned, else its value or a
+        schedule of it.
     learned
         Whether the scale is fitted with the rest.
     """
@@ -36,15 +33,11 @@ class Laplace(Likelihood):
         self,
         event_shape: tuple[int, ...],
         *,
-        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.3,
+        scale: Positive = 0.3,
         learned: bool = True,
     ) -> None:
         super().__init__(event_shape)
-        start = torch.tensor(math.log(scale))
-        if learned:
-            self.log_scale = nn.Parameter(start)
-        else:
-            self.register_buffer("log_scale", start)
+        self.set_log("scale", scale, learned=learned)
 
     def forward(self, output: Tensor) -> Distribution:
         """Return Laplace(output, scale) for each element."""

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, at, schedule
+from pyrovae.schedules import NotNegative, Positive, at, schedule
 
 
 @OBJECTIVES.register("elbo", source="Kingma & Welling 2014, eq. 3; arXiv:1312.6114")
@@ -60,7 +60,7 @@ class Annealed(Beta):
     steps
         Length of the rise, or of a cycle.
     to
-        Final weight.
+        Final weight, or a schedule of it, which the rise multiplies.
     """
 
     def __init__(
@@ -68,10 +68,14 @@ class Annealed(Beta):
         *,
         shape: Literal["linear", "cosine", "cyclical"] = "linear",
         steps: Annotated[int, Field(gt=0)] = 1000,
-        to: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+        to: Positive = 1.0,
     ) -> None:
-        rising = schedule({"schedule": shape, "from": 0.0, "to": to, "steps": steps})
-        super().__init__(beta=rising)
+        super().__init__(beta=to)
+        self.rise = schedule({"schedule": shape, "from": 0.0, "to": 1.0, "steps": steps})
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return the weight at a step."""
+        return {"beta": self.rise.at(step) * at(self.beta, step)}
 
 
 @OBJECTIVES.register(

@@ -14,7 +14,7 @@ from torch.nn.functional import softplus
 
 from pyrovae.latent_model import LatentModel
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, Update
-from pyrovae.schedules import NotNegative, at
+from pyrovae.schedules import LearningRate, NotNegative, at
 
 
 @OBJECTIVES.register("factor", source="Kim & Mnih 2018, eq. 2 and algorithm 2; arXiv:1802.05983")
@@ -32,7 +32,7 @@ class Factor(Objective):
     hidden
         Widths of the discriminator's hidden layers; the original has six of 1000.
     discriminator_lr
-        Learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9.
+        Learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9, or a schedule of it.
     """
 
     needs = Objective.needs | {"posterior.real", "training.batch"}
@@ -42,7 +42,7 @@ class Factor(Objective):
         *,
         gamma: NotNegative = 10.0,
         hidden: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] = [1000] * 6,
-        discriminator_lr: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1e-4,
+        discriminator_lr: LearningRate = 1e-4,
     ) -> None:
         super().__init__()
         self.gamma, self.lr = gamma, discriminator_lr
@@ -62,7 +62,7 @@ class Factor(Objective):
 
     def groups(self, step: int) -> dict[str, Update]:
         """Return that the discriminator has an Adam of its own."""
-        return {"objective": Update(count=step + 1, lr=self.lr, betas=(0.5, 0.9))}
+        return {"objective": Update(count=step + 1, lr=at(self.lr, step), betas=(0.5, 0.9))}
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the model's loss; the discriminator's is added with value 0.

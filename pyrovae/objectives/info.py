@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
+from pyrovae.errors import ConfigError
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, at
+from pyrovae.schedules import NotNegative, Number, Within, at, values
 
 
 def squared_mmd(z: Tensor, reference: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class Info(Objective):
     Parameters
     ----------
     alpha
-        Weight of the information between data and code: at 1 the rate is free.
+        Weight of the information between data and code, or a schedule of it: at 1 the rate is free.
     weight
         The original's lambda, or a schedule of it: of the divergence of the codes from the prior.
     """
@@ -53,18 +53,24 @@ class Info(Objective):
     def __init__(
         self,
         *,
-        alpha: Annotated[float, Field(ge=0, le=1)] = 0.0,
+        alpha: Annotated[Number, Within(ge=0, le=1)] = 0.0,
         weight: NotNegative = 1000.0,
     ) -> None:
         super().__init__()
+        if min(values(alpha)) + min(values(weight)) < 1:
+            raise ConfigError(
+                "objective 'info': alpha + weight must not fall below 1, or codes far from the "
+                "prior are rewarded",
+                "weight",
+            )
         self.alpha, self.weight = alpha, weight
 
     def hyperparameters(self, step: int) -> dict[str, float]:
-        """Return the weight at a step."""
-        return {"weight": at(self.weight, step)}
+        """Return alpha and the weight at a step."""
+        return {"alpha": at(self.alpha, step), "weight": at(self.weight, step)}
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the weighted sum."""
         divergence = squared_mmd(terms.z, terms.p.rsample())
-        bound = (terms.distortion + (1 - self.alpha) * terms.rate).mean()
-        return bound + (self.alpha + hyper["weight"] - 1) * divergence + terms.shared
+        bound = (terms.distortion + (1 - hyper["alpha"]) * terms.rate).mean()
+        return bound + (hyper["alpha"] + hyper["weight"] - 1) * divergence + terms.shared

@@ -16,7 +16,8 @@ class Lagging(Elbo):
 
     The original goes on until the mutual information of data and code stops rising, and until the
     inner loop has converged. Here both numbers are given: what a run does depends on its
-    configuration alone.
+    configuration alone. There the model moves alone at the end of each inner loop; here the guide
+    moves with it, on the same minibatch.
 
     Parameters
     ----------

@@ -6,12 +6,11 @@ from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, at, schedule
+from pyrovae.schedules import NotNegative, Number, Within, at, schedule
 
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
@@ -107,24 +106,24 @@ class Delta(Objective):
     delta
         Least mean rate, in nats, or a schedule of it.
     weight
-        Of the shortfall; above 1, or the ELBO's own wish for a low rate wins.
+        Of the shortfall, or a schedule of it; above 1, or the ELBO's own wish for a low rate wins.
     """
 
     def __init__(
         self,
         *,
         delta: NotNegative = 3.0,
-        weight: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 5.0,
+        weight: Annotated[Number, Within(gt=1)] = 5.0,
     ) -> None:
         super().__init__()
         self.delta, self.weight = delta, weight
 
     def hyperparameters(self, step: int) -> dict[str, float]:
-        """Return delta at a step."""
-        return {"delta": at(self.delta, step)}
+        """Return delta and the weight at a step."""
+        return {"delta": at(self.delta, step), "weight": at(self.weight, step)}
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return distortion + rate + weight × the shortfall of the batch's mean rate."""
         rate = terms.rate.mean()
         shortfall = torch.relu(hyper["delta"] - rate)
-        return terms.distortion.mean() + rate + self.weight * shortfall + terms.shared
+        return terms.distortion.mean() + rate + hyper["weight"] * shortfall + terms.shared

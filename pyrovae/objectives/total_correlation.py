@@ -65,7 +65,8 @@ class BetaTC(Objective):
     alpha, beta, gamma
         Weights, or schedules of them; at 1 they are the ELBO.
     estimator
-        Of the aggregate posterior: ``weighted``, biased towards 0 but stable, or ``stratified``.
+        Of the aggregate posterior: ``weighted``, on average too low, by log n where all n data are
+        in the minibatch (gradients do not see a constant), or ``stratified``.
     """
 
     needs = Objective.needs | {"posterior.marginals", "training.batch"}

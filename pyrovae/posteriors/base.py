@@ -11,6 +11,7 @@ from torch.nn.functional import softplus
 
 from pyrovae.errors import ConfigError
 from pyrovae.registry import Registry
+from pyrovae.scheduled import Scheduled
 
 #: softplus(x + _UNIT) is 1 at x = 0: an untrained head starts at the prior's scale.
 _UNIT = 0.541324854612918
@@ -18,7 +19,7 @@ _UNIT = 0.541324854612918
 _SMALLEST_SCALE = 1e-6
 
 
-class Posterior(nn.Module):
+class Posterior(Scheduled):
     """Base of the posterior families: the last layer of the encoder, and the law it parametrises.
 
     Each has a density everywhere on its space and draws that are differentiable functions of

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import pyro.distributions as dist
-import torch
-from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.distributions.logistic import Logistic
 from pyrovae.distributions.student_t import StudentT
 from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
+from pyrovae.schedules import Number, Within
 
 
 class LocationScale(Posterior):
@@ -65,18 +64,20 @@ class MeanFieldStudentT(LocationScale):
     latent_dim
         Dimension of the code.
     df
-        Degrees of freedom, the same for each datum and dimension. Above 2, so that q(z|x) has the
-        variance that collapse is measured with, and KL(q || N(0, I)) is finite.
+        Degrees of freedom, the same for each datum and dimension, or a schedule of them. Above 2,
+        so that q(z|x) has the variance that collapse is measured with, and KL(q || N(0, I)) is
+        finite.
     """
 
+    df: Tensor
+
     def __init__(
-        self, features: int, latent_dim: int, *, df: Annotated[float, Field(gt=2)] = 5.0
+        self, features: int, latent_dim: int, *, df: Annotated[Number, Within(gt=2)] = 5.0
     ) -> None:
         super().__init__(features, latent_dim)
-        self.df = df
+        self.set_number("df", df)
 
     def forward(self, features: Tensor) -> Distribution:
         """Return the product of ``latent_dim`` Student t laws."""
         loc = self.loc(features)
-        df = torch.full_like(loc, self.df)
-        return StudentT(df, loc, positive(self.scale(features))).to_event(1)
+        return StudentT(self.df.expand_as(loc), loc, positive(self.scale(features))).to_event(1)

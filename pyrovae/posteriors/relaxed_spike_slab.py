@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn.functional import logsigmoid
 
 from pyrovae.distributions.normal_mixture import NormalMixture
 from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
+from pyrovae.schedules import Number, Positive, Within
 
 
 @POSTERIORS.register(
@@ -36,11 +36,15 @@ class RelaxedSpikeSlab(Posterior):
     latent_dim
         Dimension of the code.
     spike
-        Standard deviation of the spike; that of the prior, or the two never agree.
+        Standard deviation of the spike, or a schedule of it; that of the prior, or the two never
+        agree.
     relaxation
-        Share r of the bridge. The smaller, the closer to spike and slab and the noisier the
-        gradient of the gates.
+        Share r of the bridge, or a schedule of it. The smaller, the closer to spike and slab and
+        the noisier the gradient of the gates.
     """
+
+    spike: Tensor
+    relaxation: Tensor
 
     properties = FACTORIZED
 
@@ -49,11 +53,12 @@ class RelaxedSpikeSlab(Posterior):
         features: int,
         latent_dim: int,
         *,
-        spike: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05,
-        relaxation: Annotated[float, Field(gt=0, lt=1)] = 0.1,
+        spike: Positive = 0.05,
+        relaxation: Annotated[Number, Within(gt=0, lt=1)] = 0.1,
     ) -> None:
         super().__init__(features, latent_dim)
-        self.spike, self.relaxation = spike, relaxation
+        self.set_number("spike", spike)
+        self.set_number("relaxation", relaxation)
         self.loc = head(features, latent_dim)
         self.scale = head(features, latent_dim)
         self.gate = head(features, latent_dim)
@@ -66,10 +71,10 @@ class RelaxedSpikeSlab(Posterior):
         """Return the product of ``latent_dim`` mixtures of spike, slab and bridge."""
         gate, loc = self.gate(features), self.loc(features)
         scale = positive(self.scale(features))
-        spike = torch.full_like(loc, self.spike)
+        spike = self.spike.expand_as(loc)
         bridge = torch.sqrt(loc**2 / 12 + (scale**2 + spike**2) / 2)
-        kept = torch.full_like(loc, 1 - self.relaxation).log()
-        logits = [kept + logsigmoid(-gate), kept + logsigmoid(gate), torch.log1p(-kept.exp())]
+        kept, bridged = torch.log1p(-self.relaxation), self.relaxation.log().expand_as(loc)
+        logits = [kept + logsigmoid(-gate), kept + logsigmoid(gate), bridged]
         return NormalMixture(
             torch.stack(logits, -1),
             torch.stack([torch.zeros_like(loc), loc, loc / 2], -1),

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
+from pyrovae.schedules import Positive
 
 
 @POSTERIORS.register("semi_amortized", source="Kim et al. 2018, algorithm 1; arXiv:1802.02550")
@@ -30,13 +31,15 @@ class SemiAmortized(Posterior):
     steps
         Number of ascent steps; each runs the decoder forwards and backwards.
     step_size
-        Of the ascent, in location and raw scale.
+        Of the ascent, in location and raw scale, or a schedule of it.
     clip
-        Longest step, as norm of a datum's gradient before ``step_size``.
+        Longest step, as norm of a datum's gradient before ``step_size``, or a schedule of it.
     """
 
     properties = FACTORIZED - {"amortized"}
     needs_model = True
+    step_size: Tensor
+    clip: Tensor
 
     def __init__(
         self,
@@ -44,11 +47,13 @@ class SemiAmortized(Posterior):
         latent_dim: int,
         *,
         steps: Annotated[int, Field(gt=0)] = 5,
-        step_size: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1,
-        clip: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0,
+        step_size: Positive = 0.1,
+        clip: Positive = 5.0,
     ) -> None:
         super().__init__(features, latent_dim)
-        self.steps, self.step_size, self.clip = steps, step_size, clip
+        self.steps = steps
+        self.set_number("step_size", step_size)
+        self.set_number("clip", clip)
         self.loc = head(features, latent_dim)
         self.scale = head(features, latent_dim)
 

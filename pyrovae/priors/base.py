@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.errors import ConfigError
 from pyrovae.registry import Registry
+from pyrovae.scheduled import Scheduled
 
 
-class Prior(nn.Module):
+class Prior(Scheduled):
     """Base of the priors: calling one gives the distribution of ``z``.
 
     A prior is a Pyro program: ``forward`` may hold sample statements of its own (a hierarchical

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import pyro.distributions as dist
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.distributions.student_t import StudentT as StudentTLaw
 from pyrovae.priors.base import PRIORS, Prior
+from pyrovae.schedules import Positive
 
 
 class Factorized(Prior):
@@ -43,22 +41,19 @@ class Laplace(Factorized):
     latent_dim
         Dimension of the code.
     scale
-        The default, 1/sqrt(2), gives unit variance, so that only the shape of the density differs
-        from ``standard_normal``.
+        A number or a schedule of it. The default, 1/sqrt(2), gives unit variance, so that only the
+        shape of the density differs from ``standard_normal``.
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        *,
-        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.5**0.5,
-    ) -> None:
+    scale: Tensor
+
+    def __init__(self, latent_dim: int, *, scale: Positive = 0.5**0.5) -> None:
         super().__init__(latent_dim)
-        self.scale = scale
+        self.set_number("scale", scale)
 
     def forward(self) -> Distribution:
         """Return the product of ``latent_dim`` Laplace laws."""
-        return dist.Laplace(self.zero, torch.full_like(self.zero, self.scale)).to_event(1)
+        return dist.Laplace(self.zero, self.scale.expand_as(self.zero)).to_event(1)
 
 
 @PRIORS.register("student_t", source="Abiri & Ohlsson 2020, arXiv:2004.02581")
@@ -70,23 +65,21 @@ class StudentT(Factorized):
     latent_dim
         Dimension of the code.
     df
-        Degrees of freedom. The variance, df / (df - 2) times scale², is finite above 2.
+        Degrees of freedom, or a schedule of them. The variance, df / (df - 2) times scale², is
+        finite above 2.
     scale
-        Scale of the t law (not its standard deviation).
+        Scale of the t law (not its standard deviation), or a schedule of it.
     """
 
-    def __init__(
-        self,
-        latent_dim: int,
-        *,
-        df: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 5.0,
-        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-    ) -> None:
+    df: Tensor
+    scale: Tensor
+
+    def __init__(self, latent_dim: int, *, df: Positive = 5.0, scale: Positive = 1.0) -> None:
         super().__init__(latent_dim)
-        self.df, self.scale = df, scale
+        self.set_number("df", df)
+        self.set_number("scale", scale)
 
     def forward(self) -> Distribution:
         """Return the product of ``latent_dim`` Student t laws."""
-        full = torch.full_like
-        law = StudentTLaw(full(self.zero, self.df), self.zero, full(self.zero, self.scale))
-        return law.to_event(1)
+        df, scale = self.df.expand_as(self.zero), self.scale.expand_as(self.zero)
+        return StudentTLaw(df, self.zero, scale).to_event(1)

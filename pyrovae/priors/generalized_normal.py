@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-import torch
-from pydantic import Field
+from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.distributions.generalized_normal import GeneralizedNormal as Law
 from pyrovae.distributions.generalized_normal import unit_variance_scale
 from pyrovae.priors.base import PRIORS
 from pyrovae.priors.factorized import Factorized
+from pyrovae.schedules import Positive
 
 
 @PRIORS.register(
@@ -27,24 +25,26 @@ class GeneralizedNormal(Factorized):
     latent_dim
         Dimension of the code.
     p
-        Shape: below 2 sparser than the normal, above 2 flatter.
+        Shape, or a schedule of it: below 2 sparser than the normal, above 2 flatter.
     scale
-        By default such that the variance is 1, so that only the shape of the density differs from
-        ``standard_normal``.
+        A number or a schedule of it; by default such that the variance is 1, so that only the shape
+        of the density differs from ``standard_normal``.
     """
 
+    p: Tensor
+    scale: Tensor
+
     def __init__(
-        self,
-        latent_dim: int,
-        *,
-        p: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.5,
-        scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None,
+        self, latent_dim: int, *, p: Positive = 1.5, scale: Positive | None = None
     ) -> None:
         super().__init__(latent_dim)
-        self.p = p
-        self.scale = unit_variance_scale(p) if scale is None else scale
+        self.set_number("p", p)
+        if scale is None:
+            self.set_number("scale", p, transform=unit_variance_scale)
+        else:
+            self.set_number("scale", scale)
 
     def forward(self) -> Distribution:
         """Return the product of ``latent_dim`` generalized normal laws."""
-        full = torch.full_like
-        return Law(self.zero, full(self.zero, self.scale), full(self.zero, self.p)).to_event(1)
+        scale, p = self.scale.expand_as(self.zero), self.p.expand_as(self.zero)
+        return Law(self.zero, scale, p).to_event(1)

@@ -6,17 +6,15 @@ variational posterior, which the prior carries as its :meth:`guide`.
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import pyro
 import pyro.distributions as dist
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from pyrovae.priors.base import PRIORS, Prior
+from pyrovae.schedules import Positive
 
 #: softplus of this is 0.1: variational posteriors start narrow, around 1.
 _NARROW = -2.2521685
@@ -56,21 +54,19 @@ class Ard(Prior):
     latent_dim
         Dimension of the code.
     shape, rate
-        Of the Gamma law of each precision; its mean is shape / rate.
+        Of the Gamma law of each precision, or schedules of them; its mean is shape / rate.
     """
+
+    shape: Tensor
+    rate: Tensor
 
     properties = Prior.properties | {"factorized"}
     global_sites = ("prior.precision",)
 
-    def __init__(
-        self,
-        latent_dim: int,
-        *,
-        shape: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-        rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-    ) -> None:
+    def __init__(self, latent_dim: int, *, shape: Positive = 1.0, rate: Positive = 1.0) -> None:
         super().__init__(latent_dim)
-        self.shape, self.rate = shape, rate
+        self.set_number("shape", shape)
+        self.set_number("rate", rate)
         self.precision = _LogNormalGuide(latent_dim)
 
     def guide(self) -> None:
@@ -79,9 +75,8 @@ class Ard(Prior):
 
     def forward(self) -> Distribution:
         """Sample the precisions and return N(0, diag(1/a))."""
-        full = torch.full_like
-        zero = torch.zeros_like(self.precision.loc)
-        law = dist.Gamma(full(zero, self.shape), full(zero, self.rate)).to_event(1)
+        like = self.precision.loc
+        law = dist.Gamma(self.shape.expand_as(like), self.rate.expand_as(like)).to_event(1)
         return self._given(pyro.sample("prior.precision", law))
 
     def fitted(self) -> Distribution:
@@ -104,20 +99,18 @@ class Horseshoe(Prior):
     latent_dim
         Dimension of the code.
     global_scale
-        Scale of the half-Cauchy law of t; the smaller, the fewer dimensions are used.
+        Scale of the half-Cauchy law of t, or a schedule of it; the smaller, the fewer dimensions
+        are used.
     """
+
+    expected: Tensor
 
     properties = Prior.properties | {"factorized"}
     global_sites = ("prior.global_scale", "prior.local_scale")
 
-    def __init__(
-        self,
-        latent_dim: int,
-        *,
-        global_scale: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
-    ) -> None:
+    def __init__(self, latent_dim: int, *, global_scale: Positive = 1.0) -> None:
         super().__init__(latent_dim)
-        self.start = global_scale
+        self.set_number("expected", global_scale)
         self.global_scale = _LogNormalGuide()
         self.local_scale = _LogNormalGuide(latent_dim)
 
@@ -128,7 +121,7 @@ class Horseshoe(Prior):
 
     def forward(self) -> Distribution:
         """Sample the scales and return N(0, diag((t l)²))."""
-        t_law = dist.HalfCauchy(torch.full_like(self.global_scale.loc, self.start))
+        t_law = dist.HalfCauchy(self.expected)
         l_law = dist.HalfCauchy(torch.ones_like(self.local_scale.loc)).to_event(1)
         t = pyro.sample("prior.global_scale", t_law)
         return self._given(t, pyro.sample("prior.local_scale", l_law))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated
 
 import torch
-from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
@@ -14,6 +12,7 @@ from pyrovae.distributions.normal_mixture import NormalMixture
 from pyrovae.errors import ConfigError
 from pyrovae.priors.base import PRIORS
 from pyrovae.priors.factorized import Factorized
+from pyrovae.schedules import Number, Positive, Within, values
 
 
 @PRIORS.register(
@@ -31,37 +30,39 @@ class SpikeSlab(Factorized):
     latent_dim
         Dimension of the code.
     probability
-        Of the slab: the expected share of dimensions in use.
+        Of the slab, or a schedule of it: the expected share of dimensions in use.
     spike, slab
-        Standard deviations; the spike's must be the smaller.
+        Standard deviations, or schedules of them; the spike's must be the smaller.
     """
+
+    probability: Tensor
+    spike: Tensor
+    slab: Tensor
 
     def __init__(
         self,
         latent_dim: int,
         *,
-        probability: Annotated[float, Field(gt=0, lt=1)] = 0.3,
-        spike: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.05,
-        slab: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+        probability: Annotated[Number, Within(gt=0, lt=1)] = 0.3,
+        spike: Positive = 0.05,
+        slab: Positive = 1.0,
     ) -> None:
         super().__init__(latent_dim)
-        if spike >= slab:
+        widest, narrowest = max(values(spike)), min(values(slab))
+        if widest >= narrowest:
             raise ConfigError(
-                f"prior 'spike_slab': the spike must be narrower than the slab, got {spike} and "
-                f"{slab}",
+                "prior 'spike_slab': the spike must be narrower than the slab, got "
+                f"{widest:g} and {narrowest:g}",
                 "spike",
             )
-        self.probability, self.spike, self.slab = probability, spike, slab
+        self.set_number("probability", probability)
+        self.set_number("spike", spike)
+        self.set_number("slab", slab)
 
     def forward(self) -> Distribution:
         """Return the product of ``latent_dim`` mixtures."""
-        return NormalMixture(
-            _columns(self.zero, [math.log1p(-self.probability), math.log(self.probability)]),
-            _columns(self.zero, [0.0, 0.0]),
-            _columns(self.zero, [self.spike, self.slab]),
-        ).to_event(1)
-
-
-def _columns(like: Tensor, values: list[float]) -> Tensor:
-    """Return ``(latent_dim, len(values))``, each column constant."""
-    return torch.stack([torch.full_like(like, value) for value in values], -1)
+        shape = (self.latent_dim, 2)
+        logits = torch.stack([torch.log1p(-self.probability), self.probability.log()])
+        scale = torch.stack([self.spike, self.slab])
+        loc = torch.zeros_like(scale)
+        return NormalMixture(*(t.expand(shape) for t in (logits, loc, scale))).to_event(1)

@@ -26,7 +26,9 @@ class TwoStage(Prior):
     is 0. The original trains it afterwards; at the end of training both see the same codes.
 
     So ``log_prob`` is N(0, I), and ``sample`` is the second stage's: two laws, and ``density`` is
-    not among its properties. :meth:`second_bound` bounds the density of what is sampled.
+    not among its properties. :meth:`second_bound` bounds the density of what is sampled. What a
+    run's evaluation calls ``elbo``, ``rate`` and ``log_px`` is of the first stage, with N(0, I);
+    its images are samples of the second. A diagnosis against the true posterior is refused.
 
     Parameters
     ----------

@@ -12,8 +12,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pyrovae.objectives import OBJECTIVES
+from pyrovae.registry import Registry
 from pyrovae.study.plan import PlannedRun
+from pyrovae.study.resolve import REGISTRIES
 
 
 @dataclass(frozen=True)
@@ -45,14 +46,16 @@ def program(run: PlannedRun) -> str:
     """Return the hash of what a run's training program depends on.
 
     That is its configuration without what enters the program as an input: the seed, the learning
-    rate, the number of steps and records, and those parameters of the objective that may be
-    schedules, as a schedule's value changes from step to step.
+    rate, the number of steps and records, and those parameters that may be schedules, as a
+    schedule's value changes from step to step.
     """
     config = run.config
-    inputs = _inputs(config.objective["name"])
-    content = {
-        **config.model_dump(mode="json", exclude={"evaluation", "seed", "training"}),
-        "objective": {k: v for k, v in config.objective.items() if k not in inputs},
+    content = config.model_dump(mode="json", exclude={"evaluation", "seed", "training"})
+    for part, registry in REGISTRIES.items():
+        if content[part] is not None:
+            inputs = _inputs(registry, content[part]["name"])
+            content[part] = {k: v for k, v in content[part].items() if k not in inputs}
+    content |= {
         "batch_size": config.training.batch_size,
         "data": run.fingerprint,
     }
@@ -60,8 +63,8 @@ def program(run: PlannedRun) -> str:
 
 
 @cache
-def _inputs(objective: str) -> frozenset[str]:
-    fields = OBJECTIVES.parameters(objective).model_fields
+def _inputs(registry: Registry, name: str) -> frozenset[str]:
+    fields = registry.parameters(name).model_fields
     return frozenset(name for name, field in fields.items() if _may_be_schedule(field.annotation))
 
 

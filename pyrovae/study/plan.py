@@ -158,6 +158,10 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     try:
         with torch.device("meta"):
             vae = vae_of(run.config, dataset.event_shape)
+            try:
+                OBJECTIVES.create(**run.config.objective)
+            except ConfigError as error:
+                raise error.at("objective") from None
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
     if run.config.evaluation.diagnostics and not has_density(vae):

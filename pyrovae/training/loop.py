@@ -365,6 +365,7 @@ class _Slot:
     def _write(self, state: State, size: int) -> None:
         params = member_of(state.params, self.place, size)
         State(params=params, moments=({}, {}), buffers={}).write_to(self.member.program)
+        self.member.program.stand_at(self.step)
 
 
 def _on(device: torch.device, tree: Any) -> Any:

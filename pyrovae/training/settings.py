@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 
-from pyrovae.schedules import Schedule, values
+from pyrovae.schedules import LearningRate
 
 
 class TrainingSettings(BaseModel):
@@ -14,16 +14,7 @@ class TrainingSettings(BaseModel):
 
     steps: int = Field(default=3000, gt=0, description="optimiser steps")
     batch_size: int = Field(default=128, gt=0, description="data points a step")
-    lr: PositiveFloat | Schedule = Field(
-        default=1e-3, description="Adam's learning rate, or a schedule of it"
-    )
+    lr: LearningRate = Field(default=1e-3, description="Adam's learning rate, or a schedule of it")
     records: int = Field(
         default=20, gt=0, description="how often, in equal distances, the history is recorded"
     )
-
-    @field_validator("lr")
-    @classmethod
-    def _not_negative(cls, lr: float | Schedule) -> float | Schedule:
-        if min(values(lr)) < 0 or max(values(lr)) == 0:
-            raise ValueError("a learning rate's schedule must not be negative, nor zero throughout")
-        return lr

@@ -25,6 +25,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from pyrovae.datasets.base import as_float
 from pyrovae.latent_model import LatentModel
 from pyrovae.objectives import Objective
+from pyrovae.scheduled import Scheduled
 from pyrovae.training import adam
 from pyrovae.training.noise import Draw, Recorder, Supply, draw_one
 from pyrovae.training.params import OwnParams
@@ -70,6 +71,11 @@ class LossProgram(nn.Module):
         self.vae = vae
         self.objective = objective
         objective.prepare(vae)
+        self._scheduled = [
+            (f"vae.{place}.", part)
+            for place, part in vae.named_modules()
+            if isinstance(part, Scheduled)
+        ]
 
     def forward(
         self, x: Tensor, hyper: Mapping[str, Tensor], data_size: int | None = None
@@ -92,16 +98,30 @@ class LossProgram(nn.Module):
     def hyper(self, step: int) -> Tensors:
         """Return what changes with the step, as 0-d tensors.
 
-        These are the objective's scalars, and ``guide.count``, ``guide.on``, ``guide.lr`` and so
-        on for each group of parameters that it updates in its own way.
+        These are the objective's scalars, ``guide.count``, ``guide.on``, ``guide.lr`` and so on for
+        each group of parameters that it updates in its own way, and the model's own numbers by the
+        names of their buffers.
         """
-        scalars = self.objective.hyperparameters(step)
+        scalars = self.objective.hyperparameters(step) | self._numbers(step)
         for group, update in self.objective.groups(step).items():
             scalars[f"{group}.count"] = float(update.count)
             scalars[f"{group}.on"] = float(update.on)
             if update.lr is not None:
                 scalars[f"{group}.lr"] = update.lr
         return {name: torch.tensor(value) for name, value in scalars.items()}
+
+    def _numbers(self, step: int) -> dict[str, float]:
+        return {
+            place + name: value
+            for place, part in self._scheduled
+            for name, value in part.numbers(step).items()
+        }
+
+    def stand_at(self, step: int) -> None:
+        """Give the model's scheduled numbers their values at a step, in place."""
+        buffers = dict(self.named_buffers())
+        for name, value in self._numbers(step).items():
+            buffers[name].fill_(value)
 
     def group(self, name: str) -> str:
         """Return the group of a parameter: ``guide``, ``model`` or ``objective``."""
@@ -120,6 +140,10 @@ class LossProgram(nn.Module):
         data_size: int,
     ) -> tuple[Tensors, Tensor]:
         """Return the gradient for each parameter, and (loss, distortion, rate)."""
+        buffers = {
+            name: hyper[name].to(buffer).expand_as(buffer) if name in hyper else buffer
+            for name, buffer in buffers.items()
+        }
 
         def loss_of(values: Tensors) -> tuple[Tensor, Tensor]:
             with Supply(noise):

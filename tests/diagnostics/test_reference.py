@@ -104,7 +104,6 @@ def test_density_is_the_models_with_its_gradient() -> None:
 
 
 def test_prior_without_density_is_refused() -> None:
-    vae = small_vae()
-    vae.prior.has_density = False
+    vae = small_vae("two_stage")
     with pytest.raises(PyrovaeError, match="no density"):
         sample_posterior(vae, as_float(small_images())[:2])
