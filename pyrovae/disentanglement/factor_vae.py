@@ -31,7 +31,7 @@ def factor_vae(
     batch_size: Annotated[int, Field(gt=1)] = 64,
     n_train: Annotated[int, Field(gt=0)] = 10_000,
     n_test: Annotated[int, Field(gt=0)] = 5_000,
-    min_std: Annotated[float, Field(ge=0)] = 0.05,
+    min_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05,
 ) -> MetricResult:
     """FactorVAE score: the factor that was fixed, told from the code that varies least.
 

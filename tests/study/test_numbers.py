@@ -1,0 +1,107 @@
+"""Every number that a user may set refuses what makes no sense, in one clear error at planning."""
+
+from __future__ import annotations
+
+import math
+import typing
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from pyrovae.disentanglement import METRICS
+from pyrovae.errors import ConfigError
+from pyrovae.study.evaluation import EvaluationSettings
+from pyrovae.study.resolve import REGISTRIES, resolve_component
+from pyrovae.training import TrainingSettings
+
+#: Numbers for which 0 means something; all others refuse it.
+ZERO = {
+    "seed", "alpha", "beta", "gamma", "weight", "floor", "delta", "capacity", "off_diagonal",
+    "diagonal", "until", "min_std",
+}  # fmt: skip
+#: ... except where a name means another thing.
+NOT_ZERO = {("delta", "weight"), ("info", "weight")}
+
+
+def _numeric(annotation: Any) -> set[type]:
+    inside = typing.get_args(annotation)
+    if not inside:
+        return {annotation} & {int, float}
+    return set().union(*map(_numeric, inside))
+
+
+def _registered() -> Iterator[tuple[str, str, str, bool, Any]]:
+    for kind, registry in {**REGISTRIES, "metric": METRICS}.items():
+        for name in registry:
+            for key, field in registry.parameters(name).model_fields.items():
+                kinds = _numeric(field.annotation)
+                if kinds:
+                    yield kind, name, key, typing.get_origin(field.annotation) is list, kinds
+
+
+CASES = list(_registered())
+
+
+def test_there_are_numbers_of_every_kind() -> None:
+    assert {kind for kind, *_ in CASES} == {*REGISTRIES, "metric"}
+    assert len(CASES) > 80
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "key", "listed", "kinds"), CASES, ids=["-".join(c[:3]) for c in CASES]
+)
+def test_senseless_numbers_are_refused(
+    kind: str, name: str, key: str, listed: bool, kinds: set[type]
+) -> None:
+    bad: list[Any] = [math.nan, math.inf, -math.inf, -1, "1", True]
+    if key not in ZERO or (name, key) in NOT_ZERO:
+        bad.append(0)
+    if float not in kinds:
+        bad.append(1.5)
+    if key in ("scales", "split"):  # a list or mapping of numbers
+        wrap = (lambda v: [v]) if key == "scales" else (lambda v: {"train": v, "test": 1})
+    else:
+        wrap = (lambda v: [v]) if listed or "hidden" in key else (lambda v: v)
+    for value in bad:
+        with pytest.raises(ConfigError) as error:
+            _plan(kind, name, key, wrap(value))
+        assert error.value.place.startswith((f"{kind}.{key}", key)), value
+        assert "\n" not in str(error.value)
+
+
+def _plan(kind: str, name: str, key: str, value: Any) -> None:
+    registry = METRICS if kind == "metric" else REGISTRIES[kind]
+    resolved = resolve_component(registry, {"name": name, key: value}, kind, lambda path: path)
+    if kind == "objective":  # what depends on two numbers is seen when it is made
+        registry.create(**resolved)
+
+
+def _settings(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, field in model.model_fields.items():
+        inner = [
+            part
+            for part in (field.annotation, *typing.get_args(field.annotation))
+            if isinstance(part, type) and issubclass(part, BaseModel)
+        ]
+        if inner and "schedule" not in inner[0].model_fields:
+            yield from _settings(inner[0], (*path, key))
+        elif _numeric(field.annotation) and not inner:
+            yield (*path, key)
+
+
+@pytest.mark.parametrize(
+    ("model", "path"),
+    [(m, p) for m in (TrainingSettings, EvaluationSettings) for p in _settings(m)],
+    ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",
+)
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1, "1"])
+def test_senseless_settings_are_refused(
+    model: type[BaseModel], path: tuple[str, ...], value: Any
+) -> None:
+    given: Any = value
+    for key in reversed(path):
+        given = {key: given}
+    with pytest.raises(ValidationError):
+        model(**given)
