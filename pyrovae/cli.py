@@ -99,6 +99,8 @@ for command in (
 @click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--ensemble", type=click.IntRange(min=1), help="Train so many runs as one program.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
 @click.option("--max-hours", type=click.FloatRange(min=0), help="Leave checkpoints and end then.")
 @click.option(
     "--checkpoint-minutes",
@@ -125,6 +127,8 @@ def study_run(
     workers: int | None,
     device: str,
     ensemble: int | None,
+    executor: str,
+    address: str | None,
     max_hours: float | None,
     checkpoint_minutes: float,
     force: bool,
@@ -148,6 +152,8 @@ def study_run(
             compiled=compiled,
             device=device,
             ensemble=ensemble,
+            executor=executor,
+            address=address,
             max_hours=max_hours,
             checkpoint_seconds=60 * checkpoint_minutes,
             force=force,

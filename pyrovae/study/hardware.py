@@ -10,7 +10,7 @@ from pyrovae.errors import ConfigError
 from pyrovae.study.plan import PlannedRun
 from pyrovae.study.workers import available_cores
 
-#: On a CPU; whether more would be faster has not been measured.
+#: On a CPU one model keeps a core busy: see benchmarks/README.md.
 CPU_ENSEMBLE = 1
 #: On a GPU; a guess that nobody has measured yet.
 _LARGEST = 64

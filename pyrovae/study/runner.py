@@ -64,6 +64,8 @@ def run_plan(
     compiled: bool = True,
     device: str = "cpu",
     ensemble: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
     max_hours: float | None = None,
     checkpoint_seconds: float = CHECKPOINT_SECONDS,
     force: bool = False,
@@ -90,6 +92,8 @@ def run_plan(
         ``cpu`` or ``cuda``.
     ensemble
         How many runs of one program train together; what suits the device by default.
+    executor, address
+        ``local``, or ``ray`` and the address of its cluster.
     max_hours
         After this time the study ends early.
     checkpoint_seconds
@@ -116,14 +120,27 @@ def run_plan(
             todo = _todo(plan, store, outcome, force=force)
             if todo:
                 places = devices(device)
-                chosen = LocalExecutor(
-                    store,
-                    plan.datasets,
-                    workers=workers or len(places),
-                    compiled=compiled,
-                    devices=places,
-                    checkpoint_seconds=checkpoint_seconds,
-                )
+                chosen: Executor
+                if executor == "ray":
+                    from pyrovae.study.cluster import RayExecutor
+
+                    chosen = RayExecutor(
+                        store,
+                        plan.datasets,
+                        address=address,
+                        compiled=compiled,
+                        device=device,
+                        checkpoint_seconds=checkpoint_seconds,
+                    )
+                else:
+                    chosen = LocalExecutor(
+                        store,
+                        plan.datasets,
+                        workers=workers or len(places),
+                        compiled=compiled,
+                        devices=places,
+                        checkpoint_seconds=checkpoint_seconds,
+                    )
                 for task in batches(todo, ensemble_size(todo, device, ensemble)):
                     chosen.submit(task)
                 names = describe(plan)
