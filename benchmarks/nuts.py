@@ -22,8 +22,8 @@ from pyro.infer import MCMC, NUTS
 
 from pyrovae.diagnostics.inference_data import ess
 from pyrovae.diagnostics.reference import sample_posterior
-from pyrovae.study.diagnoses import load_run
 from pyrovae.study.store import find_run
+from pyrovae.study.trained import load_trained
 
 
 @click.command()
@@ -51,7 +51,8 @@ def main(
 ) -> None:
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
-    vae, dataset, config = load_run(find_run(results, run))
+    folder = find_run(results, run)
+    (vae, dataset), config = load_trained(folder), folder.config()
     x = dataset.test.floats(slice(points))
     for parameter in vae.parameters():
         parameter.requires_grad_(False)

@@ -46,12 +46,13 @@ class Calibration:
     @property
     def p_values(self) -> Floats:
         """Of uniformity for each unit, by the largest deviation of its ECDF, ``(d,)``."""
-        return np.array([uniformity(column, self.draws) for column in self.ranks.T])
+        return uniformity(self.ranks, self.draws)
 
     @property
     def p_value(self) -> float:
         """Of the uniformity of all units together (Bonferroni)."""
-        return float(min(1.0, len(self.p_values) * self.p_values.min()))
+        p = self.p_values
+        return float(min(1.0, len(p) * p.min()))
 
     def coverage(self, nominal: Floats) -> Floats:
         """Return how often central intervals of the given content hold the code, ``(k, d)``."""
@@ -86,11 +87,28 @@ def calibrate(
     return Calibration(torch.cat(ranks).numpy(), draws)
 
 
-def uniformity(ranks: NDArray[np.integer], draws: int) -> float:
-    """Return the p-value that ranks from 0 to ``draws`` are uniform: simultaneous over the ECDF."""
+def uniformity(ranks: NDArray[np.integer], draws: int) -> Floats:
+    """Return p-values that ranks from 0 to ``draws`` are uniform: simultaneous over the ECDF.
+
+    By simulation; where that ends, the smallest tail times the number of places bounds them.
+
+    Parameters
+    ----------
+    ranks
+        ``(n, d)``.
+    draws
+        The largest rank.
+
+    Returns
+    -------
+    ndarray
+        ``(d,)``.
+    """
     n = len(ranks)
-    least = _least_tail(_ecdf_counts(ranks[None], draws), n)
-    return float((1 + (_null(n, draws) <= least).sum()) / (1 + _TRIALS))
+    least = _least_tail(_ecdf_counts(ranks.T, draws), n)
+    simulated = (1 + (_null(n, draws) <= least[:, None]).sum(1)) / (1 + _TRIALS)
+    # Without the bound, simulation's smallest p times a large number of units rejects nothing.
+    return np.minimum(simulated, draws * least)
 
 
 def band(n: int, draws: int, content: float = 0.95) -> tuple[Floats, Floats, Floats]:

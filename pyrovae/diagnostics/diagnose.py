@@ -74,8 +74,8 @@ def diagnose(
 
     ``data`` has the groups ``posterior`` (``z``: chain, draw, datum, latent; NUTS),
     ``sample_stats``, ``guide`` (``z``: draws of q(z|x), same dims), ``observed_data``,
-    ``constant_data`` (what is known of each datum), ``calibration`` (``rank``: simulation,
-    latent), ``bracket`` (``lower``, ``upper``: simulated),
+    ``constant_data`` (what is known of each datum; ``modes`` and ``unit_rhat``: datum, latent),
+    ``calibration`` (``rank``: simulation, latent), ``bracket`` (``lower``, ``upper``: simulated),
     for images, ``posterior_predictive`` (``x``) and ``replicated`` (statistics: replicate, datum).
 
     Parameters
@@ -258,10 +258,12 @@ def _marginal_scores(marginals: pd.DataFrame) -> dict[str, float]:
     return scores
 
 
-def _blame_scores(units: pd.DataFrame) -> dict[str, int]:
+def _blame_scores(units: pd.DataFrame) -> dict[str, float]:
     counts = units["blame"].value_counts()
     scores = {f"blame_{who}": int(counts.get(who, 0)) for who in ("model", "guide", "undecided")}
-    return {"collapsed_units": sum(scores.values()), **scores}
+    # Whether it is much that the guide misses: a mean may move, and still tell next to nothing.
+    missed = float(units.loc[units["blame"] == "guide", "kl"].sum())
+    return {"collapsed_units": sum(scores.values()), **scores, "blame_guide_kl": missed}
 
 
 def _inference_data(
@@ -290,6 +292,7 @@ def _inference_data(
 
     sampled = ("chain", "draw", "datum")
     kept = {name: points[name].to_numpy() for name in points if name != "datum"}
+    by_unit = {"modes": reference.modes, "unit_rhat": reference.rhat}
     guide = weighted.z[: len(weighted.z) // chains * chains].unflatten(0, (chains, -1)).numpy()
     guide_coords = {**coords, "draw": np.arange(guide.shape[1])}
     groups = {
@@ -297,7 +300,7 @@ def _inference_data(
         "sample_stats": made(sampled, **reference.statistics),
         "guide": dataset((*sampled, "latent"), guide_coords, {"sampler": "guide q(z|x)"}, z=guide),
         "observed_data": made(("datum",), x=x.numpy()),
-        "constant_data": made(("datum",), **kept),
+        "constant_data": made(("datum",), **kept).merge(made(("datum", "latent"), **by_unit)),
         "calibration": made(("simulation", "latent"), rank=calibration.ranks).assign_attrs(
             draws=calibration.draws
         ),

@@ -57,6 +57,9 @@ def test_scores_stand_among_the_runs(study: StudyResults) -> None:
     text = said(scores)
     assert f"{scores['points_passed']} of 4 points pass" in text
     assert ("FAIL" in text) == bool(scores["points_failed"])
+    units = stored(study).units()
+    missed = units.loc[units["blame"] == "guide", "kl"].sum()
+    assert scores["blame_guide_kl"] == pytest.approx(missed)
 
 
 def test_diagnostics_are_no_part_of_a_runs_identity(tmp_path: Path) -> None:

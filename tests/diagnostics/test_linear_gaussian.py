@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from scipy.stats import binomtest
 from torch import Tensor
 
 from diagnostics.linear import data, linear_vae, rotated, scaled_guide
@@ -12,7 +13,7 @@ from pyrovae.collapse import ACTIVE_VARIANCE, posterior_means
 from pyrovae.datasets.linear_gaussian import exact_log_prob, exact_posterior
 from pyrovae.diagnostics import blame
 from pyrovae.diagnostics.annealing import Annealing, log_px, simulated_bracket
-from pyrovae.diagnostics.calibration import calibrate
+from pyrovae.diagnostics.calibration import Calibration, calibrate, uniformity
 from pyrovae.diagnostics.comparison import compare_marginals, wasserstein
 from pyrovae.diagnostics.density import draw_codes
 from pyrovae.diagnostics.gaps import best_in_family
@@ -125,6 +126,26 @@ def test_calibration_accepts_the_exact_encoder_only() -> None:
     biased = calibrated(shifted(linear_vae(DATA.exact)))
     assert biased.p_value < 1e-3
     assert (biased.ranks.mean(0) < 31.5).all()
+
+
+def test_calibration_rejects_one_unit_of_many() -> None:
+    # Simulation alone ends at 1/4001: times a hundred units, nothing would ever be rejected.
+    rng = np.random.default_rng(0)
+    ranks = rng.integers(0, 64, (400, 100))
+    assert Calibration(ranks, 63).p_value > 0.01
+    ranks[:, 7] //= 2
+    assert Calibration(ranks, 63).p_value < 1e-6
+
+
+def test_p_value_is_the_binomial_tests_where_there_is_one_place() -> None:
+    # One place only: the ranks are a coin, and the p-value is the binomial test's.
+    heads = np.array([58, 60, 70, 80])
+    ranks = (np.arange(100)[:, None] >= heads).astype(int)
+    exact = np.array([binomtest(k, 100).pvalue for k in heads])
+    # Simulation: a standard error of 0.005 at 0.13; beyond its end, the bound.
+    assert uniformity(ranks, 1) == pytest.approx(exact, rel=1e-6, abs=0.02)
+    assert (uniformity(ranks, 1)[2:] < 1e-3).all()
+    assert uniformity(ranks, 1)[3] == pytest.approx(exact[3], rel=1e-6)
 
 
 @pytest.fixture(scope="module")

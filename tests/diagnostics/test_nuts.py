@@ -149,7 +149,7 @@ def test_agrees_with_pyros_nuts_on_a_neural_decoder() -> None:
         for parameter in vae.decoder.parameters():
             parameter.mul_(3)
     x = as_float(small_images())[:1]
-    mcmc = MCMC(NUTS(vae.model), num_samples=500, warmup_steps=150, disable_progbar=True)
+    mcmc = MCMC(NUTS(vae.model), num_samples=300, warmup_steps=100, disable_progbar=True)
     mcmc.run(x)
     theirs = mcmc.get_samples()["z"].movedim(1, 0)  # one chain
     density = Density(vae, x.repeat(16, 1, 1, 1))

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from families import small_images, small_vae
 from torch import Tensor, nn
 
+from pyrovae.datasets import load_dataset
 from pyrovae.datasets.base import as_float
 from pyrovae.diagnostics.density import Density
+from pyrovae.diagnostics.diagnose import diagnose
 from pyrovae.diagnostics.reference import count_modes, sample_posterior
+from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.errors import PyrovaeError
+from pyrovae.report.diagnosis import said
+from pyrovae.report.diagnosis.modes import modes
+from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.vae import VAE, build_vae
 
 SQUARE = 4.0
@@ -48,6 +56,29 @@ def test_two_modes_are_seen_whether_chains_cross_or_not() -> None:
     assert mixed.any()
     assert not far.passed[mixed].any()
     assert (far.rhat[mixed] > 1.5).all()
+
+
+def test_several_modes_are_told_and_drawn(tmp_path: Path) -> None:
+    x = load_dataset("linear_gaussian", rank=1, dim=1, n_train=10, n_test=50, noise_scale=0.1)
+    settings = DiagnosticsSettings(
+        points=6, warmup=40, draws=120, guide_samples=200, annealed_chains=2, temperatures=10,
+        leapfrog=1, simulated=2, search_steps=5, simulations=100, calibration_draws=15,
+    )  # fmt: skip
+    found = diagnose(folded(0.3), x, settings, seed=0)
+    # z and -z make the same data; data that no code makes have one mode, at 0.
+    at = x.test.floats(slice(6)).squeeze(1).numpy()
+    several = found.points["multimodal"].to_numpy()
+    assert ((at > 2) | (at < -0.5)).sum() >= 2
+    assert several[at > 2].all()
+    assert not several[at < -0.5].any()
+    stored = DiagnosisFolder(tmp_path / "run")
+    stored.write(found, settings)
+    assert f"{found.scores['points_multimodal']} points have" in said(stored.scores())
+    drawn = modes(stored)
+    assert set(drawn.data["datum"]) == set(found.points["datum"][found.points["multimodal"]])
+    assert (drawn.data["modes"] > 1).all()
+    left_out = set(found.points["datum"][~found.points["passed"]])
+    assert left_out.isdisjoint(found.marginals["datum"])
 
 
 def test_modes_of_known_samples() -> None:

@@ -55,9 +55,11 @@ def fit(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
             ax.set_ylabel(title)
         axes[1].set_yscale("log")
         axes[1].minorticks_off()
-        ratios = table["sd_ratio"].quantile([0.01, 0.99])
-        ticks = [t for t in (0.1, 0.25, 0.5, 1, 2, 4) if ratios.min() / 2 <= t <= ratios.max() * 2]
+        low, high = axes[1].get_ylim()
+        low, high = min(low, 0.5), max(high, 2.0)
+        ticks = [t for t in (0.01, 0.03, 0.1, 0.25, 0.5, 1, 2, 4, 10, 30) if low <= t <= high]
         axes[1].set_yticks(ticks, [f"{t:g}" for t in ticks])
+        axes[1].set_ylim(low, high)
         axes[2].set_xticks(range(len(order)), [str(unit) for unit in order])
         axes[2].set_xlabel("latent unit, by true posterior's sd")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)

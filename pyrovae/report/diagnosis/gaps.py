@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pyrovae.report.diagnosis.words import ESTIMATORS
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.style import PAPER, Style, palette, theme
 from pyrovae.study.diagnoses import DiagnosisFolder
@@ -52,9 +53,9 @@ def gaps(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     )
     caption = (
         f"Left: where the ELBO loses, for each test point, ± 2 standard errors; means in nats: "
-        f"{means}; log p(x) by {scores['log_px_by']}. Right: bounds on log p(x) of data simulated "
-        f"from the model, from both sides; mean width {scores['bracket_width']:.2f} ± "
-        f"{scores['bracket_width_se']:.2f} nats."
+        f"{means}; log p(x) by {ESTIMATORS[scores['log_px_by']]}. Right: bounds on log p(x) of "
+        "data simulated from the model, from both sides; mean width "
+        f"{scores['bracket_width']:.2f} ± {scores['bracket_width_se']:.2f} nats."
     )
     columns = ["datum", "elbo", "elbo_best", "log_px_iwae", "log_px_ais", "log_px", *names]
     return Drawn("gaps", figure, points[columns], caption)

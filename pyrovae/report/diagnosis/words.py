@@ -7,6 +7,13 @@ from typing import Any
 
 from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
 
+#: How log p(x) was estimated: the name among the scores, and in words.
+ESTIMATORS = {
+    "log_px_iwae": "importance sampling with the guide",
+    "log_px_iwae_best": "importance sampling with the best q of each point",
+    "log_px_ais": "annealed importance sampling",
+}
+
 
 def said(scores: Mapping[str, Any]) -> str:
     """Return the main scores as lines of text."""
@@ -21,7 +28,7 @@ def said(scores: Mapping[str, Any]) -> str:
         ),
         f"{scores['points_multimodal']} points have a posterior of several modes; "
         f"{scores['divergences']} divergent iterations",
-        f"log p(x): {_number(scores, 'log_px')} nats ({scores['log_px_by']}); "
+        f"log p(x): {_number(scores, 'log_px')} nats ({ESTIMATORS[scores['log_px_by']]}); "
         f"ELBO: {_number(scores, 'elbo')}, best in the family: {_number(scores, 'elbo_best')}",
         f"approximation gap {_number(scores, 'approximation_gap')}, "
         f"amortisation gap {_number(scores, 'amortisation_gap')} nats",
@@ -29,12 +36,18 @@ def said(scores: Mapping[str, Any]) -> str:
         "bound",
         f"Pareto k: median {_shown(scores['pareto_k_median'])}, above 0.7 for "
         f"{100 * scores['pareto_k_bad_share']:.0f} % of the points",
-        f"calibration: p = {scores['sbc_p']:.3g}; 90 % intervals hold "
+        f"calibration: p = {scores['sbc_p']:.2g}; 90 % intervals hold "
         f"{100 * scores['coverage_90']:.0f} % of the codes",
         f"{scores['collapsed_units']} collapsed units: {scores['blame_model']} by the model, "
-        f"{scores['blame_guide']} by the guide, {scores['blame_undecided']} undecided",
+        f"{scores['blame_guide']} by the guide{_missed(scores)}, "
+        f"{scores['blame_undecided']} undecided",
     ]
     return "\n".join(lines)
+
+
+def _missed(scores: Mapping[str, Any]) -> str:
+    nats = scores.get("blame_guide_kl")
+    return f" ({nats:.2f} nats for each point)" if nats else ""
 
 
 def _number(scores: Mapping[str, Any], name: str) -> str:

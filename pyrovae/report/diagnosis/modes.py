@@ -1,0 +1,77 @@
+"""Marginals of the true posterior that have several modes, and what the guide makes of them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report.style import PAPER, Style, palette, theme
+from pyrovae.study.diagnoses import DiagnosisFolder
+
+_PANELS = 8
+_BINS = 60
+
+
+def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw each chain of the marginals in which several modes were seen, with the guide's.
+
+    One unit of each point, the one with the most modes; of these the points with the most.
+
+    Raises
+    ------
+    NothingToDraw
+        If no marginal has several modes.
+    """
+    data, points = stored.data(), stored.points()
+    counts = np.asarray(data["constant_data"]["modes"])
+    found = np.flatnonzero((counts > 1).any(1))
+    if not len(found):
+        raise NothingToDraw("no marginal of the true posterior has several modes")
+    shown = found[np.argsort(-counts[found].max(1), kind="stable")][:_PANELS]
+    z, guide = (np.asarray(data[group]["z"]) for group in ("posterior", "guide"))
+    columns = min(4, len(shown))
+    lines = -(-len(shown) // columns)
+    blue, orange = palette(2)
+    rows = []
+    with theme(style):
+        figure = Figure(figsize=(style.text, 0.5 + 1.4 * lines), layout="constrained")
+        axes = np.ravel(figure.subplots(lines, columns, squeeze=False))
+        for ax, point in zip(axes, shown, strict=False):
+            unit = int(counts[point].argmax())
+            chains, q = z[:, :, point, unit], guide[:, :, point, unit].ravel()
+            edges = np.linspace(min(chains.min(), q.min()), max(chains.max(), q.max()), _BINS + 1)
+            for chain, values in enumerate(chains):
+                height, _ = np.histogram(values, edges, density=True)
+                ax.stairs(
+                    height, edges, color=blue, linewidth=0.6, alpha=0.8,
+                    label="true posterior, each chain" if chain == 0 else None,
+                )  # fmt: skip
+            height, _ = np.histogram(q, edges, density=True)
+            ax.stairs(
+                height, edges, color=orange, linewidth=0.9, linestyle=(0, (3, 1.5)), label="guide"
+            )
+            told = points.iloc[point]
+            gate = "passes" if told["passed"] else "fails the gate"
+            ax.set_title(f"point {told['datum']}, unit {unit}: {gate}")
+            ax.set_yticks([])
+            rows.append(
+                {
+                    "datum": told["datum"],
+                    "unit": unit,
+                    "modes": counts[point, unit],
+                    "passed": told["passed"],
+                    "units_with_modes": int((counts[point] > 1).sum()),
+                }
+            )
+        for ax in axes[len(shown) :]:
+            ax.set_axis_off()
+        figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
+    caption = (
+        f"Marginals of the true posterior with several modes, {len(shown)} of the {len(found)} "
+        f"points that have any (of {len(points)}), one unit of each. A line for each chain: chains "
+        "that stay in different modes do not tell the modes' shares, and their point fails the "
+        "gate."
+    )
+    return Drawn("modes", figure, pd.DataFrame(rows), caption)
