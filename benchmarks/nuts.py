@@ -6,7 +6,8 @@ RUN is a trained run. Batched: all points and chains, with the warm-up and draws
 the same sampler (NUTS, diagonal mass matrix, target 0.8, Stan's windows; ``--jit`` gives it its
 ``jit_compile``) on the same model and data, one chain of ``--pyro-iterations`` warm-up steps and as
 many draws for each of ``--pyro-points`` points. Its time for everything is that time, scaled to the
-number of points, chains and iterations. One thread for both, CPU time.
+number of points, chains and iterations; few iterations overstate it, for step sizes are small until
+warm-up has found them. One thread for both, CPU time.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from pyrovae.study.trained import load_trained
 @click.option("--warmup", default=1000)
 @click.option("--draws", default=1000)
 @click.option("--pyro-points", default=2)
-@click.option("--pyro-iterations", default=100)
+@click.option("--pyro-iterations", default=1000)
 @click.option("--compile", "compiled", is_flag=True)
 @click.option("--jit", is_flag=True, help="Give Pyro's NUTS its jit_compile.")
 def main(

@@ -102,10 +102,16 @@ def pareto_k(log_weight: np.ndarray) -> np.ndarray:
         ``(n,)``. Below 0.7 the guide is near enough to the posterior for its weights to be of use.
         Weights that are all equal have no tail: their k is minus infinity.
     """
-    smooth = az.psislw if _BEFORE_1 else _of_arviz_stats("base").array_stats.psislw
-    k = np.asarray(smooth(np.ascontiguousarray(log_weight.T))[1], dtype=float)
-    # ArviZ 0.x says inf where there is no tail, for want of spread or of draws.
-    return np.where(np.ptp(log_weight, axis=0) < _NO_SPREAD, -np.inf, k)
+    k = np.full(log_weight.shape[1], -np.inf)
+    spread = np.ptp(log_weight, axis=0) >= _NO_SPREAD
+    # Equal weights are kept from ArviZ: 0.x says inf, 1.x raises.
+    if spread.any():
+        rows = np.ascontiguousarray(log_weight.T[spread])
+        # 1.x takes what loo has, log likelihoods, and turns their sign itself.
+        k[spread] = (
+            az.psislw(rows) if _BEFORE_1 else _of_arviz_stats("base").array_stats.psislw(-rows)
+        )[1]
+    return k
 
 
 #: Log weights closer than this are equal to single precision.
@@ -213,7 +219,10 @@ def summary(data: InferenceData, *, datum: list[int], latent: list[int]) -> Any:
 def _selected(data: InferenceData, datum: list[int], latent: list[int]) -> xr.Dataset:
     posterior = data["posterior"]
     posterior = posterior.to_dataset() if hasattr(posterior, "to_dataset") else posterior
-    return posterior.sel(datum=datum, latent=latent)
+    # 1.x tells chains apart by their coordinate alone.
+    counted = {dim: np.arange(posterior.sizes[dim]) for dim in ("chain", "draw")}
+    absent = {dim: numbers for dim, numbers in counted.items() if dim not in posterior.coords}
+    return posterior.assign_coords(absent).sel(datum=datum, latent=latent)
 
 
 def plots(data: InferenceData, *, datum: list[int], latent: list[int]) -> dict[str, Any]:
@@ -229,8 +238,12 @@ def plots(data: InferenceData, *, datum: list[int], latent: list[int]) -> dict[s
     # All that was asked for is drawn: ArviZ's own limit would leave panels out.
     with az.rc_context({"plot.max_subplots": None}):
         for name in ("trace", "rank", "forest", "autocorr"):
+            options = dict(_OPTIONS.get(name, {}))
+            if name == "autocorr" and not _BEFORE_1:
+                # Its default of 100 lags fails on shorter chains.
+                options["max_lag"] = min(100, chosen["posterior"].sizes["draw"])
             drawn = getattr(az, f"plot_{name}" if name != "trace" else _TRACE)(
-                chosen, var_names=["z"], **_OPTIONS.get(name, {})
+                chosen, var_names=["z"], **options
             )
             made[name] = _figure(drawn)
     return made
