@@ -33,7 +33,7 @@ def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER
     titles = [encoding.cell_title(row) for row in cells.itertuples()]
     y = np.arange(len(table))
     with theme(style):
-        figure = Figure(figsize=(style.column, 0.6 + 0.24 * len(table)), layout="constrained")
+        figure = Figure(figsize=(style.column, 0.6 + 0.36 * len(table)), layout="constrained")
         ax = figure.subplots()
         ax.axvline(0, color=GREY, linewidth=0.6, dashes=(4, 2))
         ax.errorbar(-table["difference"], y, xerr=2 * table["dse"], fmt="o", color=palette(1)[0])
@@ -43,7 +43,7 @@ def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER
     caption = (
         "Held-out log p(x) of each cell (importance-weighted bound, mean over seeds) below the "
         "best cell, ± 2 standard errors of the difference, paired over test points (az.compare). "
-        "Spread over seeds is in the table."
+        "Not in these intervals: the spread over seeds, which is in the table and may be larger."
     )
     return Drawn("comparison", figure, table, caption)
 
