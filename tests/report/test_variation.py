@@ -76,7 +76,7 @@ def test_flags_reach_the_table(small_study: StudyResults) -> None:
         marked = {title for title, cell in zip(header, row, strict=True) if cell.endswith("†")}
         assert marked == {"DCI disent."}
     assert "†: changes when inactive units are dropped" in table.caption(small_study)
-    assert table.latex(small_study).count(r"\textsuperscript{\dag}") == len(rows)
+    assert table.latex(small_study).count(r")\textsuperscript{\dag}") == len(rows)
 
 
 def test_results_of_data_without_factors_have_no_such_table(lone_study: StudyResults) -> None:
