@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import typing
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ import torch
 from families import EVENT_SHAPE, small_images, small_vae
 from hypothesis import given
 from hypothesis import strategies as st
+from parameters import parameters, types_in
 from pydantic.fields import FieldInfo
 
 from pyrovae.errors import ConfigError
@@ -86,22 +85,15 @@ STARTS = {("prior", "gaussian_mixture", "spread"), ("prior", "vampprior", "sprea
 MODEL_PARTS = ("prior", "posterior", "likelihood", "objective")
 
 
-def _fields(*kinds: str) -> Iterator[tuple[Registry, str, str, FieldInfo]]:
-    for kind in kinds:
-        for name in REGISTRIES[kind]:
-            for key, field in REGISTRIES[kind].parameters(name).model_fields.items():
-                yield REGISTRIES[kind], name, key, field
-
-
-def _types(annotation: Any) -> set[Any]:
-    inside = typing.get_args(annotation)
-    return {annotation} if not inside else set().union(*map(_types, inside))
-
-
 REAL = [
-    (registry, name, key, field)
-    for registry, name, key, field in _fields(*MODEL_PARTS)
-    if float in _types(field.annotation)
+    (REGISTRIES[kind], name, key, field)
+    for kind, name, key, field in parameters(REGISTRIES)
+    if kind in MODEL_PARTS and float in types_in(field.annotation)
+]
+COUNTS = [
+    (REGISTRIES[kind], name, key, field)
+    for kind, name, key, field in parameters(REGISTRIES)
+    if field.annotation is int
 ]
 
 
@@ -127,7 +119,7 @@ def test_every_real_number_of_a_model_or_objective_takes_a_schedule(
 
 @pytest.mark.parametrize(
     ("registry", "name", "key", "field"),
-    [case for case in _fields(*REGISTRIES) if case[3].annotation is int],
+    COUNTS,
     ids=_ids,
 )
 def test_counts_take_none_and_say_why(

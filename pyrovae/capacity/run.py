@@ -106,9 +106,7 @@ def search_capacity(
         if outcome.failed:
             raise PyrovaeError(f"latent_dim {size}: {next(iter(outcome.failed.values()))}")
         runs = Store(results / union.name).index()
-        observations = [
-            Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()
-        ]
+        observations = observed(runs)
         shown = belief(observations)
         active = runs.loc[runs["latent_dim"] == size, "active_units"].astype(int).tolist()
         console.print(
@@ -121,11 +119,21 @@ def search_capacity(
         raise ConfigError(f"{trainings} trainings are fewer than {seeds} seeds", "--trainings")
     root = results / _union(plans).name
     store = Store(root)
-    columns = ["run", "latent_dim", "seed", *SCORES]
-    runs = store.index()[columns].sort_values(["latent_dim", "seed"], ignore_index=True)
+    runs = trainings_of(store.index())
     found = Capacity(root, runs, belief(observations), size is None, _prune(store, runs))
     atomic.write_text(root / "capacity.json", json.dumps(_summary(found), indent=1))
     return found
+
+
+def observed(runs: pd.DataFrame) -> list[Observation]:
+    """Return what each training, a row of a study's index, says of the number of units needed."""
+    return [Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()]
+
+
+def trainings_of(runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of a study's index as :attr:`Capacity.runs`."""
+    columns = ["run", "latent_dim", "seed", *SCORES]
+    return runs[columns].sort_values(["latent_dim", "seed"], ignore_index=True)
 
 
 def _plan(file: Path, profile: str, overrides: Sequence[str], size: int, seeds: int) -> Plan:

@@ -19,14 +19,18 @@ from pyrovae.diagnostics.calibration import Calibration, calibrate
 from pyrovae.diagnostics.comparison import compare_marginals
 from pyrovae.diagnostics.density import draw_codes
 from pyrovae.diagnostics.gaps import best_in_family
-from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset, pareto_k
+from pyrovae.diagnostics.inference_data import (
+    USABLE_K,
+    InferenceData,
+    bundle,
+    dataset,
+    pareto_k,
+)
 from pyrovae.diagnostics.reference import Reference, sample_posterior
 from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.diagnostics.weights import Estimate, Weighted, draw_guide, elbo, log_mean
 from pyrovae.latent_model import LatentModel
 
-#: Pareto k above which weights are of no use (Vehtari et al. 2024, arXiv:1507.02646).
-BAD_K = 0.7
 #: Replicated images that are kept for each point.
 _KEPT = 6
 #: Prior draws that marginals of the true posterior are compared with.
@@ -210,7 +214,7 @@ def _point_scores(points: pd.DataFrame, reference: Reference) -> dict[str, Any]:
         "rhat_largest": float(np.nanmax(reference.rhat)),
         "ess_smallest": float(np.nanmin(np.minimum(reference.ess_bulk, reference.ess_tail))),
         "pareto_k_median": float(k.median()),
-        "pareto_k_bad_share": float((k > BAD_K).mean()),
+        "pareto_k_bad_share": float((k > USABLE_K).mean()),
     }
 
 

@@ -88,6 +88,11 @@ def ess(draws: np.ndarray, kind: Literal["bulk", "tail"]) -> np.ndarray:
     return az.ess(_anonymous(draws), method=kind)["z"].values
 
 
+#: Up to the first Pareto k weights have a finite variance; up to the second, their smoothed mean is
+#: useful (Vehtari et al. 2024, arXiv:1507.02646).
+GOOD_K, USABLE_K = 0.5, 0.7
+
+
 def pareto_k(log_weight: np.ndarray) -> np.ndarray:
     """Return Pareto k of importance weights (Yao et al. 2018, arXiv:1802.02538).
 
@@ -151,7 +156,7 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
             "loo_i": pointwise,
             "pareto_k": ks,
             "scale": "log",
-            "good_k": 0.7,
+            "good_k": USABLE_K,
         }
         return ELPDData(data=list(content.values()), index=list(content))
     return _of_arviz_stats("utils").ELPDDataLOO(
@@ -162,7 +167,7 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
         n_data_points=n,
         scale="log",
         warning=False,
-        good_k=0.7,
+        good_k=USABLE_K,
         elpd_i=pointwise,
         pareto_k=ks,
     )

@@ -126,7 +126,7 @@ def _verdict(
     difference = f"{sign * pair['mean']:+.3g}{unit} (95 % {low:.3g} to {high:.3g})".replace(
         "-", "−"
     )
-    first, second = _level(factor, a, encoding), _level(factor, b, encoding)
+    first, second = encoding.level_phrase(factor, a), encoding.level_phrase(factor, b)
     least_equal = float(pairs["rope"].min())
     if least_equal >= ENOUGH:
         return Verdict(
@@ -151,12 +151,6 @@ def _verdict(
         f"{_probability(pair['sure'])}.",
         float(pair["sure"]),
     )
-
-
-def _level(factor: str, value: Any, encoding: Encoding) -> str:
-    """Return a level as a noun phrase; ``value`` is its text in the analysis' tables."""
-    shown = {str(level): text for level, text in encoding.shown.get(factor, {}).items()}
-    return names.phrase(factor, shown.get(str(value), names.display(value)))
 
 
 def _probability(value: float) -> str:

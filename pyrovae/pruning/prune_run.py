@@ -22,7 +22,7 @@ from pyrovae.posteriors import FullRankNormal
 from pyrovae.pruning.compare import Comparison, compare
 from pyrovae.pruning.deep import prune_hidden
 from pyrovae.pruning.surgery import prune_units
-from pyrovae.study.collapse import ALONG_POINTS, measure_along_training
+from pyrovae.study.collapse import along_points, measure_along_training
 from pyrovae.study.evaluation import evaluate
 from pyrovae.study.execution import _environment as environment
 from pyrovae.study.plan import Plan, PlannedRun, vae_of
@@ -190,7 +190,7 @@ def _flops(vae: VAE, dataset: Dataset) -> float:
 def _finetune(
     vae: VAE, config: RunConfig, dataset: Dataset, steps: int, *, compiled: bool
 ) -> list[Record]:
-    test, train = (split.floats(slice(ALONG_POINTS)) for split in (dataset.test, dataset.train))
+    test, train = along_points(dataset)
 
     def measure(program: LossProgram) -> Any:
         assert isinstance(program.vae, VAE)

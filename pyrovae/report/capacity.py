@@ -5,8 +5,8 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pyrovae.capacity.run import SCORES, Capacity
-from pyrovae.capacity.search import Observation, belief
+from pyrovae.capacity.run import SCORES, Capacity, observed, trainings_of
+from pyrovae.capacity.search import belief
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.study.results import StudyResults
@@ -75,13 +75,11 @@ def capacity_of_study(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             "the curve shows studies in which latent_dim varies and nothing else; here varies: "
             f"{', '.join(varying) or 'nothing'}"
         )
-    columns = ["run", "latent_dim", "seed", *SCORES]
-    lacking = [column for column in columns if column not in study.runs]
+    lacking = [score for score in SCORES if score not in study.runs]
     if lacking:
         raise NothingToDraw(f"the runs have no {', '.join(lacking)}")
-    runs = study.runs[columns].sort_values(["latent_dim", "seed"], ignore_index=True)
-    seen = [Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()]
-    found = Capacity(study.store.root, runs, belief(seen), True, ())
+    runs = trainings_of(study.runs)
+    found = Capacity(study.store.root, runs, belief(observed(runs)), True, ())
     return capacity_curve(found, style=style)
 
 

@@ -77,13 +77,14 @@ def interactions(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn
     ]
     if not pairs:
         raise NothingToDraw("no two factors vary together, so nothing interacts")
+    levels = {factor: _levels(table, encoding, factor) for factor in analysis.factors}
     for first, second in pairs:
         rows = {
             (f"{first}:{second}", f"{a}:{b}"): _Row(
                 names.wrapped(f"{one}, {other}", 2 * _NAME_WIDTH), colour, a
             )
-            for a, (one, colour) in _levels(table, encoding, first).items()
-            for b, (other, _) in _levels(table, encoding, second).items()
+            for a, (one, colour) in levels[first].items()
+            for b, (other, _) in levels[second].items()
         }
         what = (
             f"Interactions of {names.words(first)} and {names.words(second)}: what a pair of "
@@ -98,12 +99,10 @@ def _levels(table: pd.DataFrame, encoding: Encoding, factor: str) -> dict[str, t
     if table.empty:
         return {}
     levels = table.loc[table["term"] == factor, "level"].astype(str).drop_duplicates()
-    shown = {str(value): text for value, text in encoding.shown.get(factor, {}).items()}
     colours = encoding.level_colours(factor)
     # A prior and a posterior may have the same name, so the factor is said with it.
     return {
-        level: (names.phrase(factor, shown.get(level, level)), colours.get(level, GREY))
-        for level in levels
+        level: (encoding.level_phrase(factor, level), colours.get(level, GREY)) for level in levels
     }
 
 

@@ -6,9 +6,8 @@ import math
 
 import pandas as pd
 
-from pyrovae.report import names
 from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.encoding import encode
+from pyrovae.report.encoding import Encoding, encode
 from pyrovae.report.evidence import current_analysis
 from pyrovae.report.scores import score_of
 from pyrovae.report.table import escape
@@ -36,11 +35,7 @@ def latex(study: StudyResults) -> str:
     Of a pair of factors' levels, each is named.
     """
     table, encoding = effects_table(study), encode(study)
-    shown = {
-        factor: {str(value): text for value, text in texts.items()}
-        for factor, texts in encoding.shown.items()
-    }
-    phrases = _phrases(table, shown)
+    phrases = _phrases(table, encoding)
     lines = [
         r"% Needs booktabs, longtable and siunitx. Posterior means and 95 % intervals of effects;",
         r"% P: posterior probability that the effect is above zero.",
@@ -67,14 +62,14 @@ def latex(study: StudyResults) -> str:
     return "\n".join([*lines, r"\end{longtable}", r"\endgroup"]) + "\n"
 
 
-def _phrases(table: pd.DataFrame, shown: dict[str, dict[str, str]]) -> dict[tuple[str, str], str]:
+def _phrases(table: pd.DataFrame, encoding: Encoding) -> dict[tuple[str, str], str]:
     """Return the name of each term's levels, those of pairs put together of their factors'."""
     found = {}
     levels: dict[str, list[str]] = {}
     for term, level in table[["term", "level"]].astype(str).drop_duplicates().to_numpy():
         if ":" not in term:
             levels.setdefault(term, []).append(level)
-            found[term, level] = names.phrase(term, shown.get(term, {}).get(level, level))
+            found[term, level] = encoding.level_phrase(term, level)
     for pair in table["term"].drop_duplicates():
         first, _, second = pair.partition(":")
         for a in levels.get(first, []) if second else []:

@@ -64,6 +64,11 @@ class Encoding:
         """Return a value so that it can be read without its label: ``"Laplace prior"``."""
         return names.phrase(label, self.show(label, value))
 
+    def level_phrase(self, factor: str, level: Any) -> str:
+        """Return :meth:`phrase` of a level, given its text in the tables of a comparison."""
+        shown = {str(value): text for value, text in self.shown.get(factor, {}).items()}
+        return names.phrase(factor, shown.get(str(level), names.display(level)))
+
     def colours(self) -> dict[Any, Colour]:
         """Return the colour of each value of the first label."""
         levels = self.levels[self.first]

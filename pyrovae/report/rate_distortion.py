@@ -47,19 +47,22 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             extra=0.5,
             share="none",
         )
+        shapes = {
+            "hue": encoding.first,
+            "palette": encoding.colours(),
+            "style": encoding.second,
+            "markers": encoding.markers() if encoding.second else True,
+            "legend": False,
+        }
         for (title, part), ax in zip(shown, axes, strict=True):
             sns.scatterplot(
                 part,
                 x="rate",
                 y="distortion",
-                hue=encoding.first,
-                palette=encoding.colours(),
-                style=encoding.second,
-                markers=encoding.markers() if encoding.second else True,
+                **shapes,
                 s=12 * style.scale**2,
                 alpha=0.45,
                 linewidth=0,
-                legend=False,
                 ax=ax,
             )
             if several:
@@ -67,14 +70,10 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
                     part.drop_duplicates("cell"),
                     x="cell_rate",
                     y="cell_distortion",
-                    hue=encoding.first,
-                    palette=encoding.colours(),
-                    style=encoding.second,
-                    markers=encoding.markers() if encoding.second else True,
+                    **shapes,
                     s=30 * style.scale**2,
                     edgecolor="0.15",
                     linewidth=0.7 * style.scale,
-                    legend=False,
                     zorder=3,
                     ax=ax,
                 )

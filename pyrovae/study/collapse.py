@@ -22,6 +22,7 @@ from pyrovae.collapse import (
     measure_units,
     weight_norms,
 )
+from pyrovae.datasets import Dataset
 from pyrovae.distributions import marginals
 from pyrovae.latent_model import LatentModel
 
@@ -31,7 +32,7 @@ OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
 
 #: Points of each split that measures along training are taken on: of single units; of information,
 #: whose cost is the square; of sensitivity, whose cost is points × units.
-ALONG_POINTS, _ALONG_INFORMATION, _ALONG_SENSITIVITY = 1000, 200, 16
+_ALONG_POINTS, _ALONG_INFORMATION, _ALONG_SENSITIVITY = 1000, 200, 16
 
 
 class CollapseSettings(BaseModel):
@@ -121,6 +122,12 @@ class AlongTraining:
     columns: dict[str, object]
 
 
+def along_points(dataset: Dataset) -> tuple[Tensor, Tensor]:
+    """Return the test and training data that :func:`measure_along_training` is given."""
+    points = slice(_ALONG_POINTS)
+    return dataset.test.floats(points), dataset.train.floats(points)
+
+
 def measure_along_training(
     vae: LatentModel, test: Tensor, train: Tensor, seed: int
 ) -> AlongTraining:
@@ -129,10 +136,10 @@ def measure_along_training(
     They take about a tenth of the time of training. Families without marginals, of which that would
     not be true, have those of single units on test data only.
     """
-    units = measure_units(vae, test[:ALONG_POINTS], seed=seed)
+    units = measure_units(vae, test, seed=seed)
     columns = _moments(units)
     if _has_marginals(vae, test):
-        on_train = _moments(measure_units(vae, train[:ALONG_POINTS], seed=seed))
+        on_train = _moments(measure_units(vae, train, seed=seed))
         columns |= _information(vae, test, seed)
         on_train |= _information(vae, train, seed)
         columns |= {f"train_{name}": value for name, value in on_train.items()}

@@ -22,7 +22,7 @@ from pyrovae.datasets import Dataset
 from pyrovae.latent_model import LatentModel
 from pyrovae.study.batches import Task
 from pyrovae.study.checkpoints import Checkpoint
-from pyrovae.study.collapse import ALONG_POINTS, AlongTraining, measure_along_training
+from pyrovae.study.collapse import AlongTraining, along_points, measure_along_training
 from pyrovae.study.diagnoses import diagnose_into
 from pyrovae.study.evaluation import Evaluation, evaluate
 from pyrovae.study.events import Event, Tell
@@ -172,7 +172,7 @@ class _Trainee:
         self.over = False
         self._before = store.checkpoints.load(run.id)
         self.program = program_of(run.config, dataset)
-        test, train = (split.floats(slice(ALONG_POINTS)) for split in (dataset.test, dataset.train))
+        test, train = along_points(dataset)
 
         active: int | None = None
 

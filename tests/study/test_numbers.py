@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from parameters import parameters, types_in
 from pydantic import BaseModel, ValidationError
 
 from pyrovae.disentanglement import METRICS
@@ -26,19 +27,14 @@ NOT_ZERO = {("delta", "weight"), ("info", "weight")}
 
 
 def _numeric(annotation: Any) -> set[type]:
-    inside = typing.get_args(annotation)
-    if not inside:
-        return {annotation} & {int, float}
-    return set().union(*map(_numeric, inside))
+    return types_in(annotation) & {int, float}
 
 
 def _registered() -> Iterator[tuple[str, str, str, bool, Any]]:
-    for kind, registry in {**REGISTRIES, "metric": METRICS}.items():
-        for name in registry:
-            for key, field in registry.parameters(name).model_fields.items():
-                kinds = _numeric(field.annotation)
-                if kinds:
-                    yield kind, name, key, typing.get_origin(field.annotation) is list, kinds
+    for kind, name, key, field in parameters({**REGISTRIES, "metric": METRICS}):
+        kinds = _numeric(field.annotation)
+        if kinds:
+            yield kind, name, key, typing.get_origin(field.annotation) is list, kinds
 
 
 CASES = list(_registered())

@@ -6,13 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pyrovae.diagnostics.inference_data import GOOD_K, USABLE_K
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.style import GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.study.diagnoses import DiagnosisFolder
-
-#: Up to the first, weights have a finite variance; up to the second, their smoothed mean is useful
-#: (Vehtari et al. 2024, https://jmlr.org/papers/v25/19-556.html).
-GOOD, USABLE = 0.5, 0.7
 
 
 def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
@@ -28,9 +25,9 @@ def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     if not np.isfinite(k).any():
         raise NothingToDraw("Pareto k is known for no point")
     groups = (
-        (f"up to {GOOD}", k <= GOOD, 0, "o"),
-        (f"up to {USABLE}", (k > GOOD) & (k <= USABLE), 1, "s"),
-        ("more", k > USABLE, 4, "X"),
+        (f"up to {GOOD_K}", k <= GOOD_K, 0, "o"),
+        (f"up to {USABLE_K}", (k > GOOD_K) & (k <= USABLE_K), 1, "s"),
+        ("more", k > USABLE_K, 4, "X"),
     )
     with theme(style):
         figure = Figure(figsize=(style.column, 1.8 * style.scale), layout="constrained")
@@ -44,7 +41,7 @@ def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
                     color=palette(5)[colour],
                     label=f"{name}: {rows.sum()}",
                 )
-        for limit in (GOOD, USABLE):
+        for limit in (GOOD_K, USABLE_K):
             ax.axhline(limit, color=GREY, linewidth=0.6 * style.scale, dashes=(4, 2), zorder=0)
         ax.set(xlabel="Test point", ylabel=r"Pareto $\hat{k}$")
         ax.xaxis.set_major_locator(MaxNLocator(6, integer=True))
@@ -52,8 +49,8 @@ def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         tighten(figure)
     caption = (
         f"Pareto k of the importance weights p(x, z) / q(z|x) of {len(points)} test points. Up to "
-        f"{GOOD} the weights have a finite variance; up to {USABLE} estimates from smoothed "
-        f"weights can be used; above it ({int((k > USABLE).sum())} points) the guide misses too "
+        f"{GOOD_K} the weights have a finite variance; up to {USABLE_K} estimates from smoothed "
+        f"weights can be used; above it ({int((k > USABLE_K).sum())} points) the guide misses too "
         "much of the posterior. Dashed: these limits."
     )
     return Drawn("khat", figure, points, caption)

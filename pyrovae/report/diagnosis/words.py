@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
+from pyrovae.diagnostics.inference_data import USABLE_K
 
 #: How log p(x) was estimated: the name among the scores, and in words.
 ESTIMATORS = {
@@ -34,7 +35,7 @@ def said(scores: Mapping[str, Any]) -> str:
         f"amortisation gap {_number(scores, 'amortisation_gap')} nats",
         f"AIS on simulated data: {_number(scores, 'bracket_width')} nats between lower and upper "
         "bound",
-        f"Pareto k: median {_shown(scores['pareto_k_median'])}, above 0.7 for "
+        f"Pareto k: median {_shown(scores['pareto_k_median'])}, above {USABLE_K} for "
         f"{100 * scores['pareto_k_bad_share']:.0f} % of the points",
         f"calibration: p = {scores['sbc_p']:.2g}; 90 % intervals hold "
         f"{100 * scores['coverage_90']:.0f} % of the codes",
