@@ -62,7 +62,8 @@ def prune(
 
     The ELBO before and after is that of the first POINTS test data, with SAMPLES draws each.
     """
-    from pyrovae.pruning.prune_run import describe, prune_run
+    from pyrovae.pruning.describe import describe
+    from pyrovae.pruning.prune_run import prune_run
     from pyrovae.study.store import find_run
 
     pruned = prune_run(

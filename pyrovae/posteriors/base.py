@@ -74,6 +74,12 @@ def positive(raw: Tensor) -> Tensor:
     return softplus(raw + _UNIT) + _SMALLEST_SCALE
 
 
+def raw_scale(scale: Tensor) -> Tensor:
+    """Return what :func:`positive` maps to a scale."""
+    above = (scale - _SMALLEST_SCALE).clamp(min=_SMALLEST_SCALE)
+    return above + torch.log(-torch.expm1(-above)) - _UNIT
+
+
 def head(features: int, outputs: int) -> nn.Linear:
     """Return a linear layer that starts near zero, so that q(z|x) starts near the prior."""
     layer = nn.Linear(features, outputs)

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 from pyrovae.pruning.compare import Comparison, compare
 from pyrovae.pruning.deep import prune_hidden
-from pyrovae.pruning.surgery import LATENT_AXES, conflict, prune_units
+from pyrovae.pruning.surgery import LATENT_AXES, conflict, prune_units, unit_directions
+from pyrovae.pruning.turn import active_directions, prune_directions, turnable
 
-__all__ = ["LATENT_AXES", "Comparison", "compare", "conflict", "prune_hidden", "prune_units"]
+__all__ = [
+    "LATENT_AXES",
+    "Comparison",
+    "active_directions",
+    "compare",
+    "conflict",
+    "prune_directions",
+    "prune_hidden",
+    "prune_units",
+    "turnable",
+    "unit_directions",
+]

@@ -21,7 +21,8 @@ from pyrovae.objectives import OBJECTIVES
 from pyrovae.posteriors import FullRankNormal
 from pyrovae.pruning.compare import Comparison, compare
 from pyrovae.pruning.deep import prune_hidden
-from pyrovae.pruning.surgery import prune_units
+from pyrovae.pruning.surgery import prune_units, unit_directions
+from pyrovae.pruning.turn import active_directions, prune_directions, turnable
 from pyrovae.study.collapse import along_points, measure_along_training
 from pyrovae.study.evaluation import evaluate
 from pyrovae.study.execution import _environment as environment
@@ -42,6 +43,10 @@ CRITERIA = {
 }
 
 
+class NothingToPrune(PyrovaeError):
+    """A run of which nothing is inactive."""
+
+
 @dataclass(frozen=True)
 class Pruned:
     """What became of a run.
@@ -51,7 +56,10 @@ class Pruned:
     folder
         Of the smaller run.
     kept, removed
-        Latent units of the run it came from.
+        Latent units of the run it came from; where its code was turned, directions of the code, by
+        falling information.
+    turned
+        Whether the code was turned (:mod:`pyrovae.pruning.turn`).
     hidden
         Number of hidden units that went, by part; empty without ``deep``.
     parameters, flops
@@ -65,6 +73,7 @@ class Pruned:
     folder: RunFolder
     kept: list[int]
     removed: list[int]
+    turned: bool
     hidden: dict[str, int]
     parameters: tuple[int, int]
     flops: tuple[float, float]
@@ -102,33 +111,42 @@ def prune_run(
     Raises
     ------
     PyrovaeError
-        If the run's family or network cannot be pruned, or nothing is inactive.
+        If the run's family or network cannot be pruned; :class:`NothingToPrune` if nothing is
+        inactive.
     """
     config = folder.config()
     dataset = load_dataset(**config.dataset)
     vae = vae_of(config, dataset.event_shape)
     vae.load_state_dict(folder.parameters())
-    active = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(dtype=bool))
-    keep = active.nonzero().squeeze(1)
     train = dataset.train.floats(slice(_POINTS))
     codes = posterior_means(vae, train)
-    if active.all() and not deep:
-        raise PyrovaeError(
-            f"{folder.id}: all {len(active)} units are active by {criterion}: nothing to prune"
-            f"{_hidden_sparsity(vae, codes)}"
+    turned = criterion == "variance" and turnable(vae)
+    if turned:
+        directions = active_directions(vae, train)
+        keep = torch.arange(len(directions))
+    else:
+        keep = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(bool)).nonzero().squeeze(1)
+        directions = unit_directions(keep, vae.latent_dim)
+    if len(keep) == vae.latent_dim and not deep:
+        raise NothingToPrune(
+            f"{folder.id}: all {len(keep)} {'directions' if turned else 'units'} are active by "
+            f"{criterion}: nothing to prune{'' if turned else _hidden_sparsity(vae, codes)}"
         )
-    pruned, smaller = prune_units(vae, config, keep, codes.mean(0))
+    if turned:
+        pruned, smaller = prune_directions(vae, config, directions, train)
+    else:
+        pruned, smaller = prune_units(vae, config, keep, codes.mean(0))
     hidden: dict[str, int] = {}
     if deep:
         pruned, smaller, hidden = prune_hidden(pruned, smaller, train)
     x = dataset.test.floats(slice(points))
-    comparison = compare(vae, pruned, keep, x, samples=samples, seed=config.seed)
+    comparison = compare(vae, pruned, directions, x, samples=samples, seed=config.seed)
     parameters = (_size(vae), _size(pruned))
     flops = (_flops(vae, dataset), _flops(pruned, dataset))
     records = _finetune(pruned, smaller, dataset, finetune, compiled=compiled)
     tuned = None
     if finetune:
-        every = torch.arange(pruned.latent_dim)
+        every = torch.eye(pruned.latent_dim)
         tuned = compare(pruned, pruned, every, x, samples=samples, seed=config.seed).before
     kept = keep.tolist()
     lineage = {
@@ -136,6 +154,7 @@ def prune_run(
         "parent_folder": str(folder.path),
         "criterion": criterion,
         "kept_units": kept,
+        **({"directions": directions.tolist()} if turned else {}),
         "hidden_units_removed": hidden,
         "finetune_steps": finetune,
         "parameters": parameters,
@@ -144,23 +163,19 @@ def prune_run(
         "elbo_after_finetuning": tuned,
     }
     stored = _store(folder, pruned, smaller, dataset, records, lineage)
-    removed = (~active).nonzero().squeeze(1).tolist()
-    return Pruned(stored, kept, removed, hidden, parameters, flops, comparison, tuned)
+    removed = sorted(set(range(vae.latent_dim)) - set(kept))
+    return Pruned(stored, kept, removed, turned, hidden, parameters, flops, comparison, tuned)
 
 
 def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
-    """Return what a rotation would reveal, or nothing if there is no more to be said.
-
-    With a full covariance any rotation of the code gives the same ELBO under a standard normal
-    prior: nothing makes the directions that carry information coincide with units.
-    """
+    """Return what a turn of the code would reveal, or nothing if there is no more to be said."""
     if not isinstance(vae.posterior, FullRankNormal):
         return ""
     used = int((principal_variances(codes) > ACTIVE_VARIANCE).sum())
     return (
-        f". A full-rank posterior may turn its code at will: its means vary along {used} of "
-        f"{len(codes[0])} principal directions, none of which is a unit. Use mean_field_normal, "
-        "which ties directions to units"
+        f". The means of a full-rank posterior vary along {used} of {len(codes[0])} principal "
+        "directions, none of which is a unit: by variance, and under a standard_normal prior, its "
+        "code can be turned so that they are"
     )
 
 
@@ -247,37 +262,3 @@ _IDENTITY = ("parent", "criterion", "kept_units", "hidden_units_removed", "finet
 def _digest(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def describe(pruned: Pruned) -> str:
-    """Return what pruning did, as text."""
-    found = pruned.comparison
-    before, after = pruned.parameters
-    flops_before, flops_after = pruned.flops
-    lines = [
-        f"{len(pruned.removed)} of {len(pruned.kept) + len(pruned.removed)} latent units removed: "
-        f"{', '.join(map(str, pruned.removed)) or 'none'}",
-    ]
-    if pruned.hidden:
-        lines.append("hidden units removed: " + _listed(pruned.hidden))
-    lines += [
-        f"parameters {before:,} -> {after:,} ({after / before - 1:+.1%}), "
-        f"FLOPs a datum {flops_before:,.0f} -> {flops_after:,.0f} "
-        f"({flops_after / flops_before - 1:+.1%})",
-        f"ELBO {found.before:.4f} ± {found.before_se:.4f} -> {found.after:.4f} ± "
-        f"{found.after_se:.4f} nats (error of the draws; ± {found.data_se:.2f} as a sample of all "
-        "data)",
-        f"change {found.change:+.4f} ± {found.change_se:.4f} with the same noise (± "
-        f"{found.change_data_se:.4f} as a sample of all data):",
-        f"  {-found.rate_change:+.4f} the rate of the removed units, which is saved",
-        f"  {-found.distortion_change:+.4f} ± {found.distortion_change_se:.4f} the reconstructions",
-        f"reconstructions changed by {found.reconstruction_change:.2g} (RMS)",
-    ]
-    if pruned.finetuned is not None:
-        lines.append(f"ELBO after fine-tuning {pruned.finetuned:.4f} nats")
-    lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
-    return "\n".join(lines)
-
-
-def _listed(counts: dict[str, int]) -> str:
-    return ", ".join(f"{name} {count}" for name, count in counts.items())

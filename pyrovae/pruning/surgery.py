@@ -81,11 +81,6 @@ def prune_units(vae: VAE, config: RunConfig, keep: Tensor, means: Tensor) -> tup
         raise PyrovaeError(f"cannot prune: {reason}")
     if len(keep) < max(vae.prior.smallest_latent_dim, vae.posterior.smallest_latent_dim):
         raise PyrovaeError("cannot prune: every unit is inactive, no code would be left")
-    layer = first_layer(vae)
-    assert layer is not None
-    layer_name = next(name for name, module in vae.named_modules() if module is layer)
-    removed = torch.ones(vae.latent_dim, dtype=torch.bool)
-    removed[keep] = False
     state = {}
     for name, tensor in vae.state_dict().items():
         part, _, inner = name.partition(".")
@@ -96,15 +91,40 @@ def prune_units(vae: VAE, config: RunConfig, keep: Tensor, means: Tensor) -> tup
         elif part == "prior":
             axes = (_axes(vae.prior) or {}).get(inner)
             tensor = tensor if axes is None else _selected(tensor, axes, keep)
-        elif name == f"{layer_name}.weight":
-            tensor = tensor[:, keep]
-        elif name == f"{layer_name}.bias":
-            tensor = tensor + layer.weight.detach()[:, removed] @ means[removed]
         state[name] = tensor
+    state |= decoder_seeing(vae, unit_directions(keep, vae.latent_dim), means)
     smaller = config.model_copy(update={"latent_dim": len(keep)})
     pruned = vae_of(smaller, vae.likelihood.event_shape)
     pruned.load_state_dict(state)
     return pruned, smaller
+
+
+def unit_directions(keep: Tensor, latent_dim: int) -> Tensor:
+    """Return units as directions of the code: rows of the identity, ``(k, latent_dim)``."""
+    return torch.eye(latent_dim)[keep]
+
+
+def decoder_seeing(vae: VAE, directions: Tensor, means: Tensor) -> dict[str, Tensor]:
+    """Return the decoder's first layer, by name, for codes along some directions only.
+
+    Parameters
+    ----------
+    vae
+        Whose decoder begins with a dense layer.
+    directions
+        Orthonormal rows, ``(k, latent_dim)``.
+    means
+        Of the codes, ``(latent_dim,)``: what the layer sees along all other directions.
+    """
+    layer = first_layer(vae)
+    assert layer is not None
+    name = next(name for name, module in vae.named_modules() if module is layer)
+    weight = layer.weight.detach()
+    rest = means - directions.T @ (directions @ means)
+    return {
+        f"{name}.weight": weight @ directions.T,
+        f"{name}.bias": layer.bias.detach() + weight @ rest,
+    }
 
 
 def _axes(part: object) -> dict[str, Axes] | None:

@@ -12,8 +12,9 @@ from click.testing import CliRunner
 from pyrovae.cli import main
 from pyrovae.distributions import marginals
 from pyrovae.errors import PyrovaeError
-from pyrovae.pruning import compare, prune_hidden, prune_units
-from pyrovae.pruning.prune_run import prune_run
+from pyrovae.pruning import compare, prune_hidden, prune_units, unit_directions
+from pyrovae.pruning.describe import describe
+from pyrovae.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.study.config import load_study_file
 from pyrovae.study.evaluation import evaluate
 from pyrovae.study.plan import Plan, make_plan, vae_of
@@ -143,7 +144,7 @@ def test_elbo_rises_by_the_rate_of_units_that_the_decoder_ignores(
         vae.posterior.loc.bias[DEAD] = 0.5  # away from the prior: a rate for nothing
     pruned, _ = prune_units(vae, config, KEEP, torch.zeros(5))
     x = dataset.test.floats(slice(100))
-    found = compare(vae, pruned, KEEP, x, samples=20)
+    found = compare(vae, pruned, unit_directions(KEEP, 5), x, samples=20)
     # KL from N(0, 1) of N(0.5, 1) is 1/8; of Laplace(0.5, 1) it is
     # (2 + 1/4)/2 + log(2 pi)/2 - 1 - log 2.
     rate = 0.125 if posterior != "laplace" else 0.3507914
@@ -163,7 +164,9 @@ def test_monte_carlo_error_is_the_spread_over_seeds(tmp_path: Path) -> None:
     vae = _model(config, dataset.event_shape)
     pruned, _ = prune_units(vae, config, KEEP, torch.zeros(5))
     x = dataset.test.floats(slice(50))
-    found = [compare(vae, pruned, KEEP, x, samples=8, seed=s) for s in range(40)]
+    found = [
+        compare(vae, pruned, unit_directions(KEEP, 5), x, samples=8, seed=s) for s in range(40)
+    ]
     for value, error in (("before", "before_se"), ("change", "change_se")):
         spread = torch.tensor([getattr(f, value) for f in found]).std()
         claimed = torch.tensor([getattr(f, error) for f in found]).mean()
@@ -255,11 +258,34 @@ def test_commands(tmp_path: Path) -> None:
     again = CliRunner().invoke(main, ["prune", smaller, "--results", results])
     assert again.exit_code == 2
     assert "all 3 units are active by variance: nothing to prune" in again.output
-    assert "the rate of the removed units, which is saved" in called.output
+    assert "the rate of what was removed, which is saved" in called.output
 
 
-def test_a_full_rank_code_in_which_all_units_share_two_directions(tmp_path: Path) -> None:
-    folder = _stored(tmp_path, "posterior=full_rank_normal")
+def test_what_noise_does_and_what_was_said_of_x_are_told_apart(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    (dataset,) = plan.datasets.values()
+    config = plan.runs[0].config
+    x = dataset.test.floats(slice(100))
+    # Units 1 and 3 say nothing, and the decoder hears their noise.
+    vae = _model(config, dataset.event_shape)
+    pruned, _ = prune_units(vae, config, KEEP, torch.zeros(5))
+    found = compare(vae, pruned, unit_directions(KEEP, 5), x, samples=20)
+    assert found.information_change == pytest.approx(0, abs=1e-4)
+    assert found.noise_change == pytest.approx(found.distortion_change, abs=1e-4)
+    assert abs(found.noise_change) > 3 * found.noise_change_se > 0
+    # Without noise all that is lost is what they say.
+    with torch.no_grad():
+        vae.posterior.loc.weight[DEAD] = 1.0
+        vae.posterior.scale.bias[DEAD] = -12.0
+    pruned, _ = prune_units(vae, config, KEEP, torch.zeros(5))
+    found = compare(vae, pruned, unit_directions(KEEP, 5), x, samples=20)
+    assert found.noise_change == pytest.approx(0, abs=1e-3)
+    assert found.information_change == pytest.approx(found.distortion_change, abs=1e-3)
+    assert abs(found.information_change) > 3 * found.information_change_se > 0
+
+
+def _sharing_two_directions(folder: RunFolder, tmp_path: Path, *overrides: str) -> None:
+    """Give a stored full-rank run means that vary along two directions, none of them a unit."""
     vae = vae_of(folder.config(), (1, 8, 8))
     vae.load_state_dict(folder.parameters())
     generator = torch.Generator().manual_seed(1)
@@ -267,10 +293,29 @@ def test_a_full_rank_code_in_which_all_units_share_two_directions(tmp_path: Path
         directions = torch.randn(5, 2, generator=generator)
         features = vae.posterior.loc.weight.shape[1]
         vae.posterior.loc.weight.copy_(directions @ torch.randn(2, features, generator=generator))
-    plan = _plan(tmp_path, "posterior=full_rank_normal")
+        vae.posterior.scale.weight.zero_()
+        vae.posterior.scale.bias.zero_()
+        vae.posterior.correlation.weight.zero_()
+        vae.posterior.correlation.bias.zero_()
+    plan = _plan(tmp_path, *overrides)
     (dataset,) = plan.datasets.values()
     evaluation = evaluate(vae, dataset, plan.runs[0].config.evaluation, 0)
     store = Store(tmp_path / "results" / "small")
     store.write_run(plan.runs[0], vae.state_dict(), history_table([]), evaluation, {})
-    with pytest.raises(PyrovaeError, match="its means vary along 2 of 5 principal directions"):
-        prune_run(folder, samples=2, points=20)
+
+
+def test_a_full_rank_code_is_turned_before_it_is_pruned(tmp_path: Path) -> None:
+    posterior = "posterior=full_rank_normal"
+    folder = _stored(tmp_path, posterior)
+    _sharing_two_directions(folder, tmp_path, posterior)
+    assert folder.units()["train_active"].all()
+    pruned = prune_run(folder, samples=4, points=50)
+    assert (pruned.kept, pruned.removed, pruned.turned) == ([0, 1], [2, 3, 4], True)
+    assert "3 of 5 directions of the code removed" in describe(pruned)
+    lineage = json.loads((pruned.folder.path / "environment.json").read_text())["lineage"]
+    kept = torch.tensor(lineage["directions"])
+    torch.testing.assert_close(kept @ kept.T, torch.eye(2))
+    with pytest.raises(NothingToPrune, match="all 2 directions are active"):
+        prune_run(pruned.folder, samples=2, points=20)
+    with pytest.raises(NothingToPrune, match="under a standard_normal prior, its code can be"):
+        prune_run(folder, criterion="kl", samples=2, points=20)
