@@ -7,18 +7,19 @@ from collections.abc import Sequence
 
 import pandas as pd
 import torch
-from scipy.stats import beta
 from torch import Tensor
 
-from pyrovae.claims import models
+from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Verdict, decide, fit
-from pyrovae.pruning.prune_run import prune_run
+from pyrovae.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.report.drawn import NothingToDraw
 from pyrovae.report.phase_diagram import phase_diagram
 from pyrovae.study.results import StudyResults
 
 #: Latent units are used in full if more than this share is active.
 _FULL = 0.9
+#: A change of the distortion by this share is nothing.
+_NEGLIGIBLE_LOSS = 0.005
 
 
 def sparsity(study: StudyResults) -> Verdict:
@@ -47,9 +48,10 @@ def inactive_units(study: StudyResults) -> Verdict:
     rows = []
     for row in study.runs.itertuples():
         folder = study.folder(str(row.run))
-        if folder.units()["train_active"].all():
+        try:
+            found = prune_run(folder, samples=20, points=1000).comparison
+        except NothingToPrune:
             continue
-        found = prune_run(folder, samples=20, points=1000).comparison
         rows.append(
             {
                 "x": found.rate_change,
@@ -62,18 +64,15 @@ def inactive_units(study: StudyResults) -> Verdict:
     _need(bool(rows), "a run with an inactive unit")
     evidence = pd.DataFrame(rows)
     # Relative to the distortion, so that data sets and likelihoods can stand together.
-    share, error = (
-        evidence["y"] / evidence["distortion"],
-        evidence["error"] / evidence["distortion"],
-    )
-    fitted = fit(models.measured(_tensor(share), _tensor(error), 0.01))
+    share = evidence["y"] / evidence["distortion"]
+    error = evidence["error"] / evidence["distortion"]
     return decide(
-        fitted["mean"],
-        (-0.005, 0.005),
+        exact.common_mean(_tensor(share), _tensor(error), _NEGLIGIBLE_LOSS),
+        (-_NEGLIGIBLE_LOSS, _NEGLIGIBLE_LOSS),
         quantity="relative change of the distortion by pruning",
         evidence=evidence,
         labels=("Change of the rate (nats)", "Change of the distortion (nats)"),
-        divergent=fitted.divergent,
+        divergent=None,
     )
 
 
@@ -224,12 +223,9 @@ def theory(study: StudyResults) -> Verdict:
         table = phase_diagram(study).data.drop_duplicates("run")
     except NothingToDraw as reason:
         raise type(reason)(f"{study.name}: {reason}") from None
-    right = (table["active_units"] == table["active_units_theory"]).to_numpy(dtype=float)
-    # One binomial count with a uniform prior: the posterior is known, no chain is needed.
-    levels = torch.linspace(0.5 / 4000, 1 - 0.5 / 4000, 4000, dtype=torch.float64).numpy()
-    draws = torch.from_numpy(beta.ppf(levels, 1 + right.sum(), 1 + (1 - right).sum()))
+    right = (table["active_units"] == table["active_units_theory"]).to_numpy()
     return decide(
-        draws,
+        exact.share(int(right.sum()), int((~right).sum())),
         (0.9, 1.0),
         quantity="share of runs whose number of active units is that of theory",
         evidence=pd.DataFrame(

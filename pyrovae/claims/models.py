@@ -129,20 +129,6 @@ def offsets(level: Tensor, value: Tensor, levels: int, scale: float) -> Posed:
     return Posed(program, {"offset": offset, "spread": spread.clamp(min=1e-4)})
 
 
-def measured(value: Tensor, error: Tensor, scale: float) -> Posed:
-    """Values with known errors around a common mean, from which each run differs by its own."""
-
-    def program() -> None:
-        mean = pyro.sample("mean", dist.Normal(_known(0.0), 5 * scale))
-        scatter = pyro.sample("scatter", dist.HalfNormal(_known(scale)))
-        with pyro.plate("data", len(value)):
-            total = (scatter**2 + error**2).sqrt()
-            pyro.sample("value", dist.Normal(mean, total), obs=value)
-
-    scatter = value.std().clamp(0.01 * scale, 2 * scale) if len(value) > 1 else _known(scale)
-    return Posed(program, {"mean": value.mean().clamp(-10 * scale, 10 * scale), "scatter": scatter})
-
-
 def _known(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
 
