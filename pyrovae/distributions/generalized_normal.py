@@ -11,6 +11,13 @@ from torch import Tensor
 from torch.distributions import constraints
 from torch.distributions.utils import broadcast_all
 
+from pyrovae.distributions.angle import angle_quantile
+
+#: Cells for the quantile of the Gamma law: enough for p > 0.01.
+_CELLS = 96
+#: A logarithm: at exp(12) a density exp(-v) is 0.
+_LARGEST = 12.0
+
 
 class GeneralizedNormal(TorchDistribution):
     """Density proportional to exp(-|(z - loc) / scale|^p).
@@ -61,12 +68,26 @@ class GeneralizedNormal(TorchDistribution):
         return torch.log(self.p / (2 * self.scale)) - torch.lgamma(1 / self.p)
 
     def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
-        """Return draws ``(*sample_shape, *batch)``: ±G^(1/p) for G ~ Gamma(1/p)."""
+        """Return draws ``(*sample_shape, *batch)``: functions of uniform noise alone.
+
+        Given v ~ Gamma(1 + 1/p), a number that is uniform on loc ± scale v^(1/p) has this law: the
+        integral of exp(-v) over v > t^p is exp(-t^p). The Gamma number is drawn by inversion, since
+        rejection takes noise that no traced step can hold.
+        """
         shape = self._extended_shape(sample_shape)
-        power = torch._standard_gamma((1 / self.p).expand(shape))
-        u = torch.rand(shape, dtype=self.loc.dtype, device=self.loc.device)
-        sign = torch.where(u < 0.5, -1, 1)
-        return self.loc + self.scale * sign * power ** (1 / self.p)
+        level, place = self.loc.new_empty(shape).uniform_(), self.loc.new_empty(shape).uniform_()
+        p = self.p.unsqueeze(-1)
+
+        # v as tan(phi / 2)^4: the density of phi is smooth and vanishes at both ends, for every p.
+        def log_density(phi: Tensor) -> Tensor:
+            log_tan = torch.log(torch.tan(phi / 2))
+            # Where nothing is left of the density, its exponent must not overflow.
+            v = torch.exp((4 * log_tan).clamp(max=_LARGEST))
+            return (3 + 4 / p) * log_tan - 2 * torch.log(torch.cos(phi / 2)) - v
+
+        phi = angle_quantile(log_density, level, _CELLS)
+        reach = torch.exp(4 / self.p * torch.log(torch.tan(phi / 2)))
+        return self.loc + self.scale * (2 * place - 1) * reach
 
     def cdf(self, value: Tensor) -> Tensor:
         """Return P(z <= value)."""

@@ -28,46 +28,11 @@ def integral(
     return torch.as_tensor(integrate.simpson(density.numpy(), x=grid.numpy(), axis=0))
 
 
-def integral_2d(
-    log_density: Callable[[Tensor], Tensor], half_width: float, points: int = 401
-) -> Tensor:
-    """Return the integral of a density of 2-vectors over a square around the origin.
-
-    ``log_density`` takes vectors ``(n, 2)`` to ``(n, *b)``; the result has shape ``b``.
-    """
-    axis = torch.linspace(-half_width, half_width, points, dtype=torch.float64)
-    grid = torch.stack(torch.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
-    with torch.no_grad():
-        density = log_density(grid).exp().unflatten(0, (points, points)).numpy()
-    inner = integrate.simpson(density, x=axis.numpy(), axis=1)
-    return torch.as_tensor(integrate.simpson(inner, x=axis.numpy(), axis=0))
-
-
 def assert_draws_follow(draws: Tensor, cdf: Callable[[np.ndarray], np.ndarray]) -> None:
     """Kolmogorov-Smirnov: ``draws`` (n,) have the given distribution function."""
     assert draws.isfinite().all()
     result = stats.kstest(draws.double().numpy(), cdf)
     assert result.pvalue > FALSE_ALARM, result
-
-
-def assert_draws_fit_density(
-    draws: Tensor, log_density: Callable[[Tensor], Tensor], low: float, high: float, bins: int = 40
-) -> None:
-    """Chi-square: ``draws`` (n,) fill bins as the integrated density says.
-
-    The bins are equal parts of [low, high], and what is outside. ``log_density`` takes numbers
-    ``(n,)`` to ``(n,)``.
-    """
-    edges = torch.linspace(low, high, bins + 1, dtype=torch.float64)
-    pairs = zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True)
-    inside = np.array([float(integral(log_density, a, b, points=51)) for a, b in pairs])
-    counts = np.histogram(draws.double().numpy(), edges.numpy())[0]
-    n = len(draws)
-    keep = inside * n > 5
-    assert keep.sum() > 3
-    observed = np.append(counts[keep], n - counts[keep].sum())
-    wanted = np.append(inside[keep], 1 - inside[keep].sum()) * n
-    assert stats.chi2.sf(((observed - wanted) ** 2 / wanted).sum(), keep.sum()) > FALSE_ALARM
 
 
 def assert_mean(values: Tensor, expected: Tensor | float, errors: float = 4.0) -> None:
