@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,6 +23,11 @@ from pyrovae.study.execution import CHECKPOINT_SECONDS, Execution, crash
 from pyrovae.study.store import Store
 from pyrovae.training.step import use_persistent_cache
 
+#: Workers that are forked from one process in which nothing but imports happened start at once and
+#: share the memory of what is imported. Elsewhere than on Linux, libraries do not bear a fork.
+_START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
+#: What a worker needs sooner or later; torch imports its compiler only when that is used.
+_PRELOADED = [__name__, "torch._dynamo", "torch._inductor.compile_fx"]
 #: How often a run is started again whose process was ended from outside.
 _RESTARTS = 1
 #: What workers get to leave checkpoints, and to end the evaluation that they are at.
@@ -70,7 +76,9 @@ class LocalExecutor:
         self._devices = list(devices)
         shared = {key: _shared(dataset) for key, dataset in datasets.items()}
         self._arguments = (store.root, shared, compiled, checkpoint_seconds)
-        self._context = torch.multiprocessing.get_context("spawn")
+        self._context = torch.multiprocessing.get_context(_START_METHOD)
+        if _START_METHOD == "forkserver":
+            self._context.set_forkserver_preload(_PRELOADED)
         self._size = workers
         self._workers: dict[Connection, _Worker] = {}
         self._pending: list[Task] = []
