@@ -7,6 +7,7 @@ survive it. One that does not sends the finished run folders back through Ray's 
 from __future__ import annotations
 
 import secrets
+import shutil
 import socket
 import tempfile
 import threading
@@ -191,38 +192,62 @@ def _execute(
     arrays: dict[str, Any],
     place: tuple[str, str],
     flag: Any,
-    compiled: bool,
-    device: str,
-    checkpoint_seconds: float,
+    *arguments: Any,
 ) -> Told:
     """Execute a task on a node of the cluster."""
-    be_single_threaded()
-    use_persistent_cache()
-    root, token = Path(place[0]), place[1]
-    shared = (root / token).exists()
-    events: list[Event] = []
+    token = place[1]
+    if token not in _workshops:
+        _workshops.clear()
+        _workshops[token] = _Workshop(place, flag, *arguments)
+    return _workshops[token].execute(task, arrays)
 
-    def tell(event: Event) -> None:
-        if event.kind != "progress":
-            events.append(event)
 
-    with tempfile.TemporaryDirectory() as own:
-        store = Store(root if shared else Path(own))
-        execution = Execution(
-            store,
+class _Workshop:
+    """What a worker process of the cluster keeps from task to task of a study.
+
+    Its execution holds the compiled step, which the next task often shares.
+    """
+
+    def __init__(
+        self,
+        place: tuple[str, str],
+        flag: Any,
+        compiled: bool,
+        device: str,
+        checkpoint_seconds: float,
+    ) -> None:
+        be_single_threaded()
+        use_persistent_cache()
+        root, token = Path(place[0]), place[1]
+        self._own = None if (root / token).exists() else tempfile.TemporaryDirectory()
+        self._store = Store(Path(self._own.name) if self._own else root)
+        self._execution = Execution(
+            self._store,
             compiled=compiled,
             device=device,
             stop=_Asked(flag),
             checkpoint_seconds=checkpoint_seconds,
         )
-        execution.execute(task, _dataset(arrays), tell)
-        if shared:
-            return events, {}
-        folders = {
-            folder.name: {file.name: file.read_bytes() for file in folder.iterdir()}
-            for folder in store.runs.glob("[!.]*")
-        }
+
+    def execute(self, task: Task, arrays: dict[str, Any]) -> Told:
+        """Execute a task; hand its run folders over where they are not in the study's folder."""
+        events: list[Event] = []
+
+        def tell(event: Event) -> None:
+            if event.kind != "progress":
+                events.append(event)
+
+        self._execution.execute(task, _dataset(arrays), tell)
+        folders: dict[str, dict[str, bytes]] = {}
+        if self._own:
+            for folder in self._store.runs.glob("[!.]*"):
+                folders[folder.name] = {file.name: file.read_bytes() for file in folder.iterdir()}
+                shutil.rmtree(folder)
         return events, folders
+
+
+#: By the token of the study; a process of Ray's works for one study.
+_workshops: dict[str, _Workshop] = {}
 
 
 def _arrays(dataset: Dataset) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from pyrovae.study.workers import available_cores
 CPU_ENSEMBLE = 1
 #: On a GPU; a guess that nobody has measured yet.
 _LARGEST = 64
+#: Free memory of a GPU that this machine cannot ask: one of a cluster.
+_UNKNOWN_GPU = 8 * 2**30
 #: Copies of the parameters in a step: themselves, two moments, the gradient, and the next three.
 _COPIES = 7
 
@@ -49,7 +51,7 @@ def ensemble_size(runs: Sequence[PlannedRun], kind: str, asked: int | None) -> i
         return asked
     if kind == "cpu":
         return CPU_ENSEMBLE
-    free, _ = torch.cuda.mem_get_info()
+    free = torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else _UNKNOWN_GPU
     largest = max(run.parameters for run in runs)
     # Half of the memory is left to activations and the data.
     return max(1, min(_LARGEST, int(free / 2 / (4 * _COPIES * largest))))

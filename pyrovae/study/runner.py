@@ -119,28 +119,16 @@ def run_plan(
             outcome = Outcome()
             todo = _todo(plan, store, outcome, force=force)
             if todo:
-                places = devices(device)
-                chosen: Executor
-                if executor == "ray":
-                    from pyrovae.study.cluster import RayExecutor
-
-                    chosen = RayExecutor(
-                        store,
-                        plan.datasets,
-                        address=address,
-                        compiled=compiled,
-                        device=device,
-                        checkpoint_seconds=checkpoint_seconds,
-                    )
-                else:
-                    chosen = LocalExecutor(
-                        store,
-                        plan.datasets,
-                        workers=workers or len(places),
-                        compiled=compiled,
-                        devices=places,
-                        checkpoint_seconds=checkpoint_seconds,
-                    )
+                chosen = _executor(
+                    executor,
+                    store,
+                    plan,
+                    address=address,
+                    workers=workers,
+                    compiled=compiled,
+                    device=device,
+                    checkpoint_seconds=checkpoint_seconds,
+                )
                 for task in batches(todo, ensemble_size(todo, device, ensemble)):
                     chosen.submit(task)
                 names = describe(plan)
@@ -157,6 +145,40 @@ def run_plan(
     except OSError as failure:
         raise PyrovaeError(f"{store.root}: {failure.strerror or failure}") from None
     return outcome
+
+
+def _executor(
+    kind: str,
+    store: Store,
+    plan: Plan,
+    *,
+    address: str | None,
+    workers: int | None,
+    compiled: bool,
+    device: str,
+    checkpoint_seconds: float,
+) -> Executor:
+    """Return an executor. Of GPUs, only the local one needs any on this machine."""
+    if kind == "ray":
+        from pyrovae.study.cluster import RayExecutor
+
+        return RayExecutor(
+            store,
+            plan.datasets,
+            address=address,
+            compiled=compiled,
+            device=device,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+    places = devices(device)
+    return LocalExecutor(
+        store,
+        plan.datasets,
+        workers=workers or len(places),
+        compiled=compiled,
+        devices=places,
+        checkpoint_seconds=checkpoint_seconds,
+    )
 
 
 def _todo(plan: Plan, store: Store, outcome: Outcome, *, force: bool) -> list[PlannedRun]:
