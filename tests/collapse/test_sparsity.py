@@ -44,11 +44,11 @@ def _assert_sparse(units: Units) -> None:
 
 def test_sprites() -> None:
     _assert_sparse(
-        _trained_units({"name": "sprites", "size": 32, "n_train": 20000, "n_test": 2000}, 3000)
+        _trained_units({"name": "sprites", "size": 32, "n_train": 20000, "n_test": 2000}, 1500)
     )
 
 
 @pytest.mark.skipif("PYROVAE_DATA" not in os.environ, reason="needs MNIST's files in PYROVAE_DATA")
 def test_mnist() -> None:
     split = {"train": 8000, "test": 2000}
-    _assert_sparse(_trained_units({"name": "mnist", "split": split}, 3000))
+    _assert_sparse(_trained_units({"name": "mnist", "split": split}, 2000))

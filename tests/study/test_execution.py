@@ -177,8 +177,12 @@ def test_divergence_is_recorded_and_stops_nothing_else(tmp_path: Path) -> None:
     assert "0 runs done, 1 kept from before, 1 failed" in again.output
 
 
+#: Long enough to be interrupted.
+LONGER = TINY.replace("steps: 60", "steps: 200")
+
+
 def _start(folder: Path, *options: str) -> subprocess.Popen[bytes]:
-    (folder / "tiny.yaml").write_text(TINY.replace("steps: 60", "steps: 600"))
+    (folder / "tiny.yaml").write_text(LONGER)
     command = [sys.executable, "-m", "pyrovae", "study", "run", str(folder / "tiny.yaml")]
     return subprocess.Popen(
         [*command, "--results", str(folder / "results"), "--no-compile", *options],
@@ -199,8 +203,7 @@ def _wait_for_runs(folder: Path, process: subprocess.Popen[bytes], n: int) -> No
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     folder = tmp_path_factory.mktemp("uninterrupted")
-    process = _start(folder)
-    assert process.wait(timeout=300) == 0
+    assert run(tiny_plan(folder, text=LONGER), folder / "results").done == 4
     return _contents(folder / "results/tiny")
 
 

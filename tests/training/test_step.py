@@ -71,7 +71,14 @@ def _compare_compiled(prior: str, posterior: str, likelihood: str) -> None:
         torch.testing.assert_close(moments[0][name] * 10, gradient, rtol=1e-4, atol=1e-5 * scale)
 
 
-@pytest.mark.parametrize(("prior", "posterior", "likelihood"), COMBINATIONS)
+@pytest.mark.parametrize(
+    ("prior", "posterior", "likelihood"),
+    [
+        # Every fifth has each family once; to compile the others takes a minute.
+        pytest.param(*names, marks=[] if i % 5 == 0 else pytest.mark.slow)
+        for i, names in enumerate(COMBINATIONS)
+    ],
+)
 def test_compiled_step_equals_the_pyro_program(prior: str, posterior: str, likelihood: str) -> None:
     _compare_compiled(prior, posterior, likelihood)
 
