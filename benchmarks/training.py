@@ -20,6 +20,7 @@ import os
 import platform
 import resource
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -57,8 +58,18 @@ CONTENDERS = {
 }
 
 
-def _contend(name: str, problem: str, connection: Any) -> None:
+def _libraries(asked: argparse.Namespace, name: str) -> list[str]:
+    """Return where a contender looks for libraries first: pythae has its own environment."""
+    if name != "pythae" or asked.pythae is None:
+        return []
+    code = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    told = subprocess.run([asked.pythae, "-c", code], capture_output=True, text=True, check=True)
+    return [told.stdout.strip()]
+
+
+def _contend(name: str, problem: str, connection: Any, libraries: list[str]) -> None:
     """Make ready, then do a burst whenever asked and tell CPU milliseconds per model-step."""
+    sys.path[:0] = libraries
     warnings.simplefilter("ignore")
     if not name.startswith("numpyro"):
         import torch
@@ -104,11 +115,12 @@ def main() -> None:
     context = multiprocessing.get_context("spawn")
     pipes, ready = {}, {}
     for name in asked.only.split(","):
-        context.set_executable(
-            asked.pythae if name == "pythae" and asked.pythae else sys.executable
-        )
         ours, theirs = context.Pipe()
-        process = context.Process(target=_contend, args=(name, asked.problem, theirs), daemon=True)
+        process = context.Process(
+            target=_contend,
+            args=(name, asked.problem, theirs, _libraries(asked, name)),
+            daemon=True,
+        )
         process.start()
         theirs.close()
         answer = ours.recv()

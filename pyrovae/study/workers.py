@@ -76,7 +76,7 @@ class LocalExecutor:
         self._devices = list(devices)
         shared = {key: _shared(dataset) for key, dataset in datasets.items()}
         self._arguments = (store.root, shared, compiled, checkpoint_seconds)
-        self._context = torch.multiprocessing.get_context(_START_METHOD)
+        self._context: Any = torch.multiprocessing.get_context(_START_METHOD)
         if _START_METHOD == "forkserver":
             self._context.set_forkserver_preload(_PRELOADED)
         self._size = workers
