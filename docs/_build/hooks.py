@@ -43,6 +43,8 @@ PAGES = {
         "Disentanglement scores: functions of codes and factors, and of nothing else.",
     ),
 }
+#: Stands in a page for the table of what takes a schedule.
+_SCHEDULED = "<!-- parameters that take a schedule -->"
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 _DOI = re.compile(r"doi:(10\.\S+?)(?=[;,)]?(?:\s|$))")
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
@@ -55,6 +57,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(File.generated(config, path, content=family_page(kind, title, intro)))
     files.append(File.generated(config, "commands.md", content=commands_page()))
     return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Fill in what the code knows."""
+    return markdown.replace(_SCHEDULED, scheduled_parameters())
 
 
 def on_page_content(content: str, **_: Any) -> str:
@@ -87,6 +94,21 @@ def family_page(kind: str, title: str, intro: str) -> str:
     for name in registry:
         parts += [f"## `{name}`", *_entry(registry, name, known.get(name))]
     return "\n\n".join(parts) + "\n"
+
+
+def scheduled_parameters() -> str:
+    """Return a table of the parameters that take a schedule, by kind and name."""
+    from pyrovae.study.batches import scheduled
+
+    rows = ["| | entry | parameters |", "|---|---|---|"]
+    for kind, (title, _) in PAGES.items():
+        page = f"families/{title.lower().replace(' ', '-')}.md"
+        for name in registries()[kind]:
+            names = scheduled(registries()[kind], name)
+            if names:
+                listed = ", ".join(f"`{n}`" for n in sorted(names))
+                rows.append(f"| {kind} | [`{name}`]({page}#{name}) | {listed} |")
+    return "\n".join(rows)
 
 
 def _entry(registry: Any, name: str, formula: str | None) -> Iterator[str]:

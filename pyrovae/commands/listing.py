@@ -66,7 +66,9 @@ def _entries(kind: str) -> Iterator[list[str]]:
             key if field.is_required() else f"{key}={_shown(field.default)}"
             for key, field in fields.items()
         )
-        yield [name, parameters, registry.summary(name), registry.source(name)]
+        # Docstrings mark names by two backticks, as their format has it.
+        meaning = registry.summary(name).replace("``", "`")
+        yield [name, parameters, meaning, registry.source(name)]
 
 
 def _schedules() -> Iterator[list[str]]:
@@ -80,7 +82,8 @@ def _schedules() -> Iterator[list[str]]:
             if key != "schedule"
         )
         meaning, _, source = (kind.__doc__ or "").rstrip(".").rpartition(" (")
-        yield [kind.model_fields["schedule"].default, parameters, meaning, source.rstrip(")")]
+        said = meaning.replace("``", "`") + "."
+        yield [kind.model_fields["schedule"].default, parameters, said, source.rstrip(")")]
 
 
 def _shown(default: Any) -> str:

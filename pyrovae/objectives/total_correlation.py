@@ -48,7 +48,8 @@ def _log_weights(n: int, data_size: int, estimator: str, like: Tensor) -> Tensor
     size = max(data_size, n)
     if estimator == "weighted":
         return like.new_full((n, n), -math.log(n * size))
-    # z_i is from datum i, one of N; the other n - 1 are a sample of the other N - 1.
+    # z_i is from datum i, one of N; the other n - 1 are a sample of the other N - 1. (Code that is
+    # widely copied gives datum 1 the weight 1/N in every row, where the paper has datum i.)
     others = n - 1
     own = torch.eye(n, dtype=torch.bool, device=like.device)
     weights = torch.where(own, 1 / size, like.new_full((n, n), 1 / others))

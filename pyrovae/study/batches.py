@@ -53,7 +53,7 @@ def program(run: PlannedRun) -> str:
     content = config.model_dump(mode="json", exclude={"evaluation", "seed", "training"})
     for part, registry in REGISTRIES.items():
         if content[part] is not None:
-            inputs = _inputs(registry, content[part]["name"])
+            inputs = scheduled(registry, content[part]["name"])
             content[part] = {k: v for k, v in content[part].items() if k not in inputs}
     content |= {
         "batch_size": config.training.batch_size,
@@ -63,7 +63,8 @@ def program(run: PlannedRun) -> str:
 
 
 @cache
-def _inputs(registry: Registry, name: str) -> frozenset[str]:
+def scheduled(registry: Registry, name: str) -> frozenset[str]:
+    """Return the parameters of an entry that a schedule may stand for."""
     fields = registry.parameters(name).model_fields
     return frozenset(name for name, field in fields.items() if _may_be_schedule(field.annotation))
 

@@ -13,6 +13,7 @@ import pytest
 from report.made import PRIORS, make_study
 
 from pyrovae.disentanglement import METRICS
+from pyrovae.schedules import at
 from pyrovae.study.config import load_study_file
 from pyrovae.study.plan import make_plan
 from pyrovae.study.resolve import REGISTRIES
@@ -94,6 +95,17 @@ def test_getting_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert (tmp_path / "mine.pdf").stat().st_size > 1000
 
 
+def test_schedules(tmp_path: Path):
+    _write_blocks("schedules.md", tmp_path)
+    runs = make_plan(load_study_file(tmp_path / "warmup.yaml")).runs
+    assert len(runs) == 6
+    config = next(run.config for run in runs if run.config.objective["name"] == "beta")
+    # The page's formulas, at half the way and after it.
+    assert at(config.training.lr, 200) == pytest.approx(5e-4)
+    assert at(config.prior["spike"], 100) == pytest.approx(0.175)
+    assert at(config.prior["spike"], 399) == pytest.approx(0.05)
+
+
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = (ROOT / "README.md").read_text()
     make_study(tmp_path / "results" / "prior_comparison", seeds=2, units=4, prior=PRIORS[:2])
@@ -118,6 +130,9 @@ def test_pages_from_the_registries(monkeypatch: pytest.MonkeyPatch):
     assert "| `pseudo_inputs` | `100` | Number K; each step encodes them all." in page
     assert "[arXiv:1705.07120](https://arxiv.org/abs/1705.07120)" in page
     assert "pyrovae study export" in hooks.commands_page()
+    schedules = hooks.on_page_markdown((ROOT / "docs" / "schedules.md").read_text())
+    assert "| prior | [`student_t`](families/priors.md#student_t) | `df`, `scale` |" in schedules
+    assert "`components`" not in schedules.split("refuses one")[0]
     assert hooks.escaped("E_q of ``x_1`` * 2 <b>") == r"E\_q of `x_1` \* 2 &lt;b>"
     made = hooks.on_page_content('<span class="arithmatex">\\(a &lt; b\\)</span>')
     assert "<math" in made
