@@ -13,7 +13,7 @@ from pyrovae.claims.verdict import Verdict
 from pyrovae.errors import ConfigError, PyrovaeError, did_you_mean
 from pyrovae.report.claims import claim_figure
 from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.write import files
+from pyrovae.report.formats import files
 from pyrovae.study import atomic
 from pyrovae.study.results import load_study
 

@@ -18,8 +18,8 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 
     RUN is the start of a run's hash, or its folder.
     """
+    from pyrovae.report.formats import files
     from pyrovae.report.run_collapse import FIGURES, printed
-    from pyrovae.report.write import files
     from pyrovae.study import atomic
     from pyrovae.study.store import find_run
 
@@ -113,7 +113,7 @@ def capacity(
 
     from pyrovae.capacity.run import describe, search_capacity
     from pyrovae.report.capacity import capacity_curve
-    from pyrovae.report.write import files
+    from pyrovae.report.formats import files
     from pyrovae.study import atomic
     from pyrovae.study.workers import available_cores
 

@@ -56,9 +56,12 @@ def diagnose(
 def compare(name: str, results: Path, points: int, samples: int) -> None:
     """Compare the cells of the study NAME by az.compare on held-out log p(x).
 
-    log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide.
+    log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide. Of cells
+    with diagnosed runs it is told who collapsed their units.
     """
+    from pyrovae.report import true_posterior
     from pyrovae.report.comparison import write_comparison
+    from pyrovae.report.drawn import NothingToDraw
     from pyrovae.study.results import load_study
     from pyrovae.study.store import open_study
 
@@ -66,3 +69,9 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     table, written = write_comparison(study, points=points, samples=samples)
     click.echo(table.to_string(index=False))
     click.echo(f"table and figure: {written}")
+    try:
+        split = true_posterior.by_cell(study)
+    except NothingToDraw as nothing:
+        click.echo(str(nothing))
+    else:
+        click.echo(f"\n{split.round(3).to_string(index=False)}\n{true_posterior.CAPTION}")

@@ -38,7 +38,7 @@ def _figure_options(command: Any) -> Any:
 def report(name: str, results: Path, style: str, formats: str) -> None:
     """Draw the figures and write the tables of the study NAME."""
     from pyrovae.report import write_report
-    from pyrovae.report.write import parse_formats
+    from pyrovae.report.formats import parse_formats
 
     chosen, suffixes = _style(style), parse_formats(formats)
     click.echo(f"report: {write_report(_open(name, results), style=chosen, formats=suffixes)}")
@@ -69,8 +69,9 @@ def plot(
       of images          reconstructions, traversals, samples
       of diagnosed runs  khat, sbc, nuts_vs_guide, gaps, convergence
     """
+    from pyrovae.report.formats import parse_formats
     from pyrovae.report.gallery import KINDS
-    from pyrovae.report.write import parse_formats, write_figures
+    from pyrovae.report.write import write_figures
 
     if kind not in KINDS:
         said = did_you_mean(kind, KINDS) or f"; there are: {', '.join(KINDS)}"

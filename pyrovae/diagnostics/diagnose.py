@@ -26,7 +26,7 @@ from pyrovae.diagnostics.inference_data import (
     dataset,
     pareto_k,
 )
-from pyrovae.diagnostics.reference import Reference, sample_posterior
+from pyrovae.diagnostics.reference import Reference, main_directions, sample_posterior
 from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.diagnostics.weights import Estimate, Weighted, draw_guide, elbo, log_mean
 from pyrovae.latent_model import LatentModel
@@ -78,7 +78,8 @@ def diagnose(
 
     ``data`` has the groups ``posterior`` (``z``: chain, draw, datum, latent; NUTS),
     ``sample_stats``, ``guide`` (``z``: draws of q(z|x), same dims), ``observed_data``,
-    ``constant_data`` (what is known of each datum; ``modes`` and ``unit_rhat``: datum, latent),
+    ``constant_data`` (what is known of each datum, with ``main_modes``; ``modes``, ``unit_rhat``
+    and ``main_direction``: datum, latent),
     ``calibration`` (``rank``: simulation, latent), ``bracket`` (``lower``, ``upper``: simulated),
     for images, ``posterior_predictive`` (``x``) and ``replicated`` (statistics: replicate, datum).
 
@@ -228,6 +229,9 @@ def _gap_scores(bounds: dict[str, Estimate]) -> dict[str, float]:
     scores: dict[str, float] = {}
     for name, estimate in (bounds | gaps).items():
         scores[name], scores[f"{name}_se"] = estimate.mean()
+    for name, estimate in gaps.items():
+        # Other test points would have other gaps: Monte Carlo errors leave that out.
+        scores[f"{name}_points_se"] = float(estimate.value.std()) / len(estimate.value) ** 0.5
     return scores
 
 
@@ -296,7 +300,12 @@ def _inference_data(
 
     sampled = ("chain", "draw", "datum")
     kept = {name: points[name].to_numpy() for name in points if name != "datum"}
-    by_unit = {"modes": reference.modes, "unit_rhat": reference.rhat}
+    kept["main_modes"] = reference.main_modes
+    by_unit = {
+        "modes": reference.modes,
+        "unit_rhat": reference.rhat,
+        "main_direction": main_directions(z),
+    }
     guide = weighted.z[: len(weighted.z) // chains * chains].unflatten(0, (chains, -1)).numpy()
     guide_coords = {**coords, "draw": np.arange(guide.shape[1])}
     groups = {

@@ -38,6 +38,12 @@ def bundle(groups: dict[str, xr.Dataset]) -> InferenceData:
     return xr.DataTree.from_dict({f"/{name}": data for name, data in groups.items()})
 
 
+def groups(data: InferenceData) -> list[str]:
+    """Return the names of the container's groups."""
+    names = data.groups() if _BEFORE_1 else data.groups
+    return [name.strip("/") for name in names if name.strip("/")]
+
+
 def dataset(
     dims: tuple[str, ...],
     coords: Mapping[str, np.ndarray],

@@ -44,6 +44,9 @@ class Reference:
         ``(n, d)``.
     modes
         Modes of each marginal that are seen, or that chains are stuck in, ``(n, d)``.
+    main_modes
+        Modes seen along the direction of largest correlation, ``(n,)``: those that are far apart
+        in many units together, in none by much.
     """
 
     z: Floats
@@ -52,6 +55,7 @@ class Reference:
     ess_bulk: Floats
     ess_tail: Floats
     modes: NDArray[np.integer]
+    main_modes: NDArray[np.integer]
 
     @property
     def passed(self) -> Booleans:
@@ -64,8 +68,8 @@ class Reference:
 
     @property
     def multimodal(self) -> Booleans:
-        """Which points have a marginal with several modes, ``(n,)``."""
-        return np.asarray((self.modes > 1).any(1))
+        """Which points have several modes, in a marginal or along the main direction, ``(n,)``."""
+        return np.asarray((self.modes > 1).any(1) | (self.main_modes > 1))
 
     @property
     def divergences(self) -> NDArray[np.integer]:
@@ -141,7 +145,38 @@ def sample_posterior(
         ess(z, "bulk"),
         ess(z, "tail"),
         _modes(z, between),
+        np.array(
+            [
+                count_modes(values)
+                for values in (_pooled(z) @ main_directions(z)[..., None]).squeeze(-1)
+            ]
+        ),
     )
+
+
+def main_directions(z: Floats) -> Floats:
+    """Return where each posterior is longest, in units of its standard deviations.
+
+    Parameters
+    ----------
+    z
+        ``(chain, draw, n, d)``.
+
+    Returns
+    -------
+    ndarray
+        ``(n, d)``: draws times it are a line of codes that modes apart in many units lie along.
+    """
+    pooled = _pooled(z)
+    scale = np.maximum(pooled.std(1), np.finfo(z.dtype).tiny)
+    standard = (pooled - pooled.mean(1, keepdims=True)) / scale[:, None]
+    _, vectors = np.linalg.eigh(standard.swapaxes(1, 2) @ standard)
+    return vectors[..., -1] / scale
+
+
+def _pooled(z: Floats) -> Floats:
+    """Return ``(chain, draw, n, d)`` as ``(n, draws, d)``."""
+    return z.reshape(-1, *z.shape[2:]).swapaxes(0, 1)
 
 
 def _modes(z: Floats, between: Floats) -> NDArray[np.integer]:

@@ -12,6 +12,8 @@ from pyrovae.page.columns import Column, score_groups
 from pyrovae.page.content import number
 from pyrovae.page.pictures import run_pictures
 from pyrovae.report import names
+from pyrovae.report.diagnosis import said
+from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.store import RunFolder
 
 #: Units that have a row and a line each; the others are counted. Those of largest KL come first.
@@ -88,9 +90,12 @@ def _more(units: pd.DataFrame) -> dict[str, list[float | None]]:
 
 
 def _diagnosis(folder: RunFolder) -> list[dict[str, Any]]:
-    """Return the tables of the run's posterior diagnosis, if one has been made."""
+    """Return the tables of the run's posterior diagnosis, if there is one, and what they say."""
     root = folder.path.parent.parent / "diagnostics" / folder.id
-    made = []
+    stored, made = DiagnosisFolder(root), []
+    if stored.exists:
+        lines = [[line] for line in said(stored.scores()).splitlines()]
+        made.append({"title": "In words", "columns": [""], "rows": lines, "leftOut": 0})
     for name, title in _TABLES.items():
         if not (root / name).exists():
             continue

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from pyrovae.report import names
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.encoding import encode
+from pyrovae.report.drawn import Drawn
 from pyrovae.report.style import PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.report.true_posterior import by_run
 from pyrovae.study.results import StudyResults
 
 #: Verdict to what the legend says, and its hatching.
@@ -36,27 +34,7 @@ def collapse_blame(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If no run of the study has been diagnosed.
     """
-    encoding = encode(study)
-    rows = []
-    for run in study.runs.itertuples():
-        stored = DiagnosisFolder.of(study.folder(str(run.run)))
-        if stored.exists:
-            counts = stored.units()["blame"].value_counts()
-            scores = stored.scores()
-            rows.append(
-                {
-                    "run": run.run,
-                    "cell": run.cell,
-                    "title": encoding.cell_title(run),
-                    "seed": run.seed,
-                    **{verdict: int(counts.get(verdict, 0)) for verdict in _PARTS},
-                    "points": scores["points"],
-                    "points_failed": scores["points_failed"],
-                }
-            )
-    if not rows:
-        raise NothingToDraw("no run has been diagnosed: see `pyrovae diagnose`")
-    data = pd.DataFrame(rows)
+    data = by_run(study)
     cells = data.groupby(["cell", "title"], sort=False)[list(_PARTS)].mean().reset_index()
     y = np.arange(len(cells))
     colours = (palette(1)[0], "0.75", palette(2)[1], "white")

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from pyrovae.report import names
 from pyrovae.report.drawn import Drawn
 from pyrovae.report.encoding import encode
+from pyrovae.report.formats import files
 from pyrovae.report.style import GREY, PAPER, Style, palette, theme
-from pyrovae.report.write import files
 from pyrovae.study import atomic
 from pyrovae.study.heldout import compare_cells
 from pyrovae.study.results import StudyResults

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pyrovae.report import names, variation
+from pyrovae.report import names, true_posterior, variation
 from pyrovae.report.table import caption, markdown
+from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.results import LABELS, StudyResults
 
 #: Ids that are listed before the rest is only counted.
@@ -39,6 +40,11 @@ def index_page(
     if varied:
         parts += ["## What the disentanglement scores vary with", varied]
         parts.append(f"{variation.CAPTION} [By cell](tables/variation.csv).")
+    told = true_posterior.markdown(study)
+    if told:
+        parts += ["## The true posterior", told]
+        parts.append(f"{true_posterior.CAPTION} [Numbers](tables/diagnosed.csv).")
+        parts.append(_list(_diagnoses(study)))
     parts.append("## Figures")
     for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
@@ -69,6 +75,18 @@ def _counts(study: StudyResults) -> str:
             "lists them one by one, figures show them together.**"
         )
     return text
+
+
+def _diagnoses(study: StudyResults) -> dict[str, str]:
+    """Return the figures of each diagnosed run as links, by what the run is."""
+    found = {}
+    for row in true_posterior.by_run(study).itertuples():
+        stored = DiagnosisFolder.of(study.folder(str(row.run)))
+        pictures = sorted(path.stem for path in stored.figures.glob("*.png"))
+        where = f"../diagnostics/{row.run}/figures"
+        links = ", ".join(f"[{name}]({where}/{name}.png)" for name in pictures)
+        found[f"{str(row.run)[:8]}, {row.title}, seed {row.seed}"] = links
+    return found
 
 
 def _list(entries: Mapping[str, str]) -> str:

@@ -10,8 +10,8 @@ from pyrovae.collapse import posterior_means
 from pyrovae.errors import ConfigError
 from pyrovae.report.animation import traversal_gif
 from pyrovae.report.factor_heatmaps import factor_heatmap
+from pyrovae.report.formats import files
 from pyrovae.report.traversals import traversal_grid
-from pyrovae.report.write import files
 from pyrovae.study import atomic
 from pyrovae.study.store import RunFolder
 from pyrovae.study.trained import load_trained

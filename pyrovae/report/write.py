@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-import matplotlib
-
-from pyrovae.errors import ConfigError, did_you_mean
-from pyrovae.report import effects_table, gallery, methods, table, variation
-from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report import effects_table, gallery, methods, table, true_posterior, variation
+from pyrovae.report.diagnosis import write_missing_figures
+from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.formats import FORMATS, files
 from pyrovae.report.index import index_page
-from pyrovae.report.style import PAPER, Style, theme
+from pyrovae.report.style import PAPER, Style
 from pyrovae.study import atomic
 from pyrovae.study.across_seeds import with_udr
 from pyrovae.study.results import StudyResults
 
-#: What figures are written as unless asked otherwise. The Markdown page shows the PNG.
-FORMATS = ("pdf", "png")
-#: What they can be written as, with metadata that would change from day to day left out: the same
-#: results give the same bytes.
-_UNDATED: dict[str, dict[str, None]] = {
-    "pdf": {"CreationDate": None},
-    "png": {},
-    "svg": {"Date": None},
-}
 #: Names the files of the last report, so that the next one removes what it no longer writes.
 _MANIFEST = "manifest.json"
 
@@ -47,6 +37,7 @@ def write_report(
                                tables/effects.csv     main effects and interactions; .tex
                                methods.txt            draft of a paragraph; .tex for LaTeX
                                tables/variation.csv   of scores: over seeds, points, dead units
+                               tables/diagnosed.csv   who collapsed each cell's units
 
     Files appear complete, each in one step; those of an earlier report that this one has no more
     are removed.
@@ -66,6 +57,7 @@ def write_report(
         The folder.
     """
     study = with_udr(study)
+    write_missing_figures(study, style=style)
     folder = study.store.root / "report"
     formats = list(dict.fromkeys([*formats, "png"]))  # The page shows the PNG.
     written: set[str] = set()
@@ -97,6 +89,9 @@ def write_report(
     varied = variation.variation_table(study)
     if not varied.empty:
         write("tables/variation.csv", varied.to_csv(index=False).encode())
+    with suppress(NothingToDraw):
+        diagnosed = true_posterior.by_cell(study)
+        write("tables/diagnosed.csv", diagnosed.to_csv(index=False).encode())
     write("report.md", index_page(study, captions, skipped, formats=formats).encode())
     _remove_former(folder, written)
     return folder
@@ -120,36 +115,6 @@ def write_figures(
             if suffix in formats:
                 written.append(path)
     return written
-
-
-def files(drawn: Drawn, style: Style = PAPER, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
-    """Return a figure's files by suffix: the pictures, its data and its caption."""
-    made = {}
-    # Matplotlib numbers the parts of an SVG by a salted hash.
-    with theme(style), matplotlib.rc_context({"svg.hashsalt": drawn.name}):
-        for kind in formats:
-            buffer = io.BytesIO()
-            metadata = {"Title": drawn.name, **_UNDATED[kind]}
-            drawn.figure.savefig(buffer, format=kind, metadata=metadata)
-            made[kind] = buffer.getvalue()
-    made["csv"] = drawn.data.to_csv(index=False).encode()
-    made["txt"] = f"{drawn.caption}\n".encode()
-    return made
-
-
-def parse_formats(text: str) -> tuple[str, ...]:
-    """Return the formats of ``"pdf,png"``.
-
-    Raises
-    ------
-    ConfigError
-        For one that figures are not written as.
-    """
-    chosen = tuple(dict.fromkeys(part.strip() for part in text.split(",")))
-    for part in chosen:
-        if part not in _UNDATED:
-            raise ConfigError(f"unknown format '{part}'{did_you_mean(part, _UNDATED)}", "--format")
-    return chosen
 
 
 def _remove_former(folder: Path, written: set[str]) -> None:

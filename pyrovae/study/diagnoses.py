@@ -57,6 +57,11 @@ class DiagnosisFolder:
         """Whether a diagnosis has been stored."""
         return (self.path / "scores.json").exists()
 
+    @property
+    def figures(self) -> Path:
+        """Where the figures are; a new diagnosis has none yet."""
+        return self.path / "figures"
+
     def scores(self) -> dict[str, Any]:
         """Return the scores by name."""
         return json.loads((self.path / "scores.json").read_text())["scores"]
@@ -79,6 +84,7 @@ class DiagnosisFolder:
 
     def write(self, diagnosis: Diagnosis, settings: DiagnosticsSettings) -> None:
         """Store a diagnosis; the folder appears complete, in one step."""
+        atomic.remove_leftovers(self.path.parent)
         with atomic.folder(self.path) as made:
             inference_data.save(diagnosis.data, made / "posterior.nc")
             for name in ("points", "units", "marginals"):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from matplotlib.image import imread
@@ -16,11 +18,12 @@ from report.texts import cut_off, overlaps
 from scipy import stats
 from tiny_study import run, tiny_plan
 
+import pyrovae
 from pyrovae.cli import main
 from pyrovae.diagnostics import inference_data
 from pyrovae.errors import ConfigError
-from pyrovae.report import gallery
-from pyrovae.report.diagnosis import said, write_figures
+from pyrovae.report import gallery, write_report
+from pyrovae.report.diagnosis import said
 from pyrovae.report.drawn import NothingToDraw
 from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.results import StudyResults, load_study
@@ -73,21 +76,31 @@ def test_wrong_settings_are_told_with_their_place(tmp_path: Path) -> None:
         tiny_plan(tmp_path, "evaluation.diagnostics={points: 0}")
 
 
-def test_plain_arviz_opens_the_file(study: StudyResults) -> None:
+def test_plain_arviz_opens_the_file(study: StudyResults, tmp_path: Path) -> None:
     program = (
-        "import warnings; warnings.simplefilter('ignore')\n"
-        "import sys, json, arviz as az\n"
+        "import json, sys, warnings\n"
+        "from importlib.abc import MetaPathFinder\n"
+        "warnings.simplefilter('ignore')\n"
+        "class Refuse(MetaPathFinder):\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.split('.')[0] in ('pyrovae', 'pyro', 'torch'):\n"
+        "            raise ModuleNotFoundError(name)\n"
+        "sys.meta_path.insert(0, Refuse())\n"
+        "try:\n"
+        "    import pyrovae\n"
+        "except ModuleNotFoundError:\n"
+        "    import arviz as az\n"
         "data = az.from_netcdf(sys.argv[1])\n"
         "z = data.posterior['z']\n"
         "table = az.summary(data, var_names=['z'])\n"
-        "assert 'pyrovae' not in sys.modules and 'torch' not in sys.modules\n"
         "groups = data.groups() if callable(data.groups) else data.groups\n"
         "groups = [name.strip('/') for name in groups]\n"
         "print(json.dumps([list(z.dims), list(z.shape), len(table), groups]))"
     )
     path = stored(study).path / "posterior.nc"
-    command = [sys.executable, "-c", program, str(path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
+    # Isolated (-I), in an empty folder: nothing of this package can be found.
+    command = [sys.executable, "-I", "-c", program, str(path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
     dims, shape, rows, groups = json.loads(told.stdout.splitlines()[-1])
     assert dims == ["chain", "draw", "datum", "latent"]
     assert shape == [4, 100, 4, 4]
@@ -95,12 +108,44 @@ def test_plain_arviz_opens_the_file(study: StudyResults) -> None:
     assert {"posterior", "sample_stats", "guide", "observed_data"} <= set(groups)
 
 
-def test_figures_are_drawn_from_what_is_stored(study: StudyResults) -> None:
-    folder = write_figures(stored(study))
-    pictures = {path.stem: path for path in folder.glob("*.png")}
+def test_one_module_speaks_to_arviz() -> None:
+    package = Path(pyrovae.__file__).parent
+    spoken = re.compile(r"\b(import|from) +arviz|import_module\(f?.arviz|\baz\.\w+\(")
+    speaking = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if spoken.search(path.read_text())
+    ]
+    assert speaking == ["diagnostics/inference_data.py"]
+
+
+def test_report_draws_the_diagnoses_that_have_no_figures(
+    study: StudyResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gallery, "FIGURES", {})
+    monkeypatch.setattr(gallery, "ON_REQUEST", {})
+    first, second = (DiagnosisFolder.of(study.folder(run_id)) for run_id in study.runs["run"])
+    second.figures.mkdir()
+    report = write_report(study)
+    assert not list(second.figures.iterdir())
+    second.figures.rmdir()
+    pictures = {path.stem: path for path in first.figures.glob("*.png")}
     assert {"gate", "gaps", "calibration", "replicates", "khat", "trace", "rank"} <= set(pictures)
     assert all(imread(path).std() > 0.01 for path in pictures.values())
-    assert (folder / "gate.pdf").read_bytes().startswith(b"%PDF")
+    assert (first.figures / "gate.pdf").read_bytes().startswith(b"%PDF")
+
+    text = (report / "report.md").read_text()
+    assert "## The true posterior" in text
+    for name in pictures:
+        link = f"../diagnostics/{first.path.name}/figures/{name}.png"
+        assert f"]({link})" in text
+        assert (report / link).exists()
+    table = pd.read_csv(report / "tables" / "diagnosed.csv")
+    assert table["prior"].tolist() == study.runs["prior"].tolist()
+    for made, row in zip((first, second), table.itertuples(), strict=True):
+        counts = made.units()["blame"].value_counts()
+        for verdict in ("active", "model", "guide", "undecided"):
+            assert getattr(row, verdict) == counts.get(verdict, 0)
 
 
 def test_report_says_who_is_to_blame(study: StudyResults) -> None:
@@ -143,6 +188,7 @@ def test_commands(study: StudyResults) -> None:
     told = CliRunner().invoke(main, [*arguments, "--samples", "10"])
     assert told.exit_code == 0, told.output
     assert "student_t" in told.output
+    assert "undecided" in told.output
     assert (study.store.root / "diagnostics" / "comparison.pdf").exists()
 
 

@@ -14,7 +14,7 @@ from pyrovae.datasets import load_dataset
 from pyrovae.datasets.base import as_float
 from pyrovae.diagnostics.density import Density
 from pyrovae.diagnostics.diagnose import diagnose
-from pyrovae.diagnostics.reference import count_modes, sample_posterior
+from pyrovae.diagnostics.reference import count_modes, main_directions, sample_posterior
 from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.errors import PyrovaeError
 from pyrovae.report.diagnosis import said
@@ -78,6 +78,8 @@ def test_several_modes_are_told_and_drawn(tmp_path: Path) -> None:
     assert set(drawn.data["datum"]) == set(found.points["datum"][found.points["multimodal"]])
     assert (drawn.data["modes"] > 1).all()
     left_out = set(found.points["datum"][~found.points["passed"]])
+    assert left_out
+    assert f"{len(left_out)} FAIL" in said(stored.scores())
     assert left_out.isdisjoint(found.marginals["datum"])
 
 
@@ -94,6 +96,40 @@ def test_modes_of_known_samples() -> None:
     # An outlying per mille is no mode.
     assert count_modes(np.where(np.arange(4000) < 4, 30.0, normal)) == 1
     assert count_modes(np.zeros(10)) == 1
+
+
+def test_modes_far_apart_in_many_units_together_are_seen() -> None:
+    # 1.6 standard deviations in each unit leave no valley; 6.4 along the diagonal do.
+    rng = np.random.default_rng(0)
+    side = np.where(rng.random((4, 500, 2, 1)) < 0.5, -0.8, 0.8)
+    scale = np.geomspace(0.01, 10, 16)
+    apart = scale * (rng.normal(size=(4, 500, 2, 16)) + side)
+    together = scale * rng.normal(size=(4, 500, 2, 16))
+    for z, expected in ((apart, 2), (together, 1)):
+        assert count_modes(z[:, :, 0, 3].ravel()) == 1
+        along = np.einsum("cdnl,nl->ncd", z, main_directions(z)).reshape(2, -1)
+        assert [count_modes(values) for values in along] == [expected] * 2
+
+
+def test_components_of_a_mixture_prior_are_seen() -> None:
+    vae = build_vae(
+        (1,),
+        2,
+        network={"name": "mlp", "hidden": []},
+        prior={"name": "gaussian_mixture", "components": 2},
+        posterior={"name": "mean_field_normal"},
+        likelihood={"name": "gaussian", "sigma": 1.0, "learned": False},
+    )
+    with torch.no_grad():
+        # Nothing of the code reaches the data: the posterior is the prior, with both components.
+        vae.decoder[0].weight.zero_()
+        vae.prior.loc.copy_(torch.tensor([[-6.0, 0.0], [6.0, 0.0]]))
+    found = sample_posterior(vae, torch.zeros(4, 1), warmup=40, draws=120, seed=0)
+    # Chains never cross; of a point whose chains all began in one component nothing can be seen.
+    seen = np.abs(np.sign(found.z[..., 0]).mean((0, 1))) < 1
+    assert seen.sum() >= 2
+    assert found.multimodal[seen].all()
+    assert not found.passed[seen].any()
 
 
 def test_on_the_sphere_draws_agree_with_importance_sampling() -> None:

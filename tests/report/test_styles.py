@@ -15,9 +15,9 @@ from matplotlib.colors import to_rgb
 from pyrovae.cli import main
 from pyrovae.report import STYLES, active_units, effects, performance_profiles
 from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report.formats import files
 from pyrovae.report.rate_distortion import pareto_front
 from pyrovae.report.style import palette, prior_colours
-from pyrovae.report.write import files
 from pyrovae.study.results import StudyResults
 from report.texts import cut_off, drawn_texts, overlaps
 

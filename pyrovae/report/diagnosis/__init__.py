@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from pyrovae.report.diagnosis.words import said
-from pyrovae.report.diagnosis.write import write_figures
+from pyrovae.report.diagnosis.write import write_figures, write_missing_figures
 
-__all__ = ["said", "write_figures"]
+__all__ = ["said", "write_figures", "write_missing_figures"]

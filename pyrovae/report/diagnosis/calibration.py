@@ -34,7 +34,9 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         spread = 2.576 * np.sqrt(expected * (1 - 1 / _BINS))
         left.axhspan(expected - spread, expected + spread, color=LIGHT_GREY, linewidth=0)
         middle.fill_between(places, low, high, color=LIGHT_GREY, linewidth=0)
-        right.plot([0, 1], [0, 1], color="0.35", linewidth=0.6)
+        width = 2.576 * np.sqrt(_NOMINAL * (1 - _NOMINAL) / n)
+        right.fill_between(_NOMINAL, -width, width, color=LIGHT_GREY, linewidth=0)
+        right.axhline(0, color="0.35", linewidth=0.6)
         edges = np.linspace(0, found.draws + 1, _BINS + 1)
         rows = []
         for u in range(d):
@@ -43,7 +45,7 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
             left.stairs(counts, edges / (found.draws + 1), **line)
             difference = ecdf_difference(ranks[:, u], found.draws)
             middle.plot(places, difference, **line)
-            right.plot(_NOMINAL, coverage[:, u], **line)
+            right.plot(_NOMINAL, coverage[:, u] - _NOMINAL, **line)
             rows.append(pd.DataFrame({"unit": u, "place": places, "ecdf_difference": difference}))
         for label, i in (("active", True), ("collapsed", False)):
             if (active == i).any():
@@ -52,7 +54,7 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         left.set(xlabel="rank of the code, scaled", ylabel="simulations", xlim=(0, 1))
         left.set_ylim(bottom=0)
         middle.set(xlabel="rank of the code, scaled", ylabel="ECDF − uniform", xlim=(0, 1))
-        right.set(xlabel="nominal content", ylabel="coverage", xlim=(0, 1), ylim=(0, 1))
+        right.set(xlabel="nominal content", ylabel="coverage − nominal", xlim=(0, 1))
         figure.legend(loc="outside upper center", ncols=2, title="unit")
     data = pd.concat(rows, ignore_index=True)
     data = data.merge(pd.DataFrame({"unit": range(d), "p": found.p_values}), on="unit")
@@ -60,7 +62,8 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         f"Calibration of the encoder on {n} data simulated from the model, a line for each latent "
         "unit: ranks of the true code among the guide's draws (grey: 99 % of counts of a uniform "
         "law), their ECDF minus the uniform (grey: simultaneous 95 % band), and coverage of "
-        f"central intervals. Uniformity of all units together: p = {found.p_value:.2g}; "
+        "central intervals minus their nominal content (grey: 99 %; below zero: too sure). "
+        f"Uniformity of all units together: p = {found.p_value:.2g}; "
         f"{int(rejected.sum())} of {d} units are rejected at 1 %."
     )
     return Drawn("calibration", figure, data, caption)

@@ -43,7 +43,7 @@ def gate(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         f"Convergence of NUTS for {len(points)} test points: largest R-hat minus 1 over the latent "
         f"units (values below 1e-4 are drawn there) and smallest of bulk and tail ESS. Dashed: the "
         f"gate. {failed} points fail it and are left out of all comparisons with the true "
-        f"posterior; {int(points['multimodal'].sum())} have a marginal of several modes."
+        f"posterior; {int(points['multimodal'].sum())} have several modes."
     )
     columns = ["datum", "rhat", "ess_bulk", "ess_tail", "divergences", "passed", "multimodal"]
     return Drawn("gate", figure, points[columns], caption)

@@ -17,19 +17,23 @@ _BINS = 60
 def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     """Draw each chain of the marginals in which several modes were seen, with the guide's.
 
-    One unit of each point, the one with the most modes; of these the points with the most.
+    One unit of each point, the one with the most modes, or the main direction where no unit alone
+    shows them; of these the points with the most.
 
     Raises
     ------
     NothingToDraw
-        If no marginal has several modes.
+        If no point has several modes.
     """
     data, points = stored.data(), stored.points()
-    counts = np.asarray(data["constant_data"]["modes"])
-    found = np.flatnonzero((counts > 1).any(1))
+    known = data["constant_data"]
+    counts, along = np.asarray(known["modes"]), np.asarray(known["main_modes"])
+    directions = np.asarray(known["main_direction"])
+    found = np.flatnonzero((counts > 1).any(1) | (along > 1))
     if not len(found):
-        raise NothingToDraw("no marginal of the true posterior has several modes")
-    shown = found[np.argsort(-counts[found].max(1), kind="stable")][:_PANELS]
+        raise NothingToDraw("no true posterior has several modes")
+    most = np.maximum(counts.max(1), along)
+    shown = found[np.argsort(-most[found], kind="stable")][:_PANELS]
     z, guide = (np.asarray(data[group]["z"]) for group in ("posterior", "guide"))
     columns = min(4, len(shown))
     lines = -(-len(shown) // columns)
@@ -39,8 +43,10 @@ def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         figure = Figure(figsize=(style.text, 0.5 + 1.4 * lines), layout="constrained")
         axes = np.ravel(figure.subplots(lines, columns, squeeze=False))
         for ax, point in zip(axes, shown, strict=False):
-            unit = int(counts[point].argmax())
-            chains, q = z[:, :, point, unit], guide[:, :, point, unit].ravel()
+            unit = int(counts[point].argmax()) if counts[point].max() > 1 else None
+            line = directions[point] if unit is None else np.eye(len(directions[point]))[unit]
+            chains, q = z[:, :, point] @ line, (guide[:, :, point] @ line).ravel()
+            where = "main direction" if unit is None else f"unit {unit}"
             edges = np.linspace(min(chains.min(), q.min()), max(chains.max(), q.max()), _BINS + 1)
             for chain, values in enumerate(chains):
                 height, _ = np.histogram(values, edges, density=True)
@@ -54,13 +60,13 @@ def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
             )
             told = points.iloc[point]
             gate = "passes" if told["passed"] else "fails the gate"
-            ax.set_title(f"point {told['datum']}, unit {unit}: {gate}")
+            ax.set_title(f"point {told['datum']}, {where}: {gate}")
             ax.set_yticks([])
             rows.append(
                 {
                     "datum": told["datum"],
                     "unit": unit,
-                    "modes": counts[point, unit],
+                    "modes": along[point] if unit is None else counts[point, unit],
                     "passed": told["passed"],
                     "units_with_modes": int((counts[point] > 1).sum()),
                 }
@@ -69,8 +75,9 @@ def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
             ax.set_axis_off()
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     caption = (
-        f"Marginals of the true posterior with several modes, {len(shown)} of the {len(found)} "
-        f"points that have any (of {len(points)}), one unit of each. A line for each chain: chains "
+        f"True posteriors with several modes, {len(shown)} of the {len(found)} points that have "
+        f"any (of {len(points)}): for each the unit that shows them, or the direction in which its "
+        "units go together. A line for each chain: chains "
         "that stay in different modes do not tell the modes' shares, and their point fails the "
         "gate."
     )

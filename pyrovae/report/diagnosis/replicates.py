@@ -7,6 +7,7 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
+from pyrovae.diagnostics.inference_data import groups
 from pyrovae.diagnostics.predictive import STATISTICS, p_values
 from pyrovae.report.drawn import Drawn, NothingToDraw
 from pyrovae.report.mosaics import mosaic, show
@@ -25,7 +26,7 @@ def replicates(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         If the observations are no images.
     """
     data = stored.data()
-    if "posterior_predictive" not in _groups(data):
+    if "posterior_predictive" not in groups(data):
         raise NothingToDraw("observations are no images")
     observed = torch.from_numpy(np.asarray(data["observed_data"]["x"]))
     drawn = torch.from_numpy(np.asarray(data["posterior_predictive"]["x"]))[0]
@@ -64,9 +65,3 @@ def replicates(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         "outside of if the model is right. Grey values are not replicated by Bernoulli pixels."
     )
     return Drawn("replicates", figure, pd.concat(rows, ignore_index=True), caption)
-
-
-def _groups(data: object) -> list[str]:
-    """Return the names of an InferenceData's or a DataTree's groups."""
-    names = data.groups() if callable(getattr(data, "groups", None)) else data.groups  # type: ignore[attr-defined]
-    return [name.strip("/") for name in names]

@@ -31,8 +31,8 @@ def said(scores: Mapping[str, Any]) -> str:
         f"{scores['divergences']} divergent iterations",
         f"log p(x): {_number(scores, 'log_px')} nats ({ESTIMATORS[scores['log_px_by']]}); "
         f"ELBO: {_number(scores, 'elbo')}, best in the family: {_number(scores, 'elbo_best')}",
-        f"approximation gap {_number(scores, 'approximation_gap')}, "
-        f"amortisation gap {_number(scores, 'amortisation_gap')} nats",
+        f"approximation gap {_gap(scores, 'approximation_gap')}, "
+        f"amortisation gap {_gap(scores, 'amortisation_gap')} nats",
         f"AIS on simulated data: {_number(scores, 'bracket_width')} nats between lower and upper "
         "bound",
         f"Pareto k: median {_shown(scores['pareto_k_median'])}, above {USABLE_K} for "
@@ -49,6 +49,11 @@ def said(scores: Mapping[str, Any]) -> str:
 def _missed(scores: Mapping[str, Any]) -> str:
     nats = scores.get("blame_guide_kl")
     return f" ({nats:.2f} nats for each point)" if nats else ""
+
+
+def _gap(scores: Mapping[str, Any], name: str) -> str:
+    told, spread = _number(scores, name), scores.get(f"{name}_points_se")
+    return told if spread is None else f"{told} (over points: ± {spread:.2f})"
 
 
 def _number(scores: Mapping[str, Any], name: str) -> str:

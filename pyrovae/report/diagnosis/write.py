@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from pathlib import Path
 
@@ -19,10 +18,11 @@ from pyrovae.report.diagnosis.gate import gate
 from pyrovae.report.diagnosis.modes import modes
 from pyrovae.report.diagnosis.replicates import replicates
 from pyrovae.report.drawn import Drawn, NothingToDraw
+from pyrovae.report.formats import files
 from pyrovae.report.style import PAPER, Style
-from pyrovae.report.write import files
 from pyrovae.study import atomic
 from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.study.results import StudyResults
 
 #: Name to function ``(stored, *, style) -> Drawn``.
 FIGURES: dict[str, Callable[..., Drawn]] = {
@@ -44,21 +44,46 @@ def write_figures(stored: DiagnosisFolder, *, style: Style = PAPER) -> Path:
     """Write the figures of a diagnosis: PDF, PNG, data and caption of each.
 
     ArviZ's own plots are written as PNG: ``khat``, and ``trace`` and ``rank`` of the chains of the
-    point with the worst R-hat.
+    point with the worst R-hat. The folder appears complete, in one step; what an earlier call left
+    there is gone.
 
     Returns
     -------
     Path
         The folder.
     """
-    folder = stored.path / "figures"
-    for draw in FIGURES.values():
-        try:
-            drawn = draw(stored, style=style)
-        except NothingToDraw:
-            continue
-        for suffix, content in files(drawn, style).items():
-            atomic.write_bytes(folder / f"{drawn.name}.{suffix}", content)
+    with atomic.folder(stored.figures) as made:
+        for draw in FIGURES.values():
+            try:
+                drawn = draw(stored, style=style)
+            except NothingToDraw:
+                continue
+            for suffix, content in files(drawn, style).items():
+                (made / f"{drawn.name}.{suffix}").write_bytes(content)
+        _write_arviz(stored, made)
+    return stored.figures
+
+
+def write_missing_figures(study: StudyResults, *, style: Style = PAPER) -> list[DiagnosisFolder]:
+    """Write the figures of the runs that have been diagnosed without them, as a study does.
+
+    Returns
+    -------
+    list
+        The diagnoses of all runs that have one, with their figures, in the study's order.
+    """
+    diagnosed = [
+        stored
+        for stored in (DiagnosisFolder.of(study.folder(run)) for run in study.runs["run"])
+        if stored.exists
+    ]
+    for stored in diagnosed:
+        if not stored.figures.exists():
+            write_figures(stored, style=style)
+    return diagnosed
+
+
+def _write_arviz(stored: DiagnosisFolder, folder: Path) -> None:
     points, data = stored.points(), stored.data()
     rhat = np.asarray(data["constant_data"]["unit_rhat"])
     # A dimension that never moved has no R-hat: nothing is worse.
@@ -83,9 +108,6 @@ def write_figures(stored: DiagnosisFolder, *, style: Style = PAPER) -> Path:
             made[name].set_size_inches(*_SIZES[name])
             made[name].set_layout_engine("constrained")
             made[name].suptitle(title)
-            buffer = io.BytesIO()
-            made[name].savefig(buffer, format="png", dpi=110)
-            atomic.write_bytes(folder / f"{name}.png", buffer.getvalue())
+            made[name].savefig(folder / f"{name}.png", dpi=110)
         for figure in made.values():
             plt.close(figure)
-    return folder
