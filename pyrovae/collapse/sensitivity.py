@@ -23,7 +23,9 @@ class Sensitivity:
     ----------
     share
         Half the mean squared change of E[x|z], as a share of the variance of the reconstructions,
-        both summed over the elements of an observation; ``(latent_dim,)``. Were codes distributed
+        both summed over the elements of an observation; ``(latent_dim,)``. Reconstructions that
+        hardly vary, as if every unit had collapsed, count as if they had 0.1 % of the data's
+        variance: shares of next to nothing say nothing. Were codes distributed
         as the prior, this would be the unit's total Sobol index (Jansen 1999,
         doi:10.1016/S0010-4655(98)00154-4).
     share_se
@@ -68,7 +70,8 @@ def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensit
         z = vae.encode(x).sample()
         other = vae.prior_law().sample((len(x),))
         before, log_before = _decoded(vae, z, x)
-        variance = before.var(0, correction=0).sum()
+        least = NEGLIGIBLE_SHARE * x.var(0, correction=0).sum()
+        variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
         for u in range(z.shape[-1]):
             after, log_after = _decoded(vae, _replaced(z, u, other[:, u], vae.space), x)

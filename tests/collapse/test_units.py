@@ -112,6 +112,12 @@ def test_sensitivity_of_a_linear_decoder() -> None:
     torch.testing.assert_close(weight_norms(vae), w)
 
 
+def test_a_decoder_that_hardly_says_anything_uses_no_unit() -> None:
+    # Of a hundred-thousandth of the data's variance each unit may have a large share.
+    vae = linear_vae(1e-3 * WEIGHT, torch.tensor([0.2, 1.0, 0.5]))
+    assert not measure_sensitivity(vae, torch.randn(2000, 3), seed=1).used.any()
+
+
 @pytest.mark.parametrize(
     ("prior", "posterior"),
     [
