@@ -182,8 +182,13 @@ def _component(study: StudyResults, label: str, level: Any) -> dict[str, Any]:
 
 
 def _pairs(runs: pd.DataFrame, by: list[str], label: str) -> str:
+    """Return which value goes along with what; of a value that most have, only the exceptions."""
     pairs = runs[[*by, label]].drop_duplicates()
-    return "; ".join(
+    common, times = pairs[label].mode().iloc[0], int(pairs[label].value_counts().iloc[0])
+    usual = times > 2 and times > len(pairs) / 2
+    told = "; ".join(
         f"{names.display(row[-1])} with {', '.join(names.display(v) for v in row[:-1])}"
         for row in pairs.itertuples(index=False)
+        if not (usual and row[-1] == common)
     )
+    return f"{names.display(common)}, but {told}" if usual else told

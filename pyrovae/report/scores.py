@@ -84,4 +84,5 @@ def table_scores(runs: pd.DataFrame) -> list[Score]:
     """Return the scores of the table, those that the study lacks among them."""
     usual = [Score(key, _METRIC_TITLES[key]) for key in ("mig", "dci", "factor_vae")]
     more = [s for s in disentanglement_scores(runs) if s not in usual]
-    return [ACTIVE_UNITS, ELBO, RATE, DISTORTION, *usual, *more, VARIANCE_LAW]
+    bound = [LOG_PX] if LOG_PX.key in runs and runs[LOG_PX.key].notna().any() else []
+    return [ACTIVE_UNITS, ELBO, *bound, RATE, DISTORTION, *usual, *more, VARIANCE_LAW]

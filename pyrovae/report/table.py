@@ -13,7 +13,7 @@ from pyrovae.report.drawn import NothingToDraw
 from pyrovae.report.encoding import Encoding, encode
 from pyrovae.report.evidence import current_analysis
 from pyrovae.report.intervals import ENOUGH, LEVEL, summarise
-from pyrovae.report.scores import MISSING, Score, table_scores
+from pyrovae.report.scores import LOG_PX, MISSING, Score, table_scores
 from pyrovae.report.variation import CHANGES, changed
 from pyrovae.study.results import StudyResults
 
@@ -72,9 +72,11 @@ def caption(study: StudyResults) -> str:
     bold = f"Bold: best with a posterior probability above {SURE:.0%}. "
     bold = bold if best_cells(study) else ""
     dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(study) else ""
+    bound = "log p(x): importance-weighted bound (Burda et al. 2016). "
+    bound = bound if LOG_PX in table_scores(study.runs) else ""
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
-        "seeds on), on the test set. Variance-law error: median over units of "
+        f"seeds on), on the test set. {bound}Variance-law error: median over units of "
         "|Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|, which theory puts at 0 for a standard normal "
         f"prior only. {bold}{dagger}{captions.setting(study, encode(study))}".strip()
     )
