@@ -61,3 +61,45 @@ def common_mean(value: Tensor, error: Tensor, scale: float) -> Tensor:
     at = np.searchsorted(below, first).clip(max=len(grid) - 1)
     draws = mean[at] + np.sqrt(variance[at]) * stats.norm.ppf(second)
     return torch.from_numpy(draws * scale)
+
+
+def common_slope(x: Tensor, values: Tensor) -> Tensor:
+    """Return draws of the slope around which the slopes of several quantities lie, ``(4096,)``.
+
+    For quantity k and run i
+
+        value_ki ~ N(slope_k x_i, spread_k²),     spread_k ~ HalfNormal(1),
+        slope_k ~ N(common, scatter²),            common ~ N(0, 0.7²),
+        log scatter ~ N(-1.6, 0.7²).
+
+    The spreads are integrated on grids, quantity by quantity, then the slopes, then the scatter.
+
+    Parameters
+    ----------
+    x
+        Standardised, ``(n,)``.
+    values
+        Standardised, ``(quantities, n)``, without NaN.
+    """
+    x, values = x.double(), values.double()
+    slope = torch.linspace(-3, 3, 601, dtype=torch.float64)
+    spread = torch.linspace(-5, 1.5, 131, dtype=torch.float64).exp()
+    n = len(x)
+    # d log spread: the grid is even in the logarithm.
+    prior = -0.5 * spread**2 + spread.log()
+    scatter = torch.linspace(-1.6 - 3 * 0.7, -1.6 + 3 * 0.7, 31, dtype=torch.float64)
+    log = -0.5 * (slope / 0.7) ** 2 - 0.5 * ((scatter[:, None] + 1.6) / 0.7) ** 2
+    # (scatter, common, slope): the density of slopes around a common one.
+    around = -0.5 * ((slope[:, None] - slope) / scatter.exp()[:, None, None]) ** 2
+    around = torch.softmax(around, -1)
+    for y in values:
+        squares = (y * y).sum() - 2 * slope * (x * y).sum() + slope**2 * (x * x).sum()
+        likelihood = torch.logsumexp(
+            prior - n * spread.log() - squares[:, None] / (2 * spread**2), -1
+        )
+        top = likelihood.max()
+        log = log + (around @ (likelihood - top).exp()).clamp(min=1e-300).log()
+    density = (log - log.max()).exp().sum(0)
+    below = (density.cumsum(0) - density / 2) / density.sum()
+    levels = (np.arange(_DRAWS) + 0.5) / _DRAWS
+    return torch.from_numpy(np.interp(levels, below.numpy(), slope.numpy()))

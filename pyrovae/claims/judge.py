@@ -13,7 +13,9 @@ from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Verdict, decide, fit
 from pyrovae.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.report.drawn import NothingToDraw
+from pyrovae.report.names import component
 from pyrovae.report.phase_diagram import phase_diagram
+from pyrovae.report.scores import score_of
 from pyrovae.study.results import StudyResults
 
 #: Latent units are used in full if more than this share is active.
@@ -36,7 +38,7 @@ def sparsity(study: StudyResults) -> Verdict:
     return decide(
         growth,
         (-math.inf, 0.5),
-        quantity="growth exponent of active units at the largest latent_dim",
+        quantity="growth exponent of active units at the largest number of latent units",
         evidence=_evidence(runs, "latent_dim", "active_units"),
         labels=("Latent units (count)", "Active units (count)"),
         divergent=fitted.divergent,
@@ -52,26 +54,28 @@ def inactive_units(study: StudyResults) -> Verdict:
             found = prune_run(folder, samples=20, points=1000).comparison
         except NothingToPrune:
             continue
+        kind = f"{component(row.network)}, {component(row.posterior)}"
         rows.append(
             {
-                "x": found.rate_change,
-                "y": found.distortion_change,
-                "error": found.distortion_change_se,
-                "group": f"{row.network}, {row.posterior}".split("(")[0],
+                "x": kind,
+                # Relative, so that data sets and likelihoods can stand together; in per cent.
+                "y": 100 * found.distortion_change / row.distortion,
+                "error": 100 * found.distortion_change_se / row.distortion,
+                "group": "runs",
                 "distortion": row.distortion,
+                "distortion_change": found.distortion_change,
+                "rate_change": found.rate_change,
             }
         )
     _need(bool(rows), "a run with an inactive unit")
     evidence = pd.DataFrame(rows)
-    # Relative to the distortion, so that data sets and likelihoods can stand together.
-    share = evidence["y"] / evidence["distortion"]
-    error = evidence["error"] / evidence["distortion"]
+    share, error = _tensor(evidence["y"]) / 100, _tensor(evidence["error"]) / 100
     return decide(
-        exact.common_mean(_tensor(share), _tensor(error), _NEGLIGIBLE_LOSS),
+        exact.common_mean(share, error, _NEGLIGIBLE_LOSS),
         (-_NEGLIGIBLE_LOSS, _NEGLIGIBLE_LOSS),
         quantity="relative change of the distortion by pruning",
         evidence=evidence,
-        labels=("Change of the rate (nats)", "Change of the distortion (nats)"),
+        labels=("Network and posterior", "Change of the distortion (%)"),
         divergent=None,
     )
 
@@ -98,7 +102,7 @@ def variance_law(study: StudyResults) -> Verdict:
         (-0.1, 0.1),
         quantity="offset of the sum from 1, of active or inactive units, whichever is larger",
         evidence=evidence,
-        labels=("Var(mu)", "E(sigma²)"),
+        labels=(r"$\mathrm{Var}_x(\mu_u)$", r"$\mathrm{E}_x(\sigma_u^2)$"),
         divergent=fitted.divergent,
     )
 
@@ -116,7 +120,7 @@ def self_regularisation(study: StudyResults) -> Verdict:
     return decide(
         difference,
         (-math.inf, 0.0),
-        quantity="gap's growth for each doubling of latent_dim, VAE minus autoencoder (nats)",
+        quantity="gap's growth for each doubling of latent units, VAE minus autoencoder (nats)",
         evidence=_evidence(runs, "latent_dim", "distortion_gap", "objective"),
         labels=("Latent units (count)", "Distortion, test minus train (nats)"),
         divergent=fitted.divergent,
@@ -131,19 +135,20 @@ def disentanglement(study: StudyResults) -> Verdict:
     sparsity = runs["inactive_units"] / runs["latent_dim"]
     _need(sparsity.nunique() > 1, "runs of different sparsity")
     x = _standard(_tensor(sparsity))
-    values = torch.cat([_standard(_tensor(runs[name])) for name in metrics])
-    level = torch.arange(len(metrics)).repeat_interleave(len(runs))
-    fitted = fit(models.related_slopes(level, x.repeat(len(metrics)), values, len(metrics)))
+    values = torch.stack([_standard(_tensor(runs[name])) for name in metrics])
     evidence = pd.concat(
-        [pd.DataFrame({"x": sparsity, "y": runs[name], "group": name}) for name in metrics]
+        [
+            pd.DataFrame({"x": sparsity, "y": runs[name], "group": score_of(name).title})
+            for name in metrics
+        ]
     )
     return decide(
-        fitted["common"],
+        exact.common_slope(x, values),
         (0.0, math.inf),
         quantity="standardised slope of the scores on the share of inactive units",
         evidence=evidence,
         labels=("Share of inactive units", "Score"),
-        divergent=fitted.divergent,
+        divergent=None,
     )
 
 
@@ -228,10 +233,17 @@ def theory(study: StudyResults) -> Verdict:
         exact.share(int(right.sum()), int((~right).sum())),
         (0.9, 1.0),
         quantity="share of runs whose number of active units is that of theory",
-        evidence=pd.DataFrame(
-            {"x": table["level"], "y": table["active_units"], "group": "trained"}
+        evidence=pd.concat(
+            [
+                pd.DataFrame({"x": table["level"], "y": table[column], "group": group})
+                for column, group in (
+                    ("active_units", "trained"),
+                    ("active_units_theory", "theory"),
+                )
+            ],
+            ignore_index=True,
         ),
-        labels=("beta × sigma²", "Active units (count)"),
+        labels=("β × σ²", "Active units (count)"),
         divergent=None,
     )
 

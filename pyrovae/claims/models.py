@@ -88,29 +88,6 @@ def lines(level: Tensor, x: Tensor, value: Tensor, levels: int) -> Posed:
     return Posed(program, {"intercept": intercept, "slope": slope, "spread": spread})
 
 
-def related_slopes(level: Tensor, x: Tensor, value: Tensor, levels: int) -> Posed:
-    """Standardised slopes, one for each level, around a common one."""
-
-    def program() -> None:
-        common = pyro.sample("common", dist.Normal(_known(0.0), 0.7))
-        # Around 0.2, and away from 0: there the offsets are free, a funnel that three levels of
-        # data cannot close. That scores differ by nothing at all is not believed anyway.
-        scatter = pyro.sample("scatter", dist.LogNormal(_known(-1.6), 0.7))
-        with pyro.plate("levels", levels):
-            offset = pyro.sample("offset", dist.Normal(_known(0.0), 1.0))
-            spread = pyro.sample("spread", dist.HalfNormal(_known(1.0)))
-        slope = common + scatter * offset
-        with pyro.plate("data", len(value)):
-            pyro.sample("value", dist.Normal(slope[level] * x, spread[level]), obs=value)
-
-    fits = [_least_squares(x[level == k], value[level == k]) for k in range(levels)]
-    slope, spread = torch.stack([f[1] for f in fits]), torch.stack([f[2] for f in fits])
-    common, scatter = slope.mean(), _known(0.2)
-    offset = ((slope - common) / scatter).clamp(-2, 2)
-    sites = {"common": common, "scatter": scatter, "offset": offset, "spread": spread}
-    return Posed(program, sites)
-
-
 def offsets(level: Tensor, value: Tensor, levels: int, scale: float) -> Posed:
     """Values off 0 by a constant for each level, with heavy tails: single units may be far off."""
 

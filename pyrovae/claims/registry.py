@@ -76,7 +76,7 @@ CLAIMS: dict[str, Claim] = {
         "Sparsity lowers the variability of random generation", *_LATENT_DIM, judge.generation
     ),
     "theory": Claim(
-        "A linear VAE's unit collapses when its principal variance falls below beta × sigma²",
+        "A linear VAE's unit collapses when its principal variance falls below β × σ²",
         "../phase_diagram.yaml",
         "phase_diagram",
         judge.theory,

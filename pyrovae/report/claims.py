@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.claims import Claim, Verdict
 from pyrovae.report import names
 from pyrovae.report.drawn import Drawn
-from pyrovae.report.style import GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
 
 
 def claim_figure(name: str, claim: Claim, verdict: Verdict, *, style: Style = PAPER) -> Drawn:
@@ -28,13 +28,15 @@ def claim_figure(name: str, claim: Claim, verdict: Verdict, *, style: Style = PA
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         _evidence(left, verdict, style)
         _posterior(right, verdict, style)
-        figure.suptitle(names.wrapped(f"{claim.statement}: {verdict.word}", 90))
+        told = "" if verdict.converged else f": {verdict.word}"
+        figure.suptitle(names.wrapped(f"{claim.statement}{told}", 100))
         tighten(figure)
     low, high = verdict.interval
     probable = f", with probability {verdict.probability:.3f}" if verdict.converged else ""
+    bars = " (bars: 95 % intervals of the draws)" if "error" in verdict.evidence else ""
     caption = (
-        f"{claim.statement}. Decided: {claim.criterion} Left: the runs. Right: posterior of the "
-        f"{verdict.quantity}; the claim holds in the shaded region{probable}. Mean "
+        f"{claim.statement}. Decided: {claim.criterion} Left: the runs{bars}. Right: posterior "
+        f"of the {verdict.quantity}; the claim holds in the shaded region{probable}. Mean "
         f"{verdict.mean:.4g}, 95 % interval {low:.4g} to {high:.4g}."
     )
     return Drawn(f"claim-{names.slug(name)}", figure, verdict.evidence, caption)
@@ -43,9 +45,18 @@ def claim_figure(name: str, claim: Claim, verdict: Verdict, *, style: Style = PA
 def _evidence(ax: Axes, verdict: Verdict, style: Style) -> None:
     data = verdict.evidence
     groups = list(data["group"].drop_duplicates())
-    several = len(groups) > 1
+    numeric = pd.api.types.is_numeric_dtype(data["x"])
+    # A group that has a place of its own on the axis needs no entry.
+    several = len(groups) > 1 and not data["group"].equals(data["x"])
+    shown = data.assign(group=data["group"].map(names.words))
+    if not numeric:
+        shown["x"] = data["x"].map(lambda name: names.wrapped(names.words(name), 14))
+    if "error" in data:
+        width = 1.96 * data["error"]
+        ax.errorbar(shown["x"], data["y"], yerr=width, fmt="none", color=GREY, lw=0.8, capsize=2)
+        ax.axhline(0, color=LIGHT_GREY, lw=0.8, zorder=0)
     sns.scatterplot(
-        data.assign(group=data["group"].map(names.words)),
+        shown,
         x="x",
         y="y",
         hue="group",
@@ -56,17 +67,24 @@ def _evidence(ax: Axes, verdict: Verdict, style: Style) -> None:
         legend="brief" if several else False,
         ax=ax,
     )
-    if pd.api.types.is_numeric_dtype(data["x"]):
+    if numeric:
         if (data["x"] >= 1).all() and data["x"].max() > 7 * data["x"].min():
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         else:
             ax.xaxis.set_major_locator(MaxNLocator(5))
     else:
-        ax.margins(x=0.4)
+        ax.margins(x=0.8 / data["x"].nunique())
     ax.set(xlabel=verdict.labels[0], ylabel=verdict.labels[1])
     if several:
-        ax.legend(title=None, fontsize=style.small)
+        # Above: points may lie anywhere inside.
+        ax.legend(
+            title=None,
+            fontsize=style.small,
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=min(len(groups), 3),
+        )
 
 
 def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
@@ -93,15 +111,7 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
         yticks=[],
     )
     if verdict.converged:
-        ax.annotate(
-            f"P = {verdict.probability:.3f}",
-            (0.98, 0.95),
-            xycoords="axes fraction",
-            ha="right",
-            va="top",
-            color=GREY,
-            fontsize=style.size,
-        )
+        ax.set_title(f"{verdict.word}, P = {verdict.probability:.3f}", loc="right", color=GREY)
 
 
 def _sentence(text: str) -> str:

@@ -81,7 +81,6 @@ def test_gaps_that_grow_apart() -> None:
         judge.self_regularisation(_study(runs[runs["objective"] == "elbo"]))
 
 
-@pytest.mark.slow
 def test_no_association_is_not_called_one() -> None:
     rng = np.random.default_rng(2)
     runs = pd.DataFrame(
