@@ -200,8 +200,8 @@ def _is_mixture(law: Distribution) -> bool:
     return isinstance(inside, NormalMixture | DiagonalNormalMixture)
 
 
-DIRECT = [c for c in CASES if not _is_mixture(c.law(c.dims[1])())]
-IMPLICIT = [c for c in CASES if _is_mixture(c.law(c.dims[1])())]
+IMPLICIT = [case for case in CASES if _is_mixture(case.law(case.dims[1])())]
+DIRECT = [case for case in CASES if case not in IMPLICIT]
 
 
 @pytest.mark.parametrize("case", DIRECT, ids=str)

@@ -126,6 +126,15 @@ def test_fallback_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(values, graph(*arguments)[2], rtol=0, atol=0)
 
 
+def test_a_step_too_large_to_compile_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    program = small_program()
+    draws, arguments = _arguments(program)
+    graph = trace_step(program, arguments[5], BATCH, draws)
+    monkeypatch.setattr("pyrovae.training.step.MOST_NODES", len(graph.graph.nodes) - 1)
+    with pytest.warns(RuntimeWarning, match=r"\d+ operations .* runs uncompiled"):
+        assert compile_step(graph) is graph
+
+
 def test_adam_equals_torchs() -> None:
     torch.manual_seed(0)
     reference = torch.nn.Parameter(torch.randn(5, 3))
