@@ -88,6 +88,20 @@ _GROUPS = (
     ("total_correlation", "Information in the code"),
     ("dimension_wise_kl", "Information in the code"),
 )
+#: What nothing above fits.
+_DISENTANGLEMENT, _OTHER = "Disentanglement", "Other"
+#: Groups in the order in which they are shown.
+_PLACES = (
+    "Test set",
+    "Training set",
+    "Gap between training and test set",
+    "Collapse",
+    "Collapse, training set",
+    "Information in the code",
+    _DISENTANGLEMENT,
+    "Posterior diagnostics",
+    _OTHER,
+)
 #: Scores that are an error of another: shown beside it.
 _ERRORS = ("_se", "_sd")
 
@@ -106,7 +120,7 @@ def score_groups(
             continue
         error = next((scores[key + e] for e in _ERRORS if key + e in scores), None)
         groups.setdefault(_group(key), []).append((_title(key, titles), value, error))
-    return groups
+    return {group: groups[group] for group in sorted(groups, key=_PLACES.index)}
 
 
 def _title(key: str, titles: dict[str, str]) -> str:
@@ -118,7 +132,8 @@ def _title(key: str, titles: dict[str, str]) -> str:
         if plain.startswith(f"{metric}_"):
             part = names.words(plain.removeprefix(f"{metric}_"))
             return f"{titles.get(metric, names.words(metric)).split()[0]}: {part}"
-    return names.words(plain).capitalize()
+    told = names.words(plain)
+    return told[:1].upper() + told[1:]
 
 
 def _group(key: str) -> str:
@@ -126,5 +141,5 @@ def _group(key: str) -> str:
         if key.startswith(prefix):
             return group
     if any(key == metric or key.startswith(f"{metric}_") for metric in METRICS):
-        return "Disentanglement"
-    return "Other"
+        return _DISENTANGLEMENT
+    return _OTHER

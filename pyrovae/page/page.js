@@ -177,12 +177,13 @@
     const [x, y] = [columns.get($("axis-x").value), columns.get($("axis-y").value)];
     const plane = x.key === "rate" && y.key === "distortion";
     $("scatter-hint").textContent = plane
-      ? "The rate-distortion plane (Alemi et al. 2018); dashed lines are of equal ELBO. Open a run by its point."
+      ? "The rate-distortion plane (Alemi et al. 2018); dashed lines are of equal ELBO, named at their ends. Open a run by its point."
       : "A point for each run; open it for its details.";
     $("chart-scatter").setAttribute("aria-label",
       `${withUnit(y)} against ${withUnit(x)}, a point for each run; the table of runs has the numbers.`);
     const points = data.runs.filter((run) => run.values[x.key] !== null && run.values[y.key] !== null);
     draw($("chart-scatter"), () => ({
+      ...(plane && { grid: { ...base().grid, right: 44 } }),
       xAxis: axis(withUnit(x)),
       yAxis: yAxis(withUnit(y)),
       series: [
@@ -201,18 +202,32 @@
     }), ({ data: d }) => d.run && openRun(d.run.id));
   }
 
-  /** Lines on which rate plus distortion is the same. */
+  /** Round numbers in a range, about four. */
+  function ticks(low, high) {
+    const rough = (high - low) / 4 || 1, power = 10 ** Math.floor(Math.log10(rough));
+    const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+    const first = Math.ceil(low / step), last = Math.floor(high / step);
+    return Array.from({ length: Math.max(last - first + 1, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
+  }
+
+  /** Lines on which rate plus distortion is the same, inside the points' frame; named at their ends. */
   function equalElbo(points) {
-    const rates = points.map((run) => run.values.rate), sums = points.map((run) => run.values.rate + run.values.distortion);
-    const span = Math.max(...rates) - Math.min(...rates) || 1;
-    const [left, right] = [Math.min(...rates) - span * .04, Math.max(...rates) + span * .04];
-    const [low, high] = [Math.min(...sums), Math.max(...sums)];
-    return [0, 1, 2, 3].map((i) => low + (high - low) * (i / 3)).map((sum) => ({
-      type: "line", silent: true, symbol: "none", z: 0, tooltip: { show: false },
-      lineStyle: { type: "dashed", width: 1, color: ink.muted, opacity: .5 },
-      data: [[left, sum - left], [right, sum - right]],
-      endLabel: { show: true, formatter: `ELBO ${shown(-sum, 4)}`, color: ink.muted, fontSize: 10, offset: [-66, 0], backgroundColor: ink.surface, padding: [1, 3] },
-    }));
+    const frame = (key) => {
+      const values = points.map((run) => run.values[key]);
+      const [low, high] = [Math.min(...values), Math.max(...values)];
+      const margin = (high - low || 1) * .06;
+      return [low - margin, high + margin];
+    };
+    const [left, right] = frame("rate"), [bottom, top] = frame("distortion");
+    return ticks(left + bottom, right + top).map((sum) => {
+      const [from, to] = [Math.max(left, sum - top), Math.min(right, sum - bottom)];
+      return {
+        type: "line", silent: true, symbol: "none", z: 0, tooltip: { show: false },
+        lineStyle: { type: "dashed", width: 1, color: ink.muted, opacity: .5 },
+        data: [[from, sum - from], [to, sum - to]],
+        endLabel: { show: true, formatter: shown(-sum), color: ink.muted, fontSize: 10, distance: 2, backgroundColor: ink.surface },
+      };
+    });
   }
 
   function drawLegend() {

@@ -17,6 +17,7 @@ _WORDS = {
     "gaussian": "Gaussian",
     "iaf": "IAF",
     "iwae": "IWAE",
+    "kl": "KL",
     "laplace": "Laplace",
     "mlp": "MLP",
     "mnist": "MNIST",

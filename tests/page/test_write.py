@@ -73,12 +73,18 @@ def test_scores_are_grouped_with_their_errors():
     scores = {"elbo": -2.0, "train_elbo": -1.0, "elbo_gap": 1.0, "train_active_units": 3.0}
     scores |= {"mutual_information": 2.0, "mutual_information_se": 0.1, "dci_completeness": 0.5}
     scores |= {"posterior_sbc_p": 0.2, "mine": 7.0}
-    assert score_groups(scores, []) == {
+    scores |= {"aggregate_kl": 0.25}
+    found = score_groups(scores, [])
+    assert list(found)[-1] == "Other"
+    assert found == {
         "Test set": [("ELBO", -2.0, None)],
         "Training set": [("ELBO", -1.0, None)],
         "Gap between training and test set": [("ELBO", 1.0, None)],
         "Collapse, training set": [("Active units", 3.0, None)],
-        "Information in the code": [("Mutual information", 2.0, 0.1)],
+        "Information in the code": [
+            ("Mutual information", 2.0, 0.1),
+            ("Aggregate KL", 0.25, None),
+        ],
         "Disentanglement": [("dci: completeness", 0.5, None)],
         "Posterior diagnostics": [("Sbc p", 0.2, None)],
         "Other": [("Mine", 7.0, None)],
