@@ -57,7 +57,9 @@ def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     titles = {score.key: score.title for score in scores}
     with theme(style):
         size = style.column if len(keys) <= 8 else style.text
-        figure = Figure(figsize=(size, 0.8 * size), layout="constrained")
+        # Few scores need no square: rows of two lines' height are enough.
+        height = min(0.8 * size, (0.45 * len(shown) + 0.8) * style.scale)
+        figure = Figure(figsize=(size, height), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(
             shown,
@@ -75,9 +77,12 @@ def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             ax=ax,
         )
         ax.tick_params(length=0)
-        ax.tick_params(axis="x", labelrotation=45)
-        for label in ax.get_xticklabels():
-            label.set(ha="right", rotation_mode="anchor")
+        # A letter is about half as wide as high; row names and colour bar take two inches' worth.
+        room = (size - 1.6 * style.scale) / len(shown) * 72
+        if max(len(titles[key]) for key in shown.columns) * 0.5 * style.small > room:
+            ax.tick_params(axis="x", labelrotation=45)
+            for label in ax.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
         ax.tick_params(axis="y", labelrotation=0)
         tighten(figure)
     caption = (
