@@ -1,0 +1,66 @@
+"""Figures, tables and the methods paragraph in a paper of two columns."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from pyrovae.report import style, table
+from pyrovae.report.gallery import draw
+from pyrovae.report.methods import latex_methods
+from pyrovae.report.write import files
+from pyrovae.study.results import StudyResults
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("pdflatex") is None, reason="pdflatex is not installed"
+)
+
+#: ICML's measures, without its style file.
+PREAMBLE = r"""
+\documentclass[10pt,twocolumn]{article}
+\usepackage[letterpaper,textwidth=6.75in,textheight=9in,columnsep=0.25in]{geometry}
+\usepackage{times,booktabs,graphicx,longtable,siunitx}
+\begin{document}
+"""
+#: Of a column's width, and of the text's.
+KINDS = ("kl_profile", "rate_distortion", "effects")
+
+
+def test_two_columns_take_figures_at_their_own_size(
+    main_study: StudyResults, tmp_path: Path
+) -> None:
+    body = ["Before the figures.", latex_methods(main_study)]
+    widths = set()
+    for kind in KINDS:
+        drawn = next(draw(main_study, kind))
+        wide = drawn.figure.get_figwidth() > style.PAPER.column
+        widths.add(wide)
+        (tmp_path / f"{drawn.name}.pdf").write_bytes(files(drawn, formats=["pdf"])["pdf"])
+        star = "*" if wide else ""
+        body += [
+            rf"\begin{{figure{star}}}[t]\centering",
+            # No width is given: the file has the column's.
+            rf"\includegraphics{{{drawn.name}.pdf}}",
+            rf"\caption{{{table.escape(drawn.caption)}}}\end{{figure{star}}}",
+        ]
+    body += [r"\begin{table*}\centering", table.latex(main_study), r"\end{table*}"]
+    assert widths == {False, True}
+    (tmp_path / "paper.tex").write_text("\n".join([PREAMBLE, *body, r"\end{document}"]))
+    done = subprocess.run(
+        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-2000:]
+    # A twentieth of a point is the rounding of a PDF's box.
+    too_wide = [float(w) for w in re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout)]
+    assert [w for w in too_wide if w > 0.05] == []
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
