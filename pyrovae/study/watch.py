@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from pyrovae.study import live
@@ -99,7 +99,17 @@ def _headline(snapshot: Snapshot, over: dict[str, RunProgress], now: float) -> T
 
 
 def _training(runs: dict[str, RunProgress], now: float) -> Table:
-    table = Table("in training", "run", "", "step", "loss", "", "active", "steps/s", box=None)
+    table = Table(
+        Column("in training", no_wrap=True),
+        "run",
+        "",
+        "step",
+        "loss",
+        "",
+        "active",
+        "steps/s",
+        box=None,
+    )
     for key, run in runs.items():
         spent = max(now - run.started, 1e-9)
         evaluating = run.step >= run.steps
