@@ -7,8 +7,8 @@ gradient become one graph on one flat vector, which takes a tenth of the time.
 NUTS takes as many steps as the longest direction of a posterior has lengths of the shortest. So
 the vector is measured twice. First from a guess, along and in units of the curvature there, for a
 pilot run of every chain from a far start. Then from the mean of all pilots' second halves, in units
-of their common covariance, shrunk as Ledoit and Wolf (2004) do; each chain goes on in these units
-from where its pilot ended. The law that is sampled stays the same, whatever the units.
+of their common covariance, shrunk towards the first units; each chain goes on in these units from
+where its pilot ended. The law that is sampled stays the same, whatever the units.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ import torch
 from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide import init_to_value
 from pyro.infer.mcmc.util import initialize_model
-from sklearn.covariance import ledoit_wolf
 from torch import Tensor
 from torch.func import grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
@@ -128,10 +127,25 @@ def run_nuts(
     return draws, divergent
 
 
+#: Draws of a pilot that are worth one independent draw, about.
+_CORRELATED = 3
+#: What the curvature at the guess is worth, in independent draws for each dimension.
+_TRUSTED = 2
+
+
 def _shape(draws: Tensor) -> tuple[Tensor, Tensor]:
-    """Return mean and a root of the covariance of draws ``(n, d)``, shrunk towards a sphere."""
-    covariance, _ = ledoit_wolf(draws.numpy())
-    return draws.mean(0), torch.linalg.cholesky(torch.from_numpy(covariance))
+    """Return mean and a root of the covariance of a pilot's draws ``(n, d)``.
+
+    The draws are in units of the curvature, where the covariance is the identity if the posterior
+    is normal. That is the prior mean of an inverse-Wishart law, and the result its posterior mean:
+    a short pilot of many dimensions must not invent long and short directions, each of which costs
+    steps.
+    """
+    n, d = draws.shape
+    told, trusted = n / _CORRELATED, _TRUSTED * d
+    unit = torch.eye(d, dtype=draws.dtype)
+    covariance = (trusted * unit + told * torch.cov(draws.T)) / (trusted + told)
+    return draws.mean(0), torch.linalg.cholesky(covariance)
 
 
 def _split(flat: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:

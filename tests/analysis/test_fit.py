@@ -135,9 +135,14 @@ def test_unknown_levels_and_events_are_told(
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_means_are_found_by_every_law(kind: str) -> None:
-    runs, means = simulate(np.random.default_rng(11), kind)
-    posterior = passed(fit(runs, metric(kind), FACTORS, sampling=SHORT))
+def test_means_are_found_by_every_law(
+    kind: str, fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray]
+) -> None:
+    if kind == "real":
+        posterior, runs, means = fitted
+    else:
+        runs, means = simulate(np.random.default_rng(11), kind)
+        posterior = passed(fit(runs, metric(kind), FACTORS, sampling=SHORT))
     draws = posterior.draws.values
     z = (means - draws.mean(0)) / draws.std(0)
     # Six z scores of about Student's law with 20 degrees of freedom: beyond 5 once in 10^4.
@@ -153,7 +158,8 @@ def test_a_factor_without_effect_is_drawn_to_zero() -> None:
     rng = np.random.default_rng(3)
     runs, _ = simulate(rng, "real")
     runs["score"] = rng.normal(-200, 1, len(runs))
-    posterior = passed(fit(runs, metric("real"), FACTORS, sampling=SHORT))
+    sampling = Sampling(chains=2, draws=60, warmup=60)
+    posterior = passed(fit(runs, metric("real"), FACTORS, sampling=sampling))
     raw = runs.groupby(FACTORS)["score"].mean().to_numpy()
     assert posterior.draws.values.mean(0).std() < 0.8 * raw.std()
 
@@ -167,20 +173,24 @@ def test_the_same_seed_gives_the_same_draws_and_leaves_the_global_state() -> Non
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
-def test_missing_cells_three_factors_and_one_cell() -> None:
-    tiny = Sampling(chains=2, draws=30, warmup=30)
-    rng = np.random.default_rng(2)
-    runs, _ = simulate(rng, "real")
-    part = runs[~((runs["prior"] == "laplace") & (runs["posterior"] == "full_rank"))]
-    posterior = passed(fit(part, metric("real"), FACTORS, sampling=tiny))
-    assert len(posterior.cells()) == 5
-    pairs = posterior.contrasts().set_index(["a", "b"])["pairs"]
-    assert pairs["normal", "laplace"] == 1  # Only where both were run with the same posterior.
-    assert pairs["normal", "mixture"] == 2
+def test_missing_cells_of_three_factors() -> None:
+    tiny = Sampling(chains=2, draws=10, warmup=20)
+    runs, _ = simulate(np.random.default_rng(2), "count", seeds=2)
     both = pd.concat([runs.assign(size=1), runs.assign(size=2)])
-    posterior = passed(fit(both, metric("real"), [*FACTORS, "size"], sampling=tiny))
+    part = both[~((both["prior"] == "laplace") & (both["posterior"] == "full_rank"))]
+    posterior = passed(fit(part, metric("count"), [*FACTORS, "size"], sampling=tiny))
+    assert len(posterior.cells()) == 10
     assert [term.name for term in posterior.design.terms][-1] == "cell"
+    pairs = posterior.contrasts().set_index(["a", "b"])["pairs"]
+    # Only where both were run with the same posterior, in two sizes.
+    assert pairs["normal", "laplace"] == 2
+    assert pairs["normal", "mixture"] == 4
+
+
+def test_one_cell_has_a_mean_and_nothing_to_compare_it_with() -> None:
+    runs, _ = simulate(np.random.default_rng(2), "real")
     one = runs[(runs["prior"] == "laplace") & (runs["posterior"] == "full_rank")]
+    tiny = Sampling(chains=2, draws=30, warmup=30)
     posterior = passed(fit(one, metric("real"), FACTORS, sampling=tiny))
     assert posterior.of().mean() == pytest.approx(one["score"].mean(), abs=2)
     assert posterior.contrasts().empty
