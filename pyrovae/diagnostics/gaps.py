@@ -20,8 +20,8 @@ from pyrovae.latent_model import LatentModel
 from pyrovae.posteriors.mean_field import MeanFieldNormal
 from pyrovae.vae import VAE
 
-#: Draws for each datum and step of the search, and its first step size.
-_DRAWS, _LR = 8, 0.05
+#: Draws for each datum and step of the search, and its step size.
+_DRAWS, _LR = 32, 0.02
 
 
 def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, seed: int) -> Tensor:
@@ -39,7 +39,10 @@ def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, see
     x
         Observations ``(n, *event_shape)``.
     steps
-        Of Adam, with a step size that falls to zero along a cosine.
+        Of Adam. The mean over the second half of them is taken (Polyak & Juditsky 1992,
+        https://doi.org/10.1137/0330046): the last step alone carries its draws' noise, which with p
+        parameters a datum costs p nats over twice the draws that count. What is left of that is
+        p / (32 ``steps``).
     samples
         Fresh draws for the bound that is returned.
     seed
@@ -56,14 +59,19 @@ def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, see
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         optimiser = torch.optim.Adam(free.values(), lr=_LR)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, steps)
-        for _ in range(steps):
+        mean = {name: torch.zeros_like(tensor) for name, tensor in free.items()}
+        for step in range(steps):
             optimiser.zero_grad()
             # Data do not meet: the gradient of the sum holds that of each.
             (-_log_weight(vae, q(), x, _DRAWS).sum() / _DRAWS).backward()
             optimiser.step()
-            schedule.step()
+            counted = step - steps // 2 + 1
+            if counted > 0:
+                for name, tensor in free.items():
+                    mean[name].lerp_(tensor.detach(), 1 / counted)
         with torch.no_grad():
+            for name, tensor in free.items():
+                tensor.copy_(mean[name])
             rows = max(1, min(samples, ELEMENTS // x.numel()))
             parts = [_log_weight(vae, q(), x, rows) for _ in range(math.ceil(samples / rows))]
     return torch.cat(parts).double()

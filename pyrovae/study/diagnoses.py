@@ -12,7 +12,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,11 @@ class DiagnosisFolder:
     ----------
     path
         ``results/<study>/diagnostics/<run>``.
+
+    Raises
+    ------
+    PyrovaeError
+        By every method that reads, if a file is missing or damaged.
     """
 
     path: Path
@@ -64,23 +70,39 @@ class DiagnosisFolder:
 
     def scores(self) -> dict[str, Any]:
         """Return the scores by name."""
-        return json.loads((self.path / "scores.json").read_text())["scores"]
+        with self._reading("scores.json") as path:
+            return json.loads(path.read_text())["scores"]
 
     def points(self) -> pd.DataFrame:
         """Return a row for each test point."""
-        return pd.read_csv(self.path / "points.csv")
+        return self._table("points.csv")
 
     def units(self) -> pd.DataFrame:
         """Return a row for each latent unit."""
-        return pd.read_csv(self.path / "units.csv")
+        return self._table("units.csv")
 
     def marginals(self) -> pd.DataFrame:
         """Return a row for each test point and unit."""
-        return pd.read_csv(self.path / "marginals.csv")
+        return self._table("marginals.csv")
 
     def data(self) -> inference_data.InferenceData:
         """Return draws and everything that figures need."""
-        return inference_data.load(self.path / "posterior.nc")
+        with self._reading("posterior.nc") as path:
+            return inference_data.load(path)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        with self._reading(name) as path:
+            return pd.read_csv(path)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        try:
+            yield self.path / name
+        except (OSError, ValueError, KeyError) as error:
+            raise PyrovaeError(
+                f"{self.path / name}: cannot be read, {type(error).__name__}; "
+                f"`pyrovae diagnose {self.path.name}` makes it again"
+            ) from error
 
     def write(self, diagnosis: Diagnosis, settings: DiagnosticsSettings) -> None:
         """Store a diagnosis; the folder appears complete, in one step."""

@@ -21,7 +21,7 @@ from tiny_study import run, tiny_plan
 import pyrovae
 from pyrovae.cli import main
 from pyrovae.diagnostics import inference_data
-from pyrovae.errors import ConfigError
+from pyrovae.errors import ConfigError, PyrovaeError
 from pyrovae.report import gallery, write_report
 from pyrovae.report.diagnosis import said
 from pyrovae.report.drawn import NothingToDraw
@@ -175,6 +175,21 @@ def test_a_study_without_diagnoses_says_what_to_do(study: StudyResults, tmp_path
     shutil.rmtree(copied.store.root / "diagnostics")
     with pytest.raises(NothingToDraw, match="pyrovae diagnose RUN"):
         next(gallery.draw(copied, "khat"))
+
+
+def test_a_damaged_diagnosis_is_told_in_one_line(study: StudyResults, tmp_path: Path) -> None:
+    copied = load_study(shutil.copytree(study.store.root, tmp_path / "tiny"))
+    made = stored(copied)
+    shutil.rmtree(made.figures, ignore_errors=True)
+    (made.path / "posterior.nc").write_bytes((made.path / "posterior.nc").read_bytes()[:2000])
+    told = CliRunner().invoke(main, ["study", "report", "tiny", "--results", str(tmp_path)])
+    assert told.exit_code == 2
+    assert told.output.startswith(str(made.path / "posterior.nc"))
+    assert f"`pyrovae diagnose {made.path.name}`" in told.output
+    for name, content in (("scores.json", "{"), ("units.csv", "")):
+        (made.path / name).write_text(content)
+        with pytest.raises(PyrovaeError, match=name):
+            getattr(made, name.split(".")[0])()
 
 
 def test_commands(study: StudyResults) -> None:
