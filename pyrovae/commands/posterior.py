@@ -16,7 +16,7 @@ from pyrovae.commands import options
 @click.option("--points", type=click.IntRange(min=2), help="Test points.  [default: 32]")
 @click.option("--warmup", type=click.IntRange(min=20), help="Of each chain.  [default: 1000]")
 @click.option("--draws", type=click.IntRange(min=100), help="In each chain.  [default: 1000]")
-@click.option("--temperatures", type=click.IntRange(min=2), help="Of AIS.  [default: 1000]")
+@click.option("--temperatures", type=click.IntRange(min=2), help="Of AIS.  [default: 4000]")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the sampler's step.")
 def diagnose(
     run: str,

@@ -18,8 +18,9 @@ class DiagnosticsSettings(BaseModel):
         default=4000, ge=100, description="draws from the guide: Pareto k, ELBO, IWAE's K"
     )
     annealed_chains: int = Field(default=8, gt=1, description="AIS chains for each point")
-    temperatures: int = Field(default=1000, gt=1, description="AIS steps from prior to posterior")
-    leapfrog: int = Field(default=8, gt=0, description="leapfrog steps at each temperature")
+    # Many temperatures rather than long transitions: for as many gradients, weights spread half.
+    temperatures: int = Field(default=4000, gt=1, description="AIS steps from prior to posterior")
+    leapfrog: int = Field(default=2, gt=0, description="leapfrog steps at each temperature")
     simulated: int = Field(default=16, gt=1, description="simulated data for BDMC's two bounds")
     search_steps: int = Field(default=500, gt=0, description="steps to each point's best ELBO")
     simulations: int = Field(default=1000, ge=100, description="for calibration")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from pyrovae.report import names
 from pyrovae.report.drawn import NothingToDraw
 from pyrovae.report.encoding import encode
+from pyrovae.report.scores import MISSING
 from pyrovae.study.diagnoses import DiagnosisFolder
 from pyrovae.study.results import StudyResults
 
@@ -124,6 +127,8 @@ def markdown(study: StudyResults) -> str:
 def _text(name: str, value: object) -> str:
     if not isinstance(value, float):
         return str(value)
+    if math.isnan(value):
+        return MISSING
     if name == "bad_k":
         return f"{100 * value:.0f} %"
     return f"{value:.2f}" if name not in VERDICTS else f"{value:.3g}"

@@ -42,7 +42,7 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         for u in range(d):
             line = {"color": colours[u], "linewidth": 0.7, "linestyle": dashes[u], "alpha": 0.8}
             counts, _ = np.histogram(ranks[:, u], edges)
-            left.stairs(counts, edges / (found.draws + 1), **line)
+            left.stairs(counts, edges / (found.draws + 1), baseline=None, **line)
             difference = ecdf_difference(ranks[:, u], found.draws)
             middle.plot(places, difference, **line)
             right.plot(_NOMINAL, coverage[:, u] - _NOMINAL, **line)

@@ -10,6 +10,10 @@ from pyrovae.report.drawn import Drawn
 from pyrovae.report.style import GREY, PAPER, Style, palette, theme
 from pyrovae.study.diagnoses import DiagnosisFolder
 
+#: Where the axes may have ticks.
+_SIZES = (10, 20, 50, 100, 200, 400, 1000, 2000, 4000, 10_000, 20_000)
+_EXCESSES = (0.0001, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+
 
 def gate(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     """Draw each test point's worst R-hat and smallest ESS, with the limits."""
@@ -37,6 +41,11 @@ def gate(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         ax.axhline(MAX_R_HAT - 1, color=GREY, linewidth=0.6, dashes=(4, 2))
         ax.axvline(MIN_ESS, color=GREY, linewidth=0.6, dashes=(4, 2))
         ax.set(xscale="log", yscale="log", xlabel="smallest ESS", ylabel=r"largest $\hat{R}-1$")
+        for axis, ticks in ((ax.xaxis, _SIZES), (ax.yaxis, _EXCESSES)):
+            low, high = axis.get_view_interval()
+            shown = [tick for tick in ticks if low <= tick <= high]
+            axis.set_ticks(shown, [f"{tick:g}" for tick in shown])
+            axis.set_ticks([], minor=True)
         figure.legend(loc="outside upper center", ncols=3)
     failed = int((~points["passed"]).sum())
     caption = (
