@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pyrovae.pruning.absorb import absorb_noise
 from pyrovae.pruning.compare import Comparison, compare
 from pyrovae.pruning.deep import prune_hidden
 from pyrovae.pruning.surgery import LATENT_AXES, conflict, prune_units, unit_directions
@@ -10,6 +11,7 @@ from pyrovae.pruning.turn import active_directions, prune_directions, turnable
 __all__ = [
     "LATENT_AXES",
     "Comparison",
+    "absorb_noise",
     "active_directions",
     "compare",
     "conflict",

@@ -39,7 +39,8 @@ class Comparison:
         distortion with them at E[z_u|x], less that with draws. Below 0 if the noise did harm.
     information_change, information_change_se
         The other part: the pruned model's distortion, less that with the removed units at
-        E[z_u|x]. Above 0 if what they said of x was of use.
+        E[z_u|x]. What they said of x is gone (above 0 if it was of use), and what the pruned model
+        absorbed of them has come.
     data_se, change_data_se
         Standard errors of ``before`` and ``change`` over data and draws: the data as a sample of
         all data. That of ``before`` is what a table of results prints.

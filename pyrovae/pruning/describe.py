@@ -46,7 +46,7 @@ def _elbo(found: Comparison) -> list[str]:
         f"    {-found.noise_change:+.4f} ± {found.noise_change_se:.4f} the noise that the decoder "
         "is spared",
         f"    {-found.information_change:+.4f} ± {found.information_change_se:.4f} what was said "
-        "of x",
+        "of x, and what the decoder absorbed",
     ]
     share, draws = abs(found.change) / found.data_se, abs(found.change) / found.before_se
     lines.append(

@@ -19,6 +19,7 @@ from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.errors import PyrovaeError
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.posteriors import FullRankNormal
+from pyrovae.pruning.absorb import absorb_noise
 from pyrovae.pruning.compare import Comparison, compare
 from pyrovae.pruning.deep import prune_hidden
 from pyrovae.pruning.surgery import prune_units, unit_directions
@@ -136,6 +137,7 @@ def prune_run(
         pruned, smaller = prune_directions(vae, config, directions, train)
     else:
         pruned, smaller = prune_units(vae, config, keep, codes.mean(0))
+    absorb_noise(vae, pruned, directions, train, seed=config.seed)
     hidden: dict[str, int] = {}
     if deep:
         pruned, smaller, hidden = prune_hidden(pruned, smaller, train)

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from pyrovae.cli import main
 from pyrovae.distributions import marginals
 from pyrovae.errors import PyrovaeError
-from pyrovae.pruning import compare, prune_hidden, prune_units, unit_directions
+from pyrovae.pruning import absorb_noise, compare, prune_hidden, prune_units, unit_directions
 from pyrovae.pruning.describe import describe
 from pyrovae.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.study.config import load_study_file
@@ -282,6 +282,32 @@ def test_what_noise_does_and_what_was_said_of_x_are_told_apart(tmp_path: Path) -
     assert found.noise_change == pytest.approx(0, abs=1e-3)
     assert found.information_change == pytest.approx(found.distortion_change, abs=1e-3)
     assert abs(found.information_change) > 3 * found.information_change_se > 0
+
+
+def test_the_mean_effect_of_noise_is_absorbed(tmp_path: Path) -> None:
+    plan = _plan(tmp_path)
+    (dataset,) = plan.datasets.values()
+    config = plan.runs[0].config
+    vae = _model(config, dataset.event_shape)
+    with torch.no_grad():
+        vae.decoder[0].weight[:, DEAD] *= 8  # loud
+    x = dataset.train.floats(slice(1000))
+    directions = unit_directions(KEEP, 5)
+    pruned, _ = prune_units(vae, config, KEEP, torch.zeros(5))
+    z = vae.encode(x).sample()
+    first, second = vae.decoder[:2], vae.decoder[2]
+
+    def off() -> float:
+        with torch.no_grad():
+            heard = second(first(z)).mean(0)
+            kept = pruned.decoder[2](pruned.decoder[:2](z[:, KEEP])).mean(0)
+        return float((heard - kept).abs().max())
+
+    alone = off()
+    shift = absorb_noise(vae, pruned, directions, x)
+    assert shift is not None
+    assert alone > 0.1
+    assert off() < 0.1 * alone
 
 
 def _sharing_two_directions(folder: RunFolder, tmp_path: Path, *overrides: str) -> None:
