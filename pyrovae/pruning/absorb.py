@@ -49,7 +49,7 @@ def absorb_noise(
         before = _mean_input(vae.decoder, reader, z)
         after = _mean_input(pruned.decoder, reader_pruned, z @ directions.T)
         shift = reader.weight @ (before - after)
-        reader_pruned.bias += shift
+        reader_pruned.bias.add_(shift)
     return shift
 
 
