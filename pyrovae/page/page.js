@@ -205,7 +205,7 @@
   /** Round numbers in a range, about four. */
   function ticks(low, high) {
     const rough = (high - low) / 4 || 1, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((factor) => factor * power).find((size) => size >= rough);
+    const step = [1, 2, 2.5, 5, 10].map((factor) => factor * power).find((size) => size >= .9 * rough);
     const first = Math.ceil(low / step), last = Math.floor(high / step);
     return Array.from({ length: Math.max(last - first + 1, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }

@@ -100,7 +100,7 @@ def verdicts(study: StudyResults) -> Verdicts | None:
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "
         f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on; the pair "
-        "of levels named is the one whose difference is surest.",
+        "of levels named is the one whose difference is surest, of those not practically equal.",
         cards,
         analysis.fresh,
     )
@@ -116,7 +116,10 @@ def _verdict(
     title, noun = column.title, names.title(factor).lower()
     sure = pairs["positive"].where(pairs["positive"] >= 0.5, 1 - pairs["positive"])
     surest = pairs.assign(sure=sure, size=pairs["mean"].abs())
-    pair = surest.sort_values(["sure", "size"], ascending=False).iloc[0]
+    least_equal = float(pairs["rope"].min())
+    # A difference that is sure and does not matter is no reason to say that levels differ.
+    matters = surest["rope"] < ENOUGH
+    pair = surest.assign(matters=matters).sort_values(["matters", "sure", "size"]).iloc[-1]
     # The level that is higher is named first.
     a, b, sign = (
         (pair["a"], pair["b"], 1) if pair["positive"] >= 0.5 else (pair["b"], pair["a"], -1)
@@ -127,7 +130,6 @@ def _verdict(
         "-", "−"
     )
     first, second = encoding.level_phrase(factor, a), encoding.level_phrase(factor, b)
-    least_equal = float(pairs["rope"].min())
     if least_equal >= ENOUGH:
         return Verdict(
             "equal",

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pyrovae.analysis.study import StudyAnalysis
 from pyrovae.report import captions, names
@@ -21,8 +21,8 @@ from pyrovae.report.scores import score_of
 from pyrovae.report.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 from pyrovae.study.results import StudyResults
 
-#: Inches for a level, and panels side by side.
-_ROW, _ACROSS = 0.17, 4
+#: Inches for a level.
+_ROW = 0.17
 _NAME_WIDTH = 30
 
 
@@ -131,7 +131,7 @@ def _forest(
     data = table[[key in rows for key in known]]
     rows = {key: row for key, row in rows.items() if key in set(known)}
     metrics = data["metric"].drop_duplicates().tolist()
-    across = min(_ACROSS if len(metrics) > 2 else 2, len(metrics))
+    across = _across(len(metrics))
     down = -(-len(metrics) // across)
     with theme(style):
         lines = sum(row.name.count("\n") + 1 for row in rows.values())
@@ -156,6 +156,11 @@ def _forest(
         f"{captions.setting(study, encode(study))}"
     )
     return Drawn(name, figure, data.reset_index(drop=True), caption.strip())
+
+
+def _across(panels: int) -> int:
+    """Return how many panels stand side by side: four or three, as leaves fewer places empty."""
+    return panels if panels < 5 else min((4, 3), key=lambda across: -panels % across)
 
 
 def _refused(reasons: dict[str, str]) -> str:
@@ -193,5 +198,9 @@ def _draw(ax: Axes, data: pd.DataFrame, rows: Mapping[tuple[str, str], _Row], st
     ax.set_yticks(range(len(rows)), [line.name for line in rows.values()])
     ax.set_ylim(len(rows) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
-    ax.xaxis.set_major_locator(MaxNLocator(4))
+    ax.xaxis.set_major_locator(MaxNLocator(3))
+    # "0" and no "0.000", which would run into its neighbours.
+    ax.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: f"{value:g}".replace("-", "\N{MINUS SIGN}"))
+    )
     ax.margins(x=0.08)

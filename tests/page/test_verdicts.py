@@ -78,6 +78,18 @@ def test_says_what_the_posterior_supports(
     assert said in render_page(study)
 
 
+def test_a_sure_difference_that_does_not_matter_is_no_verdict(study: StudyResults):
+    _write(study, mean=0.004, low=0.001, high=0.007, positive=1.0, rope=0.99)
+    path = study.store.root / "analysis" / "contrasts.csv"
+    pairs = pd.read_csv(path)
+    matters = {"mean": 0.02, "low": -0.01, "high": 0.05, "positive": 0.9, "rope": 0.3}
+    pd.concat([pairs, pairs.assign(**matters)]).to_csv(path)
+    verdict = _only(study)
+    assert (verdict.kind, verdict.probability) == ("open", 0.9)
+    pd.concat([pairs, pairs.assign(**matters | {"positive": 0.97})]).to_csv(path)
+    assert "Difference +0.02" in _only(study).evidence
+
+
 def test_the_higher_level_comes_first_with_its_interval(study: StudyResults):
     _write(study, mean=-0.05, low=-0.08, high=-0.02, positive=0.01, rope=0.01)
     assert "Difference +0.05 (95 % 0.02 to 0.08)" in _only(study).evidence

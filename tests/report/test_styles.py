@@ -103,6 +103,7 @@ def test_interactions_are_those_of_the_analysis(
     first = table[table["metric"] == table["metric"].iloc[0]].set_index("level")
     dots = [line.get_xdata()[0] for line in ax.lines if line.get_marker() == "o"]
     assert dots[4] == pytest.approx(first.loc["laplace:laplace", "mean"])
+    assert "0" in [t.get_text() for t in ax.get_xticklabels()]
     colours = [to_rgb(line.get_color()) for line in ax.lines if line.get_marker() == "o"]
     assert colours[3:6] == [prior_colours(["laplace"])[0]] * 3
 
