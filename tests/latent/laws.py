@@ -91,14 +91,17 @@ class Law(nn.Module):
         if self.is_prior:
             self.family = PRIORS.create(case.name, dim, **case.parameters)
             if self.encoder is not None:
-                self.family.bind(self.encoder, (FEATURES,))
+                # Far apart, or the mixture of their posteriors would be as good as one of them.
+                self.family.bind(self.encoder, (FEATURES,), 2 * torch.randn(8, FEATURES))
         else:
             self.family = POSTERIORS.create(case.name, FEATURES, dim, **case.parameters)
         self.register_buffer("features", torch.randn(DATA, FEATURES))
         self.double()
         with torch.no_grad():
-            for parameter in self.parameters():
-                parameter.add_(0.2 * torch.randn_like(parameter))
+            for name, parameter in self.named_parameters():
+                # Locations far apart; scales and flows such that no density is too sharp to add up.
+                spread = 0.6 if "loc" in name else 0.2
+                parameter.add_(spread * torch.randn_like(parameter))
 
     def forward(self) -> Distribution:
         if self.is_prior:
