@@ -106,6 +106,37 @@ def test_a_point_opens_its_run(browser: Browser):
     assert browser.run("document.getElementById('run').open")
 
 
+def test_pointing_at_a_point_tells_its_values(browser: Browser, made_study: StudyResults):
+    browser.run("document.querySelector('#chart-scatter').scrollIntoView({block: 'center'})")
+    drawn = browser.driver.find_elements("css selector", "#chart-scatter svg path")
+    point = next(path for path in drawn if 8 < path.rect["width"] < 16 and path.rect["height"] > 8)
+    ActionChains(browser.driver).move_to_element(point).perform()
+    browser.wait(lambda: bool(browser.all("#chart-scatter .tip")))
+    heading, *lines = browser.run("document.querySelector('#chart-scatter .tip').innerText").split(
+        "\n"
+    )
+    assert ", seed " in heading
+    assert [line.split(":")[0] for line in lines] == ["Rate", "Distortion"]
+    told = float(lines[0].split(": ")[1].split()[0])
+    assert np.abs(made_study.runs["rate"] - told).min() < 1e-3 * told
+
+
+def test_prints_all_rows_and_no_controls(browser: Browser, made_study: StudyResults):
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    try:
+        style = "getComputedStyle(document.querySelector(arguments[0]))"
+        for control in (".filters", "#theme", "nav"):
+            assert browser.run(f"{style}.display", control) == "none"
+        assert browser.run(f"{style}.maxHeight", ".scroll") == "none"
+        assert browser.run(f"{style}.overflowY", ".scroll") == "visible"
+        assert len(browser.column("Run")) == len(made_study.runs)
+    finally:
+        still = {"name": "prefers-reduced-motion", "value": "reduce"}
+        browser.driver.execute_cdp_cmd(
+            "Emulation.setEmulatedMedia", {"media": "", "features": [still]}
+        )
+
+
 def test_themes_follow_the_system_until_chosen(browser: Browser):
     def shown() -> str:
         return browser.run("document.documentElement.dataset.shown")
