@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 from matplotlib.image import imread
 from report.texts import cut_off, overlaps
@@ -21,6 +22,8 @@ from tiny_study import run, tiny_plan
 import pyrovae
 from pyrovae.cli import main
 from pyrovae.diagnostics import inference_data
+from pyrovae.diagnostics.diagnose import nearest_bound
+from pyrovae.diagnostics.weights import Estimate
 from pyrovae.errors import ConfigError, PyrovaeError
 from pyrovae.report import gallery, write_report
 from pyrovae.report.diagnosis import said
@@ -56,7 +59,7 @@ def test_scores_stand_among_the_runs(study: StudyResults) -> None:
     assert row["posterior_points"] == scores["points"] == 4
     assert row["posterior_elbo"] == scores["elbo"]
     assert scores["points_passed"] + scores["points_failed"] == 4
-    assert scores["log_px"] >= max(scores["elbo"], scores["log_px_ais"])
+    assert scores["log_px"] == scores[scores["log_px_by"]] >= scores["elbo"]
     text = said(scores)
     assert f"{scores['points_passed']} of 4 points pass" in text
     assert ("FAIL" in text) == bool(scores["points_failed"])
@@ -205,6 +208,15 @@ def test_commands(study: StudyResults) -> None:
     assert "student_t" in told.output
     assert "undecided" in told.output
     assert (study.store.root / "diagnostics" / "comparison.pdf").exists()
+
+
+def test_noise_does_not_choose_the_estimate() -> None:
+    def about(value: float, error: float) -> Estimate:
+        return Estimate(torch.full((4,), value), torch.full((4,), error))
+
+    sharp, blunt, low = about(-10.1, 0.002), about(-10.0, 0.4), about(-10.3, 0.002)
+    assert nearest_bound({"low": low, "blunt": blunt, "sharp": sharp}) == "sharp"
+    assert nearest_bound({"low": low, "blunt": about(-9.0, 0.4), "sharp": sharp}) == "blunt"
 
 
 def test_comparison_is_arvizs_with_paired_errors() -> None:
