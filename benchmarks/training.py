@@ -102,7 +102,7 @@ def _cpu() -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--problem", choices=list(PROBLEMS), default="mlp")
-    parser.add_argument("--rounds", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=15, help="at least 2")
     parser.add_argument("--only", default=",".join(CONTENDERS))
     parser.add_argument("--pythae", metavar="PYTHON", help="interpreter that has pythae 0.1.2")
     parser.add_argument("--cache", help="folder of compiled steps")
