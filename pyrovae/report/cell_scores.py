@@ -5,7 +5,9 @@ Rows rather than columns, since names of priors are long and a paper's column is
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +33,8 @@ _MARKER_HEIGHT, _ROW_HEIGHT = 0.115, 0.26
 _SPREAD = 0.72
 #: Characters in a line of a row's name.
 _NAME_WIDTH = 18
+#: Scores side by side.
+_ACROSS = 6
 
 
 def active_units(study: StudyResults, *, style: Style = PAPER) -> Drawn:
@@ -102,31 +106,56 @@ def draw_scores(
     """Draw scores side by side, and below each other for the labels beyond the second."""
     by = encoding.labels
     data = pd.concat([_with_intervals(study.runs, by, score) for score in scores])
-    rows = len(encoding.levels[encoding.first])
-    within = max(len(encoding.seconds()) * _MARKER_HEIGHT, _ROW_HEIGHT) * style.scale
+    levels = encoding.levels[encoding.first]
+    lines = max(_name(encoding, level).count("\n") + 1 for level in levels)
+    within = max(
+        len(encoding.seconds()) * _MARKER_HEIGHT * style.scale,
+        _ROW_HEIGHT * style.scale,
+        1.15 * lines * style.small / 72,
+    )
     blocks = encoding.panels(study.runs, encoding.others)
+    # Many scores stand in several bands, one below the other.
+    bands = math.ceil(len(scores) / _ACROSS)
+    across = math.ceil(len(scores) / bands)
     with theme(style):
         width = style.column if len(scores) <= 3 else style.text
         legend = 0.14 * (1 + len(encoding.seconds()) // 3) if encoding.second else 0
-        height = len(blocks) * (rows * within + 0.2 * style.scale) + (0.3 + legend) * style.scale
+        height = len(blocks) * bands * (len(levels) * within + 0.2 * style.scale)
+        height += (0.3 * bands + legend) * style.scale
         figure = Figure(figsize=(width, height), layout="constrained")
-        grid = figure.subplots(len(blocks), len(scores), sharex="col", sharey=True, squeeze=False)
-        for (title, block), axes in zip(blocks, grid, strict=True):
-            for score, ax in zip(scores, axes, strict=True):
+        grid = figure.subplots(
+            len(blocks) * bands,
+            across,
+            sharex="col" if bands == 1 else False,
+            sharey=True,
+            squeeze=False,
+        )
+        places = grid.reshape(len(blocks), bands * across)
+        for ax in places[:, len(scores) :].flat:
+            ax.set_axis_off()
+        for (title, block), axes in zip(blocks, places[:, : len(scores)], strict=True):
+            for score, ax, first in zip(scores, axes, places[0], strict=False):
+                if bands > 1 and ax is not first:
+                    ax.sharex(first)
                 shown = data[(data["score"] == score.key) & data["run"].isin(block["run"])]
                 _draw(ax, shown, encoding, style, integer=score.unit.startswith("count"))
                 if score.key == "factor_vae" and "factor_vae_chance" in block:
                     ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
             if title:
-                axes[0].set_title(names.wrapped(title, 60 // len(scores)), loc="left")
-        for score, ax in zip(scores, grid[-1], strict=True):
-            ax.set_xlabel(score.axis_label)
+                axes[0].set_title(names.wrapped(title, 60 // across), loc="left")
+        for score, ax in zip(scores, places[-1], strict=False):
+            ax.set_xlabel(names.wrapped(score.axis_label, 60 // across + 8))
         for row in grid:
             row[0].set_ylabel(names.title(encoding.first))
         if encoding.second:
             legend_above(figure, [marker_group(encoding)])
         tighten(figure)
     return figure, data
+
+
+def _name(encoding: Encoding, level: Any) -> str:
+    """Return the name of a row."""
+    return names.wrapped(encoding.show(encoding.first, level), _NAME_WIDTH)
 
 
 def _with_intervals(runs: pd.DataFrame, by: list[str], score: Score) -> pd.DataFrame:
@@ -173,8 +202,8 @@ def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, style: Style, *, int
                 mew=0.4,
                 zorder=3,
             )
-    levels = [encoding.show(encoding.first, v) for v in encoding.levels[encoding.first]]
-    ax.set_yticks(range(len(levels)), [names.wrapped(level, _NAME_WIDTH) for level in levels])
+    levels = [_name(encoding, level) for level in encoding.levels[encoding.first]]
+    ax.set_yticks(range(len(levels)), levels)
     ax.set_ylim(len(levels) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     for boundary in range(1, len(levels)):

@@ -56,6 +56,15 @@ def _entry(label: str, **line: Any) -> Line2D:
 
 def legend_above(figure: Figure, groups: Sequence[Group]) -> Legend:
     """Put a legend above everything: one group in rows, several as columns side by side."""
+    legend = _legend_above(figure, groups)
+    # Figures are drawn with room for two rows: more are not taken from the panels.
+    planned = 2.5 * legend.get_texts()[0].get_fontsize() / 72
+    needed = legend.get_window_extent().height / figure.dpi
+    figure.set_figheight(figure.get_figheight() + max(0.0, needed - planned))
+    return legend
+
+
+def _legend_above(figure: Figure, groups: Sequence[Group]) -> Legend:
     shown = [group for group in groups if group[1]]
     if len(shown) == 1:
         return _bold(_flowing(figure, shown[0]), [shown[0][0]])

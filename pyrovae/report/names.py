@@ -33,6 +33,7 @@ _HYPHENATED = ("full rank", "low rank", "mean field", "two stage", "semi amortiz
 #: Titles of the labels that tell runs apart; others are capitalised.
 _TITLES = {"latent_dim": "Latent units", "dataset": "Data set"}
 _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
+_ENTRY = re.compile(r"'(\w+)': (?:'([^']*)'|([^,}]*))")
 _ARGUMENT = re.compile(r"(\w+)=((?:\[[^\]]*\]|\{[^}]*\}|[^,])*)(?:, |$)")
 
 
@@ -94,8 +95,8 @@ def assignments(parameters: Mapping[str, Any]) -> str:
 
     >>> assignments({"beta": 4.0, "hidden": [256, 256]})
     'β = 4, hidden = [256, 256]'
-    >>> assignments({"capacity": {"from": 0.0, "to": 10.0, "schedule": "linear"}})
-    'capacity = [from 0, to 10, linear schedule]'
+    >>> assignments({"capacity": "{'from': 0.0, 'to': 10.0, 'steps': 50, 'schedule': 'linear'}"})
+    'capacity = 0 to 10 in 50 steps'
     """
     return ", ".join(
         f"{_SYMBOLS.get(key) or words(key)} = {_number(_plain(str(value)))}"
@@ -136,12 +137,14 @@ def _plain(text: str) -> str:
     """Return a mapping, such as a schedule's, without the marks of a program."""
     if not text.startswith("{"):
         return text
-    return "[" + re.sub(r"'(\w+)': (?:'([^']*)'|([^,}]*))", _entry, text[1:-1]) + "]"
-
-
-def _entry(pair: re.Match[str]) -> str:
-    key, word, other = pair.groups()
-    return f"{word} {key}" if word else f"{key} {other}"
+    entries = {key: word or other for key, word, other in _ENTRY.findall(text)}
+    if not {"from", "to"} <= entries.keys():
+        return "[" + ", ".join(f"{key} {value}" for key, value in entries.items()) + "]"
+    kind = entries.pop("schedule", "linear")
+    ends = f"{entries.pop('from')} to {entries.pop('to')}"
+    steps = f" in {entries.pop('steps')} steps" if "steps" in entries else ""
+    others = "".join(f", {key} {value}" for key, value in entries.items())
+    return f"{'' if kind == 'linear' else kind + ' '}{ends}{steps}{others}"
 
 
 def _number(text: str) -> str:

@@ -55,7 +55,7 @@ def sparsity(study: StudyResults, *, style: Style = PAPER) -> Drawn:
                     alpha=0.8,
                 )
             r = found[score.key]
-            ax.set_ylabel(score.axis_label)
+            ax.set_ylabel(names.wrapped(score.axis_label, 20))
             told = f"ρ = {r.correlation:.2f} [{r.low:.2f}, {r.high:.2f}]"
             ax.set_title(told.replace("-", "−"), color=GREY)
             ax.margins(0.08)
