@@ -58,7 +58,7 @@ def legend_above(figure: Figure, groups: Sequence[Group]) -> Legend:
     """Put a legend above everything: one group in rows, several as columns side by side."""
     legend = _legend_above(figure, groups)
     # Figures are drawn with room for two rows: more are not taken from the panels.
-    planned = 2.5 * legend.get_texts()[0].get_fontsize() / 72
+    planned = 2.5 * float(legend.get_texts()[0].get_fontsize()) / 72
     needed = legend.get_window_extent().height / figure.dpi
     figure.set_figheight(figure.get_figheight() + max(0.0, needed - planned))
     return legend
