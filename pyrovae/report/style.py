@@ -130,8 +130,9 @@ class Style:
 #: Letters as LaTeX's ``\footnotesize`` and ``\scriptsize`` in a paper of 10 pt.
 PAPER = Style("icml", column=3.25, text=6.75)
 
-#: By name. Widths and sizes agree with what tueplots (its ``figsizes``, ``fontsizes``) has for the
-#: same venues. ``neurips_2024.sty``: one column of 5.5 in, its ``\footnotesize`` 9 pt and
+#: By name. Widths agree with what tueplots (its ``figsizes``) has for the same venues; some of its
+#: letters are smaller (ICML's ticks 6 pt) or larger (JMLR's titles 10 pt).
+#: ``neurips_2024.sty``: one column of 5.5 in, its ``\footnotesize`` 9 pt and
 #: ``\scriptsize`` 7 pt. JMLR (jmlr.org/format): letter paper with margins of 1.25 in, so one column
 #: of 6 in, in 11 pt (``\footnotesize`` 9 pt, ``\scriptsize`` 8 pt). Beamer: a slide of 16:9 is
 #: 160 mm wide with margins of 10 mm, in 11 pt, without serifs. Poster: A0 upright (841 mm) in three
