@@ -286,8 +286,16 @@ def find_run(results: Path, prefix: str) -> RunFolder:
     Raises
     ------
     ConfigError
-        If there is none, or more than one.
+        If there is none, or more than one, or a file of it is missing or damaged.
     """
+    folder = _found_run(results, prefix)
+    damage = folder.damage()
+    if damage:
+        raise ConfigError(f"{damage}; run its study again", "", str(folder.path))
+    return folder
+
+
+def _found_run(results: Path, prefix: str) -> RunFolder:
     given = Path(prefix)
     if (given / "metrics.json").exists():
         return RunFolder(given)

@@ -261,6 +261,14 @@ def test_commands(tmp_path: Path) -> None:
     assert "the rate of what was removed, which is saved" in called.output
 
 
+def test_a_run_that_lacks_a_file_is_refused(tmp_path: Path) -> None:
+    folder = _stored(tmp_path)
+    (folder.path / "model.safetensors").unlink()
+    called = CliRunner().invoke(main, ["prune", folder.id, "--results", str(tmp_path / "results")])
+    assert called.exit_code == 2
+    assert "model.safetensors is missing; run its study again" in called.output
+
+
 def test_what_noise_does_and_what_was_said_of_x_are_told_apart(tmp_path: Path) -> None:
     plan = _plan(tmp_path)
     (dataset,) = plan.datasets.values()
