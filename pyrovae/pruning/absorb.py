@@ -13,6 +13,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from pyrovae.pruning.deep import passing
 from pyrovae.vae import VAE
 
 _CHUNK = 1000
@@ -62,16 +63,5 @@ def _second_layer(decoder: nn.Module) -> nn.Linear | None:
 
 def _mean_input(decoder: nn.Module, layer: nn.Linear, z: Tensor) -> Tensor:
     """Return the mean of what a layer sees, over codes ``(n, d)``."""
-    total = torch.zeros(layer.in_features)
-
-    def note(module: nn.Module, given: tuple[Tensor, ...]) -> None:
-        nonlocal total
-        total = total + given[0].reshape(-1, layer.in_features).sum(0)
-
-    handle = layer.register_forward_pre_hook(note)
-    try:
-        for part in z.split(_CHUNK):
-            decoder(part)
-    finally:
-        handle.remove()
-    return total / len(z)
+    taken, _ = passing(decoder, layer, z)
+    return taken.reshape(-1, layer.in_features).mean(0)

@@ -115,19 +115,26 @@ def _activation_moments(
     """Return mean and variance of the activations that follow a dense layer."""
     modules = list(network.modules())
     activation = modules[modules.index(layer) + 1]
-    seen: list[Tensor] = []
+    _, values = passing(network, activation, inputs)
+    return values.mean(0), values.var(0, correction=0)
 
-    def note(module: nn.Module, given: object, output: Tensor) -> None:
-        seen.append(output)
 
-    handle = activation.register_forward_hook(note)
+def passing(network: nn.Module, module: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what a module takes and gives while its network runs over inputs, in chunks."""
+    taken: list[Tensor] = []
+    gave: list[Tensor] = []
+
+    def note(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
+        taken.append(given[0])
+        gave.append(output)
+
+    handle = module.register_forward_hook(note)
     try:
         for part in inputs.split(_CHUNK):
             network(part)
     finally:
         handle.remove()
-    values = torch.cat(seen)
-    return values.mean(0), values.var(0, correction=0)
+    return torch.cat(taken), torch.cat(gave)
 
 
 def _widths(network: nn.Module, *, last_is_hidden: bool = True) -> list[int]:
