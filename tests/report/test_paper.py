@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from pyrovae.report.gallery import draw
 from pyrovae.report.methods import latex_methods
 from pyrovae.report.write import files
 from pyrovae.study.results import StudyResults
+from report.latex import compiled
 
 pytestmark = pytest.mark.skipif(
     shutil.which("pdflatex") is None, reason="pdflatex is not installed"
@@ -49,18 +49,8 @@ def test_two_columns_take_figures_at_their_own_size(
         ]
     body += [r"\begin{table*}\centering", table.latex(main_study), r"\end{table*}"]
     assert widths == {False, True}
-    (tmp_path / "paper.tex").write_text("\n".join([PREAMBLE, *body, r"\end{document}"]))
-    done = subprocess.run(
-        ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout[-2000:]
+    told = compiled(tmp_path, "\n".join([PREAMBLE, *body, r"\end{document}"]))
     # A twentieth of a point is the rounding of a PDF's box.
-    too_wide = [float(w) for w in re.findall(r"Overfull \\hbox \(([\d.]+)pt", done.stdout)]
+    too_wide = [float(w) for w in re.findall(r"Overfull \\hbox \(([\d.]+)pt", told)]
     assert [w for w in too_wide if w > 0.05] == []
     assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
