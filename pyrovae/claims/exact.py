@@ -9,14 +9,15 @@ from torch import Tensor
 
 #: Draws: a power of 2, for Sobol's points.
 _DRAWS = 4096
+#: Of one draw each, as quantiles.
+_LEVELS = (np.arange(_DRAWS) + 0.5) / _DRAWS
 #: Spread of a run of its own, in units of the scale that matters: law of its logarithm.
 _LOG_SCATTER, _LOG_SCATTER_SD = -2.3, 1.0
 
 
 def share(hits: int, misses: int) -> Tensor:
     """Return draws of a probability from a binomial count, under a uniform prior, ``(4096,)``."""
-    levels = (np.arange(_DRAWS) + 0.5) / _DRAWS
-    return torch.from_numpy(stats.beta.ppf(levels, 1 + hits, 1 + misses))
+    return torch.from_numpy(stats.beta.ppf(_LEVELS, 1 + hits, 1 + misses))
 
 
 def common_mean(value: Tensor, error: Tensor, scale: float) -> Tensor:
@@ -101,5 +102,4 @@ def common_slope(x: Tensor, values: Tensor) -> Tensor:
         log = log + (around @ (likelihood - top).exp()).clamp(min=1e-300).log()
     density = (log - log.max()).exp().sum(0)
     below = (density.cumsum(0) - density / 2) / density.sum()
-    levels = (np.arange(_DRAWS) + 0.5) / _DRAWS
-    return torch.from_numpy(np.interp(levels, below.numpy(), slope.numpy()))
+    return torch.from_numpy(np.interp(_LEVELS, below.numpy(), slope.numpy()))
