@@ -9,6 +9,9 @@ the vector is measured twice. First from a guess, along and in units of the curv
 pilot run of every chain from a far start. Then from the mean of all pilots' second halves, in units
 of their common covariance, shrunk towards the first units; each chain goes on in these units from
 where its pilot ended. The law that is sampled stays the same, whatever the units.
+
+If too many transitions diverge for the gate, the step was too long somewhere: all chains are run
+once more from where they ended, with shorter steps, and the first ones are thrown away.
 """
 
 from __future__ import annotations
@@ -27,6 +30,8 @@ from torch import Tensor
 from torch.func import grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrovae.diagnostics.convergence import MAX_DIVERGENT
+
 #: From a flat vector to gradient and value of the potential energy.
 Program = Callable[[Tensor], tuple[Tensor, Tensor]]
 
@@ -42,7 +47,8 @@ class Sampling:
     draws, warmup
         In each chain. Half of the warm-up is the pilot.
     target_accept
-        Nearer to one: smaller steps, fewer divergences.
+        Nearer to one: smaller steps, fewer divergences. Where too many transitions diverge, chains
+        are run again at :data:`CAREFUL`.
     seed
         Of all chains.
     """
@@ -52,6 +58,11 @@ class Sampling:
     warmup: int = 240
     target_accept: float = 0.85
     seed: int = 0
+
+
+#: Acceptance aimed at where too many transitions diverged (Stan's reference manual, on divergent
+#: transitions, has the same remedy).
+CAREFUL = 0.97
 
 
 def run_nuts(
@@ -91,16 +102,19 @@ def run_nuts(
         axes = _axes(_traced(lambda flat: potential(_split(flat, shapes)), centre), centre)
 
         def chains(
-            centre: Tensor, axes: Tensor, starts: Sequence[Tensor], draws: int, warmup: int
+            centre: Tensor,
+            axes: Tensor,
+            starts: Sequence[Tensor],
+            draws: int,
+            warmup: int,
+            accept: float = sampling.target_accept,
         ) -> tuple[Tensor, int]:
             # Traced at another tensor than `centre`, which the tracer would take for the input.
             origin = torch.zeros_like(centre)
             program = _traced(lambda flat: potential(_split(centre + axes @ flat, shapes)), origin)
             found, divergent = [], 0
             for first in starts:
-                kernel = NUTS(
-                    potential_fn=_Potential(program), target_accept_prob=sampling.target_accept
-                )
+                kernel = NUTS(potential_fn=_Potential(program), target_accept_prob=accept)
                 mcmc = MCMC(
                     kernel, draws, warmup, initial_params={"flat": first}, disable_progbar=True
                 )
@@ -117,7 +131,13 @@ def run_nuts(
         mean, root = _shape(pilot.flatten(0, 1))
         starts = [torch.linalg.solve(root, chain[-1] - mean) for chain in pilot]
         centre, axes = centre + axes @ mean, axes @ root
-        found, divergent = chains(centre, axes, starts, sampling.draws, sampling.warmup - half)
+        lengths = sampling.draws, sampling.warmup - half
+        found, divergent = chains(centre, axes, starts, *lengths)
+        if divergent > MAX_DIVERGENT * found.shape[0] * found.shape[1] and (
+            sampling.target_accept < CAREFUL
+        ):
+            ends = list(found[:, -1])
+            found, divergent = chains(centre, axes, ends, *lengths, accept=CAREFUL)
         found = centre + found @ axes.T
     free = _split(found, shapes)
     draws = {
