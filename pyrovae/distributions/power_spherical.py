@@ -52,7 +52,7 @@ class PowerSpherical(AroundDirection):
         return first, first**2 + 4 * alpha * beta / (total**2 * (total + 1))
 
     def kl_from_uniform(self) -> Tensor:
-        """Return kappa E[log((1 + w) / 2)] - log of its mean over the sphere (from eq. 12)."""
+        """Return kappa E[log((1 + w) / 2)] - log of its mean over the sphere."""
         alpha, beta = self._beta()
         exact = alpha.double()
         mean_log = (torch.digamma(exact) - torch.digamma(exact + beta)).to(alpha.dtype)

@@ -42,7 +42,7 @@ class VonMisesFisher(AroundDirection):
         return first, 1 - (d - 1) * slope
 
     def kl_from_uniform(self) -> Tensor:
-        """Return kappa E[w] - log E_uniform exp(kappa w) (Davidson et al. 2018, eq. 8)."""
+        """Return kappa E[w] - log E_uniform exp(kappa w) (Davidson et al. 2018)."""
         d = self.event_shape[0]
         exact = self.concentration.double()
         kl = exact * (mean_cosine(d, exact) - 1) - log_tilt(d, exact)

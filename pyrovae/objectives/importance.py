@@ -37,7 +37,7 @@ class Iwae(Objective):
         return math.log(self.samples) - log_weight.logsumexp(0).mean() + terms.shared
 
 
-@OBJECTIVES.register("dreg", source="Tucker et al. 2019, eq. 8; arXiv:1810.04152")
+@OBJECTIVES.register("dreg", source="Tucker et al. 2019; arXiv:1810.04152")
 class Dreg(Iwae):
     """The bound of ``iwae`` with the doubly reparameterised gradient for q(z|x).
 

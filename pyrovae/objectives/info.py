@@ -36,7 +36,7 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     return (a.unsqueeze(1) - b.unsqueeze(0)).square().sum(-1)
 
 
-@OBJECTIVES.register("info", source="Zhao, Song & Ermon 2019, eq. 6; arXiv:1706.02262")
+@OBJECTIVES.register("info", source="Zhao, Song & Ermon 2019; arXiv:1706.02262")
 class Info(Objective):
     """Distortion + (1 - alpha) × rate + (alpha + weight - 1) × MMD(q(z), p(z)).
 
