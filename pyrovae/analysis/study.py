@@ -23,7 +23,7 @@ import hashlib
 import importlib.metadata
 import json
 import multiprocessing
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -35,7 +35,7 @@ import torch
 
 from pyrovae.analysis import bootstrap
 from pyrovae.analysis.factors import split_factors
-from pyrovae.analysis.fit import NothingToCompare, fit
+from pyrovae.analysis.fit import TOTAL, NothingToCompare, fit
 from pyrovae.analysis.metrics import Metric, comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling
@@ -152,7 +152,7 @@ def analyse(
             "study": study.name,
             "factors": factors,
             "runs": len(runs),
-            "digest": digest(runs),
+            "digest": digest(runs, factors, described),
             "sampling": asdict(sampling),
             "level": bootstrap.LEVEL,
             "bootstrap": bootstrap.REPETITIONS,
@@ -170,7 +170,9 @@ def load_analysis(study: StudyResults) -> StudyAnalysis | None:
     if not path.exists():
         return None
     about = json.loads(path.read_text())
-    return StudyAnalysis(root, about, about["digest"] == digest(table_of(study)[0]))
+    runs, factors = table_of(study)
+    same = about["digest"] == digest(runs, factors, about["metrics"])
+    return StudyAnalysis(root, about, same)
 
 
 def table_of(study: StudyResults) -> tuple[pd.DataFrame, list[str]]:
@@ -254,6 +256,8 @@ def _entry(result: CellPosterior | str, metric: Metric) -> dict[str, Any]:
     }
 
 
-def digest(runs: pd.DataFrame) -> str:
-    """Return a hash of all that a comparison depends on."""
-    return hashlib.sha256(runs.to_csv(index=False).encode()).hexdigest()[:16]
+def digest(runs: pd.DataFrame, factors: Iterable[str], metrics: Iterable[str]) -> str:
+    """Return a hash of all that a comparison depends on: not of scores that others add."""
+    columns = dict.fromkeys(["run", *factors, TOTAL, *metrics])
+    used = runs.reindex(columns=list(columns))
+    return hashlib.sha256(used.to_csv(index=False).encode()).hexdigest()[:16]

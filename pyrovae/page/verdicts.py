@@ -133,7 +133,7 @@ def _verdict(
     if least_equal >= ENOUGH:
         return Verdict(
             "equal",
-            f"The {noun} makes no practical difference to {title}.",
+            f"{title}: the {noun} makes no practical difference.",
             f"Every pair of levels lies within ±{entry['rope']:g} of each other with posterior "
             f"probability {_probability(least_equal)} or more.",
             least_equal,
@@ -148,7 +148,7 @@ def _verdict(
         )
     return Verdict(
         "open",
-        f"Whether the {noun} matters for {title} is open.",
+        f"{title}: whether the {noun} matters is open.",
         f"The surest difference is {first} over {second}: {difference}, posterior probability "
         f"{_probability(pair['sure'])}.",
         float(pair["sure"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -92,6 +93,11 @@ def test_what_passes_is_in_every_table(
     again = load_analysis(fewer)
     assert again is not None
     assert not again.fresh
+    # A report adds scores across seeds to the table: what was compared is still the same.
+    for added, fresh in ({"udr": 0.5}, True), ({"rate": 1.0}, False):
+        more = load_analysis(replace(changed, runs=changed.runs.assign(**added)))
+        assert more is not None
+        assert more.fresh is fresh, added
 
 
 def test_bad_requests_are_told_in_one_line(study: StudyResults) -> None:

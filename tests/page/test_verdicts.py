@@ -28,6 +28,7 @@ def _write(study: StudyResults, metric: str = "mig", digest: str = "", **pair: f
     if not pair:
         entry |= {"status": "refused", "reason": "R-hat is 1.2"}
     about = {"runs": len(study.runs), "metrics": {metric: entry}, "digest": digest}
+    about["factors"] = ["prior"]
     (root / "analysis.json").write_text(json.dumps(about))
     row = {"metric": metric, "factor": "prior", "a": "standard_normal", "b": "laplace", **pair}
     pd.DataFrame([row] if pair else [], columns=list(row)).to_csv(root / "contrasts.csv")
@@ -60,12 +61,12 @@ def test_no_analysis_no_verdict(study: StudyResults):
         (
             {"mean": 0.004, "low": 0.001, "high": 0.007, "positive": 0.99, "rope": 0.99},
             "equal",
-            "The prior makes no practical difference to MIG.",
+            "MIG: the prior makes no practical difference.",
         ),
         (
             {"mean": 0.02, "low": -0.03, "high": 0.07, "positive": 0.8, "rope": 0.3},
             "open",
-            "Whether the prior matters for MIG is open.",
+            "MIG: whether the prior matters is open.",
         ),
     ],
 )
@@ -99,7 +100,7 @@ def test_verdicts_about_other_runs_are_told_from_those_about_these(study: StudyR
     stale = "has changed since it was analysed"
     _write(study)
     assert stale in render_page(study)
-    _write(study, digest=digest(study.runs))
+    _write(study, digest=digest(study.runs, ["prior"], ["mig"]))
     assert stale not in render_page(study)
 
 

@@ -259,7 +259,7 @@ def compare_study(study: StudyResults) -> None:
             pd.concat(parts).to_csv(made / f"{name}.csv", index=False)
         about = {
             "factors": factors,
-            "digest": digest(runs),
+            "digest": digest(runs, factors, entries),
             "level": 0.95,
             "sampling": {"chains": 4, "draws": 300, "warmup": 120, "seed": 0},
             "metrics": entries,
