@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from pyro import poutine
+from pyro.poutine import Trace
 from torch import Tensor
 
-from pyrovae.objectives import latent_sites, log_ratio, terms, trace_pair
+from pyrovae.objectives import latent_sites, log_ratio, terms, variable_sites
 
 _CHUNK = 1000
 
@@ -69,7 +71,8 @@ def estimate_bound(
     with torch.no_grad(), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         for part in x.split(_CHUNK):
-            draws = [_one_draw(model, guide, part) for _ in range(samples)]
+            traces = _draws(guide, part, samples)
+            draws = [_halves(model, trace, part) for trace in traces]
             distortion, rate, log_weight = (
                 torch.stack(column) for column in zip(*draws, strict=True)
             )
@@ -80,8 +83,26 @@ def estimate_bound(
     return Bound(*map(torch.cat, (distortions, rates, log_weights, errors)))
 
 
-def _one_draw(model: Program, guide: Program, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    model_trace, guide_trace = trace_pair(model, guide, x)
+def _draws(guide: Program, x: Tensor, samples: int) -> Iterator[Trace]:
+    """Trace the guide so many times.
+
+    The law of a guide's only variable depends on no other draw: the encoder then runs once.
+    """
+    trace = poutine.trace(guide).get_trace(x)
+    yield trace
+    variables = variable_sites(trace)
+    for _ in range(samples - 1):
+        if len(variables) == 1:
+            (site,) = variables
+            trace = trace.copy()
+            trace.nodes[site["name"]] = {**site, "value": site["fn"]()}
+        else:
+            trace = poutine.trace(guide).get_trace(x)
+        yield trace
+
+
+def _halves(model: Program, guide_trace: Trace, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(x)
     parts = terms(model_trace, guide_trace)
     ratio = sum(log_ratio(q, p) for q, p in latent_sites(model_trace, guide_trace))
     return parts.distortion, parts.rate, -(parts.distortion + ratio)

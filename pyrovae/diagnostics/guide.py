@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset
+from pyrovae.diagnostics.weights import ELEMENTS
 from pyrovae.latent_model import LatentModel
 
 
@@ -47,12 +48,11 @@ def guide_draws(
         torch.manual_seed(seed)
         q, prior = vae.encode(x), vae.prior_law()
         z = q.sample((chains, draws))
-        log_likelihood = torch.empty(chains, draws, len(x))
-        mean = torch.zeros_like(x)
-        for c in range(chains):
-            for d in range(draws):
-                log_likelihood[c, d] = vae.decode(z[c, d]).log_prob(x)
-                mean += vae.reconstruct(z[c, d]) / (chains * draws)
+        parts = z.flatten(0, 1).split(max(1, ELEMENTS // x.numel()))
+        log_likelihood = torch.cat([vae.decode(part).log_prob(x) for part in parts])
+        log_likelihood = log_likelihood.unflatten(0, (chains, draws))
+        mean = torch.stack([vae.reconstruct(part).sum(0) for part in parts]).sum(0)
+        mean /= chains * draws
         log_q, log_prior = q.log_prob(z), prior.log_prob(z)
 
     sampled = ("chain", "draw", "datum")

@@ -12,6 +12,7 @@ from pyrovae.objectives.base import (
     observed_sites,
     terms,
     trace_pair,
+    variable_sites,
 )
 from pyrovae.objectives.dip import DipI, DipII
 from pyrovae.objectives.elbo import Annealed, Autoencoder, Beta, Elbo
@@ -50,4 +51,5 @@ __all__ = [
     "observed_sites",
     "terms",
     "trace_pair",
+    "variable_sites",
 ]

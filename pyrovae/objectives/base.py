@@ -228,12 +228,17 @@ def _total(parts: Sequence[Tensor]) -> Tensor:
     return sum(parts[1:], parts[0])
 
 
+def variable_sites(guide_trace: Trace) -> list[Site]:
+    """Return the sites of all that the guide draws."""
+    return [s for s in guide_trace.nodes.values() if _is_variable(s) and not s["is_observed"]]
+
+
 def latent_sites(model_trace: Trace, guide_trace: Trace) -> list[tuple[Site, Site]]:
     """Return the (guide site, model site) pairs of the latent variables."""
     return [
-        (site, model_trace.nodes[name])
-        for name, site in guide_trace.nodes.items()
-        if _is_variable(site) and not site["is_observed"] and name in model_trace.nodes
+        (site, model_trace.nodes[site["name"]])
+        for site in variable_sites(guide_trace)
+        if site["name"] in model_trace.nodes
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyrovae.errors import PyrovaeError
@@ -34,3 +35,8 @@ class Drawn:
     figure: Figure
     data: pd.DataFrame
     caption: str
+
+    @property
+    def axes(self) -> list[Axes]:
+        """The figure's axes, in the order of its panels."""
+        return self.figure.axes
