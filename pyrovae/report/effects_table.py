@@ -38,7 +38,7 @@ def latex(study: StudyResults) -> str:
     phrases = _phrases(table, encoding)
     lines = [
         r"% Needs booktabs, longtable and siunitx. Posterior means and 95 % intervals of effects;",
-        r"% P: posterior probability that the effect is above zero.",
+        r"% P: posterior probability that the effect is above zero. A longtable needs \onecolumn.",
         r"\begingroup\footnotesize\setlength{\tabcolsep}{4pt}",
         rf"\begin{{longtable}}{{@{{}}l{_column(table)}S[table-format=1.3]@{{}}}}",
         r"\toprule",

@@ -7,12 +7,14 @@ The labels in which runs differ take the roles in turn:
 3. all *others* together make the panels.
 
 So colour means one thing in all figures of a study, such as the prior. If nothing varies there is
-one cell, and the prior still has its (only) colour.
+one cell, and the prior still has its (only) colour. Where labels are not crossed but changed one at
+a time, the one with the most values is first: panels by it would be all but empty.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,7 +136,7 @@ def encode(study: StudyResults) -> Encoding:
     """Give each varying label of a study its role."""
     chosen, followed = split_factors(study.runs, study.varying())
     tied = {label: _pairs(study.runs, by, label) for label, by in followed.items()}
-    first, *rest = chosen or ["prior"]
+    first, *rest = _in_turn(study.runs, chosen) or ["prior"]
     levels = {label: _levels(study.runs[label]) for label in LABELS}
     return Encoding(
         first=first,
@@ -144,6 +146,14 @@ def encode(study: StudyResults) -> Encoding:
         shown={label: _shown(study, label, values) for label, values in levels.items()},
         tied=tied,
     )
+
+
+def _in_turn(runs: pd.DataFrame, labels: list[str]) -> list[str]:
+    """Return labels by role: as they stand if half of their combinations or more were run."""
+    sizes = {label: runs[label].nunique() for label in labels}
+    if 2 * len(runs[labels].drop_duplicates()) >= math.prod(sizes.values()):
+        return labels
+    return sorted(labels, key=lambda label: -sizes[label])
 
 
 def _levels(column: pd.Series) -> list[Any]:

@@ -44,6 +44,18 @@ def test_numbers_are_sorted_and_data_sets_make_the_panels(tmp_path: Path) -> Non
     assert titles == ["sprites", "digits"]
 
 
+def test_of_labels_changed_one_at_a_time_that_with_most_values_is_first(tmp_path: Path) -> None:
+    objectives = ["elbo", "free_bits", "iwae", "dip_i", "dip_ii"]
+    full = make_study(
+        tmp_path / "s", seeds=1, prior=PRIORS[:2], posterior=POSTERIORS[:2], objective=objectives
+    )
+    assert encode(full).labels == ["prior", "posterior", "objective"]
+    usual = {"prior": PRIORS[0], "posterior": POSTERIORS[0], "objective": "elbo"}
+    changed = sum((full.runs[label] != value).astype(int) for label, value in usual.items())
+    alone = StudyResults("alone", "", full.runs[changed <= 1], {}, [], full.store)
+    assert encode(alone).labels == ["objective", "prior", "posterior"]
+
+
 def test_a_label_that_goes_along_takes_no_role(small_study: StudyResults) -> None:
     runs = small_study.runs.assign(
         posterior=small_study.runs["prior"].map(
