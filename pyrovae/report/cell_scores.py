@@ -114,31 +114,39 @@ def draw_scores(
         1.15 * lines * style.small / 72,
     )
     blocks = encoding.panels(study.runs, encoding.others)
+    # Where labels are not crossed, most levels are missing from most panels.
+    present = [
+        [level for level in levels if (block[encoding.first] == level).any()] for _, block in blocks
+    ]
     # Many scores stand in several bands, one below the other.
     bands = math.ceil(len(scores) / _ACROSS)
     across = math.ceil(len(scores) / bands)
     with theme(style):
         width = style.column if len(scores) <= 3 else style.text
         legend = 0.14 * (1 + len(encoding.seconds()) // 3) if encoding.second else 0
-        height = len(blocks) * bands * (len(levels) * within + 0.2 * style.scale)
+        rows = [len(shown) for shown in present for _ in range(bands)]
+        height = sum(rows) * within + len(rows) * 0.2 * style.scale
         height += (0.3 * bands + legend) * style.scale
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(
-            len(blocks) * bands,
+            len(rows),
             across,
             sharex="col" if bands == 1 else False,
-            sharey=True,
+            sharey="row",
+            height_ratios=rows,
             squeeze=False,
         )
         places = grid.reshape(len(blocks), bands * across)
         for ax in places[:, len(scores) :].flat:
             ax.set_axis_off()
-        for (title, block), axes in zip(blocks, places[:, : len(scores)], strict=True):
+        for (title, block), known, axes in zip(
+            blocks, present, places[:, : len(scores)], strict=True
+        ):
             for score, ax, first in zip(scores, axes, places[0], strict=False):
                 if bands > 1 and ax is not first:
                     ax.sharex(first)
                 shown = data[(data["score"] == score.key) & data["run"].isin(block["run"])]
-                _draw(ax, shown, encoding, style, integer=score.unit.startswith("count"))
+                _draw(ax, shown, known, encoding, style, integer=score.unit.startswith("count"))
                 if score.key == "factor_vae" and "factor_vae_chance" in block:
                     ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
             if title:
@@ -163,11 +171,19 @@ def _with_intervals(runs: pd.DataFrame, by: list[str], score: Score) -> pd.DataF
     return table.merge(summarise(table, by, "value"), on=by)
 
 
-def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, style: Style, *, integer: bool) -> None:
+def _draw(
+    ax: Axes,
+    data: pd.DataFrame,
+    levels: Sequence[Any],
+    encoding: Encoding,
+    style: Style,
+    *,
+    integer: bool,
+) -> None:
     colours, markers = encoding.colours(), encoding.markers()
     seconds = encoding.seconds()
     step = _SPREAD / len(seconds)
-    for i, first in enumerate(encoding.levels[encoding.first]):
+    for i, first in enumerate(levels):
         for j, second in enumerate(seconds):
             cell = data[data[encoding.first] == first]
             if encoding.second:
@@ -202,8 +218,7 @@ def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding, style: Style, *, int
                 mew=0.4,
                 zorder=3,
             )
-    levels = [_name(encoding, level) for level in encoding.levels[encoding.first]]
-    ax.set_yticks(range(len(levels)), levels)
+    ax.set_yticks(range(len(levels)), [_name(encoding, level) for level in levels])
     ax.set_ylim(len(levels) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)
     for boundary in range(1, len(levels)):
