@@ -86,7 +86,8 @@ def estimate_bound(
 def _draws(guide: Program, x: Tensor, samples: int) -> Iterator[Trace]:
     """Trace the guide so many times.
 
-    The law of a guide's only variable depends on no other draw: the encoder then runs once.
+    The law of a guide's only variable depends on no other draw, so that the encoder then runs once.
+    (A guide with noise that is no site has no density to weigh its codes by.)
     """
     trace = poutine.trace(guide).get_trace(x)
     yield trace
