@@ -62,7 +62,7 @@ class Sampling:
 
 #: Acceptance aimed at where too many transitions diverged (Stan's reference manual, on divergent
 #: transitions, has the same remedy).
-CAREFUL = 0.97
+CAREFUL = 0.95
 
 
 def run_nuts(
