@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
 
-from pyrovae.diagnostics.weights import ELEMENTS
+from pyrovae.diagnostics.weights import draws_at_a_time
 from pyrovae.latent_model import LatentModel
 from pyrovae.posteriors.mean_field import MeanFieldNormal
 from pyrovae.vae import VAE
@@ -72,7 +72,7 @@ def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, see
         with torch.no_grad():
             for name, tensor in free.items():
                 tensor.copy_(mean[name])
-            rows = max(1, min(samples, ELEMENTS // x.numel()))
+            rows = min(samples, draws_at_a_time(x))
             parts = [_log_weight(vae, q(), x, rows) for _ in range(math.ceil(samples / rows))]
     return torch.cat(parts).double()
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset
-from pyrovae.diagnostics.weights import ELEMENTS
+from pyrovae.diagnostics.weights import draws_at_a_time
 from pyrovae.latent_model import LatentModel
 
 
@@ -48,7 +48,7 @@ def guide_draws(
         torch.manual_seed(seed)
         q, prior = vae.encode(x), vae.prior_law()
         z = q.sample((chains, draws))
-        parts = z.flatten(0, 1).split(max(1, ELEMENTS // x.numel()))
+        parts = z.flatten(0, 1).split(draws_at_a_time(x))
         log_likelihood = torch.cat([vae.decode(part).log_prob(x) for part in parts])
         log_likelihood = log_likelihood.unflatten(0, (chains, draws))
         mean = torch.stack([vae.reconstruct(part).sum(0) for part in parts]).sum(0)

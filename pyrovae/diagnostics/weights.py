@@ -11,7 +11,7 @@ from torch import Tensor
 from pyrovae.latent_model import LatentModel
 
 #: Elements of decoded observations that are held at a time.
-ELEMENTS = 2**22
+_ELEMENTS = 2**22
 
 
 @dataclass(frozen=True)
@@ -65,9 +65,14 @@ def draw_guide(vae: LatentModel, x: Tensor, *, samples: int, seed: int) -> Weigh
         q = vae.encode(x)
         z = q.sample((samples,))
         log_weight = vae.prior_law().log_prob(z).double() - q.log_prob(z).double()
-        rows = max(1, ELEMENTS // x.numel())
-        log_likelihood = [vae.decode(part).log_prob(x).double() for part in z.split(rows)]
+        parts = z.split(draws_at_a_time(x))
+        log_likelihood = [vae.decode(part).log_prob(x).double() for part in parts]
     return Weighted(z, log_weight + torch.cat(log_likelihood))
+
+
+def draws_at_a_time(x: Tensor) -> int:
+    """Return how many draws of codes for data ``(n, *event_shape)`` are to be decoded at once."""
+    return max(1, _ELEMENTS // x.numel())
 
 
 def elbo(log_weight: Tensor) -> Estimate:
