@@ -63,5 +63,7 @@ def _second_layer(decoder: nn.Module) -> nn.Linear | None:
 
 def _mean_input(decoder: nn.Module, layer: nn.Linear, z: Tensor) -> Tensor:
     """Return the mean of what a layer sees, over codes ``(n, d)``."""
-    taken, _ = passing(decoder, layer, z)
-    return taken.reshape(-1, layer.in_features).mean(0)
+    total = torch.zeros(layer.in_features)
+    for taken, _ in passing(decoder, layer, z):
+        total += taken.reshape(-1, layer.in_features).sum(0)
+    return total / len(z)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor, nn
 
@@ -115,26 +117,26 @@ def _activation_moments(
     """Return mean and variance of the activations that follow a dense layer."""
     modules = list(network.modules())
     activation = modules[modules.index(layer) + 1]
-    _, values = passing(network, activation, inputs)
+    values = torch.cat([gave for _, gave in passing(network, activation, inputs)])
     return values.mean(0), values.var(0, correction=0)
 
 
-def passing(network: nn.Module, module: nn.Module, inputs: Tensor) -> tuple[Tensor, Tensor]:
-    """Return what a module takes and gives while its network runs over inputs, in chunks."""
-    taken: list[Tensor] = []
-    gave: list[Tensor] = []
+def passing(
+    network: nn.Module, module: nn.Module, inputs: Tensor
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield what a module takes and gives while its network runs over inputs, chunk by chunk."""
+    seen: list[tuple[Tensor, Tensor]] = []
 
     def note(module: nn.Module, given: tuple[Tensor, ...], output: Tensor) -> None:
-        taken.append(given[0])
-        gave.append(output)
+        seen.append((given[0], output))
 
     handle = module.register_forward_hook(note)
     try:
         for part in inputs.split(_CHUNK):
             network(part)
+            yield seen.pop()
     finally:
         handle.remove()
-    return torch.cat(taken), torch.cat(gave)
 
 
 def _widths(network: nn.Module, *, last_is_hidden: bool = True) -> list[int]:
