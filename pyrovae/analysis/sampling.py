@@ -101,43 +101,24 @@ def run_nuts(
         centre = torch.cat([value.detach().reshape(-1) for value in start.values()])
         axes = _axes(_traced(lambda flat: potential(_split(flat, shapes)), centre), centre)
 
-        def chains(
-            centre: Tensor,
-            axes: Tensor,
-            starts: Sequence[Tensor],
-            draws: int,
-            warmup: int,
-            accept: float = sampling.target_accept,
-        ) -> tuple[Tensor, int]:
+        def in_units(centre: Tensor, axes: Tensor) -> Program:
             # Traced at another tensor than `centre`, which the tracer would take for the input.
             origin = torch.zeros_like(centre)
-            program = _traced(lambda flat: potential(_split(centre + axes @ flat, shapes)), origin)
-            found, divergent = [], 0
-            for first in starts:
-                kernel = NUTS(potential_fn=_Potential(program), target_accept_prob=accept)
-                mcmc = MCMC(
-                    kernel, draws, warmup, initial_params={"flat": first}, disable_progbar=True
-                )
-                mcmc.run()
-                found.append(mcmc.get_samples()["flat"])
-                divergent += len(mcmc.diagnostics()["divergences"]["chain 0"])
-            return torch.stack(found), divergent
+            return _traced(lambda flat: potential(_split(centre + axes @ flat, shapes)), origin)
 
         torch.manual_seed(sampling.seed)
         # Farther out than the posterior, so that R-hat can tell whether chains forget it.
         far = [4 * torch.rand_like(centre) - 2 for _ in range(sampling.chains)]
-        half = sampling.warmup // 2
-        pilot, _ = chains(centre, axes, far, half - half // 2, half // 2)
+        accept, half = sampling.target_accept, sampling.warmup // 2
+        pilot, _ = _chains(in_units(centre, axes), far, half - half // 2, half // 2, accept)
         mean, root = _shape(pilot.flatten(0, 1))
         starts = [torch.linalg.solve(root, chain[-1] - mean) for chain in pilot]
         centre, axes = centre + axes @ mean, axes @ root
-        lengths = sampling.draws, sampling.warmup - half
-        found, divergent = chains(centre, axes, starts, *lengths)
-        if divergent > MAX_DIVERGENT * found.shape[0] * found.shape[1] and (
-            sampling.target_accept < CAREFUL
-        ):
-            ends = list(found[:, -1])
-            found, divergent = chains(centre, axes, ends, *lengths, accept=CAREFUL)
+        program, lengths = in_units(centre, axes), (sampling.draws, sampling.warmup - half)
+        found, divergent = _chains(program, starts, *lengths, accept)
+        too_many = divergent > MAX_DIVERGENT * sampling.chains * sampling.draws
+        if too_many and accept < CAREFUL:
+            found, divergent = _chains(program, list(found[:, -1]), *lengths, CAREFUL)
         found = centre + found @ axes.T
     free = _split(found, shapes)
     draws = {
@@ -145,6 +126,20 @@ def run_nuts(
         for site, value in free.items()
     }
     return draws, divergent
+
+
+def _chains(
+    program: Program, starts: Sequence[Tensor], draws: int, warmup: int, accept: float
+) -> tuple[Tensor, int]:
+    """Run NUTS from each start; return draws ``(chains, draws, d)`` and how many diverged."""
+    found, divergent = [], 0
+    for first in starts:
+        kernel = NUTS(potential_fn=_Potential(program), target_accept_prob=accept)
+        mcmc = MCMC(kernel, draws, warmup, initial_params={"flat": first}, disable_progbar=True)
+        mcmc.run()
+        found.append(mcmc.get_samples()["flat"])
+        divergent += len(mcmc.diagnostics()["divergences"]["chain 0"])
+    return torch.stack(found), divergent
 
 
 #: Draws of a pilot that are worth one independent draw, about.
