@@ -57,7 +57,12 @@ class LatentModel(nn.Module):
 
     def reconstruct(self, z: Tensor) -> Tensor:
         """Return E[x|z], ``(*b, *event_shape)``."""
-        return self.decode(z).mean
+        return self.decode_with_mean(z)[1]
+
+    def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
+        """Return :meth:`decode` and :meth:`reconstruct` of the same codes, decoded once."""
+        law = self.decode(z)
+        return law, law.mean
 
     def is_guide_parameter(self, name: str) -> bool:
         """Return whether a parameter, named as in ``named_parameters``, belongs to q(z|x)."""

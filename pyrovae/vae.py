@@ -151,9 +151,10 @@ class VAE(LatentModel):
         """Return p(z), global sites at their medians: batch ``()``, event ``(latent_dim,)``."""
         return self.prior.fitted()
 
-    def reconstruct(self, z: Tensor) -> Tensor:
-        """Return E[x|z], ``(*b, *event_shape)``."""
-        return self.likelihood.mean(self.decoder(z))
+    def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
+        """Return p(x|z) and E[x|z] of the same codes, decoded once."""
+        output = self.decoder(z)
+        return self.likelihood(output), self.likelihood.mean(output)
 
     def is_guide_parameter(self, name: str) -> bool:
         """Return whether a parameter belongs to the encoder or the posterior's heads."""

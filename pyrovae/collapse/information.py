@@ -9,11 +9,12 @@ estimated by the mixture of the posteriors of n data.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Normal
+from torch.distributions import Distribution, Independent, Normal
 
 from pyrovae.collapse.moments import DRAWS
 from pyrovae.collapse.nearest import nearest_kl
@@ -110,42 +111,41 @@ def _euclidean(vae: LatentModel) -> bool:
 
 def _with_marginals(q: Distribution, q_u: Distribution, p: Distribution) -> Information:
     z = q.sample()
-    log_q, log_mix, pull = _mixture(q, z)
-    unit_log_q, unit_log_mix, unit_pull = _mixture(q_u, z)
+    joint, units = _mixtures(q, q_u, z)
     log_p = p.log_prob(z)
     try:
         unit_log_p = marginals(p).log_prob(z)
-        unit_kl, unit_kl_se = _mean(unit_log_mix - unit_log_p, unit_pull)
+        unit_kl, unit_kl_se = _mean(units.log_mix - unit_log_p, units.pull)
     except NotImplementedError:
         reference = p.sample((_PRIOR_DRAWS,))
         unit_kl = torch.stack([nearest_kl(z[:, u], reference[:, u]) for u in range(z.shape[-1])])
         unit_kl_se = torch.full_like(unit_kl, math.nan)
-    unit, unit_se = _mean(unit_log_q - unit_log_mix, -unit_pull)
-    mi, mi_se = _mean(log_q - log_mix, -pull)
-    tc, tc_se = _mean(log_mix - unit_log_mix.sum(-1), pull - unit_pull.sum(-1))
+    unit, unit_se = _mean(units.log_q - units.log_mix, -units.pull)
+    mi, mi_se = _mean(joint.log_q - joint.log_mix, -joint.pull)
+    tc, tc_se = _mean(joint.log_mix - units.log_mix.sum(-1), joint.pull - units.pull.sum(-1))
     return _bundle(
         z,
-        log_q,
+        joint.log_q,
         log_p,
         unit=(unit, unit_se),
         unit_kl=(unit_kl, unit_kl_se),
         mi=(float(mi), float(mi_se)),
         tc=(float(tc), float(tc_se)),
-        unit_entropy=-float(unit_log_mix.sum(-1).mean()),
+        unit_entropy=-float(units.log_mix.sum(-1).mean()),
     )
 
 
 def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Information:
     draws = q.sample((DRAWS,))  # (s, n, d)
     z = draws[0]
-    log_q, log_mix, pull = _mixture(q, z)
+    joint = _mixture(q, z)
     units = range(z.shape[-1])
     reference = p.sample((_PRIOR_DRAWS,))
     pooled = draws.flatten(0, 1)
     few = pooled[torch.randperm(len(pooled))[:_PRIOR_DRAWS]]
     unit = torch.stack([nearest_kl(draws[..., u].T, pooled[:, u]) for u in units])
     unit_kl = torch.stack([nearest_kl(few[:, u], reference[:, u]) for u in units])
-    mi, mi_se = _mean(log_q - log_mix, -pull)
+    mi, mi_se = _mean(joint.log_q - joint.log_mix, -joint.pull)
     missing = torch.full_like(unit_kl, math.nan)
     tc, unit_entropy = math.nan, math.nan
     # On a sphere the joint density is per unit of area, the marginals' per unit of length.
@@ -155,11 +155,11 @@ def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Informa
         r = Normal(pooled.mean(0), pooled.std(0))
         near = r.sample((_PRIOR_DRAWS,))
         from_r = torch.stack([nearest_kl(few[:, u], near[:, u]) for u in units])
-        tc = float((log_mix - r.log_prob(z).sum(-1)).mean() - from_r.sum())
+        tc = float((joint.log_mix - r.log_prob(z).sum(-1)).mean() - from_r.sum())
         unit_entropy = float(r.entropy().sum() - from_r.sum())
     return _bundle(
         z,
-        log_q,
+        joint.log_q,
         p.log_prob(z),
         unit=(unit.mean(-1), unit.std(-1) / len(z) ** 0.5),
         unit_kl=(unit_kl, missing),
@@ -190,18 +190,16 @@ def _bundle(
     )
 
 
-def _mixture(q: Distribution, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return densities of codes under the posteriors of n data.
+class _Mixture:
+    """Densities of codes under the posteriors of n data, and under their mixture.
 
     Parameters
     ----------
-    q
-        Batch ``(n, *u)``: joint laws (``u`` empty) or marginals (``u`` the units).
-    z
-        A code for each datum, ``(n, d)``.
+    shape
+        ``(n, *u)``: ``u`` is empty for joint laws, or the units for marginals.
 
-    Returns
-    -------
+    Attributes
+    ----------
     log_q
         log q(z_j|x_j), ``(n, *u)``.
     log_mix
@@ -210,21 +208,48 @@ def _mixture(q: Distribution, z: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         (1/n) sum_j q(z_j|x_i) / q(z_j) for each datum i, ``(n, *u)``: what the mean of ``log_mix``
         owes to its component i. Its mean is 1.
     """
-    n = len(z)
-    pull = torch.zeros(q.batch_shape)
-    log_q, log_mix = torch.empty(q.batch_shape), torch.empty(q.batch_shape)
-    rows = max(1, _PAIRS // (n * z.shape[-1]))
-    for start in range(0, n, rows):
-        codes = z[start : start + rows].unsqueeze(1)
-        densities = q.log_prob(codes)  # (rows, n, *u)
-        index = torch.arange(start, start + len(codes))
-        log_q[index] = densities[torch.arange(len(codes)), index]
+
+    def __init__(self, shape: torch.Size) -> None:
+        self.log_q, self.log_mix, self.pull = (
+            torch.empty(shape),
+            torch.empty(shape),
+            torch.zeros(shape),
+        )
+
+    def take(self, index: Tensor, densities: Tensor) -> None:
+        """Take log q(z_j|x_i) of codes ``index``, ``(len(index), n, *u)``; overwrites it."""
+        n = len(self.pull)
+        self.log_q[index] = densities[torch.arange(len(index)), index]
         top = densities.amax(1, keepdim=True)
         shares = densities.sub_(top).exp_()
         total = shares.sum(1, keepdim=True)
-        log_mix[index] = (total.log() + top).squeeze(1) - math.log(n)
-        pull += (shares / total).sum(0)
-    return log_q, log_mix, pull
+        self.log_mix[index] = (total.log() + top).squeeze(1) - math.log(n)
+        self.pull += shares.div_(total).sum(0)
+
+
+def _mixture(q: Distribution, z: Tensor) -> _Mixture:
+    """Return the densities of a code for each datum, ``z`` ``(n, d)``, under the data's laws."""
+    mixture = _Mixture(q.batch_shape)
+    for index in _blocks(z):
+        mixture.take(index, q.log_prob(z[index].unsqueeze(1)))
+    return mixture
+
+
+def _mixtures(q: Distribution, q_u: Distribution, z: Tensor) -> tuple[_Mixture, _Mixture]:
+    """Return :func:`_mixture` of joint laws, and of their marginals."""
+    joint, units = _Mixture(q.batch_shape), _Mixture(q_u.batch_shape)
+    factorised = isinstance(q, Independent) and q_u is q.base_dist
+    for index in _blocks(z):
+        codes = z[index].unsqueeze(1)
+        densities = q_u.log_prob(codes)
+        joint.take(index, densities.sum(-1) if factorised else q.log_prob(codes))
+        units.take(index, densities)
+    return joint, units
+
+
+def _blocks(z: Tensor) -> Iterable[Tensor]:
+    """Return the positions of codes whose densities under all data are held at a time."""
+    return torch.arange(len(z)).split(max(1, _PAIRS // z.numel()))
 
 
 def _mean(values: Tensor, as_component: Tensor) -> tuple[Tensor, Tensor]:

@@ -73,20 +73,21 @@ def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensit
         least = NEGLIGIBLE_SHARE * x.var(0, correction=0).sum()
         variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
-        for u in range(z.shape[-1]):
-            after, log_after = _decoded(vae, _replaced(z, u, other[:, u], vae.space), x)
-            square = (after - before) ** 2
-            shares.append(square.flatten(1).sum(1) / (2 * variance.clamp(min=1e-12)))
+        for some in torch.arange(z.shape[-1]).split(max(1, _CHUNK // len(x))):
+            codes = torch.stack([_replaced(z, u, other[:, u], vae.space) for u in some.tolist()])
+            after, log_after = _decoded(vae, codes, x)
+            square = (after - before).square_()
+            shares.append(square.flatten(2).sum(2) / (2 * variance.clamp(min=1e-12)))
             costs.append(log_before - log_after)
-            maps.append(square.mean(0).sqrt())
-    share, cost = torch.stack(shares, -1), torch.stack(costs, -1)
+            maps.append(square.mean(1).sqrt())
+    share, cost = torch.cat(shares).T, torch.cat(costs).T
     root = len(x) ** 0.5
     return Sensitivity(
         share=share.mean(0),
         share_se=share.std(0) / root,
         cost=cost.mean(0),
         cost_se=cost.std(0) / root,
-        maps=torch.stack(maps),
+        maps=torch.cat(maps),
     )
 
 
@@ -113,12 +114,14 @@ def weight_norms(vae: LatentModel) -> Tensor:
 
 
 def _decoded(vae: LatentModel, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return E[x|z] and log p(x|z)."""
+    """Return E[x|z] and log p(x|z) for codes ``(*b, n, d)`` of data ``(n, *event_shape)``."""
     means, logs = [], []
-    for codes, data in zip(z.split(_CHUNK), x.split(_CHUNK), strict=True):
-        means.append(vae.reconstruct(codes))
-        logs.append(vae.decode(codes).log_prob(data))
-    return torch.cat(means), torch.cat(logs)
+    for codes, data in zip(z.split(_CHUNK, -2), x.split(_CHUNK), strict=True):
+        law, mean = vae.decode_with_mean(codes)
+        means.append(mean)
+        logs.append(law.log_prob(data))
+    event = x.dim() - 1
+    return torch.cat(means, -event - 1), torch.cat(logs, -1)
 
 
 def _replaced(z: Tensor, u: int, value: Tensor, space: str) -> Tensor:

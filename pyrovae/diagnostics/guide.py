@@ -48,11 +48,12 @@ def guide_draws(
         torch.manual_seed(seed)
         q, prior = vae.encode(x), vae.prior_law()
         z = q.sample((chains, draws))
-        parts = z.flatten(0, 1).split(draws_at_a_time(x))
-        log_likelihood = torch.cat([vae.decode(part).log_prob(x) for part in parts])
-        log_likelihood = log_likelihood.unflatten(0, (chains, draws))
-        mean = torch.stack([vae.reconstruct(part).sum(0) for part in parts]).sum(0)
-        mean /= chains * draws
+        logs, mean = [], torch.zeros_like(x)
+        for part in z.flatten(0, 1).split(draws_at_a_time(x)):
+            law, means = vae.decode_with_mean(part)
+            logs.append(law.log_prob(x))
+            mean += means.sum(0) / (chains * draws)
+        log_likelihood = torch.cat(logs).unflatten(0, (chains, draws))
         log_q, log_prior = q.log_prob(z), prior.log_prob(z)
 
     sampled = ("chain", "draw", "datum")

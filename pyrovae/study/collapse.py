@@ -32,7 +32,7 @@ OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
 
 #: Points of each split that measures along training are taken on: of single units; of information,
 #: whose cost is the square; of sensitivity, whose cost is points × units.
-_ALONG_POINTS, _ALONG_INFORMATION, _ALONG_SENSITIVITY = 1000, 200, 16
+_ALONG_POINTS, _ALONG_INFORMATION, _ALONG_SENSITIVITY = 500, 200, 16
 
 
 class CollapseSettings(BaseModel):
@@ -133,8 +133,8 @@ def measure_along_training(
 ) -> AlongTraining:
     """Take the collapse measures of a VAE in training, on few data ``(n, *event_shape)``.
 
-    They take about a tenth of the time of training. Families without marginals, of which that would
-    not be true, have those of single units on test data only.
+    They take some hundredths of the time of training. Families without marginals, of which that
+    would not be true, have those of single units on test data only.
     """
     units = measure_units(vae, test, seed=seed)
     columns = _moments(units)
