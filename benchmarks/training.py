@@ -5,11 +5,13 @@
     python -m benchmarks.training                 # MLP 784-400-20, batches of 128
     python -m benchmarks.training --problem conv  # 64×64 images, Burgess et al.'s network
     python -m benchmarks.training --pythae PYTHON # with pythae's trainer, in its environment
+    python -m benchmarks.training --device cuda   # on a GPU, with larger ensembles
 
 Each contender runs in a process of its own with one thread; all take turns, one short burst each
 round. Time is the process's CPU time, so that others on the machine count little, and ratios are
-taken within a round. Compile caches start empty, unless ``--cache`` names a folder that is used
-again. NumPyro is left out where it is not installed.
+taken within a round; on a GPU it is time by the clock, until the GPU is done. Compile caches start
+empty, unless ``--cache`` names a folder that is used again. NumPyro is left out where it is not
+installed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -52,10 +55,21 @@ CONTENDERS = {
     "pyrovae-2": _of("pyros", "pyrovae", size=2),
     "pyrovae-8": _of("pyros", "pyrovae", size=8),
     "pyrovae-32": _of("pyros", "pyrovae", size=32),
+    **{f"pyrovae-{size}": _of("pyros", "pyrovae", size=size) for size in (64, 128, 256)},
+    **{
+        f"pyrovae-64-{precision}": _of("pyros", "pyrovae", size=64, precision=precision)
+        for precision in ("tf32", "bf16")
+    },
     "numpyro-jit": _of("numpyro", mode="jit"),
     "numpyro-scan": _of("numpyro", mode="scan"),
     "numpyro-vmap-8": _of("numpyro", mode="vmap"),
 }
+
+
+ON_CPU = [
+    name for name in CONTENDERS if not name.startswith(("pyrovae-64", "pyrovae-128", "pyrovae-256"))
+]
+ON_GPU = [name for name in CONTENDERS if not name.startswith(("numpyro", "pythae"))]
 
 
 def _libraries(asked: argparse.Namespace, name: str) -> list[str]:
@@ -67,30 +81,47 @@ def _libraries(asked: argparse.Namespace, name: str) -> list[str]:
     return [told.stdout.strip()]
 
 
-def _contend(name: str, problem: str, connection: Any, libraries: list[str]) -> None:
-    """Make ready, then do a burst whenever asked and tell CPU milliseconds per model-step."""
+def _contend(name: str, problem: Problem, connection: Any, libraries: list[str]) -> None:
+    """Make ready, then do a burst whenever asked and tell milliseconds per model-step."""
     sys.path[:0] = libraries
     warnings.simplefilter("ignore")
     if not name.startswith("numpyro"):
         import torch
 
         torch.set_num_threads(1)
-    begun = _cpu()
+    spent_by_now = _by_the_clock if problem.device == "cuda" else _cpu
+    begun = spent_by_now()
     try:
-        call, count = CONTENDERS[name](PROBLEMS[problem])
+        call, count = CONTENDERS[name](problem)
         call()
     except ImportError as failure:
         connection.send(str(failure))
         return
-    connection.send(_cpu() - begun)
-    calls = max(1, PROBLEMS[problem].burst // count)
+    connection.send(spent_by_now() - begun)
+    calls = max(1, problem.burst // count)
     while connection.recv():
-        start = time.process_time()
+        start = spent_by_now()
         for _ in range(calls):
             call()
-        spent = 1000 * (time.process_time() - start) / (calls * count)
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-        connection.send((spent, peak))
+        spent = 1000 * (spent_by_now() - start) / (calls * count)
+        connection.send((spent, _peak(problem.device)))
+
+
+def _by_the_clock() -> float:
+    """Return the time at which the GPU has done what it was told."""
+    import torch
+
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def _peak(device: str) -> float:
+    """Return the most memory that was held so far, MiB: the process's, or the GPU's."""
+    if device == "cuda":
+        import torch
+
+        return torch.cuda.max_memory_allocated() / 2**20
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _cpu() -> float:
@@ -103,7 +134,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--problem", choices=list(PROBLEMS), default="mlp")
     parser.add_argument("--rounds", type=int, default=15, help="at least 2")
-    parser.add_argument("--only", default=",".join(CONTENDERS))
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
+    parser.add_argument("--only", help="contenders, with commas between them")
     parser.add_argument("--pythae", metavar="PYTHON", help="interpreter that has pythae 0.1.2")
     parser.add_argument("--cache", help="folder of compiled steps")
     asked = parser.parse_args()
@@ -112,13 +144,18 @@ def main() -> None:
     # In the process itself, so that its time is seen.
     os.environ["TORCHINDUCTOR_COMPILE_THREADS"] = "1"
     os.environ["TORCHINDUCTOR_CACHE_DIR"] = asked.cache or tempfile.mkdtemp()
+    on_gpu = asked.device == "cuda"
+    # A burst of the largest ensemble is some steps; of one model it is some tens of milliseconds.
+    problem = replace(PROBLEMS[asked.problem], device=asked.device)
+    problem = replace(problem, burst=256 * 50) if on_gpu else problem
+    names = asked.only.split(",") if asked.only else ON_GPU if on_gpu else ON_CPU
     context = multiprocessing.get_context("spawn")
     pipes, ready = {}, {}
-    for name in asked.only.split(","):
+    for name in names:
         ours, theirs = context.Pipe()
         process = context.Process(
             target=_contend,
-            args=(name, asked.problem, theirs, _libraries(asked, name)),
+            args=(name, problem, theirs, _libraries(asked, name)),
             daemon=True,
         )
         process.start()

@@ -31,6 +31,8 @@ class Problem:
         Model-steps between two looks at the clock.
     batch
         Images a step.
+    device
+        Where it is trained: ``cpu`` or ``cuda``.
     """
 
     shape: tuple[int, int, int]
@@ -39,6 +41,7 @@ class Problem:
     network: dict[str, Any]
     burst: int
     batch: int = 128
+    device: str = "cpu"
 
     def images(self) -> Any:
         """Return the training set as uint8, ``(n, *shape)``."""
@@ -46,7 +49,7 @@ class Problem:
 
         generator = torch.Generator().manual_seed(0)
         bits = torch.rand(self.n, *self.shape, generator=generator) > 0.8
-        return bits.to(torch.uint8) * 255
+        return (bits.to(torch.uint8) * 255).to(self.device)
 
 
 PROBLEMS = {

@@ -57,13 +57,13 @@ class Vae(nn.Module):
 
 def contender(problem: Problem, *, compiled: bool) -> Contender:
     """Return a step of eager or compiled PyTorch."""
-    vae, images = Vae(problem), problem.images()
+    vae, images = Vae(problem).to(problem.device), problem.images()
     optimizer = torch.optim.Adam(vae.parameters(), lr=1e-3, fused=True)
     loss_of: Any = torch.compile(vae) if compiled else vae
 
     def call() -> None:
         optimizer.zero_grad()
-        index = torch.randint(problem.n, (problem.batch,))
+        index = torch.randint(problem.n, (problem.batch,), device=problem.device)
         loss_of(images[index].float() / 255).backward()
         optimizer.step()
 

@@ -19,10 +19,10 @@ def vae(problem: Problem, seed: int = 0) -> Any:
         posterior={"name": "mean_field_normal"},
         likelihood={"name": "bernoulli"},
         seed=seed,
-    )
+    ).to(problem.device)
 
 
-def pyrovae(problem: Problem, *, size: int) -> Contender:
+def pyrovae(problem: Problem, *, size: int, precision: str = "float32") -> Contender:
     """Return the trainer's own loop for ``size`` models: noise, batches and checks count."""
     from pyrovae.objectives import OBJECTIVES
     from pyrovae.training import LossProgram, Member, Trainer, TrainingSettings
@@ -30,7 +30,9 @@ def pyrovae(problem: Problem, *, size: int) -> Contender:
     programs = [LossProgram(vae(problem, i), OBJECTIVES.create("elbo")) for i in range(size)]
     # One call is one training, so that what the loop does between steps is counted too.
     steps = max(2, problem.burst // size)
-    settings = TrainingSettings(steps=steps, batch_size=problem.batch, records=1)
+    settings = TrainingSettings.model_validate(
+        {"steps": steps, "batch_size": problem.batch, "records": 1, "precision": precision}
+    )
     trainer = Trainer(programs[0], problem.images(), settings, compiled=True, size=size)
     seeds = iter(range(10**9))
 
@@ -53,6 +55,7 @@ def svi(problem: Problem) -> Contender:
     )
 
     def call() -> None:
-        loop.step(images[torch.randint(problem.n, (problem.batch,))].float() / 255)
+        index = torch.randint(problem.n, (problem.batch,), device=problem.device)
+        loop.step(images[index].float() / 255)
 
     return call, 1

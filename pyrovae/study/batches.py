@@ -57,6 +57,7 @@ def program(run: PlannedRun) -> str:
             content[part] = {k: v for k, v in content[part].items() if k not in inputs}
     content |= {
         "batch_size": config.training.batch_size,
+        "precision": config.training.precision,
         "data": run.fingerprint,
     }
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

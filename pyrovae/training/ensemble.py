@@ -12,14 +12,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import pyro
 import torch
-from torch import Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_map
 
-from pyrovae.training.noise import Draw, draw_one
-from pyrovae.training.step import LossProgram, State, trace_step
+from pyrovae.training.step import LossProgram, StepFunction
 
 #: Which of the step's arguments have a member dimension: all but the data set.
 _DIMS = (0, 0, 0, 0, 0, None, 0, 0, 0)
@@ -40,32 +36,15 @@ def member(tree: Any, i: int, size: int) -> Any:
     return tree if size == 1 else tree_map(lambda tensor: tensor[i], tree)
 
 
-def trace_ensemble(
-    program: LossProgram, data: Tensor, batch_size: int, draws: Sequence[Draw], size: int
-) -> torch.fx.GraphModule:
-    """Return the graph of one step of ``size`` models; see :func:`~pyrovae.training.trace_step`.
+def many(tree: Any, size: int, device: torch.device) -> Any:
+    """Return copies on a device of one model's tensors, :func:`stacked` as for ``size`` models."""
+    if size == 1:
+        return tree_map(lambda tensor: tensor.to(device, copy=True), tree)
+    return tree_map(lambda tensor: tensor.to(device).expand(size, *tensor.shape).clone(), tree)
 
-    Its arguments and results are those of :meth:`LossProgram.step`, :func:`stacked`.
-    """
-    with torch.device(data.device):
-        if size == 1:
-            return trace_step(program, data, batch_size, draws)
-        state = State.of(program)
-        one = (
-            state.params,
-            state.moments,
-            state.buffers,
-            torch.tensor(1.0),
-            torch.tensor(1e-3),
-            torch.zeros(batch_size, dtype=torch.long),
-            [draw_one(draw, generator=None) for draw in draws],
-            program.hyper(0),
-        )
-        *before, index, noise, hyper = tree_map(
-            lambda tensor: tensor.to(data.device).expand(size, *tensor.shape).clone(), one
-        )
-        together = torch.func.vmap(lambda *args: program.step(*args), in_dims=_DIMS)
-        # Pyro's argument checks read values out of tensors, which a graph cannot hold.
-        with pyro.validation_enabled(False):
-            # make_fx counts the arguments of a wrapped function wrongly; a plain one it can take.
-            return make_fx(lambda *args: together(*args))(*before, data, index, noise, hyper)
+
+def step_of(program: LossProgram, size: int) -> StepFunction:
+    """Return :meth:`LossProgram.step` for ``size`` models, whose tensors are :func:`stacked`."""
+    if size == 1:
+        return program.step
+    return torch.func.vmap(lambda *args: program.step(*args), in_dims=_DIMS)

@@ -14,14 +14,16 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._pytree import tree_flatten, tree_map, tree_unflatten
+from torch.utils._pytree import tree_map
 
 from pyrovae.datasets.base import as_float
 from pyrovae.schedules import at
+from pyrovae.training.ensemble import many, stacked, step_of
 from pyrovae.training.ensemble import member as member_of
-from pyrovae.training.ensemble import stacked, trace_ensemble
+from pyrovae.training.precision import computing_in, layers_in
 from pyrovae.training.settings import TrainingSettings
-from pyrovae.training.step import LossProgram, State, StepFunction, Tensors, compile_step
+from pyrovae.training.step import LossProgram, State, Tensors
+from pyrovae.training.stepper import Stepper
 from pyrovae.training.streams import CHUNK, BatchStream, NoiseStream
 
 
@@ -99,7 +101,7 @@ class Member:
     seed
         Decides the minibatches and the noise, and nothing else does.
     settings
-        Steps, records and learning rate are the member's own; the batch size is the trainer's.
+        Steps, records and learning rate are the member's own; the rest is the trainer's.
     measure
         Called with the program at step 0, at each record, and at the end.
     progress
@@ -148,7 +150,7 @@ class Trainer:
     data
         The training set, ``(n, *event_shape)``; training happens on its device.
     settings
-        The batch size, and what :meth:`train` needs.
+        The batch size and the precision, and what :meth:`train` needs.
     compiled
         Whether the step is compiled; if not, the traced graph is run as it is.
     size
@@ -166,9 +168,23 @@ class Trainer:
     ) -> None:
         self._data, self._settings, self._size = data, settings, size
         index = torch.arange(settings.batch_size) % len(data)
-        self._draws = program.record(as_float(data[index].cpu()))
-        graph = trace_ensemble(program, data, settings.batch_size, self._draws, size)
-        self._step: StepFunction = compile_step(graph) if compiled else graph
+        own = next(program.parameters(), data).device
+        with torch.device(own):
+            self._draws = program.record(as_float(data[index.to(data.device)].to(own)))
+        start = State.of(program)
+        lead = (CHUNK,) if size == 1 else (CHUNK, size)
+        with torch.device(data.device):
+            inputs = (
+                torch.zeros(lead),
+                torch.zeros(lead),
+                torch.zeros((*lead, settings.batch_size), dtype=torch.long),
+                [torch.zeros((*lead, *draw.shape), dtype=draw.dtype) for draw in self._draws],
+                {name: torch.zeros(lead) for name in program.hyper(0)},
+            )
+        state = State(*many((start.params, start.moments, start.buffers), size, data.device))
+        with torch.device(data.device), computing_in(settings.precision):
+            step = layers_in(settings.precision, step_of(program, size))
+            self._stepper = Stepper(step, state, inputs, data, compiled=compiled)
 
     def train(
         self,
@@ -216,22 +232,23 @@ class Trainer:
         Stopped
             When asked to stop, after handing out snapshots.
         """
-        slots = [_Slot(i, each, self._draws, len(self._data)) for i, each in enumerate(members)]
+        slots = [_Slot(i, each, self._draws, self._data) for i, each in enumerate(members)]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
         padding = [slots[0]] * (self._size - len(slots))
-        device = self._data.device
-        starts = stacked([slot.start() for slot in [*slots, *padding]])
-        state = State(*_on(device, starts))
+        self._stepper.load(State(*stacked([slot.start() for slot in [*slots, *padding]])))
+        state = self._stepper.state
         live = [slot for slot in slots if not slot.over]
         for slot in slots:
             if slot.over:  # nothing was left to be done after the snapshot
                 yield slot.ended(state, self._size)
         kept = time.monotonic()
+        feed = _Feed([*slots, *padding])
         while live:
-            n = min(slot.until_pause() for slot in live)
-            feeding = [slot if slot in live else live[0] for slot in [*slots, *padding]]
-            inputs = _on(device, stacked([slot.inputs(n) for slot in feeding], dim=1))
-            state, values = self._advance(state, inputs, n)
+            inputs, n = feed.next(live)
+            with computing_in(self._settings.precision):
+                told = self._stepper.advance(inputs, n)
+            feed.prepare([slot for slot in live if not slot.over_after(n)], ahead=n)
+            values = told.movedim(0, -2).to("cpu", copy=True)
             healthy = self._healthy(state, values)
             for slot in list(live):
                 slot.advance(member_of(values, slot.place, self._size), n)
@@ -253,37 +270,48 @@ class Trainer:
             if stopping:
                 raise Stopped
 
-    def _advance(self, state: State, inputs: Any, n: int) -> tuple[State, Tensor]:
-        """Do ``n`` steps; return the state and the values, ``(n, 3)`` or ``(size, n, 3)``."""
-        leaves, form = tree_flatten(inputs)
-        told = []
-        params, moments = state.params, state.moments
-        for row in zip(*(leaf.unbind() for leaf in leaves), strict=True):
-            count, lr, index, noise, hyper = tree_unflatten(row, form)
-            params, moments, values = self._step(
-                params, moments, state.buffers, count, lr, self._data, index, noise, hyper
-            )
-            told.append(values)
-        after = State(params=params, moments=moments, buffers=state.buffers)
-        return after, torch.stack(told, dim=0 if self._size == 1 else 1).cpu()
-
     def _healthy(self, state: State, values: Tensor) -> list[bool]:
         """Return for each member whether all its numbers are finite: one transfer for all."""
-        tensors = [values, *(p for p in state.params.values())]
-        finite = torch.stack(
-            [t.isfinite().reshape(self._size, -1).all(1).to("cpu", torch.bool) for t in tensors]
-        )
-        return finite.all(0).tolist()
+        finite = [p.isfinite().reshape(self._size, -1).all(1) for p in state.params.values()]
+        told = values.isfinite().reshape(self._size, -1).all(1)
+        return (torch.stack(finite).all(0).cpu() & told).tolist()
+
+
+class _Feed:
+    """The inputs of the next steps, made while a GPU is still busy with the last ones.
+
+    Parameters
+    ----------
+    slots
+        Whose inputs stand beside each other; those that are over get another's.
+    """
+
+    def __init__(self, slots: Sequence[_Slot]) -> None:
+        self._slots = slots
+        self._made: tuple[list[_Slot], Any, int] = ([], None, 0)
+
+    def prepare(self, live: list[_Slot], ahead: int = 0) -> None:
+        """Make the inputs for the time in ``ahead`` steps."""
+        n = min((slot.until_pause(ahead) for slot in live), default=0)
+        feeding = [slot if slot in live else live[0] for slot in self._slots if live]
+        inputs = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1) if live else None
+        self._made = (live, inputs, n)
+
+    def next(self, live: list[_Slot]) -> tuple[Any, int]:
+        """Return the inputs, ``(n, …)`` each, and n."""
+        if self._made[0] != live:  # nothing is prepared, or somebody has diverged meanwhile
+            self.prepare(live)
+        return self._made[1:]
 
 
 class _Slot:
     """A member's place in the batch, and how far it is."""
 
-    def __init__(self, place: int, member: Member, draws: Sequence[Any], n_data: int) -> None:
+    def __init__(self, place: int, member: Member, draws: Sequence[Any], data: Tensor) -> None:
         self.place, self.member = place, member
         settings = member.settings
-        self._noise = NoiseStream(draws, member.seed)
-        self._batches = BatchStream(n_data, settings.batch_size, member.seed)
+        self._noise = NoiseStream(draws, member.seed, data.device)
+        self._batches = BatchStream(len(data), settings.batch_size, member.seed, data.device)
         self._marks = sorted(
             {round(settings.steps * (i + 1) / settings.records) for i in range(settings.records)}
         )
@@ -304,25 +332,28 @@ class _Slot:
 
     @property
     def over(self) -> bool:
-        return self.step >= self.member.settings.steps
+        return self.over_after(0)
 
-    def until_pause(self) -> int:
-        """Return the number of steps until something is to be looked at."""
-        mark = next(mark for mark in self._marks if mark > self.step)
-        return min(mark - self.step, CHUNK)
+    def over_after(self, n: int) -> bool:
+        """Return whether nothing is left to be done in ``n`` steps."""
+        return self.step + n >= self.member.settings.steps
 
-    def inputs(self, n: int) -> Any:
-        """Return count, lr, index, noise and hyper of the next ``n`` steps, ``(n, …)`` each."""
-        steps = range(self.step, self.step + n)
+    def until_pause(self, ahead: int) -> int:
+        """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
+        first = self.step + ahead
+        mark = next(mark for mark in self._marks if mark > first)
+        return min(mark - first, CHUNK)
+
+    def inputs(self, n: int, ahead: int) -> Any:
+        """Return count, lr, index, noise and hyper of ``n`` steps, ``(n, …)`` each."""
+        first = self.step + ahead
+        steps = range(first, first + n)
         return (
-            torch.arange(self.step + 1, self.step + n + 1, dtype=torch.float32),
+            torch.arange(first + 1, first + n + 1, dtype=torch.float32),
             torch.tensor([at(self.member.settings.lr, step) for step in steps]),
-            self._batches.span(self.step, n),
-            self._noise.span(self.step, n),
-            tree_map(
-                lambda *scalars: torch.stack(scalars),
-                *[self.member.program.hyper(step) for step in steps],
-            ),
+            self._batches.span(first, n),
+            self._noise.span(first, n),
+            self.member.program.hypers(steps),
         )
 
     def advance(self, values: Tensor, n: int) -> None:
@@ -359,15 +390,14 @@ class _Slot:
         return Ended(self.place, self.records)
 
     def keep(self, state: State, size: int) -> None:
-        params, moments = member_of((state.params, state.moments), self.place, size)
+        # Copied: the next steps overwrite them.
+        params, moments = tree_map(
+            lambda tensor: tensor.to("cpu", copy=True),
+            member_of((state.params, state.moments), self.place, size),
+        )
         self.member.keep(Snapshot(self.step, params, moments, self._window), self.records)
 
     def _write(self, state: State, size: int) -> None:
         params = member_of(state.params, self.place, size)
         State(params=params, moments=({}, {}), buffers={}).write_to(self.member.program)
         self.member.program.stand_at(self.step)
-
-
-def _on(device: torch.device, tree: Any) -> Any:
-    """Return the tensors on a device; those that are there already, as they are."""
-    return tree_map(lambda tensor: tensor.to(device, non_blocking=True), tree)

@@ -101,6 +101,7 @@ class Supply(_Intercept):
 
 
 def draw_one(draw: Draw, generator: Generator | None, *leading: int) -> Tensor:
-    """Return noise of shape ``(*leading, *draw.shape)`` from ``generator``."""
-    blank = torch.empty((*leading, *draw.shape), dtype=draw.dtype)
+    """Return noise of shape ``(*leading, *draw.shape)`` from ``generator``, on its device."""
+    device = generator.device if generator else None
+    blank = torch.empty((*leading, *draw.shape), dtype=draw.dtype, device=device)
     return getattr(blank, draw.kind)(*draw.arguments, generator=generator)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from pyrovae.schedules import LearningRate
+from pyrovae.training.precision import Precision
 
 
 class TrainingSettings(BaseModel):
@@ -18,3 +21,16 @@ class TrainingSettings(BaseModel):
     records: int = Field(
         default=20, gt=0, description="how often, in equal distances, the history is recorded"
     )
+    precision: Precision = Field(
+        default="float32", description="arithmetic of the networks' layers: float32, tf32 or bf16"
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_the_default_precision(
+        self, serialise: SerializerFunctionWrapHandler
+    ) -> dict[str, Any]:
+        # A run in float32 is what it was before there was a choice, and keeps its identity.
+        content: dict[str, Any] = serialise(self)
+        if self.precision == "float32":
+            content.pop("precision", None)
+        return content

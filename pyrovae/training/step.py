@@ -27,7 +27,7 @@ from pyrovae.latent_model import LatentModel
 from pyrovae.objectives import Objective
 from pyrovae.scheduled import Scheduled
 from pyrovae.training import adam
-from pyrovae.training.noise import Draw, Recorder, Supply, draw_one
+from pyrovae.training.noise import Draw, Recorder, Supply
 from pyrovae.training.params import OwnParams
 
 Tensors = dict[str, Tensor]
@@ -101,19 +101,27 @@ class LossProgram(nn.Module):
         return recorder.draws
 
     def hyper(self, step: int) -> Tensors:
-        """Return what changes with the step, as 0-d tensors.
+        """Return what changes with the step, as 0-d tensors; see :meth:`hypers`."""
+        return {name: row[0] for name, row in self.hypers(range(step, step + 1)).items()}
+
+    def hypers(self, steps: Sequence[int]) -> Tensors:
+        """Return what changes with the step, ``(len(steps),)`` each.
 
         These are the objective's scalars, ``guide.count``, ``guide.on``, ``guide.lr`` and so on for
         each group of parameters that it updates in its own way, and the model's own numbers by the
         names of their buffers.
         """
+        rows = [self._scalars(step) for step in steps]
+        return {name: torch.tensor([float(row[name]) for row in rows]) for name in rows[0]}
+
+    def _scalars(self, step: int) -> dict[str, float]:
         scalars = self.objective.hyperparameters(step) | self._numbers(step)
         for group, update in self.objective.groups(step).items():
             scalars[f"{group}.count"] = float(update.count)
             scalars[f"{group}.on"] = float(update.on)
             if update.lr is not None:
                 scalars[f"{group}.lr"] = update.lr
-        return {name: torch.tensor(value) for name, value in scalars.items()}
+        return scalars
 
     def _numbers(self, step: int) -> dict[str, float]:
         return {
@@ -226,37 +234,15 @@ class LossProgram(nn.Module):
 StepFunction = Callable[..., tuple[Tensors, tuple[Tensors, Tensors], Tensor]]
 
 
-def trace_step(
-    program: LossProgram, data: Tensor, batch_size: int, draws: Sequence[Draw]
-) -> torch.fx.GraphModule:
-    """Run one step under ``make_fx`` and return its graph; no Pyro code is left in it.
+def trace(function: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:
+    """Run a function of tensors under ``make_fx`` and return its graph; no Pyro code is left in it.
 
-    Parameters
-    ----------
-    program
-        The loss program.
-    data
-        The training set; the graph is specialised to its shape and type.
-    batch_size
-        Indices a step.
-    draws
-        From :meth:`LossProgram.record`.
+    The graph is specialised to the arguments' shapes, types and device.
     """
-    state = State.of(program)
     # Pyro's argument checks read values out of tensors, which a graph cannot hold.
     with pyro.validation_enabled(False):
-        # make_fx counts a bound method's arguments wrongly; a plain function it can take.
-        return make_fx(lambda *args: program.step(*args))(
-            state.params,
-            state.moments,
-            state.buffers,
-            torch.tensor(1.0),
-            torch.tensor(1e-3),
-            data,
-            torch.zeros(batch_size, dtype=torch.long),
-            [draw_one(draw, generator=None) for draw in draws],
-            program.hyper(0),
-        )
+        # make_fx counts a bound or wrapped function's arguments wrongly; a plain one it can take.
+        return make_fx(lambda *args: function(*args))(*arguments)
 
 
 def use_persistent_cache() -> None:

@@ -1,6 +1,7 @@
 """Counter-based random streams: what a run draws at step t depends on its seed and t alone.
 
-So a run's numbers are the same alone, beside others, and after an interruption.
+So a run's numbers are the same alone, beside others, and after an interruption. A GPU draws its
+own: other numbers than a CPU's from the same seed.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from pyrovae.training.noise import Draw, draw_one
 CHUNK = 50
 
 
-def generator(seed: int, *names: str | int) -> Generator:
+def generator(seed: int, *names: str | int, device: torch.device | str = "cpu") -> Generator:
     """Return a generator that belongs to ``(seed, *names)`` and to nothing else."""
     digest = hashlib.sha256(repr((seed, names)).encode()).digest()
-    return Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
+    return Generator(device).manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 class NoiseStream:
@@ -32,10 +33,14 @@ class NoiseStream:
         What the program draws in each step.
     seed
         The run's seed.
+    device
+        Where it is drawn.
     """
 
-    def __init__(self, draws: Sequence[Draw], seed: int) -> None:
-        self._draws, self._seed = draws, seed
+    def __init__(
+        self, draws: Sequence[Draw], seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self._draws, self._seed, self._device = draws, seed, device
         self._chunk = -1
         self._tensors: list[Tensor] = []
 
@@ -55,7 +60,7 @@ class NoiseStream:
 
     def _drawn(self, chunk: int) -> list[Tensor]:
         if chunk != self._chunk:
-            source = generator(self._seed, "noise", chunk)
+            source = generator(self._seed, "noise", chunk, device=self._device)
             self._tensors = [draw_one(draw, source, CHUNK) for draw in self._draws]
             self._chunk = chunk
         return self._tensors
@@ -72,17 +77,21 @@ class BatchStream:
         Indices a step; a batch may reach over the end of an epoch.
     seed
         The run's seed.
+    device
+        Where the permutations are drawn.
     """
 
-    def __init__(self, n: int, batch_size: int, seed: int) -> None:
-        self._n, self._batch_size, self._seed = n, batch_size, seed
+    def __init__(
+        self, n: int, batch_size: int, seed: int, device: torch.device | str = "cpu"
+    ) -> None:
+        self._n, self._batch_size, self._seed, self._device = n, batch_size, seed, device
         self._epochs: dict[int, Tensor] = {}
 
     def _epoch(self, number: int) -> Tensor:
         if number not in self._epochs:
             self._epochs = {k: v for k, v in self._epochs.items() if k == number - 1}
-            source = generator(self._seed, "batches", number)
-            self._epochs[number] = torch.randperm(self._n, generator=source)
+            source = generator(self._seed, "batches", number, device=self._device)
+            self._epochs[number] = torch.randperm(self._n, generator=source, device=self._device)
         return self._epochs[number]
 
     def at(self, step: int) -> Tensor:

@@ -23,10 +23,11 @@ def test_inputs_of_the_program_do_not_part_runs(tmp_path: Path) -> None:
 
 def test_structure_parts_runs(tmp_path: Path) -> None:
     text = TINY + "  latent_dim: [2, 3]\n  training.batch_size: [16, 32]\n"
+    text += "  training.precision: [float32, bf16]\n"
     text = text.replace("seeds: 2\n", "").replace("grid:", "seeds: 2\ngrid:")
     runs = tiny_plan(tmp_path, text=text).runs
-    assert len(runs) == 16
-    assert len({program(run) for run in runs}) == 8
+    assert len(runs) == 32
+    assert len({program(run) for run in runs}) == 16
     assert {len({r.config.seed for r in task.runs}) for task in batches(runs, 4)} == {2}
 
 

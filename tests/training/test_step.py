@@ -11,7 +11,7 @@ from pyro.infer import TraceMeanField_ELBO
 from pyrovae.datasets.base import as_float
 from pyrovae.training import adam
 from pyrovae.training.noise import Supply, draw_one
-from pyrovae.training.step import LossProgram, State, compile_step, trace_step
+from pyrovae.training.step import LossProgram, State, compile_step, trace
 
 BATCH = 16
 
@@ -31,7 +31,7 @@ def _arguments(program: LossProgram) -> tuple:
         [draw_one(draw, torch.Generator().manual_seed(3)) for draw in draws],
         program.hyper(0),
     )
-    return draws, arguments
+    return arguments
 
 
 def _eager(program: LossProgram, arguments: tuple) -> tuple[torch.Tensor, dict]:
@@ -47,8 +47,8 @@ def _eager(program: LossProgram, arguments: tuple) -> tuple[torch.Tensor, dict]:
 @pytest.mark.parametrize(("prior", "posterior", "likelihood"), COMBINATIONS)
 def test_traced_step_equals_the_pyro_program(prior: str, posterior: str, likelihood: str) -> None:
     program = small_program(prior, posterior, likelihood)
-    draws, arguments = _arguments(program)
-    graph = trace_step(program, arguments[5], BATCH, draws)
+    arguments = _arguments(program)
+    graph = trace(program.step, *arguments)
     _, moments, values = graph(*arguments)
     loss, gradients = _eager(program, arguments)
     torch.testing.assert_close(values[0], loss, rtol=1e-5, atol=0)
@@ -61,8 +61,8 @@ def test_traced_step_equals_the_pyro_program(prior: str, posterior: str, likelih
 
 def _compare_compiled(prior: str, posterior: str, likelihood: str) -> None:
     program = small_program(prior, posterior, likelihood)
-    draws, arguments = _arguments(program)
-    graph = trace_step(program, arguments[5], BATCH, draws)
+    arguments = _arguments(program)
+    graph = trace(program.step, *arguments)
     _, moments, values = compile_step(graph)(*arguments)
     loss, gradients = _eager(program, arguments)
     torch.testing.assert_close(values[0], loss, rtol=1e-5, atol=0)
@@ -85,8 +85,8 @@ def test_compiled_step_equals_the_pyro_program(prior: str, posterior: str, likel
 
 def test_no_pyro_and_no_randomness_is_left_in_the_graph() -> None:
     program = small_program("student_t", "laplace", "gaussian")
-    draws, arguments = _arguments(program)
-    graph = trace_step(program, arguments[5], BATCH, draws)
+    arguments = _arguments(program)
+    graph = trace(program.step, *arguments)
     random = [
         node
         for node in graph.graph.nodes
@@ -110,8 +110,8 @@ def test_loss_agrees_with_pyros_own_elbo() -> None:
 
 def test_fallback_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     program = small_program()
-    draws, arguments = _arguments(program)
-    graph = trace_step(program, arguments[5], BATCH, draws)
+    arguments = _arguments(program)
+    graph = trace(program.step, *arguments)
     # No compiler of that name exists, and the cache must not answer for it.
     import torch._inductor.config as inductor
 
@@ -128,8 +128,8 @@ def test_fallback_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_step_too_large_to_compile_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     program = small_program()
-    draws, arguments = _arguments(program)
-    graph = trace_step(program, arguments[5], BATCH, draws)
+    arguments = _arguments(program)
+    graph = trace(program.step, *arguments)
     monkeypatch.setattr("pyrovae.training.step.MOST_NODES", len(graph.graph.nodes) - 1)
     with pytest.warns(RuntimeWarning, match=r"\d+ operations .* runs uncompiled"):
         assert compile_step(graph) is graph
@@ -153,6 +153,6 @@ def test_adam_equals_torchs() -> None:
 
 def test_traced_program_leaves_the_parameter_store_alone() -> None:
     program = small_program()
-    draws, arguments = _arguments(program)
-    trace_step(program, arguments[5], BATCH, draws)
+    arguments = _arguments(program)
+    trace(program.step, *arguments)
     assert list(pyro.get_param_store().keys()) == []
