@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrovae.distributions.sphere import unit as on_sphere
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 Over = Literal["prior", "posterior"]
 
@@ -42,8 +43,7 @@ def levels(
     Tensor
         Rising, ``(steps, latent_dim)``.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         if over == "prior":
             draws = vae.prior_law().sample((_DRAWS,))
         else:

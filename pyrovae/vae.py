@@ -9,7 +9,6 @@ from functools import partial
 from typing import Any
 
 import pyro
-import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
@@ -19,6 +18,7 @@ from pyrovae.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.networks import NETWORKS
 from pyrovae.posteriors import POSTERIORS, Posterior
 from pyrovae.priors import PRIORS, Prior
+from pyrovae.seeded import seeded
 
 _instances = itertools.count()
 
@@ -195,8 +195,7 @@ def build_vae(
         For an unknown name or a parameter that its entry refuses; its ``place`` starts with the
         part's name.
     """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         with _placed("network"):
             net = NETWORKS.create(**network)
         with _placed("likelihood"):

@@ -12,6 +12,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from pyrovae.objectives import latent_sites, log_ratio, terms, variable_sites
+from pyrovae.seeded import seeded
 
 _CHUNK = 1000
 
@@ -68,8 +69,7 @@ def estimate_bound(
         Of the draws; the global random state is left as it was.
     """
     distortions, rates, log_weights, errors = [], [], [], []
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         for part in x.split(_CHUNK):
             traces = _draws(guide, part, samples)
             draws = [_halves(model, trace, part) for trace in traces]

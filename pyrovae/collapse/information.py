@@ -20,6 +20,7 @@ from pyrovae.collapse.moments import DRAWS
 from pyrovae.collapse.nearest import nearest_kl
 from pyrovae.distributions import marginals
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 #: Pairs of (code, datum) of a unit whose densities are held in memory at a time.
 _PAIRS = 1 << 18
@@ -96,8 +97,7 @@ def measure_information(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Inform
     seed
         Of the draws; the global random state is left as it was.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         q, p = vae.encode(x), vae.prior_law()
         try:
             return _with_marginals(q, marginals(q), p)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 #: Share of the reconstructions' variance below which the decoder neglects a unit.
 NEGLIGIBLE_SHARE = 1e-3
@@ -65,8 +66,7 @@ def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensit
     seed
         Of the draws; the global random state is left as it was.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         z = vae.encode(x).sample()
         other = vae.prior_law().sample((len(x),))
         before, log_before = _decoded(vae, z, x)

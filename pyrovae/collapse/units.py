@@ -18,6 +18,7 @@ from pyrovae.collapse.nearest import nearest_kl
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.distributions.quadrature import expectation
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 #: Var_x(E[z_u|x]) above this makes a unit active (Burda, Grosse & Salakhutdinov 2016, sec. 5.2).
 ACTIVE_VARIANCE = 0.01
@@ -118,8 +119,7 @@ def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int =
     """
     kls, parts = [], []
     exact = True
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         prior = vae.prior_law()
         for q in encoded(vae, x):
             parts.append(moments(q, max(samples, DRAWS)))
@@ -151,8 +151,7 @@ def posterior_means(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
 
     Where the family does not know its mean, that of :data:`pyrovae.collapse.moments.DRAWS` draws.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         return torch.cat([moments(q).mean for q in encoded(vae, x)])
 
 

@@ -20,6 +20,7 @@ from pyrovae.diagnostics.density import Density, Evaluated, draw_codes
 from pyrovae.diagnostics.warmup import choose
 from pyrovae.diagnostics.weights import Estimate, log_mean
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 #: Acceptance that step sizes are tuned to (Wu et al. 2017, sec. 3.2).
 _TARGET = 0.65
@@ -108,8 +109,7 @@ def simulated_bracket(
 def simulate(vae: LatentModel, z: Tensor, generator: Generator) -> Tensor:
     """Return a draw of p(x|z) for each code; the global random state is left as it was."""
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, z.device):
         return vae.decode(z).sample()
 
 

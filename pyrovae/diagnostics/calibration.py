@@ -19,6 +19,7 @@ from torch import Generator
 from pyrovae.diagnostics.annealing import simulate
 from pyrovae.diagnostics.density import draw_codes
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 #: Observations that are encoded at a time.
 _CHUNK = 250
@@ -79,8 +80,7 @@ def calibrate(
     generator = Generator().manual_seed(seed)
     z = draw_codes(vae, simulations, generator)
     ranks = []
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed + 1)
+    with torch.no_grad(), seeded(seed + 1, z.device):
         for part in z.split(_CHUNK):
             q = vae.encode(simulate(vae, part, generator))
             ranks.append((q.sample((draws,)) < part).sum(0))

@@ -21,6 +21,7 @@ from pyrovae.distributions.sphere import log_area, unit
 from pyrovae.errors import PyrovaeError
 from pyrovae.latent_model import LatentModel
 from pyrovae.priors import Prior
+from pyrovae.seeded import seeded
 from pyrovae.training.params import OwnParams
 from pyrovae.training.step import compile_step
 
@@ -143,8 +144,7 @@ def has_density(vae: LatentModel) -> bool:
 def draw_codes(vae: LatentModel, n: int, generator: torch.Generator) -> Tensor:
     """Return ``n`` codes from the fitted prior, ``(n, d)``; the global random state is kept."""
     seed = int(torch.randint(2**62, (), generator=generator))
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed):
         return vae.prior_law().sample((n,))
 
 

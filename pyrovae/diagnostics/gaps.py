@@ -18,6 +18,7 @@ from torch.func import functional_call
 from pyrovae.diagnostics.weights import draws_at_a_time
 from pyrovae.latent_model import LatentModel
 from pyrovae.posteriors.mean_field import MeanFieldNormal
+from pyrovae.seeded import seeded
 from pyrovae.vae import VAE
 
 #: Draws for each datum and step of the search, and its step size.
@@ -56,8 +57,7 @@ def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, see
     free, q = _freed(vae, x) if isinstance(vae, VAE) else _freed_input(vae, x)
     for tensor in free.values():
         tensor.requires_grad_()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed, x.device):
         optimiser = torch.optim.Adam(free.values(), lr=_LR)
         mean = {name: torch.zeros_like(tensor) for name, tensor in free.items()}
         for step in range(steps):

@@ -11,6 +11,7 @@ from torch import Tensor
 from pyrovae.diagnostics.inference_data import InferenceData, bundle, dataset
 from pyrovae.diagnostics.weights import draws_at_a_time
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 
 def guide_draws(
@@ -44,8 +45,7 @@ def guide_draws(
         datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data``
         (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         q, prior = vae.encode(x), vae.prior_law()
         z = q.sample((chains, draws))
         logs, mean = [], torch.zeros_like(x)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 
 #: Elements of decoded observations that are held at a time.
 _ELEMENTS = 2**22
@@ -60,8 +61,7 @@ def draw_guide(vae: LatentModel, x: Tensor, *, samples: int, seed: int) -> Weigh
     seed
         Of the draws; the global random state is left as it was.
     """
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         q = vae.encode(x)
         z = q.sample((samples,))
         log_weight = vae.prior_law().log_prob(z).double() - q.log_prob(z).double()

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.pruning.deep import passing
+from pyrovae.seeded import seeded
 from pyrovae.vae import VAE
 
 _CHUNK = 1000
@@ -44,8 +45,7 @@ def absorb_noise(
     reader, reader_pruned = _second_layer(vae.decoder), _second_layer(pruned.decoder)
     if reader is None or reader_pruned is None or reader_pruned.bias is None:
         return None
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         z = torch.cat([vae.encode(part).sample() for part in x.split(_CHUNK)])
         before = _mean_input(vae.decoder, reader, z)
         after = _mean_input(pruned.decoder, reader_pruned, z @ directions.T)

@@ -12,6 +12,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 
 from pyrovae.collapse.moments import moments
 from pyrovae.distributions import analytic_kl
+from pyrovae.seeded import seeded
 from pyrovae.vae import VAE
 
 _CHUNK = 1000
@@ -89,8 +90,7 @@ def compare(
     squares: list[Tensor] = []
     moved: list[Tensor] = []
     kept = directions.T @ directions
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         p, p_pruned = vae.prior_law(), pruned.prior_law()
         for part in x.split(_CHUNK):
             q, q_pruned = vae.encode(part), pruned.encode(part)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.errors import PyrovaeError
+from pyrovae.seeded import seeded
 from pyrovae.study.plan import vae_of
 from pyrovae.study.run import RunConfig
 from pyrovae.vae import VAE
@@ -53,8 +54,7 @@ def prune_hidden(
             f"--deep removes units of network 'mlp', not of '{config.network['name']}', whose "
             "channels are shared by all places of an image"
         )
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         z = torch.cat([vae.encode(part).sample() for part in x.split(_CHUNK)])
         heads = tuple(m for m in vae.posterior.modules() if isinstance(m, nn.Linear))
         encoder, encoder_widths = _shrunk(vae.encoder, x, heads)

@@ -19,6 +19,7 @@ from pyrovae.diagnostics.inference_data import InferenceData
 from pyrovae.diagnostics.settings import DiagnosticsSettings
 from pyrovae.distributions.sphere import unit as on_sphere
 from pyrovae.latent_model import LatentModel
+from pyrovae.seeded import seeded
 from pyrovae.study.collapse import CollapseSettings, measure_collapse
 from pyrovae.study.representation import Resampling, score_representation
 from pyrovae.traversal import levels, traverse
@@ -180,8 +181,7 @@ def _bound_scores(vae: LatentModel, x: Tensor, samples: int, seed: int) -> dict[
 def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
     centre = posterior_means(vae, x[:k], seed=seed)
     values = levels(vae, x, steps=k, seed=seed)
-    with torch.no_grad(), torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with torch.no_grad(), seeded(seed, x.device):
         return {
             "inputs": x[:k],
             "reconstructions": vae.reconstruct(

@@ -18,6 +18,7 @@ from pyrovae.diagnostics.density import has_density
 from pyrovae.errors import ConfigError, PyrovaeError
 from pyrovae.latent_model import LatentModel
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.seeded import seeded
 from pyrovae.study import user_models
 from pyrovae.study.compatibility import conflicts
 from pyrovae.study.config import PlacedRun, Study
@@ -233,8 +234,7 @@ def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
     data = dataset.train.floats(slice(_START_POINTS))
     vae = model_of(config, dataset.event_shape, data=data)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
+    with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
 
 

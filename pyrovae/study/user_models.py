@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pyro
-import torch
 
 from pyrovae.errors import ConfigError
 from pyrovae.latent_model import LatentModel
 from pyrovae.registry import parameters_of, resolved
+from pyrovae.seeded import seeded
 from pyrovae.user_model import UserModel
 
 
@@ -66,8 +66,7 @@ def build(
     values = resolve(config["name"], {k: v for k, v in config.items() if k != "name"})
     name = values.pop("name")
     values.pop("source")
-    with torch.random.fork_rng(devices=[]), pyro.settings.context(module_local_params=True):
-        torch.manual_seed(seed)
+    with seeded(seed), pyro.settings.context(module_local_params=True):
         try:
             return UserModel(
                 _load(name)(event_shape, latent_dim, **values), event_shape, latent_dim
