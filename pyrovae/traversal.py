@@ -48,7 +48,7 @@ def levels(
             draws = vae.prior_law().sample((_DRAWS,))
         else:
             draws = vae.encode(x).sample((-(-_DRAWS // len(x)),)).flatten(0, 1)
-        return draws.quantile(torch.linspace(*ENDS, steps), dim=0)
+        return draws.quantile(torch.linspace(*ENDS, steps, device=draws.device), dim=0)
 
 
 def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:

@@ -87,7 +87,7 @@ class UserModel(LatentModel):
         """Run the user's model; without ``x`` generate ``n`` observations."""
         if x is not None:
             return self._run("model", x)
-        return self._run("model", torch.zeros(n, *self._event_shape), unconditioned=True)
+        return self._run("model", self._blank(n), unconditioned=True)
 
     def guide(self, x: Tensor, n: int = 1) -> Tensor:
         """Run the user's guide."""
@@ -107,20 +107,26 @@ class UserModel(LatentModel):
     def prior_law(self) -> Distribution:
         """Return p(z): batch ``()``, event ``(latent_dim,)``."""
         # Pyro's plate gives the site's law a batch dimension, also for one datum.
-        like = next(self.parameters(), torch.zeros(()))
-        trace = poutine.trace(self.model).get_trace(like.new_zeros(1, *self._event_shape))
+        trace = poutine.trace(self.model).get_trace(self._blank(1))
         return without_batch(trace.nodes["z"]["fn"])
 
     def is_guide_parameter(self, name: str) -> bool:
         """Return whether the guide uses a parameter."""
         return name in self._guide_parameters
 
+    def _blank(self, n: int) -> Tensor:
+        """Return observations of zeros, where the parameters are."""
+        like = next(self.parameters(), torch.zeros(()))
+        return like.new_zeros(n, *self._event_shape)
+
     def _run(self, which: str, x: Tensor, *, unconditioned: bool = False) -> Any:
         program = self._programs[which]
         if unconditioned:
             program = poutine.uncondition(program)
-        # Parameters stay with the modules: the global store would share them between models.
+        # Parameters stay with the modules: the global store would share them between models. What
+        # a user's program makes of plain numbers is made where its data are.
         with (
+            x.device,
             pyro.settings.context(module_local_params=True),
             OwnParams(),
             _Answers(self._own, self._constraints),

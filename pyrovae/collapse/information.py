@@ -142,7 +142,7 @@ def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Informa
     units = range(z.shape[-1])
     reference = p.sample((_PRIOR_DRAWS,))
     pooled = draws.flatten(0, 1)
-    few = pooled[torch.randperm(len(pooled))[:_PRIOR_DRAWS]]
+    few = pooled[torch.randperm(len(pooled), device=pooled.device)[:_PRIOR_DRAWS]]
     unit = torch.stack([nearest_kl(draws[..., u].T, pooled[:, u]) for u in units])
     unit_kl = torch.stack([nearest_kl(few[:, u], reference[:, u]) for u in units])
     mi, mi_se = _mean(joint.log_q - joint.log_mix, -joint.pull)
@@ -195,6 +195,8 @@ class _Mixture:
 
     Parameters
     ----------
+    z
+        The codes, whose type and device the densities have.
     shape
         ``(n, *u)``: ``u`` is empty for joint laws, or the units for marginals.
 
@@ -209,17 +211,14 @@ class _Mixture:
         owes to its component i. Its mean is 1.
     """
 
-    def __init__(self, shape: torch.Size) -> None:
-        self.log_q, self.log_mix, self.pull = (
-            torch.empty(shape),
-            torch.empty(shape),
-            torch.zeros(shape),
-        )
+    def __init__(self, z: Tensor, shape: torch.Size) -> None:
+        self.log_q, self.log_mix = z.new_empty(shape), z.new_empty(shape)
+        self.pull = z.new_zeros(shape)
 
     def take(self, index: Tensor, densities: Tensor) -> None:
         """Take log q(z_j|x_i) of codes ``index``, ``(len(index), n, *u)``; overwrites it."""
         n = len(self.pull)
-        self.log_q[index] = densities[torch.arange(len(index)), index]
+        self.log_q[index] = densities[torch.arange(len(index), device=index.device), index]
         top = densities.amax(1, keepdim=True)
         shares = densities.sub_(top).exp_()
         total = shares.sum(1, keepdim=True)
@@ -229,7 +228,7 @@ class _Mixture:
 
 def _mixture(q: Distribution, z: Tensor) -> _Mixture:
     """Return the densities of a code for each datum, ``z`` ``(n, d)``, under the data's laws."""
-    mixture = _Mixture(q.batch_shape)
+    mixture = _Mixture(z, q.batch_shape)
     for index in _blocks(z):
         mixture.take(index, q.log_prob(z[index].unsqueeze(1)))
     return mixture
@@ -237,7 +236,7 @@ def _mixture(q: Distribution, z: Tensor) -> _Mixture:
 
 def _mixtures(q: Distribution, q_u: Distribution, z: Tensor) -> tuple[_Mixture, _Mixture]:
     """Return :func:`_mixture` of joint laws, and of their marginals."""
-    joint, units = _Mixture(q.batch_shape), _Mixture(q_u.batch_shape)
+    joint, units = _Mixture(z, q.batch_shape), _Mixture(z, q_u.batch_shape)
     factorised = isinstance(q, Independent) and q_u is q.base_dist
     for index in _blocks(z):
         codes = z[index].unsqueeze(1)
@@ -249,7 +248,7 @@ def _mixtures(q: Distribution, q_u: Distribution, z: Tensor) -> tuple[_Mixture, 
 
 def _blocks(z: Tensor) -> Iterable[Tensor]:
     """Return the positions of codes whose densities under all data are held at a time."""
-    return torch.arange(len(z)).split(max(1, _PAIRS // z.numel()))
+    return torch.arange(len(z), device=z.device).split(max(1, _PAIRS // z.numel()))
 
 
 def _mean(values: Tensor, as_component: Tensor) -> tuple[Tensor, Tensor]:

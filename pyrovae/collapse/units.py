@@ -140,7 +140,7 @@ def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int =
         kl_se=kl.std(0) / n**0.5,
         var_mu_se=((fourth - mean.var(0, correction=0) ** 2).clamp(min=0) / n).sqrt(),
         mean_var_se=variance.std(0) / n**0.5,
-        kl_quantiles=kl.quantile(torch.tensor(QUANTILES), dim=0),
+        kl_quantiles=kl.quantile(kl.new_tensor(QUANTILES), dim=0),
         kl_below=(kl < EPSILON).to(kl.dtype).mean(0),
         exact_kl=exact,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -64,14 +64,18 @@ def guide_draws(
         "latent": np.arange(z.shape[-1]),
     }
     about = {"inference_library": "pyrovae", "sampler": "guide q(z|x)"}
-    made = partial(dataset, coords=coords, attributes=about)
+
+    def made(dims: tuple[str, ...], **values: Tensor) -> Any:
+        arrays = {name: value.cpu().numpy() for name, value in values.items()}
+        return dataset(dims, coords=coords, attributes=about, **arrays)
+
     return bundle(
         {
-            "posterior": made((*sampled, "latent"), z=z.numpy()),
-            "log_likelihood": made(sampled, x=log_likelihood.numpy()),
-            "log_prior": made(sampled, z=log_prior.numpy()),
-            "sample_stats": made(sampled, log_q=log_q.numpy()),
-            "observed_data": made(("datum",), x=x.numpy()),
-            "constant_data": made(("datum",), reconstruction=mean.numpy()),
+            "posterior": made((*sampled, "latent"), z=z),
+            "log_likelihood": made(sampled, x=log_likelihood),
+            "log_prior": made(sampled, z=log_prior),
+            "sample_stats": made(sampled, log_q=log_q),
+            "observed_data": made(("datum",), x=x),
+            "constant_data": made(("datum",), reconstruction=mean),
         }
     )

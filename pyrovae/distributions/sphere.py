@@ -50,7 +50,8 @@ class HypersphericalUniform(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         shape = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        return torch.full(shape, -log_area(self.event_shape[0])).to(value)
+        height = -log_area(self.event_shape[0])
+        return torch.full(shape, height, device=value.device).to(value)
 
     def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Return draws ``(*sample_shape, *batch, d)``: normal vectors, scaled to length 1."""

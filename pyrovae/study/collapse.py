@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -70,10 +71,13 @@ class CollapseMeasures:
 def measure_collapse(
     vae: LatentModel, x: Tensor, settings: CollapseSettings, samples: int, seed: int
 ) -> CollapseMeasures:
-    """Take every collapse measure of a VAE on data ``(n, *event_shape)``."""
-    units = measure_units(vae, x, samples=samples, seed=seed)
-    information = measure_information(vae, x[: settings.information_points], seed=seed)
-    sensitivity = measure_sensitivity(vae, x[: settings.sensitivity_points], seed=seed)
+    """Take every collapse measure of a VAE on data ``(n, *event_shape)``.
+
+    They are taken where the model and the data are; what is returned is on the CPU.
+    """
+    units = _here(measure_units(vae, x, samples=samples, seed=seed))
+    information = _here(measure_information(vae, x[: settings.information_points], seed=seed))
+    sensitivity = _here(measure_sensitivity(vae, x[: settings.sensitivity_points], seed=seed))
     active = active_by(units, information, sensitivity)
     table = pd.DataFrame(
         {
@@ -88,7 +92,7 @@ def measure_collapse(
             "sensitivity_se": sensitivity.share_se.numpy(),
             "replacement_cost": sensitivity.cost.numpy(),
             "replacement_cost_se": sensitivity.cost_se.numpy(),
-            "weight_norm": weight_norms(vae).numpy(),
+            "weight_norm": weight_norms(vae).cpu().numpy(),
             "active": units.active.numpy(),
             **{f"active_{name}": active[name].numpy() for name in OTHER_CRITERIA},
         }
@@ -103,6 +107,15 @@ def measure_collapse(
         **_information_scores(information),
     }
     return CollapseMeasures(table, scores, sensitivity.maps)
+
+
+_Measures = TypeVar("_Measures", bound=Any)
+
+
+def _here(measures: _Measures) -> _Measures:
+    """Return measures, a dataclass of tensors and numbers, on the CPU."""
+    tensors = {k: v.cpu() for k, v in vars(measures).items() if isinstance(v, Tensor)}
+    return replace(measures, **tensors)
 
 
 @dataclass(frozen=True)
@@ -122,10 +135,10 @@ class AlongTraining:
     columns: dict[str, object]
 
 
-def along_points(dataset: Dataset) -> tuple[Tensor, Tensor]:
+def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
     """Return the test and training data that :func:`measure_along_training` is given."""
     points = slice(_ALONG_POINTS)
-    return dataset.test.floats(points), dataset.train.floats(points)
+    return dataset.test.floats(points).to(device), dataset.train.floats(points).to(device)
 
 
 def measure_along_training(
@@ -136,10 +149,10 @@ def measure_along_training(
     They take some hundredths of the time of training. Families without marginals, of which that
     would not be true, have those of single units on test data only.
     """
-    units = measure_units(vae, test, seed=seed)
+    units = _here(measure_units(vae, test, seed=seed))
     columns = _moments(units)
     if _has_marginals(vae, test):
-        on_train = _moments(measure_units(vae, train, seed=seed))
+        on_train = _moments(_here(measure_units(vae, train, seed=seed)))
         columns |= _information(vae, test, seed)
         on_train |= _information(vae, train, seed)
         columns |= {f"train_{name}": value for name, value in on_train.items()}

@@ -22,6 +22,7 @@ from pyrovae.latent_model import LatentModel
 from pyrovae.seeded import seeded
 from pyrovae.study.collapse import CollapseSettings, measure_collapse
 from pyrovae.study.representation import Resampling, score_representation
+from pyrovae.training.params import OwnParams
 from pyrovae.traversal import levels, traverse
 
 #: Draws of z for each training point: the error of a mean over thousands comes from the points.
@@ -95,7 +96,11 @@ class Evaluation:
 
 
 def evaluate(
-    vae: LatentModel, dataset: Dataset, settings: EvaluationSettings, seed: int
+    vae: LatentModel,
+    dataset: Dataset,
+    settings: EvaluationSettings,
+    seed: int,
+    device: torch.device | str = "cpu",
 ) -> Evaluation:
     """Measure a trained VAE on a data set.
 
@@ -109,8 +114,12 @@ def evaluate(
         How much is measured.
     seed
         Of every random draw made here.
+    device
+        Where the model is, and where it is measured; what is returned is on the CPU.
     """
-    test, train = _first(dataset.test, settings.points), _first(dataset.train, settings.points)
+    test, train = (
+        _first(split, settings.points, device) for split in (dataset.test, dataset.train)
+    )
     x = test.floats()
     on_test = measure_collapse(vae, x, settings.collapse, settings.samples, seed)
     on_train = measure_collapse(vae, train.floats(), settings.collapse, settings.samples, seed)
@@ -127,8 +136,8 @@ def evaluate(
     }
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
     if "loading" in dataset.exact:
-        scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x).mean())
-    codes = posterior_means(vae, x).numpy()
+        scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x.cpu()).mean())
+    codes = posterior_means(vae, x).cpu().numpy()
     found, estimators = score_representation(
         codes,
         test.factors,
@@ -162,13 +171,14 @@ def evaluate(
     )
 
 
-def _first(split: Split, points: int) -> Split:
+def _first(split: Split, points: int, device: torch.device | str) -> Split:
     factors = None if split.factors is None else split.factors[:points]
-    return Split(split.values[:points], factors)
+    return Split(split.values[:points].to(device), factors)
 
 
 def _bound_scores(vae: LatentModel, x: Tensor, samples: int, seed: int) -> dict[str, float]:
-    bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=samples, seed=seed)
+    with OwnParams():  # Pyro's global store would keep the parameters of every model in memory
+        bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=samples, seed=seed)
     return {
         "elbo": float(bound.elbo.mean()),
         "elbo_se": float(bound.elbo.std()) / len(x) ** 0.5,
@@ -182,7 +192,7 @@ def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> di
     centre = posterior_means(vae, x[:k], seed=seed)
     values = levels(vae, x, steps=k, seed=seed)
     with torch.no_grad(), seeded(seed, x.device):
-        return {
+        images = {
             "inputs": x[:k],
             "reconstructions": vae.reconstruct(
                 on_sphere(centre) if vae.space == "sphere" else centre
@@ -191,3 +201,4 @@ def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> di
             "traversed": order,
             "samples": vae.reconstruct(vae.prior_law().sample((k * k,))),
         }
+    return {name: image.cpu() for name, image in images.items()}

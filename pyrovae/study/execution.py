@@ -44,7 +44,7 @@ class Execution:
     compiled
         Whether training steps are compiled.
     device
-        Where training happens: ``cpu``, ``cuda:0``, …
+        Where runs are trained and measured: ``cpu``, ``cuda:0``, …
     stop
         Asked now and then whether to end early; runs in training then leave a checkpoint.
     checkpoint_seconds
@@ -80,7 +80,13 @@ class Execution:
                 training.append(run)
         if not training:
             return
-        trainees = [_Trainee(run, dataset, self._store, tell) for run in training]
+        points = along_points(dataset, self._device)
+        trainees = [
+            _Trainee(
+                run, program_of(run.config, dataset).to(self._device), points, self._store, tell
+            )
+            for run in training
+        ]
         trainer = self._trainer_for(task, trainees[0].program, dataset)
         try:
             for ended in trainer.train_together(
@@ -137,8 +143,10 @@ class Execution:
         return Event("done", run)
 
     def _evaluate(self, run: PlannedRun, vae: LatentModel, dataset: Dataset) -> Evaluation:
+        """Measure a trained model on the device, and leave it on the CPU."""
         settings, seed = run.config.evaluation, run.config.seed
-        evaluation = evaluate(vae, dataset, settings, seed)
+        evaluation = evaluate(vae.to(self._device), dataset, settings, seed, self._device)
+        vae.cpu()
         if settings.diagnostics:
             # Before the run counts as done: whatever ends this early, the next time goes on here.
             folder = self._store.run(run.id)
@@ -167,19 +175,24 @@ class Execution:
 class _Trainee:
     """A run in training: where it starts, what is told and kept of it."""
 
-    def __init__(self, run: PlannedRun, dataset: Dataset, store: Store, tell: Tell) -> None:
-        self.run, self._store = run, store
+    def __init__(
+        self,
+        run: PlannedRun,
+        program: LossProgram,
+        points: tuple[Tensor, Tensor],
+        store: Store,
+        tell: Tell,
+    ) -> None:
+        self.run, self.program, self._store = run, program, store
         self.over = False
         self._before = store.checkpoints.load(run.id)
-        self.program = program_of(run.config, dataset)
-        test, train = along_points(dataset)
 
         active: int | None = None
 
         def measure(current: LossProgram) -> AlongTraining:
             nonlocal active
             assert isinstance(current.vae, LatentModel)
-            found = measure_along_training(current.vae, test, train, run.config.seed)
+            found = measure_along_training(current.vae, *points, run.config.seed)
             active = int(found.units.active.sum())
             return found
 
