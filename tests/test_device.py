@@ -171,15 +171,25 @@ def test_a_training_step_of_two_stays_where_its_data_are(
             assert torch.equal(ours, theirs.cpu())
 
 
-def test_a_run_that_was_measured_elsewhere_is_stored_here(tmp_path: Path) -> None:
+def test_a_run_that_was_measured_elsewhere_is_stored_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    diagnosed = []
+
+    def diagnose(folder: Any, vae: LatentModel, *_: Any) -> dict[str, float]:
+        diagnosed.extend(p.device.type for p in vae.parameters())
+        return {}
+
+    monkeypatch.setattr("pyrovae.study.execution.diagnose_into", diagnose)
     few = ("seeds=1", "grid.prior=[student_t]", "training.steps=2", "training.records=1")
-    again = tiny_plan(tmp_path, *few, "evaluation.points=60")
+    again = tiny_plan(tmp_path, *few, "evaluation.points=60", "evaluation.diagnostics={points: 2}")
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")
     _execute(tiny_plan(tmp_path, *few), here, "cpu")
     shutil.copytree(here.root, there.root)
     _execute(again, here, "cpu")
     with elsewhere() as device:
         _execute(again, there, str(device))
+    assert set(diagnosed) == {"cpu"}
     ours, theirs = here.run(again.runs[0].id), there.run(again.runs[0].id)
     assert ours.metrics() == theirs.metrics()
     assert ours.metrics()["evaluation"]["points"] == 60
