@@ -26,6 +26,7 @@ from pyrovae.study.collapse import AlongTraining, along_points, measure_along_tr
 from pyrovae.study.diagnoses import diagnose_into
 from pyrovae.study.evaluation import Evaluation, evaluate
 from pyrovae.study.events import Event, Tell
+from pyrovae.study.memory import give_back
 from pyrovae.study.plan import PlannedRun, model_of, program_of
 from pyrovae.study.store import Store, history_table
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Stopped, Trainer
@@ -153,6 +154,7 @@ class Execution:
             evaluation.scores.update(
                 diagnose_into(folder, vae, dataset, settings.diagnostics, seed)
             )
+        give_back()
         return evaluation
 
     def _trainer_for(self, task: Task, program: LossProgram, dataset: Dataset) -> Trainer:
@@ -168,6 +170,7 @@ class Execution:
                 compiled=self._compiled,
                 size=task.size,
             )
+            give_back()
             self._key = key
         return self._trainer
 

@@ -20,14 +20,27 @@ from pyrovae.datasets import Dataset
 from pyrovae.study.batches import Task
 from pyrovae.study.events import Event
 from pyrovae.study.execution import CHECKPOINT_SECONDS, Execution, crash
+from pyrovae.study.memory import keep_shared
 from pyrovae.study.store import Store
 from pyrovae.training.step import use_persistent_cache
 
 #: Workers that are forked from one process in which nothing but imports happened start at once and
 #: share the memory of what is imported. Elsewhere than on Linux, libraries do not bear a fork.
 _START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-#: What a worker needs sooner or later; torch imports its compiler only when that is used.
-_PRELOADED = [__name__, "torch._dynamo", "torch._inductor.compile_fx"]
+#: What a worker needs sooner or later and imports only then: the compiler and its parts, and what
+#: writes a run's results. Names that a version does not have are passed over.
+_PRELOADED = [
+    __name__,
+    "torch._dynamo",
+    "torch._inductor.compile_fx",
+    "torch._inductor.codegen.cuda_combined_scheduling",
+    "torch._inductor.codegen.wrapper_fxir",
+    "torch.distributed.tensor.experimental",
+    "torch.export._trace",
+    "torch.utils.cpp_extension",
+    "h5netcdf.legacyapi",
+    "pyarrow.parquet",
+]
 #: How often a run is started again whose process was ended from outside.
 _RESTARTS = 1
 #: What workers get to leave checkpoints, and to end the evaluation that they are at.
@@ -227,6 +240,7 @@ def _work(
     checkpoint_seconds: float,
 ) -> None:
     """Execute tasks until the other end hangs up."""
+    keep_shared()
     stopping = False
 
     def stop(*_: object) -> None:
