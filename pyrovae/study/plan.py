@@ -18,6 +18,7 @@ from pyrovae.diagnostics.density import has_density
 from pyrovae.errors import ConfigError, PyrovaeError
 from pyrovae.latent_model import LatentModel
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.priors import PRIORS, Prior
 from pyrovae.seeded import seeded
 from pyrovae.study import user_models
 from pyrovae.study.compatibility import conflicts
@@ -232,10 +233,15 @@ def model_of(
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
-    data = dataset.train.floats(slice(_START_POINTS))
+    data = dataset.train.floats(slice(_START_POINTS)) if _starts_from_data(config) else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
+
+
+def _starts_from_data(config: RunConfig) -> bool:
+    """Tell whether a run's prior looks at data: as floats they are a large copy in each worker."""
+    return config.prior is not None and PRIORS[config.prior["name"]].bind is not Prior.bind
 
 
 def _matmul_rate() -> float:
