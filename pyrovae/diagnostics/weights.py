@@ -12,7 +12,7 @@ from pyrovae.latent_model import LatentModel
 from pyrovae.seeded import seeded
 
 #: Elements of decoded observations that are held at a time.
-_ELEMENTS = 2**22
+_ELEMENTS = 2**20
 
 
 @dataclass(frozen=True)
