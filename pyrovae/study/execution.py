@@ -63,6 +63,8 @@ class Execution:
     ) -> None:
         self._store, self._compiled, self._stop = store, compiled, stop
         self._device = torch.device(device)
+        if self._device.type == "cuda":
+            torch.cuda.set_device(self._device)  # where kernels are compiled and captured
         self._checkpoint_seconds = checkpoint_seconds
         self._key: tuple[str, int] = ("", 0)
         self._trainer: Trainer | None = None
