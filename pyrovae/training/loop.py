@@ -308,7 +308,7 @@ class _Slot:
     """A member's place in the batch, and how far it is."""
 
     def __init__(self, place: int, member: Member, draws: Sequence[Any], data: Tensor) -> None:
-        self.place, self.member = place, member
+        self.place, self.member, self._device = place, member, data.device
         settings = member.settings
         self._noise = NoiseStream(draws, member.seed, data.device)
         self._batches = BatchStream(len(data), settings.batch_size, member.seed, data.device)
@@ -325,10 +325,11 @@ class _Slot:
 
     def start(self) -> tuple[Tensors, tuple[Tensors, Tensors], Tensors]:
         """Return parameters, moments and buffers to begin with."""
-        new, snapshot = State.of(self.member.program), self.member.start
-        if snapshot is None:
-            return new.params, new.moments, new.buffers
-        return snapshot.params, snapshot.moments, new.buffers
+        new = State.of(self.member.program)
+        before = self.member.start or new
+        # A checkpoint comes on the CPU; to be stacked, all have to be on one device.
+        state = (before.params, before.moments, new.buffers)
+        return tree_map(lambda tensor: tensor.to(self._device), state)
 
     @property
     def over(self) -> bool:
