@@ -4,8 +4,8 @@
 
     python -m benchmarks.overhead [STUDY.yaml]    # the prior comparison by default
 
-The first cell's runs of two seeds are executed in this process with one thread, as a worker does
-it; the second, whose step is compiled already, is what is told. Times are CPU seconds.
+The first two runs of the study are executed in this process with one thread, as a worker does it;
+the second, whose step is compiled already, is what is told. Times are CPU seconds.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def main() -> None:
     be_single_threaded()
     use_persistent_cache()
     begun = time.process_time()
-    plan = make_plan(load_study_file(file, overrides=["seeds=2"]))
+    plan = make_plan(load_study_file(file))
     planning = (time.process_time() - begun) / len(plan.runs)
     spent: Counter[str] = Counter()
     for place, name, title in STAGES:

@@ -26,7 +26,7 @@ from pyrovae.training.params import OwnParams
 from pyrovae.traversal import levels, traverse
 
 #: Draws of z for each training point: the error of a mean over thousands comes from the points.
-_TRAIN_DRAWS = 4
+_TRAIN_DRAWS = 2
 
 
 class GuideDraws(BaseModel):
