@@ -31,6 +31,8 @@ class Problem:
         Model-steps between two looks at the clock.
     batch
         Images a step.
+    least
+        Steps that an ensemble does in a burst at least, however many models it has.
     device
         Where it is trained: ``cpu`` or ``cuda``.
     """
@@ -41,6 +43,7 @@ class Problem:
     network: dict[str, Any]
     burst: int
     batch: int = 128
+    least: int = 2
     device: str = "cpu"
 
     def images(self) -> Any:

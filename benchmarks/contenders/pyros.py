@@ -29,7 +29,7 @@ def pyrovae(problem: Problem, *, size: int, precision: str = "float32") -> Conte
 
     programs = [LossProgram(vae(problem, i), OBJECTIVES.create("elbo")) for i in range(size)]
     # One call is one training, so that what the loop does between steps is counted too.
-    steps = max(2, problem.burst // size)
+    steps = max(problem.least, problem.burst // size)
     settings = TrainingSettings.model_validate(
         {"steps": steps, "batch_size": problem.batch, "records": 1, "precision": precision}
     )
