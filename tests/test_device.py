@@ -34,7 +34,7 @@ from pyrovae.study.plan import Plan
 from pyrovae.study.results import load_study
 from pyrovae.study.runner import run_plan
 from pyrovae.study.store import Store
-from pyrovae.training.ensemble import stacked
+from pyrovae.training.ensemble import stacked, step_of
 from pyrovae.training.noise import draw_one
 from pyrovae.training.step import State
 from pyrovae.vae import build_vae
@@ -153,14 +153,12 @@ def test_a_training_step_of_two_stays_where_its_data_are(
             noise = [draw_one(draw, generator) for draw in draws]
             scalars = (torch.tensor(1.0), torch.tensor(1e-3))
             rest = (torch.arange(8), noise, program.hyper(0))
-            members.append((state.params, state.moments, state.buffers, *scalars, *rest))
+            members.append((*state, *scalars, *rest))
         *state_and_scalars, index, noise, hyper = tree_map(
             lambda tensor: tensor.to(device), stacked(members)
         )
         program = copy.deepcopy(programs[0]).to(device)
-        step = torch.func.vmap(
-            lambda *inputs: program.step(*inputs), in_dims=(0, 0, 0, 0, 0, None, 0, 0, 0)
-        )
+        step = step_of(program, len(programs))
         with pyro.validation_enabled(False), torch.device(device):
             return step(*state_and_scalars, data.to(device), index, noise, hyper)
 

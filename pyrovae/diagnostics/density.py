@@ -10,12 +10,10 @@ import math
 import warnings
 from typing import NamedTuple
 
-import pyro
 import torch
 from pyro import poutine
 from torch import Tensor, nn
 from torch.func import functional_call, grad
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae.distributions.sphere import log_area, unit
 from pyrovae.errors import PyrovaeError
@@ -23,7 +21,7 @@ from pyrovae.latent_model import LatentModel
 from pyrovae.priors import Prior
 from pyrovae.seeded import seeded
 from pyrovae.training.params import OwnParams
-from pyrovae.training.step import compile_step
+from pyrovae.training.step import compile_step, trace
 
 
 class Evaluated(NamedTuple):
@@ -90,12 +88,10 @@ class Density:
             dict(self._program.named_buffers()),
         )
         start = self.draw_prior(torch.Generator().manual_seed(0))
-        # Pyro's argument checks read values out of tensors, which a graph cannot hold.
-        with pyro.validation_enabled(False), warnings.catch_warnings():
+        with warnings.catch_warnings():
             # Pyro is told of parameters that are not for training.
             warnings.filterwarnings("ignore", message=".*was not registered in the param store")
-            # make_fx counts a bound method's arguments wrongly; a plain function it can take.
-            graph = make_fx(lambda *args: self._evaluate(*args))(*self._tensors, x, start)
+            graph = trace(self._evaluate, *self._tensors, x, start)
         # The prior's gradient was traced through the whole model; the decoder is not needed there.
         graph.graph.eliminate_dead_code()
         graph.recompile()

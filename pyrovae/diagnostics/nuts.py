@@ -18,15 +18,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import pyro
 import torch
 from torch import Generator, Tensor
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_map
 
 from pyrovae.diagnostics.density import Density
 from pyrovae.diagnostics.warmup import Schedule, Tuning, choose
-from pyrovae.training.step import compile_step
+from pyrovae.training.step import compile_step, trace
 
 #: Energy error, in nats, beyond which a trajectory counts as divergent (Stan's).
 DIVERGENT = 1000.0
@@ -415,8 +413,7 @@ def sample(
     machine = Machine(tree, sub, tuning, torch.zeros(b, dtype=torch.long))
     # The tracer tells inputs apart as objects: one tensor in two places would become one input.
     machine = tree_map(torch.clone, machine)
-    with pyro.validation_enabled(False):
-        graph = make_fx(step)(machine, first)
+    graph = trace(step, machine, first)
     call: Callable[..., Any] = compile_step(graph) if compiled else graph
     kept = _Kept(b, warmup + draws, d)
     gradients = 1

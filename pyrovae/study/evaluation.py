@@ -120,14 +120,14 @@ def evaluate(
     test, train = (
         _first(split, settings.points, device) for split in (dataset.test, dataset.train)
     )
-    x = test.floats()
+    x, x_train = test.floats(), train.floats()
     on_test = measure_collapse(vae, x, settings.collapse, settings.samples, seed)
-    on_train = measure_collapse(vae, train.floats(), settings.collapse, settings.samples, seed)
+    on_train = measure_collapse(vae, x_train, settings.collapse, settings.samples, seed)
     units = on_test.table.join(
         on_train.table.drop(columns=["unit", "weight_norm"]).add_prefix("train_")
     )
     scores = _bound_scores(vae, x, settings.samples, seed) | on_test.scores
-    trained = _bound_scores(vae, train.floats(), min(settings.samples, _TRAIN_DRAWS), seed)
+    trained = _bound_scores(vae, x_train, min(settings.samples, _TRAIN_DRAWS), seed)
     # The importance-weighted bound depends on the number of draws: with fewer it is another one.
     trained = {k: v for k, v in trained.items() if k != "log_px"} | on_train.scores
     scores |= {f"train_{name}": value for name, value in trained.items()}

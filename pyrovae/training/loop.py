@@ -171,7 +171,6 @@ class Trainer:
         own = next(program.parameters(), data).device
         with torch.device(own):
             self._draws = program.record(as_float(data[index.to(data.device)].to(own)))
-        start = State.of(program)
         lead = (CHUNK,) if size == 1 else (CHUNK, size)
         with torch.device(data.device):
             inputs = (
@@ -181,7 +180,7 @@ class Trainer:
                 [torch.zeros((*lead, *draw.shape), dtype=draw.dtype) for draw in self._draws],
                 {name: torch.zeros(lead) for name in program.hyper(0)},
             )
-        state = State(*many((start.params, start.moments, start.buffers), size, data.device))
+        state = many(State.of(program), size, data.device)
         with torch.device(data.device), computing_in(settings.precision):
             step = layers_in(settings.precision, step_of(program, size))
             self._stepper = Stepper(step, state, inputs, data, compiled=compiled)
@@ -235,7 +234,7 @@ class Trainer:
         slots = [_Slot(i, each, self._draws, self._data) for i, each in enumerate(members)]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
         padding = [slots[0]] * (self._size - len(slots))
-        self._stepper.load(State(*stacked([slot.start() for slot in [*slots, *padding]])))
+        self._stepper.load(stacked([slot.start() for slot in [*slots, *padding]]))
         state = self._stepper.state
         live = [slot for slot in slots if not slot.over]
         for slot in slots:
@@ -292,9 +291,11 @@ class _Feed:
 
     def prepare(self, live: list[_Slot], ahead: int = 0) -> None:
         """Make the inputs for the time in ``ahead`` steps."""
-        n = min((slot.until_pause(ahead) for slot in live), default=0)
-        feeding = [slot if slot in live else live[0] for slot in self._slots if live]
-        inputs = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1) if live else None
+        if not live:
+            return
+        n = min(slot.until_pause(ahead) for slot in live)
+        feeding = [slot if slot in live else live[0] for slot in self._slots]
+        inputs = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1)
         self._made = (live, inputs, n)
 
     def next(self, live: list[_Slot]) -> tuple[Any, int]:
@@ -323,12 +324,12 @@ class _Slot:
         else:
             self.step, self._window = member.start.step, member.start.window
 
-    def start(self) -> tuple[Tensors, tuple[Tensors, Tensors], Tensors]:
-        """Return parameters, moments and buffers to begin with."""
-        new = State.of(self.member.program)
-        before = self.member.start or new
+    def start(self) -> State:
+        """Return what to begin with."""
+        state, before = State.of(self.member.program), self.member.start
+        if before is not None:
+            state = state._replace(params=before.params, moments=before.moments)
         # A checkpoint comes on the CPU; to be stacked, all have to be on one device.
-        state = (before.params, before.moments, new.buffers)
         return tree_map(lambda tensor: tensor.to(self._device), state)
 
     @property

@@ -11,9 +11,8 @@ from __future__ import annotations
 import os
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import platformdirs
 import pyro
@@ -38,8 +37,7 @@ Tensors = dict[str, Tensor]
 MOST_NODES = 5000
 
 
-@dataclass(frozen=True)
-class State:
+class State(NamedTuple):
     """Everything that a step changes, and the buffers that it reads."""
 
     params: Tensors

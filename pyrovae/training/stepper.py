@@ -58,10 +58,7 @@ class Stepper:
         self._row = torch.zeros(1, dtype=torch.long, device=data.device)
         # Loss, distortion and rate of each step, and of each member.
         self._told = torch.zeros((*inputs[0].shape, 3), device=data.device)
-        arguments = (
-            *(state.params, state.moments, state.buffers),
-            *(data, inputs, self._row, self._told),
-        )
+        arguments = (*state, data, inputs, self._row, self._told)
         graph = trace(_in_place(step), *arguments)
         run = compile_step(graph) if compiled else graph
         self._run: Callable[[], Any] = lambda: run(*arguments)
@@ -70,12 +67,7 @@ class Stepper:
 
     def load(self, state: State) -> None:
         """Go on from ``state``, on whichever device it is."""
-        for own, given in (
-            (self.state.params, state.params),
-            (self.state.moments, state.moments),
-            (self.state.buffers, state.buffers),
-        ):
-            tree_map_(lambda place, tensor: place.copy_(tensor), own, given)
+        tree_map_(lambda place, tensor: place.copy_(tensor), self.state, state)
 
     def advance(self, inputs: Any, n: int) -> Tensor:
         """Do ``n`` steps; return their (loss, distortion, rate), which the next call overwrites.

@@ -35,8 +35,7 @@ def _inputs(program: LossProgram, size: int, seed: int) -> Any:
 
 
 def _start(program: LossProgram, size: int) -> State:
-    own = State.of(program)
-    return State(*many((own.params, own.moments, own.buffers), size, CPU))
+    return many(State.of(program), size, CPU)
 
 
 @pytest.mark.parametrize(
