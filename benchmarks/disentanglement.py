@@ -15,7 +15,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.stats import spearmanr
 
-from pyrovae.disentanglement import METRICS, dci, needs_factors
+from pyrovae.measures.disentanglement import METRICS, dci, needs_factors
 
 N_POINTS, N_CODES = 10_000, 10
 LEVELS = (3, 6, 40, 32, 32)

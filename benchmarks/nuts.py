@@ -21,10 +21,10 @@ import numpy as np
 import torch
 from pyro.infer import MCMC, NUTS
 
-from pyrovae.diagnostics.inference_data import ess
-from pyrovae.diagnostics.reference import sample_posterior
-from pyrovae.study.store import find_run
-from pyrovae.study.trained import load_trained
+from pyrovae.measures.arviz import ess
+from pyrovae.measures.posterior.reference import sample_posterior
+from pyrovae.study.store.folders import find_run
+from pyrovae.study.store.trained import load_trained
 
 
 @click.command()

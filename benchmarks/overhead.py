@@ -20,13 +20,14 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from pyrovae.study import evaluation, execution
-from pyrovae.study.batches import batches
-from pyrovae.study.config import load_study_file
-from pyrovae.study.execution import Execution
-from pyrovae.study.plan import make_plan
-from pyrovae.study.store import Store
-from pyrovae.study.workers import be_single_threaded
+from pyrovae.measures import evaluate as evaluation
+from pyrovae.study.config.read import load_study_file
+from pyrovae.study.execute import execution
+from pyrovae.study.execute.execution import Execution
+from pyrovae.study.execute.workers import be_single_threaded
+from pyrovae.study.plan.batches import batches
+from pyrovae.study.plan.planning import make_plan
+from pyrovae.study.store.folders import Store
 from pyrovae.training.step import use_persistent_cache
 
 #: What is timed: where it is looked up, its name there, and what it is called in the table.

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from pyrovae.opened import Study, load_study
+    from pyrovae.api.studies import Study, load_study
 
 __all__ = ["Study", "load_study"]
 
@@ -25,7 +25,7 @@ __all__ = ["Study", "load_study"]
 def __getattr__(name: str) -> Any:
     """Import torch and all that only when it is asked for: ``import pyrovae`` answers at once."""
     if name in __all__:
-        from pyrovae import opened
+        from pyrovae.api import studies
 
-        return getattr(opened, name)
+        return getattr(studies, name)
     raise AttributeError(f"module 'pyrovae' has no attribute '{name}'")

@@ -1,5 +1,5 @@
 """``python -m pyrovae``."""
 
-from pyrovae.cli import main
+from pyrovae.commands.main import main
 
 main(prog_name="pyrovae")

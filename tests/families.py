@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from pyrovae.datasets.base import as_float
+from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import Elbo
 from pyrovae.training import LossProgram
-from pyrovae.vae import VAE, build_vae
 
 PRIORS = ("standard_normal", "laplace", "student_t", "gaussian_mixture")
 POSTERIORS = ("mean_field_normal", "laplace", "full_rank_normal")

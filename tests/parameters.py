@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from pyrovae.registry import Registry
+from pyrovae.core.registry import Registry
 
 
 def parameters(registries: Mapping[str, Registry]) -> Iterator[tuple[str, str, str, FieldInfo]]:

@@ -20,24 +20,24 @@ from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
 from training.test_ensemble import COVERING
 
+from pyrovae.core.noise import draw_one
+from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split, load_dataset
 from pyrovae.datasets.base import as_float
-from pyrovae.diagnostics.inference_data import groups
-from pyrovae.latent_model import LatentModel
-from pyrovae.seeded import seeded
-from pyrovae.study import user_models
-from pyrovae.study.batches import batches
-from pyrovae.study.collapse import along_points, measure_along_training
-from pyrovae.study.evaluation import Evaluation, EvaluationSettings, evaluate
-from pyrovae.study.execution import Execution
-from pyrovae.study.plan import Plan
-from pyrovae.study.results import load_study
-from pyrovae.study.runner import run_plan
-from pyrovae.study.store import Store
+from pyrovae.measures.arviz import groups
+from pyrovae.measures.collapse.measure import along_points, measure_along_training
+from pyrovae.measures.evaluate import Evaluation, EvaluationSettings, evaluate
+from pyrovae.models import by_path as user_models
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.vae import build_vae
+from pyrovae.study.execute.execution import Execution
+from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.plan.batches import batches
+from pyrovae.study.plan.planning import Plan
+from pyrovae.study.store.folders import Store
+from pyrovae.study.store.results import load_study
 from pyrovae.training.ensemble import stacked, step_of
-from pyrovae.training.noise import draw_one
 from pyrovae.training.step import State
-from pyrovae.vae import build_vae
 
 SETTINGS = EvaluationSettings.model_validate(
     {
@@ -114,7 +114,7 @@ def test_measuring_leaves_no_parameters_in_pyros_store() -> None:
 @pytest.mark.parametrize("name", ["handmade:build_pca", "built in"])
 def test_so_is_a_model_of_simulated_vectors(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the exact log p(x) is known, and with programs that make tensors of plain numbers."""
-    monkeypatch.syspath_prepend(str(Path(__file__).parent / "own_models"))
+    monkeypatch.syspath_prepend(str(Path(__file__).parent / "models" / "own"))
     dataset = load_dataset("linear_gaussian", n_train=10, n_test=10)
     vae: LatentModel = build_vae(
         dataset.event_shape,
@@ -178,7 +178,7 @@ def test_a_run_that_was_measured_elsewhere_is_stored_here(
         diagnosed.extend(p.device.type for p in vae.parameters())
         return {}
 
-    monkeypatch.setattr("pyrovae.study.execution.diagnose_into", diagnose)
+    monkeypatch.setattr("pyrovae.study.execute.execution.diagnose_into", diagnose)
     few = ("seeds=1", "grid.prior=[student_t]", "training.steps=2", "training.records=1")
     again = tiny_plan(tmp_path, *few, "evaluation.points=60", "evaluation.diagnostics={points: 2}")
     here, there = Store(tmp_path / "here"), Store(tmp_path / "there")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from rich.console import Console
 
-from pyrovae.study.config import load_study_file
-from pyrovae.study.plan import Plan, make_plan
-from pyrovae.study.runner import Outcome, run_plan
+from pyrovae.study.config.read import load_study_file
+from pyrovae.study.execute.runner import Outcome, run_plan
+from pyrovae.study.plan.planning import Plan, make_plan
 
 TINY = """
 name: tiny

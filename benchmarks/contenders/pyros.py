@@ -9,7 +9,7 @@ from benchmarks.contenders import Contender, Problem
 
 def vae(problem: Problem, seed: int = 0) -> Any:
     """Return the model and guide."""
-    from pyrovae.vae import build_vae
+    from pyrovae.models.vae import build_vae
 
     return build_vae(
         problem.shape,

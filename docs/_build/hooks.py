@@ -76,8 +76,8 @@ def on_page_content(content: str, **_: Any) -> str:
 
 def registries() -> dict[str, Any]:
     """Return all registries by kind."""
-    from pyrovae.disentanglement import METRICS
-    from pyrovae.study.resolve import REGISTRIES
+    from pyrovae.measures.disentanglement import METRICS
+    from pyrovae.study.config.resolve import REGISTRIES
 
     return {**REGISTRIES, "metric": METRICS}
 
@@ -98,7 +98,7 @@ def family_page(kind: str, title: str, intro: str) -> str:
 
 def scheduled_parameters() -> str:
     """Return a table of the parameters that take a schedule, by kind and name."""
-    from pyrovae.study.batches import scheduled
+    from pyrovae.study.plan.batches import scheduled
 
     rows = ["| | entry | parameters |", "|---|---|---|"]
     for kind, (title, _) in PAGES.items():
@@ -167,7 +167,7 @@ def linked(source: str) -> str:
 
 def commands_page() -> str:
     """Return the help of every command."""
-    from pyrovae.cli import main
+    from pyrovae.commands.main import main
 
     parts = ["# Commands", "What `--help` prints, for each command."]
     for path, command in _commands(main, "pyrovae"):

@@ -18,9 +18,9 @@ from pyrovae.analysis.metrics import Metric, describe
 from pyrovae.analysis.model import Guess, by_cell, comparison, guess, make_rows
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling, run_nuts
-from pyrovae.diagnostics.convergence import convergence
-from pyrovae.diagnostics.inference_data import bundle
-from pyrovae.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.arviz import bundle
+from pyrovae.measures.posterior.convergence import convergence
 
 #: Column with the largest count that ``count`` metrics can have.
 TOTAL = "latent_dim"

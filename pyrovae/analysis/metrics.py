@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
-from pyrovae.disentanglement import METRICS
+from pyrovae.measures.disentanglement import METRICS
 
 #: ``count``: whole numbers up to the latent dimension; ``proportion``: in [0, 1]; ``positive``:
 #: compared by ratios; ``real``: compared by differences.

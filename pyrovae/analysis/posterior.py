@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from pyrovae.analysis.design import Design
 from pyrovae.analysis.metrics import Metric
-from pyrovae.diagnostics.convergence import Convergence
-from pyrovae.diagnostics.inference_data import InferenceData
-from pyrovae.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.arviz import InferenceData
+from pyrovae.measures.posterior.convergence import Convergence
 
 Draws = NDArray[np.float64]
 

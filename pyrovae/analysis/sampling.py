@@ -30,7 +30,7 @@ from torch import Tensor
 from torch.func import grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
-from pyrovae.diagnostics.convergence import MAX_DIVERGENT
+from pyrovae.measures.posterior.convergence import MAX_DIVERGENT
 
 #: From a flat vector to gradient and value of the potential energy.
 Program = Callable[[Tensor], tuple[Tensor, Tensor]]

@@ -39,10 +39,10 @@ from pyrovae.analysis.fit import TOTAL, NothingToCompare, fit
 from pyrovae.analysis.metrics import Metric, comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling
-from pyrovae.diagnostics import inference_data
-from pyrovae.errors import ConfigError, did_you_mean
-from pyrovae.study import atomic
-from pyrovae.study.results import StudyResults
+from pyrovae.core import atomic
+from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.measures import arviz as inference_data
+from pyrovae.study.store.results import StudyResults
 
 #: Packages whose version may change a number.
 _PACKAGES = ("pyrovae", "torch", "pyro-ppl", "arviz", "numpy")

@@ -11,12 +11,12 @@ from torch import Tensor
 
 from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Verdict, decide, fit
-from pyrovae.pruning.prune_run import NothingToPrune, prune_run
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.names import component
-from pyrovae.report.phase_diagram import phase_diagram
-from pyrovae.report.scores import score_of
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.names import component
+from pyrovae.report.look.scores import score_of
+from pyrovae.report.study.phase_diagram import phase_diagram
+from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
+from pyrovae.study.store.results import StudyResults
 
 #: Latent units are used in full if more than this share is active.
 _FULL = 0.9

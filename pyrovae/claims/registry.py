@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyrovae.claims import judge
 from pyrovae.claims.verdict import Verdict
-from pyrovae.study.results import StudyResults
+from pyrovae.study.store.results import StudyResults
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from pyrovae.analysis.sampling import Sampling, run_nuts
 from pyrovae.claims.models import Posed
-from pyrovae.diagnostics.convergence import Convergence, convergence
+from pyrovae.measures.posterior.convergence import Convergence, convergence
 
 #: How NUTS is run for a verdict.
 SAMPLING = Sampling()

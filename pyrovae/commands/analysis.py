@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from pyrovae.commands import options
-from pyrovae.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError
 
 
 @click.command("analyse")
@@ -45,9 +45,9 @@ def analyse(
 
     from pyrovae.analysis import Sampling
     from pyrovae.analysis.study import analyse as analyse_study
-    from pyrovae.study.results import load_study
-    from pyrovae.study.store import open_study
-    from pyrovae.study.workers import available_cores
+    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.store.folders import open_study
+    from pyrovae.study.store.results import load_study
 
     torch.set_num_threads(1)  # The tensors are tiny.
     found = analyse_study(

@@ -51,11 +51,11 @@ def run(
     from rich.console import Console
 
     from pyrovae.claims import CLAIMS
-    from pyrovae.claims.report import chosen_claims
-    from pyrovae.study.config import load_study_file
-    from pyrovae.study.plan import make_plan
-    from pyrovae.study.runner import run_plan
-    from pyrovae.study.workers import available_cores
+    from pyrovae.report.claims.write import chosen_claims
+    from pyrovae.study.config.read import load_study_file
+    from pyrovae.study.execute.runner import run_plan
+    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.plan.planning import make_plan
 
     failed: dict[str, str] = {}
     for file in dict.fromkeys(CLAIMS[name].file for name in chosen_claims(names)):
@@ -83,7 +83,7 @@ def report(names: tuple[str, ...], results: Path, quick: bool) -> None:
 
 
 def _report(results: Path, names: tuple[str, ...], quick: bool) -> None:
-    from pyrovae.claims.report import report_claims
+    from pyrovae.report.claims.write import report_claims
 
     suffix = "-quick" if quick else ""
     table = report_claims(results, names, suffix=suffix)

@@ -18,10 +18,10 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 
     RUN is the start of a run's hash, or its folder.
     """
-    from pyrovae.report.formats import files
-    from pyrovae.report.run_collapse import FIGURES, printed
-    from pyrovae.study import atomic
-    from pyrovae.study.store import find_run
+    from pyrovae.core import atomic
+    from pyrovae.report.look.formats import files
+    from pyrovae.report.run.collapse import FIGURES, printed
+    from pyrovae.study.store.folders import find_run
 
     folder = find_run(results, run)
     click.echo(printed(folder))
@@ -62,9 +62,9 @@ def prune(
 
     The ELBO before and after is that of the first POINTS test data, with SAMPLES draws each.
     """
-    from pyrovae.pruning.describe import describe
-    from pyrovae.pruning.prune_run import prune_run
-    from pyrovae.study.store import find_run
+    from pyrovae.shrink.pruning.describe import describe
+    from pyrovae.shrink.pruning.prune_run import prune_run
+    from pyrovae.study.store.folders import find_run
 
     pruned = prune_run(
         find_run(results, run),
@@ -111,11 +111,11 @@ def capacity(
     """
     from rich.console import Console
 
-    from pyrovae.capacity.run import describe, search_capacity
-    from pyrovae.report.capacity import capacity_curve
-    from pyrovae.report.formats import files
-    from pyrovae.study import atomic
-    from pyrovae.study.workers import available_cores
+    from pyrovae.core import atomic
+    from pyrovae.report.look.formats import files
+    from pyrovae.report.study.capacity import capacity_curve
+    from pyrovae.shrink.capacity.run import describe, search_capacity
+    from pyrovae.study.execute.workers import available_cores
 
     found = search_capacity(
         file,

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
-    from pyrovae.registry import Registry
+    from pyrovae.core.registry import Registry
 
 _KINDS = (
     "datasets",
@@ -55,8 +55,8 @@ def list_kind(kind: str) -> None:
 
 
 def _entries(kind: str) -> Iterator[list[str]]:
-    from pyrovae.disentanglement import METRICS
-    from pyrovae.study.resolve import REGISTRIES
+    from pyrovae.measures.disentanglement import METRICS
+    from pyrovae.study.config.resolve import REGISTRIES
 
     registries: dict[str, Registry] = {**REGISTRIES, "metric": METRICS}
     registry = registries[kind.removesuffix("s")]
@@ -72,7 +72,7 @@ def _entries(kind: str) -> Iterator[list[str]]:
 
 
 def _schedules() -> Iterator[list[str]]:
-    from pyrovae.schedules import KINDS
+    from pyrovae.core.schedules import KINDS
 
     for kind in KINDS:
         fields = kind.model_fields.items()
@@ -97,7 +97,7 @@ def _shown(default: Any) -> str:
 
 
 def _compatibility() -> Iterator[Any]:
-    from pyrovae.study.compatibility import (
+    from pyrovae.study.plan.compatibility import (
         data_requirements,
         latent_matrix,
         objective_matrix,

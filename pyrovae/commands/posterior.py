@@ -31,10 +31,10 @@ def diagnose(
 
     RUN is the start of a run's hash, or its folder. Results are in diagnostics/<run> of its study.
     """
-    from pyrovae.diagnostics.settings import DiagnosticsSettings
+    from pyrovae.measures.posterior.settings import DiagnosticsSettings
     from pyrovae.report.diagnosis import said, write_figures
-    from pyrovae.study.diagnoses import diagnose_run
-    from pyrovae.study.store import find_run
+    from pyrovae.study.store.diagnoses import diagnose_run
+    from pyrovae.study.store.folders import find_run
 
     given = {"points": points, "warmup": warmup, "draws": draws, "temperatures": temperatures}
     settings = DiagnosticsSettings(**{k: v for k, v in given.items() if v is not None})
@@ -59,11 +59,11 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide. Of cells
     with diagnosed runs it is told who collapsed their units.
     """
-    from pyrovae.report import true_posterior
-    from pyrovae.report.comparison import write_comparison
-    from pyrovae.report.drawn import NothingToDraw
-    from pyrovae.study.results import load_study
-    from pyrovae.study.store import open_study
+    from pyrovae.report.look.drawn import NothingToDraw
+    from pyrovae.report.study.comparison import write_comparison
+    from pyrovae.report.tables import true_posterior
+    from pyrovae.study.store.folders import open_study
+    from pyrovae.study.store.results import load_study
 
     study = load_study(open_study(results, name).root)
     table, written = write_comparison(study, points=points, samples=samples)

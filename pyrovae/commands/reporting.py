@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pyrovae.commands import options
-from pyrovae.errors import ConfigError, PyrovaeError, did_you_mean
+from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
 
 
 def _figure_options(command: Any) -> Any:
@@ -38,7 +38,7 @@ def _figure_options(command: Any) -> Any:
 def report(name: str, results: Path, style: str, formats: str) -> None:
     """Draw the figures and write the tables of the study NAME."""
     from pyrovae.report import write_report
-    from pyrovae.report.formats import parse_formats
+    from pyrovae.report.look.formats import parse_formats
 
     chosen, suffixes = _style(style), parse_formats(formats)
     click.echo(f"report: {write_report(_open(name, results), style=chosen, formats=suffixes)}")
@@ -69,9 +69,9 @@ def plot(
       of images          reconstructions, traversals, samples
       of diagnosed runs  khat, sbc, nuts_vs_guide, gaps, convergence
     """
-    from pyrovae.report.formats import parse_formats
-    from pyrovae.report.gallery import KINDS
-    from pyrovae.report.write import write_figures
+    from pyrovae.report.look.formats import parse_formats
+    from pyrovae.report.study.gallery import KINDS
+    from pyrovae.report.study.write import write_figures
 
     if kind not in KINDS:
         said = did_you_mean(kind, KINDS) or f"; there are: {', '.join(KINDS)}"
@@ -86,8 +86,8 @@ def plot(
 
 
 def _open(name: str, results: Path) -> Any:
-    from pyrovae.study.results import load_study
-    from pyrovae.study.store import open_study
+    from pyrovae.study.store.folders import open_study
+    from pyrovae.study.store.results import load_study
 
     found = load_study(open_study(results, name).root)
     if found.runs.empty:

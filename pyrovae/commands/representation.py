@@ -46,7 +46,7 @@ def metrics(
     alone are computed: they measure dependence, so less is better; of all others, more is.
     "pyrovae list metrics" says what each one is.
     """
-    from pyrovae.disentanglement import as_text, score_files
+    from pyrovae.measures.disentanglement import as_text, score_files
 
     scores = score_files(
         codes, factors, list(names) or None, seed, n_resamples=resamples, original=original
@@ -76,8 +76,8 @@ def traverse(
     RUN is the start of a run's hash, or its folder. Shown are the first test images, and the units
     of largest KL.
     """
-    from pyrovae.report.unit_views import write_traversals
-    from pyrovae.study.store import find_run
+    from pyrovae.report.run.unit_views import write_traversals
+    from pyrovae.study.store.folders import find_run
 
     folder = find_run(results, run)
     for path in write_traversals(

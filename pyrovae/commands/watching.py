@@ -17,8 +17,8 @@ from pyrovae.commands import options
 @click.option("--once", is_flag=True, help="Show this moment only.")
 def watch(name: str, results: Path, interval: float, once: bool) -> None:
     """Show the study NAME while it runs: runs, losses, active units. Ctrl-C ends the watching."""
-    from pyrovae.study.store import open_study
-    from pyrovae.study.watch import watch as show
+    from pyrovae.study.store.folders import open_study
+    from pyrovae.study.watch.follow import watch as show
 
     root = open_study(results, name).root
     try:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae.registry import Registry
+from pyrovae.core.registry import Registry
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from typing import BinaryIO, cast
 import platformdirs
 import pooch
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets.sources import SOURCES
-from pyrovae.errors import DataError
 
 
 def data_dir() -> Path | None:

@@ -9,9 +9,9 @@ from math import prod
 import numpy as np
 import torch
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets.base import Dataset, Split
 from pyrovae.datasets.splits import split_indices
-from pyrovae.errors import DataError
 
 
 @dataclass(frozen=True)

@@ -20,9 +20,9 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets.base import DATASETS, Dataset, Split
 from pyrovae.datasets.splits import Count, Seed
-from pyrovae.errors import ConfigError
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 

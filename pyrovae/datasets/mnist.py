@@ -7,11 +7,11 @@ from typing import Literal
 import numpy as np
 import torch
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets.base import DATASETS, Dataset, Split
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.idx import read_idx
 from pyrovae.datasets.splits import Count, Seed, split_dataset
-from pyrovae.errors import ConfigError
 
 _Part = Literal["train", "test"]
 _FILES: dict[_Part, tuple[str, int]] = {

@@ -10,13 +10,13 @@ from typing import IO, Annotated, NamedTuple
 import numpy as np
 from pydantic import Field
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.files import locate, open_binary, reading
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.resize import area_average
 from pyrovae.datasets.rows import gather_rows, stream_blocks
 from pyrovae.datasets.splits import Count, Seed
-from pyrovae.errors import DataError
 
 GRID = FactorGrid(
     ("category", "instance", "elevation", "azimuth", "lighting"),

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from pydantic import Field
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets.base import Dataset, Split
-from pyrovae.errors import ConfigError
 
 #: A number of observations, as a data set's parameter.
 Count = Annotated[int, Field(gt=0)]

@@ -17,9 +17,9 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from pyrovae.core.registry import Registry
 from pyrovae.distributions import analytic_kl
-from pyrovae.latent_model import LatentModel
-from pyrovae.registry import Registry
+from pyrovae.models.contract import LatentModel
 
 Site = dict[str, Any]
 
@@ -92,7 +92,7 @@ class Objective(nn.Module):
 
     #: Codes drawn for each datum.
     samples = 1
-    #: What the parts of a run must be, in words of :data:`pyrovae.study.compatibility.NEEDS`.
+    #: What the parts of a run must be, in words of :data:`pyrovae.study.plan.compatibility.NEEDS`.
     needs: ClassVar[frozenset[str]] = frozenset({"posterior.reparameterizable"})
     #: How a user gets around :attr:`needs`, if there is a way.
     hint: ClassVar[str] = ""

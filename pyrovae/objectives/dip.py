@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from pyrovae.core.schedules import NotNegative, at
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, at
 
 
 class _Dip(Objective):

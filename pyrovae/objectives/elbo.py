@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import Tensor
 
+from pyrovae.core.schedules import NotNegative, Positive, at, schedule
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, Positive, at, schedule
 
 
 @OBJECTIVES.register("elbo", source="Kingma & Welling 2014, eq. 3; arXiv:1312.6114")

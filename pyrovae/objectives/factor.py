@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.func import functional_call
 from torch.nn.functional import softplus
 
-from pyrovae.latent_model import LatentModel
+from pyrovae.core.schedules import LearningRate, NotNegative, at
+from pyrovae.models.contract import LatentModel
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, Update
-from pyrovae.schedules import LearningRate, NotNegative, at
 
 
 @OBJECTIVES.register("factor", source="Kim & Mnih 2018, eq. 2 and algorithm 2; arXiv:1802.05983")

@@ -13,7 +13,7 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from pyrovae.latent_model import LatentModel
+from pyrovae.models.contract import LatentModel
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, terms, trace_pair
 
 

@@ -8,9 +8,9 @@ from typing import Annotated
 import torch
 from torch import Tensor
 
-from pyrovae.errors import ConfigError
+from pyrovae.core.errors import ConfigError
+from pyrovae.core.schedules import NotNegative, Number, Within, at, values
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, Number, Within, at, values
 
 
 def squared_mmd(z: Tensor, reference: Tensor) -> Tensor:

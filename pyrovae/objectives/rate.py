@@ -8,9 +8,9 @@ from typing import Annotated, Any, Literal
 import torch
 from torch import Tensor
 
+from pyrovae.core.schedules import NotNegative, Number, Within, at, schedule
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, Number, Within, at, schedule
 
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})

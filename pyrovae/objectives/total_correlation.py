@@ -9,9 +9,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pyrovae.core.schedules import NotNegative, at
 from pyrovae.distributions import marginals
 from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
-from pyrovae.schedules import NotNegative, at
 
 
 def decompose(

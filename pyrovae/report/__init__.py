@@ -1,6 +1,6 @@
 """Reports: figures and tables from a study's results.
 
-Each figure function takes a :class:`pyrovae.study.results.StudyResults` and returns a
+Each figure function takes a :class:`pyrovae.study.store.results.StudyResults` and returns a
 :class:`Drawn`: a Matplotlib figure to change at will, the numbers in it, and a draft of a caption.
 
 ::
@@ -16,24 +16,24 @@ Each figure function takes a :class:`pyrovae.study.results.StudyResults` and ret
 
 from __future__ import annotations
 
-from pyrovae.report.cell_scores import active_units, disentanglement
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.effects import effects, interactions
-from pyrovae.report.evolution import evolution
-from pyrovae.report.factor_heatmaps import factor_heatmap
-from pyrovae.report.gallery import FIGURES, draw
-from pyrovae.report.kl_profile import kl_profile
-from pyrovae.report.metric_correlation import metric_correlation
-from pyrovae.report.profiles import performance_profiles
-from pyrovae.report.rate_distortion import rate_distortion
-from pyrovae.report.reconstructions import reconstructions
-from pyrovae.report.samples import samples
-from pyrovae.report.sparsity import sparsity
-from pyrovae.report.style import PAPER, STYLES, Style, theme
-from pyrovae.report.table import cell_table
-from pyrovae.report.traversals import traversals
-from pyrovae.report.variance_law import variance_law
-from pyrovae.report.write import write_report
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import PAPER, STYLES, Style, theme
+from pyrovae.report.run.factor_heatmaps import factor_heatmap
+from pyrovae.report.run.traversals import traversals
+from pyrovae.report.study.cell_scores import active_units, disentanglement
+from pyrovae.report.study.effects import effects, interactions
+from pyrovae.report.study.evolution import evolution
+from pyrovae.report.study.gallery import FIGURES, draw
+from pyrovae.report.study.kl_profile import kl_profile
+from pyrovae.report.study.metric_correlation import metric_correlation
+from pyrovae.report.study.profiles import performance_profiles
+from pyrovae.report.study.rate_distortion import rate_distortion
+from pyrovae.report.study.reconstructions import reconstructions
+from pyrovae.report.study.samples import samples
+from pyrovae.report.study.sparsity import sparsity
+from pyrovae.report.study.variance_law import variance_law
+from pyrovae.report.study.write import write_report
+from pyrovae.report.tables.cells import cell_table
 
 __all__ = [
     "FIGURES",

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from pyrovae.core.schedules import at
 from pyrovae.datasets.base import as_float
-from pyrovae.schedules import at
 from pyrovae.training.ensemble import many, stacked, step_of
 from pyrovae.training.ensemble import member as member_of
 from pyrovae.training.precision import computing_in, layers_in

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
-from pyrovae.schedules import LearningRate
+from pyrovae.core.schedules import LearningRate
 from pyrovae.training.precision import Precision
 
 

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrovae.core.noise import Draw, Recorder, Supply
+from pyrovae.core.params import OwnParams
+from pyrovae.core.scheduled import Scheduled
 from pyrovae.datasets.base import as_float
-from pyrovae.latent_model import LatentModel
+from pyrovae.models.contract import LatentModel
 from pyrovae.objectives import Objective
-from pyrovae.scheduled import Scheduled
 from pyrovae.training import adam
-from pyrovae.training.noise import Draw, Recorder, Supply
-from pyrovae.training.params import OwnParams
 
 Tensors = dict[str, Tensor]
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import torch
 from torch import Generator, Tensor
 
-from pyrovae.training.noise import Draw, draw_one
+from pyrovae.core.noise import Draw, draw_one
 
 #: Steps whose noise is drawn in one go: one call for 50 steps costs about as much as for one.
 CHUNK = 50

@@ -11,8 +11,8 @@ from scipy import stats
 from analysis.simulated import POSTERIORS, PRIORS, simulate
 from pyrovae.analysis import Metric, NotConverged, NothingToCompare, Sampling, fit
 from pyrovae.analysis.posterior import CellPosterior
-from pyrovae.diagnostics.convergence import Convergence
-from pyrovae.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.posterior.convergence import Convergence
 
 FACTORS = ["prior", "posterior"]
 #: Enough for means; too short for the gate, which is tested apart.

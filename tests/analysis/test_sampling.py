@@ -12,7 +12,7 @@ from scipy import stats
 
 from pyrovae.analysis import sampling as module
 from pyrovae.analysis.sampling import CAREFUL, Sampling, run_nuts
-from pyrovae.diagnostics.inference_data import ess, rhat
+from pyrovae.measures.arviz import ess, rhat
 
 #: Standard deviations a thousandfold apart, all correlated.
 SCALES = torch.tensor([0.01, 0.3, 10.0], dtype=torch.float64)

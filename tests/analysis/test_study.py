@@ -16,10 +16,10 @@ from pyrovae.analysis import CellPosterior, load_analysis
 from pyrovae.analysis import study as analysis_study
 from pyrovae.analysis.design import make_design
 from pyrovae.analysis.metrics import Metric
-from pyrovae.cli import main
-from pyrovae.diagnostics.convergence import Convergence
-from pyrovae.diagnostics.inference_data import bundle
-from pyrovae.study.results import StudyResults, load_study
+from pyrovae.commands.main import main
+from pyrovae.measures.arviz import bundle
+from pyrovae.measures.posterior.convergence import Convergence
+from pyrovae.study.store.results import StudyResults, load_study
 
 
 @pytest.fixture(scope="module")

@@ -14,9 +14,9 @@ from report.made import make_study
 
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.claims import CLAIMS, judge, verdict
-from pyrovae.cli import main
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.study.config import load_study_file
+from pyrovae.commands.main import main
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.study.config.read import load_study_file
 
 ROOT = Path(__file__).parents[2]
 

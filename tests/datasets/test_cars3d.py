@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets import cars3d, load_dataset
 from pyrovae.datasets.cars3d import read_cars3d
 from pyrovae.datasets.grids import FactorGrid
-from pyrovae.errors import DataError
 
 GRID = FactorGrid(cars3d.GRID.names, (2, 3, 4))
 # Indexed by model, then as in the published files: y, x, channel, azimuth, elevation.

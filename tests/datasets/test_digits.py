@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import load_dataset
-from pyrovae.errors import ConfigError
 
 
 def test_default_uses_each_image_once_scaled_to_bytes() -> None:

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets import dsprites, load_dataset, sprites
 from pyrovae.datasets.dsprites import read_dsprites
 from pyrovae.datasets.grids import FactorGrid
-from pyrovae.errors import DataError
 
 GRID = FactorGrid(("shape", "scale", "orientation", "x", "y"), (3, 2, 2, 2, 2))
 NAME = "dsprites_ndarray_co1sh3sc6or40x32y32_64x64.npz"

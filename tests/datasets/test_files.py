@@ -12,9 +12,9 @@ from pathlib import Path
 import pooch
 import pytest
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets.files import data_dir, locate, open_binary, reading
 from pyrovae.datasets.sources import SOURCES, RemoteFile, Source
-from pyrovae.errors import DataError
 
 CONTENT = b"the canonical bytes"
 CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

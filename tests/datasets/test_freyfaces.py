@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets import load_dataset
 from pyrovae.datasets.freyfaces import read_freyfaces
-from pyrovae.errors import DataError
 
 FACES = np.random.default_rng(0).integers(0, 256, (6, 28, 20), np.uint8)
 

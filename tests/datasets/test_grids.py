@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets.grids import FactorGrid, sample_grid
-from pyrovae.errors import ConfigError, DataError
 
 GRID = FactorGrid(("a", "b", "c"), (3, 2, 5))
 sizes = st.lists(st.integers(1, 9), min_size=1, max_size=6)

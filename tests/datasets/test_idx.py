@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets.idx import read_idx
-from pyrovae.errors import DataError
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (5, 4, 3), np.uint8)
 

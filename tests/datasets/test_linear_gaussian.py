@@ -5,9 +5,9 @@ import pytest
 import torch
 from scipy.stats import chi2, multivariate_normal
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import load_dataset
 from pyrovae.datasets.linear_gaussian import exact_log_prob, exact_posterior
-from pyrovae.errors import ConfigError
 
 SCALES = [3.0, 1.0, 0.2]
 DATA = load_dataset(

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
+from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import load_dataset
-from pyrovae.errors import ConfigError, DataError
 
 HEADER = bytes.fromhex("00000803")
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import load_dataset, mpi3d
 from pyrovae.datasets.grids import FactorGrid
 from pyrovae.datasets.mpi3d import read_mpi3d
-from pyrovae.errors import ConfigError, DataError
 
 GRID = FactorGrid(mpi3d.GRID.names, (2, 2, 2, 1, 1, 2, 3))
 IMAGES = np.random.default_rng(0).integers(0, 256, (len(GRID), 64, 64, 3), np.uint8)

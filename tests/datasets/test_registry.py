@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from pyrovae.core.errors import ConfigError, DataError, UnknownNameError
 from pyrovae.datasets import DATASETS, load_dataset
 from pyrovae.datasets.sources import SOURCES
-from pyrovae.errors import ConfigError, DataError, UnknownNameError
 
 FROM_NOTHING = {
     "sprites": {"size": 16, "n_train": 30, "n_test": 20},

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets import load_dataset, shapes3d
 from pyrovae.datasets.grids import FactorGrid
 from pyrovae.datasets.shapes3d import read_shapes3d
-from pyrovae.errors import DataError
 
 GRID = FactorGrid(shapes3d.GRID.names, (2, 2, 2, 2, 2, 3))
 IMAGES = np.random.default_rng(0).integers(0, 256, (len(GRID), 64, 64, 3), np.uint8)

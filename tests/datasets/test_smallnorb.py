@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pyrovae.core.errors import DataError
 from pyrovae.datasets import load_dataset, smallnorb
 from pyrovae.datasets.grids import FactorGrid
 from pyrovae.datasets.smallnorb import NorbFiles, read_smallnorb
-from pyrovae.errors import DataError
 
 GRID = FactorGrid(smallnorb.GRID.names, (2, 4, 2, 3, 2))
 N = len(GRID) // 2

@@ -6,9 +6,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets.base import Split
 from pyrovae.datasets.splits import split_dataset, split_indices
-from pyrovae.errors import ConfigError
 
 
 @given(st.integers(1, 200), st.integers(1, 200), st.integers(0, 100), st.integers(0, 2**32))

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import load_dataset
 from pyrovae.datasets.sprites import GRID, RADIUS, SHAPES, draw, render
-from pyrovae.errors import ConfigError, DataError
 
 N = 400
 

@@ -100,7 +100,7 @@ def test_argument_checks_stay_on() -> None:
     # zuko switches them off for the whole process when it is imported.
     code = (
         "import torch; before = torch.distributions.Distribution._validate_args; "
-        "import pyrovae.vae; "
+        "import pyrovae.models.vae; "
         "assert before and torch.distributions.Distribution._validate_args"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

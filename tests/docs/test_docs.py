@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from report.made import PRIORS, make_study
 
-from pyrovae.disentanglement import METRICS
-from pyrovae.schedules import at
-from pyrovae.study.config import load_study_file
-from pyrovae.study.plan import make_plan
-from pyrovae.study.resolve import REGISTRIES
-from pyrovae.study.yaml import read
+from pyrovae.core.schedules import at
+from pyrovae.measures.disentanglement import METRICS
+from pyrovae.study.config.read import load_study_file
+from pyrovae.study.config.resolve import REGISTRIES
+from pyrovae.study.config.yaml import read
+from pyrovae.study.plan.planning import make_plan
 
 ROOT = Path(__file__).parents[2]
 _BLOCK = re.compile(r'^```\w+ title="([^"]+)"\n(.*?)^```', re.MULTILINE | re.DOTALL)

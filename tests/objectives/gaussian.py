@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from pyrovae.latent_model import LatentModel
+from pyrovae.models.contract import LatentModel
 
 DIM, LATENT, NOISE = 4, 2, 0.6
 

@@ -10,9 +10,9 @@ import torch
 from families import small_images, small_vae
 
 from objectives.test_decomposition import codes, made
+from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES, Annealed, Balanced, Capacity, Delta, FreeBits, Lagging
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
-from pyrovae.vae import VAE, build_vae
 
 
 def scalars(**values: float) -> dict[str, torch.Tensor]:

@@ -8,9 +8,9 @@ from collections.abc import Callable
 import matplotlib as mpl
 import pytest
 
-from pyrovae.report.drawn import Drawn
-from pyrovae.report.gallery import draw
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.study.gallery import draw
+from pyrovae.study.store.results import StudyResults
 from report.made import POSTERIORS, PRIORS, compare_study, make_study
 
 

@@ -18,15 +18,15 @@ from pyrovae.analysis.design import make_design
 from pyrovae.analysis.metrics import comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.study import digest, table_of
-from pyrovae.diagnostics.convergence import Convergence
-from pyrovae.diagnostics.inference_data import bundle
-from pyrovae.study.atomic import folder
-from pyrovae.study.evaluation import Evaluation, EvaluationSettings
-from pyrovae.study.plan import Plan, PlannedRun
-from pyrovae.study.resolve import REGISTRIES
-from pyrovae.study.results import StudyResults, load_study
-from pyrovae.study.run import RunConfig
-from pyrovae.study.store import Store
+from pyrovae.core.atomic import folder
+from pyrovae.measures.arviz import bundle
+from pyrovae.measures.evaluate import Evaluation, EvaluationSettings
+from pyrovae.measures.posterior.convergence import Convergence
+from pyrovae.study.config.resolve import REGISTRIES
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.plan.planning import Plan, PlannedRun
+from pyrovae.study.store.folders import Store
+from pyrovae.study.store.results import StudyResults, load_study
 from pyrovae.training import Diverged, TrainingSettings
 
 PRIORS = ("standard_normal", "laplace", "student_t", "gaussian_mixture")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.metric_correlation import metric_correlation
-from pyrovae.report.sparsity import sparsity
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.study.metric_correlation import metric_correlation
+from pyrovae.report.study.sparsity import sparsity
+from pyrovae.study.store.results import StudyResults
 
 
 def test_each_pair_of_metrics_has_its_correlation(main_study: StudyResults) -> None:

@@ -7,9 +7,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.gallery import draw
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.study.gallery import draw
+from pyrovae.study.store.results import StudyResults
 from report.made import PRIORS, make_study
 
 SIZES = [2, 4, 8, 16, 32]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from matplotlib.colors import to_hex
 
-from pyrovae.report.drawn import Drawn
-from pyrovae.report.encoding import encode
-from pyrovae.report.gallery import draw
-from pyrovae.report.style import palette
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.style import palette
+from pyrovae.report.study.gallery import draw
+from pyrovae.study.store.results import StudyResults
 from report.made import POSTERIORS, PRIORS, make_study
 
 

@@ -10,11 +10,11 @@ import pytest
 from matplotlib.axes import Axes
 from scipy import stats
 
-from pyrovae.report.cell_scores import active_units, disentanglement
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.evolution import evolution
-from pyrovae.report.kl_profile import kl_profile
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.study.cell_scores import active_units, disentanglement
+from pyrovae.report.study.evolution import evolution
+from pyrovae.report.study.kl_profile import kl_profile
+from pyrovae.study.store.results import StudyResults
 from report.made import POSTERIORS, PRIORS, make_study
 
 Draw = Callable[[str], Drawn]

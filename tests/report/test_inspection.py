@@ -9,8 +9,8 @@ import matplotlib.pyplot as plt
 import pytest
 from matplotlib.image import imread
 
-from pyrovae.report.inspection import inspect
-from pyrovae.study.results import StudyResults
+from pyrovae.report.run.inspection import inspect
+from pyrovae.study.store.results import StudyResults
 
 
 def test_units_of_largest_kl_are_summarised_and_plotted(

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pyrovae.report.intervals import bounds, half_width, summarise
+from pyrovae.report.look.intervals import bounds, half_width, summarise
 
 VALUES = [11.0, 12.0, 12.0, 14.0, 10.0]
 

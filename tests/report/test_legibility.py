@@ -9,11 +9,11 @@ import pytest
 from matplotlib.figure import Figure
 
 from pyrovae.analysis import load_analysis
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.gallery import FIGURES, draw
-from pyrovae.report.style import PAPER
-from pyrovae.study.rank_correlation import ENOUGH_RUNS
-from pyrovae.study.results import StudyResults
+from pyrovae.analysis.rank_correlation import ENOUGH_RUNS
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import PAPER
+from pyrovae.report.study.gallery import FIGURES, draw
+from pyrovae.study.store.results import StudyResults
 from report.made import PRIORS, compare_study, make_study
 from report.texts import cut_off, drawn_texts, overlaps
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pyrovae.report.methods import latex_methods, methods
-from pyrovae.study.results import StudyResults
+from pyrovae.report.study.methods import latex_methods, methods
+from pyrovae.study.store.results import StudyResults
 
 
 def test_it_names_every_part_that_ran(main_study: StudyResults, small_study: StudyResults) -> None:

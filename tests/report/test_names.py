@@ -6,9 +6,9 @@ import doctest
 
 import pytest
 
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.report import names
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
+from pyrovae.report.look import names
 
 
 def test_examples_in_the_docstrings() -> None:

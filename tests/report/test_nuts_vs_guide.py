@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.gallery import draw
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.study.gallery import draw
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 from report.made import PRIORS, make_study
 from report.texts import cut_off, overlaps
 

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from pyrovae.report import style, table
-from pyrovae.report.gallery import draw
-from pyrovae.report.methods import latex_methods
-from pyrovae.report.write import files
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look import style
+from pyrovae.report.study.gallery import draw
+from pyrovae.report.study.methods import latex_methods
+from pyrovae.report.study.write import files
+from pyrovae.report.tables import cells as table
+from pyrovae.study.store.results import StudyResults
 from report.latex import compiled
 
 pytestmark = pytest.mark.skipif(

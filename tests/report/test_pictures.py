@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.mosaics import blocks, mosaic
-from pyrovae.report.reconstructions import reconstructions
-from pyrovae.report.samples import samples
-from pyrovae.report.traversals import traversals
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.mosaics import blocks, mosaic
+from pyrovae.report.run.traversals import traversals
+from pyrovae.report.study.reconstructions import reconstructions
+from pyrovae.report.study.samples import samples
+from pyrovae.study.store.results import StudyResults
 from report.made import PRIORS
 
 

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from pyrovae.report import table
-from pyrovae.report.effects_table import effects_table
-from pyrovae.report.effects_table import latex as effects_latex
-from pyrovae.study.results import StudyResults
+from pyrovae.report.tables import cells as table
+from pyrovae.report.tables.effects import effects_table
+from pyrovae.report.tables.effects import latex as effects_latex
+from pyrovae.study.store.results import StudyResults
 from report.latex import compiled
 from report.made import PRIORS, make_study
 

@@ -12,16 +12,16 @@ from click.testing import CliRunner
 from PIL import Image
 from tiny_study import tiny_plan
 
-from pyrovae.cli import main
-from pyrovae.disentanglement import mig
-from pyrovae.report.animation import traversal_gif
-from pyrovae.report.drawn import NothingToDraw
-from pyrovae.report.factor_heatmaps import factor_heatmap, factor_heatmaps
-from pyrovae.report.traversals import traversal_grid
-from pyrovae.study.batches import batches
-from pyrovae.study.execution import Execution
-from pyrovae.study.results import StudyResults
-from pyrovae.study.store import RunFolder, Store
+from pyrovae.commands.main import main
+from pyrovae.measures.disentanglement import mig
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.run.animation import traversal_gif
+from pyrovae.report.run.factor_heatmaps import factor_heatmap, factor_heatmaps
+from pyrovae.report.run.traversals import traversal_grid
+from pyrovae.study.execute.execution import Execution
+from pyrovae.study.plan.batches import batches
+from pyrovae.study.store.folders import RunFolder, Store
+from pyrovae.study.store.results import StudyResults
 from report.made import FACTORS
 
 

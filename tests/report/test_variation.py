@@ -7,8 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from pyrovae.report import table, variation
-from pyrovae.study.results import StudyResults
+from pyrovae.report.tables import cells as table
+from pyrovae.report.tables import variation
+from pyrovae.study.store.results import StudyResults
 
 
 def with_runs(study: StudyResults, **columns: list[float]) -> StudyResults:

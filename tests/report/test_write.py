@@ -12,8 +12,8 @@ import pytest
 from matplotlib.image import imread
 
 from pyrovae.report import write_report
-from pyrovae.report.index import index_page
-from pyrovae.study.results import StudyResults, load_study
+from pyrovae.report.study.index import index_page
+from pyrovae.study.store.results import StudyResults, load_study
 
 FIGURES = {
     "active-units",

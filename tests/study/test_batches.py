@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tiny_study import TINY, tiny_plan
 
-from pyrovae.study.batches import batches, program
+from pyrovae.study.plan.batches import batches, program
 
 
 def test_inputs_of_the_program_do_not_part_runs(tmp_path: Path) -> None:

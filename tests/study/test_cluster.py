@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 from tiny_study import tiny_plan
 
-from pyrovae.errors import PyrovaeError
-from pyrovae.study.results import load_study
-from pyrovae.study.runner import run_plan
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.store.results import load_study
 
 ray = pytest.importorskip("ray", reason="needs pip install 'pyrovae[ray]'")
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def second_node(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def test_a_node_that_is_lost_costs_nothing(
     second_node: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyrovae.study import runner
+    from pyrovae.study.execute import runner
 
     plan = tiny_plan(tmp_path, "training.steps=1000", "training.records=1", "seeds=2")
     seen: list[str] = []
@@ -99,7 +99,7 @@ def test_a_node_that_is_lost_costs_nothing(
 def test_results_come_back_where_no_folder_is_shared(
     second_node: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from pyrovae.study import cluster
+    from pyrovae.study.execute import cluster
 
     # Without the token no node knows the folder.
     monkeypatch.setattr(cluster, "atomic", SimpleNamespace(write_text=lambda *_: None))

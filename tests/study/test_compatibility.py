@@ -13,14 +13,17 @@ import torch
 from click.testing import CliRunner
 from families import small_images, small_vae
 
-from pyrovae.cli import main
+from pyrovae.commands.main import main
+from pyrovae.core.errors import ConfigError
 from pyrovae.distributions import analytic_kl
-from pyrovae.errors import ConfigError
-from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
+from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.study.compatibility import (
+from pyrovae.study.config.read import load_study_file
+from pyrovae.study.config.resolve import REGISTRIES
+from pyrovae.study.plan.compatibility import (
     NEEDS,
     Mark,
     latent_conflict,
@@ -29,11 +32,8 @@ from pyrovae.study.compatibility import (
     objective_matrix,
     refusals,
 )
-from pyrovae.study.config import load_study_file
-from pyrovae.study.plan import make_plan
-from pyrovae.study.resolve import REGISTRIES
+from pyrovae.study.plan.planning import make_plan
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
-from pyrovae.vae import VAE
 
 PAIRS = list(itertools.product(PRIORS, POSTERIORS))
 FIT = [pair for pair in PAIRS if latent_conflict(*pair) is None]

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pyrovae.cli import main
-from pyrovae.errors import ConfigError
-from pyrovae.study.config import Study, load_study_file
-from pyrovae.study.plan import make_plan
+from pyrovae.commands.main import main
+from pyrovae.core.errors import ConfigError
+from pyrovae.study.config.read import Study, load_study_file
+from pyrovae.study.plan.planning import make_plan
 
 GOOD = """
 name: tiny
@@ -292,7 +292,7 @@ def test_a_missing_file_is_told(tmp_path: Path) -> None:
 
 
 def test_impossible_pairs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from pyrovae.priors import PRIORS
+    from pyrovae.models.priors import PRIORS
 
     monkeypatch.setattr(PRIORS["laplace"], "space", "sphere")
     study = _load(tmp_path, GOOD + "grid:\n  prior: [standard_normal, laplace]\n")

@@ -17,11 +17,11 @@ import torch
 from click.testing import CliRunner
 from tiny_study import TINY, run, tiny_plan
 
-from pyrovae.cli import main
-from pyrovae.disentanglement import METRICS
-from pyrovae.errors import PyrovaeError
-from pyrovae.study.results import load_study
-from pyrovae.study.store import Store, find_run
+from pyrovae.commands.main import main
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.disentanglement import METRICS
+from pyrovae.study.store.folders import Store, find_run
+from pyrovae.study.store.results import load_study
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +70,8 @@ def test_everything_that_was_promised_is_there(finished: Path) -> None:
 
 
 def test_scores_can_be_computed_again_from_the_stored_model(finished: Path) -> None:
-    from pyrovae.collapse import measure_units
-    from pyrovae.study.plan import vae_of
+    from pyrovae.measures.collapse import measure_units
+    from pyrovae.study.plan.planning import vae_of
 
     plan = tiny_plan(finished)
     store = Store(finished / "results" / "tiny")
@@ -101,7 +101,7 @@ def test_inference_data_opens_without_pyrovae(finished: Path) -> None:
 
 
 def test_log_likelihood_matches_the_model(finished: Path) -> None:
-    from pyrovae.study.plan import vae_of
+    from pyrovae.study.plan.planning import vae_of
 
     plan = tiny_plan(finished)
     folder = Store(finished / "results" / "tiny").run(plan.runs[0].id)

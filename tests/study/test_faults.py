@@ -18,16 +18,16 @@ from rich.console import Console
 from safetensors.torch import load_file
 from tiny_study import run, tiny_plan
 
-from pyrovae.errors import PyrovaeError
-from pyrovae.study import atomic
-from pyrovae.study.batches import batches
-from pyrovae.study.events import Event
-from pyrovae.study.execution import Execution
-from pyrovae.study.lock import locked
-from pyrovae.study.plan import Plan
-from pyrovae.study.runner import run_plan
-from pyrovae.study.store import Store
-from pyrovae.study.workers import LocalExecutor
+from pyrovae.core import atomic
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.study.execute.execution import Execution
+from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.workers import LocalExecutor
+from pyrovae.study.plan.batches import batches
+from pyrovae.study.plan.planning import Plan
+from pyrovae.study.store.folders import Store
+from pyrovae.study.store.lock import locked
+from pyrovae.study.watch.events import Event
 
 
 def _execute(plan: Plan, store: Store, size: int = 1, **options: object) -> list[tuple[str, str]]:

@@ -9,12 +9,12 @@ import pytest
 from rich.console import Console
 from tiny_study import tiny_plan
 
-from pyrovae.errors import PyrovaeError
-from pyrovae.study import loggers
-from pyrovae.study.loggers import logger
-from pyrovae.study.results import StudyResults, load_study
-from pyrovae.study.runner import run_plan
-from pyrovae.study.store import Store
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.store.folders import Store
+from pyrovae.study.store.results import StudyResults, load_study
+from pyrovae.study.watch import loggers
+from pyrovae.study.watch.loggers import logger
 
 
 def _logged(kind: str, folder: Path) -> StudyResults:

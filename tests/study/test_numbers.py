@@ -11,10 +11,10 @@ import pytest
 from parameters import parameters, types_in
 from pydantic import BaseModel, ValidationError
 
-from pyrovae.disentanglement import METRICS
-from pyrovae.errors import ConfigError
-from pyrovae.study.evaluation import EvaluationSettings
-from pyrovae.study.resolve import REGISTRIES, resolve_component
+from pyrovae.core.errors import ConfigError
+from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.evaluate import EvaluationSettings
+from pyrovae.study.config.resolve import REGISTRIES, resolve_component
 from pyrovae.training import TrainingSettings
 
 #: Numbers for which 0 means something; all others refuse it.

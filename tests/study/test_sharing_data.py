@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from pyrovae.datasets import load_dataset
-from pyrovae.study.workers import _received, _shared
+from pyrovae.study.execute.workers import _received, _shared
 
 
 def test_a_worker_sees_what_the_runner_writes_into_its_data() -> None:

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from rich.console import Console
 from tiny_study import run, tiny_plan
 
-from pyrovae.cli import main
-from pyrovae.study import live
-from pyrovae.study.events import Event
-from pyrovae.study.live import Publisher
-from pyrovae.study.observers import Dispensable, Together
-from pyrovae.study.plan import Plan
-from pyrovae.study.runner import describe
-from pyrovae.study.store import Store
-from pyrovae.study.watch import curve, view, watch
+from pyrovae.commands.main import main
+from pyrovae.study.execute.runner import describe
+from pyrovae.study.plan.planning import Plan
+from pyrovae.study.store.folders import Store
+from pyrovae.study.watch import live
+from pyrovae.study.watch.events import Event
+from pyrovae.study.watch.follow import curve, view, watch
+from pyrovae.study.watch.live import Publisher
+from pyrovae.study.watch.observers import Dispensable, Together
 
 
 class Clock:

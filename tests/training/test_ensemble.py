@@ -9,11 +9,11 @@ import pytest
 import torch
 from families import small_images, small_program, small_vae
 
-from pyrovae.likelihoods import LIKELIHOODS
+from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
 from pyrovae.objectives import OBJECTIVES
-from pyrovae.posteriors import POSTERIORS
-from pyrovae.priors import PRIORS
-from pyrovae.study.compatibility import latent_conflict
+from pyrovae.study.plan.compatibility import latent_conflict
 from pyrovae.training import (
     Diverged,
     Ended,

@@ -8,8 +8,8 @@ from families import small_images, small_program
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pyrovae.core.noise import Draw
 from pyrovae.training import Diverged, Trainer, TrainingSettings
-from pyrovae.training.noise import Draw
 from pyrovae.training.streams import CHUNK, BatchStream, NoiseStream, generator
 
 SETTINGS = TrainingSettings(steps=120, batch_size=16, records=4, lr=1e-2)

@@ -8,9 +8,9 @@ import torch
 from families import COMBINATIONS, small_images, small_program
 from pyro.infer import TraceMeanField_ELBO
 
+from pyrovae.core.noise import Supply, draw_one
 from pyrovae.datasets.base import as_float
 from pyrovae.training import adam
-from pyrovae.training.noise import Supply, draw_one
 from pyrovae.training.step import LossProgram, State, compile_step, trace
 
 BATCH = 16

@@ -9,10 +9,10 @@ import torch
 from families import small_images, small_program
 from torch.utils._pytree import tree_map
 
+from pyrovae.core.noise import draw_one
 from pyrovae.datasets.base import as_float
 from pyrovae.training import Member, Trainer, TrainingSettings
 from pyrovae.training.ensemble import many, step_of
-from pyrovae.training.noise import draw_one
 from pyrovae.training.step import LossProgram, State
 from pyrovae.training.stepper import Stepper
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyrovae.collapse import ACTIVE_VARIANCE
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.style import GREY, MARKERS, PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import GREY, MARKERS, PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 #: Verdict to what the legend says; colours and markers in this order.
 WORDS = {

@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pyrovae.diagnostics.calibration import Calibration, band, ecdf_difference
-from pyrovae.report.drawn import Drawn
-from pyrovae.report.style import LIGHT_GREY, PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.measures.posterior.calibration import Calibration, band, ecdf_difference
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _BINS = 16
 _NOMINAL = np.linspace(0.05, 0.95, 19)

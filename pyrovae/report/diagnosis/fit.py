@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.style import GREY, PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _MEASURES = {
     "shift": "shift of mean\n/ true sd",

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.report.diagnosis.words import ESTIMATORS
-from pyrovae.report.drawn import Drawn
-from pyrovae.report.style import PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.style import PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 
 def gaps(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:

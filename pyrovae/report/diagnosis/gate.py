@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
-from pyrovae.report.drawn import Drawn
-from pyrovae.report.style import GREY, PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.measures.posterior.convergence import MAX_R_HAT, MIN_ESS
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 #: Where the axes may have ticks.
 _SIZES = (10, 20, 50, 100, 200, 400, 1000, 2000, 4000, 10_000, 20_000)

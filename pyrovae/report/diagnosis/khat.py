@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae.diagnostics.inference_data import GOOD_K, USABLE_K
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.style import GREY, PAPER, Style, palette, theme, tighten
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.measures.arviz import GOOD_K, USABLE_K
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 
 def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.style import PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _PANELS = 8
 _BINS = 60

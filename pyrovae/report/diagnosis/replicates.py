@@ -7,12 +7,12 @@ import pandas as pd
 import torch
 from matplotlib.figure import Figure
 
-from pyrovae.diagnostics.inference_data import groups
-from pyrovae.diagnostics.predictive import STATISTICS, p_values
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.mosaics import mosaic, show
-from pyrovae.report.style import GREY, PAPER, Style, palette, theme
-from pyrovae.study.diagnoses import DiagnosisFolder
+from pyrovae.measures.arviz import groups
+from pyrovae.measures.posterior.predictive import STATISTICS, p_values
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.mosaics import mosaic, show
+from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _ROWS = 6
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pyrovae.diagnostics.convergence import MAX_R_HAT, MIN_ESS
-from pyrovae.diagnostics.inference_data import USABLE_K
+from pyrovae.measures.arviz import USABLE_K
+from pyrovae.measures.posterior.convergence import MAX_R_HAT, MIN_ESS
 
 #: How log p(x) was estimated: the name among the scores, and in words.
 ESTIMATORS = {

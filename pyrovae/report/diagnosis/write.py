@@ -9,7 +9,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 import numpy as np
 
-from pyrovae.diagnostics.inference_data import khat_plot, plots
+from pyrovae.core import atomic
+from pyrovae.measures.arviz import khat_plot, plots
 from pyrovae.report.diagnosis.blame import blame
 from pyrovae.report.diagnosis.calibration import calibration
 from pyrovae.report.diagnosis.fit import fit
@@ -17,12 +18,11 @@ from pyrovae.report.diagnosis.gaps import gaps
 from pyrovae.report.diagnosis.gate import gate
 from pyrovae.report.diagnosis.modes import modes
 from pyrovae.report.diagnosis.replicates import replicates
-from pyrovae.report.drawn import Drawn, NothingToDraw
-from pyrovae.report.formats import files
-from pyrovae.report.style import PAPER, Style
-from pyrovae.study import atomic
-from pyrovae.study.diagnoses import DiagnosisFolder
-from pyrovae.study.results import StudyResults
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.formats import files
+from pyrovae.report.look.style import PAPER, Style
+from pyrovae.study.store.diagnoses import DiagnosisFolder
+from pyrovae.study.store.results import StudyResults
 
 #: Name to function ``(stored, *, style) -> Drawn``.
 FIGURES: dict[str, Callable[..., Drawn]] = {
@@ -100,7 +100,7 @@ def _write_arviz(stored: DiagnosisFolder, folder: Path) -> None:
         "trace": chains,
         "rank": chains,
     }
-    # ArviZ draws through pyplot: see pyrovae.report.inspection.
+    # ArviZ draws through pyplot: see pyrovae.report.run.inspection.
     with plt.ioff(), matplotlib.rc_context({"figure.max_open_warning": 0}):
         made = plots(data, datum=[datum], latent=units)
         made["khat"] = khat_plot(points["pareto_k"].to_numpy())

@@ -1,0 +1,89 @@
+"""Held-out log p(x) of every run of a study, datum by datum, and cells compared by it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.arviz import compare
+from pyrovae.measures.posterior.weights import draw_guide, log_mean
+from pyrovae.study.store.folders import RunFolder
+from pyrovae.study.store.results import StudyResults
+from pyrovae.study.store.trained import load_trained
+
+#: Data whose codes are drawn at a time.
+_CHUNK = 100
+#: log p(x) can be compared only where these are the same: other data, or another measure.
+_COMPARABLE = ("dataset", "likelihood")
+
+
+def heldout_log_px(folder: RunFolder, *, points: int, samples: int) -> NDArray[np.floating]:
+    """Return the importance-weighted bound on log p(x) of the first test points, ``(points,)``."""
+    (vae, dataset), config = load_trained(folder), folder.config()
+    x = dataset.test.floats(slice(points))
+    parts = [
+        log_mean(draw_guide(vae, part, samples=samples, seed=config.seed + i).log_weight).value
+        for i, part in enumerate(x.split(_CHUNK))
+    ]
+    return torch.cat(parts).numpy()
+
+
+def compare_cells(study: StudyResults, *, points: int, samples: int) -> pd.DataFrame:
+    """Compare cells by ``az.compare`` on held-out data.
+
+    A cell's log p(x) of a datum is the mean over its seeds: what one more run can be expected to
+    reach.
+
+    Returns
+    -------
+    DataFrame
+        A row for each cell, best first within the data set and likelihood: the labels that vary,
+        ``rank``, ``log_px`` and ``se`` (nats for each datum), ``difference`` from the best and its
+        paired standard error ``dse``, stacking ``weight``, ``seeds`` and ``seed_sd`` (of the mean
+        log p(x) over seeds).
+
+    Raises
+    ------
+    PyrovaeError
+        If there is but one cell to compare.
+    """
+    if study.runs["cell"].nunique() < 2:
+        raise PyrovaeError(f"{study.name}: one cell, there is nothing to compare")
+    runs = study.runs.copy()
+    runs["pointwise"] = [
+        heldout_log_px(study.folder(run), points=points, samples=samples) for run in runs["run"]
+    ]
+    labels = study.varying()
+    tables = []
+    for _, group in runs.groupby(list(_COMPARABLE), sort=False):
+        cells = {str(cell): part for cell, part in group.groupby("cell", sort=False)}
+        pointwise = {c: np.mean(np.stack(list(p["pointwise"])), 0) for c, p in cells.items()}
+        if len(cells) < 2:
+            raise PyrovaeError(
+                f"{study.name}: only one cell has these data and this likelihood; log p(x) under "
+                "another is in other units"
+            )
+        table = compare(pointwise)
+        n = len(next(iter(pointwise.values())))
+        for cell in table.index:
+            part = cells[cell]
+            means = [float(values.mean()) for values in part["pointwise"]]
+            row = table.loc[cell]
+            tables.append(
+                {
+                    **{label: part[label].iloc[0] for label in labels},
+                    "cell": cell,
+                    "rank": int(row["rank"]),
+                    "log_px": float(pointwise[cell].mean()),
+                    "se": float(row["se"]) / n,
+                    "difference": float(row["elpd_diff"]) / n,
+                    "dse": float(row["dse"]) / n,
+                    "weight": float(row["weight"]),
+                    "seeds": len(means),
+                    "seed_sd": float(np.std(means, ddof=1)) if len(means) > 1 else float("nan"),
+                }
+            )
+    return pd.DataFrame(tables)

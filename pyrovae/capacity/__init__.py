@@ -1,7 +1,0 @@
-"""Capacity: how many latent units data need, found with few trainings."""
-
-from __future__ import annotations
-
-from pyrovae.capacity.search import Belief, Observation, belief, next_size
-
-__all__ = ["Belief", "Observation", "belief", "next_size"]

@@ -1,0 +1,282 @@
+"""The ``pyrovae`` command: thin; every command calls one function of the package."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from pyrovae import __version__
+from pyrovae.commands import (
+    analysis,
+    claims,
+    collapse,
+    listing,
+    options,
+    posterior,
+    reporting,
+    representation,
+    sharing,
+    watching,
+)
+from pyrovae.core.errors import PyrovaeError
+
+# Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
+
+#: Exit code when some runs failed, as against 2 for bad input.
+SOME_FAILED = 1
+
+
+class _Group(click.Group):
+    """Prints errors that are the input's fault as one line, and exits with 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except PyrovaeError as error:
+            click.echo(str(error), err=True)
+            ctx.exit(2)
+
+
+def _study_file(command: Any) -> Any:
+    """Add the arguments that say which runs a study has."""
+    for decorate in (
+        click.option(
+            "--set",
+            "overrides",
+            multiple=True,
+            metavar="A.B=C",
+            help="Override a value of the file, e.g. training.steps=100 or grid.prior=[laplace].",
+        ),
+        click.option("--quick", is_flag=True, help="Short for --profile quick."),
+        click.option("--profile", default="", help="Apply a profile of the file."),
+        click.argument("file", type=click.Path(path_type=Path)),
+    ):
+        command = decorate(command)
+    return command
+
+
+def _plan(file: Path, profile: str, quick: bool, overrides: tuple[str, ...]) -> Any:
+    from pyrovae.study.config.read import load_study_file
+    from pyrovae.study.plan.planning import make_plan
+
+    if quick and profile:
+        raise PyrovaeError("--quick and --profile exclude each other")
+    chosen = "quick" if quick else profile
+    return make_plan(load_study_file(file, profile=chosen, overrides=overrides))
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="pyrovae")
+def main() -> None:
+    """Study how VAEs collapse and disentangle under varying priors and posteriors."""
+
+
+@main.group()
+def study() -> None:
+    """Plan, run and report studies."""
+
+
+for command in (
+    analysis.analyse,
+    posterior.compare,
+    reporting.report,
+    sharing.page,
+    sharing.export,
+    sharing.import_,
+    watching.watch,
+):
+    study.add_command(command)
+
+
+@study.command("run")
+@_study_file
+@options.results
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@click.option("--ensemble", type=click.IntRange(min=1), help="Train so many runs as one program.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
+@click.option("--max-hours", type=click.FloatRange(min=0), help="Leave checkpoints and end then.")
+@click.option(
+    "--checkpoint-minutes",
+    type=click.FloatRange(min=0),
+    default=1.0,
+    show_default=True,
+    help="Time between checkpoints of a run.",
+)
+@click.option("--force", is_flag=True, help="Train finished and failed runs again.")
+@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+@click.option("--quiet", is_flag=True, help="Print failures only.")
+@click.option(
+    "--log",
+    multiple=True,
+    type=click.Choice(["tensorboard", "mlflow"]),
+    help="Log to this too; may be repeated.",
+)
+def study_run(
+    file: Path,
+    profile: str,
+    quick: bool,
+    overrides: tuple[str, ...],
+    results: Path,
+    workers: int | None,
+    device: str,
+    ensemble: int | None,
+    executor: str,
+    address: str | None,
+    max_hours: float | None,
+    checkpoint_minutes: float,
+    force: bool,
+    compiled: bool,
+    quiet: bool,
+    log: tuple[str, ...],
+) -> None:
+    """Train, evaluate, store and report what FILE describes; finished runs are kept."""
+    from pyrovae.report import write_report
+    from pyrovae.study.execute.runner import run_plan
+    from pyrovae.study.store.results import load_study
+
+    console = Console()
+    plan = _plan(file, profile, quick, overrides)
+    try:
+        outcome = run_plan(
+            plan,
+            results,
+            console,
+            workers=workers,
+            compiled=compiled,
+            device=device,
+            ensemble=ensemble,
+            executor=executor,
+            address=address,
+            max_hours=max_hours,
+            checkpoint_seconds=60 * checkpoint_minutes,
+            force=force,
+            quiet=quiet,
+            log=log,
+        )
+    except KeyboardInterrupt:
+        click.echo("interrupted; the same command goes on with the runs that are missing", err=True)
+        sys.exit(130)
+    for run_id, what in outcome.damaged.items():
+        click.echo(f"damaged {run_id}: {what}", err=True)
+    if outcome.signal:
+        click.echo(f"interrupted, {outcome.left} runs left; the same command goes on", err=True)
+        sys.exit(128 + outcome.signal)
+    if not quiet:
+        click.echo(
+            f"{plan.name}: {outcome.done} runs done, {outcome.kept} kept from before, "
+            f"{len(outcome.failed)} failed"
+            + (f", {outcome.left} left when time was up" if outcome.left else "")
+        )
+    for run_id, reason in outcome.failed.items():
+        click.echo(f"failed {run_id}: {reason}", err=True)
+    if outcome.done + outcome.kept:
+        written = write_report(load_study(results / plan.name))
+        if not quiet:
+            click.echo(f"report: {written}")
+    if outcome.failed:
+        sys.exit(SOME_FAILED)
+
+
+@study.command("plan")
+@_study_file
+@options.results
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+def study_plan(
+    file: Path,
+    profile: str,
+    quick: bool,
+    overrides: tuple[str, ...],
+    results: Path,
+    workers: int | None,
+) -> None:
+    """Print the runs of FILE, their hashes, state and cost; train nothing."""
+    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.plan.planning import varying
+    from pyrovae.study.store.folders import Store
+
+    plan = _plan(file, profile, quick, overrides)
+    store = Store(results / plan.name)
+    keys = [*varying(plan.runs), "seed"]
+    table = Table("run", *keys, "parameters", "TFLOP", "state")
+    for run in plan.runs:
+        labels = run.labels()
+        table.add_row(
+            run.id,
+            *(str(labels[key]) for key in keys),
+            f"{run.parameters:,}",
+            f"{run.flops / 1e12:.2f}",
+            store.status(run),
+        )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    cores = workers or available_cores()
+    missing = sum(store.status(run) == "missing" for run in plan.runs)
+    click.echo(
+        f"{plan.name}: {len(plan.runs)} runs, {missing} to train; all of them: "
+        f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
+        f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
+    )
+
+
+@study.command("status")
+@click.argument("name")
+@options.results
+def study_status(name: str, results: Path) -> None:
+    """Show which runs of the study NAME are done, failed and missing."""
+    from pyrovae.study.store.status import progress, study_root
+
+    found = progress(study_root(results, name))
+    training = f" ({len(found.in_training)} in training)" if found.in_training else ""
+    click.echo(
+        f"{found.name}: {len(found.done)} done, {len(found.failed)} failed, "
+        f"{len(found.missing)} missing{training}"
+    )
+    for run_id, reason in found.failed.items():
+        click.echo(f"failed {run_id}: {reason}")
+    for run_id in found.missing:
+        click.echo(f"missing {run_id}")
+
+
+main.add_command(posterior.diagnose)
+main.add_command(reporting.plot)
+main.add_command(listing.list_kind)
+
+
+@main.command("inspect")
+@click.argument("run")
+@options.results
+@click.option("--points", type=click.IntRange(min=1), default=2, show_default=True)
+@click.option("--units", type=click.IntRange(min=1), default=6, show_default=True)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for plots.")
+def inspect_run(run: str, results: Path, points: int, units: int, out: Path | None) -> None:
+    """Print az.summary of RUN's posterior draws and draw ArviZ's standard plots.
+
+    RUN is the start of a run's hash, or its folder. Shown are the first test points, and the units
+    of largest KL.
+    """
+    from pyrovae.report.run.inspection import inspect
+    from pyrovae.study.store.folders import find_run
+
+    folder = find_run(results, run)
+    table, written = inspect(folder, points=points, units=units, out=out)
+    click.echo(table)
+    for path in written:
+        click.echo(path)
+
+
+for command in (
+    claims.claims,
+    collapse.capacity,
+    collapse.collapse,
+    collapse.prune,
+    representation.metrics,
+    representation.traverse,
+):
+    main.add_command(command)

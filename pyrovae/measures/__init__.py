@@ -1,0 +1,1 @@
+"""Measures of one model: collapse, disentanglement, posterior diagnostics."""

@@ -1,0 +1,109 @@
+"""Bounds on log p(x), and their two halves, for any model and guide."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from pyro import poutine
+from pyro.poutine import Trace
+from torch import Tensor
+
+from pyrovae.core.seeded import seeded
+from pyrovae.objectives import latent_sites, log_ratio, terms, variable_sites
+
+_CHUNK = 1000
+
+Program = Callable[..., Any]
+
+
+@dataclass(frozen=True)
+class Bound:
+    """The ELBO and its halves for each datum, in nats.
+
+    Attributes
+    ----------
+    distortion
+        E_q[-log p(x|z)], shape ``(n,)``.
+    rate
+        KL(q(z|x) || p(z)), shape ``(n,)``.
+    log_px
+        Importance-weighted bound on log p(x) from the same draws (Burda, Grosse & Salakhutdinov
+        2016, eq. 8), shape ``(n,)``.
+    error
+        Variance of the ELBO as an estimate from finitely many draws, shape ``(n,)``; NaN for one.
+    """
+
+    distortion: Tensor
+    rate: Tensor
+    log_px: Tensor
+    error: Tensor
+
+    @property
+    def elbo(self) -> Tensor:
+        """Evidence lower bound for each datum, shape ``(n,)``."""
+        return -(self.distortion + self.rate)
+
+    @property
+    def monte_carlo_se(self) -> float:
+        """Standard error of the mean ELBO of these very data, from the draws alone."""
+        return float(self.error.double().sum().sqrt() / len(self.error))
+
+
+def estimate_bound(
+    model: Program, guide: Program, x: Tensor, *, samples: int, seed: int = 0
+) -> Bound:
+    """Estimate the ELBO and the importance-weighted bound on data.
+
+    Parameters
+    ----------
+    model, guide
+        Pyro programs of the observations, with a latent site in common.
+    x
+        Observations ``(n, *event_shape)``.
+    samples
+        Draws from the guide for each datum; also the K of the importance-weighted bound.
+    seed
+        Of the draws; the global random state is left as it was.
+    """
+    distortions, rates, log_weights, errors = [], [], [], []
+    with torch.no_grad(), seeded(seed, x.device):
+        for part in x.split(_CHUNK):
+            traces = _draws(guide, part, samples)
+            draws = [_halves(model, trace, part) for trace in traces]
+            distortion, rate, log_weight = (
+                torch.stack(column) for column in zip(*draws, strict=True)
+            )
+            distortions.append(distortion.mean(0))
+            rates.append(rate.mean(0))
+            errors.append((distortion + rate).var(0) / samples)
+            log_weights.append(log_weight.logsumexp(0) - torch.tensor(float(samples)).log())
+    return Bound(*map(torch.cat, (distortions, rates, log_weights, errors)))
+
+
+def _draws(guide: Program, x: Tensor, samples: int) -> Iterator[Trace]:
+    """Trace the guide so many times.
+
+    The law of a guide's only variable depends on no other draw, so that the encoder then runs once.
+    (A guide with noise that is no site has no density to weigh its codes by.)
+    """
+    trace = poutine.trace(guide).get_trace(x)
+    yield trace
+    variables = variable_sites(trace)
+    for _ in range(samples - 1):
+        if len(variables) == 1:
+            (site,) = variables
+            trace = trace.copy()
+            trace.nodes[site["name"]] = {**site, "value": site["fn"]()}
+        else:
+            trace = poutine.trace(guide).get_trace(x)
+        yield trace
+
+
+def _halves(model: Program, guide_trace: Trace, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(x)
+    parts = terms(model_trace, guide_trace)
+    ratio = sum(log_ratio(q, p) for q, p in latent_sites(model_trace, guide_trace))
+    return parts.distortion, parts.rate, -(parts.distortion + ratio)

@@ -1,0 +1,215 @@
+"""Collapse measures of one run, as a table with a row for each unit and as scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from pyrovae.datasets import Dataset
+from pyrovae.distributions import marginals
+from pyrovae.measures.collapse import (
+    CRITERIA,
+    QUANTILES,
+    Information,
+    Units,
+    active_by,
+    agreement,
+    measure_information,
+    measure_sensitivity,
+    measure_units,
+    weight_norms,
+)
+from pyrovae.models.contract import LatentModel
+
+#: Criteria besides that of the variance, which is what ``active`` means.
+OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
+
+
+#: Points of each split that measures along training are taken on: of single units; of information,
+#: whose cost is the square; of sensitivity, whose cost is points × units.
+_ALONG_POINTS, _ALONG_INFORMATION, _ALONG_SENSITIVITY = 500, 200, 16
+
+
+class CollapseSettings(BaseModel):
+    """How much of the data the costlier collapse measures see."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    information_points: int = Field(
+        default=1000, gt=1, description="points whose codes' information is measured; cost: square"
+    )
+    sensitivity_points: int = Field(
+        default=64, gt=1, description="points whose units are replaced; cost: points × units"
+    )
+
+
+@dataclass(frozen=True)
+class CollapseMeasures:
+    """What is measured on one split.
+
+    Attributes
+    ----------
+    table
+        One row for each unit, in the model's order.
+    scores
+        One number each, by name.
+    maps
+        Sensitivity of each element to each unit, ``(latent_dim, *event_shape)``.
+    """
+
+    table: pd.DataFrame
+    scores: dict[str, float]
+    maps: Tensor
+
+
+def measure_collapse(
+    vae: LatentModel, x: Tensor, settings: CollapseSettings, samples: int, seed: int
+) -> CollapseMeasures:
+    """Take every collapse measure of a VAE on data ``(n, *event_shape)``.
+
+    They are taken where the model and the data are; what is returned is on the CPU.
+    """
+    units = _here(measure_units(vae, x, samples=samples, seed=seed))
+    information = _here(measure_information(vae, x[: settings.information_points], seed=seed))
+    sensitivity = _here(measure_sensitivity(vae, x[: settings.sensitivity_points], seed=seed))
+    active = active_by(units, information, sensitivity)
+    table = pd.DataFrame(
+        {
+            "unit": np.arange(len(units.kl)),
+            **_columns(units),
+            "collapsed": units.collapsed.numpy(),
+            "mi": information.unit.numpy(),
+            "mi_se": information.unit_se.numpy(),
+            "aggregate_kl": information.unit_kl.numpy(),
+            "aggregate_kl_se": information.unit_kl_se.numpy(),
+            "sensitivity": sensitivity.share.numpy(),
+            "sensitivity_se": sensitivity.share_se.numpy(),
+            "replacement_cost": sensitivity.cost.numpy(),
+            "replacement_cost_se": sensitivity.cost_se.numpy(),
+            "weight_norm": weight_norms(vae).cpu().numpy(),
+            "active": units.active.numpy(),
+            **{f"active_{name}": active[name].numpy() for name in OTHER_CRITERIA},
+        }
+    )
+    scores = {
+        "active_units": float(units.active.sum()),
+        "inactive_units": float((~units.active).sum()),
+        **{f"active_{name}": float(active[name].sum()) for name in OTHER_CRITERIA},
+        "criteria_agreement": agreement(active),
+        "effective_dimension": units.effective_dimension,
+        "variance_law_error": float(units.variance_law.median()),
+        **_information_scores(information),
+    }
+    return CollapseMeasures(table, scores, sensitivity.maps)
+
+
+_Measures = TypeVar("_Measures", bound=Any)
+
+
+def _here(measures: _Measures) -> _Measures:
+    """Return measures, a dataclass of tensors and numbers, on the CPU."""
+    tensors = {k: v.cpu() for k, v in vars(measures).items() if isinstance(v, Tensor)}
+    return replace(measures, **tensors)
+
+
+@dataclass(frozen=True)
+class AlongTraining:
+    """What is known of each unit at one step of training.
+
+    Attributes
+    ----------
+    units
+        Measures on test data.
+    columns
+        One value for each column of the history: a number, or a list over the units. Those on
+        training data begin with ``train_``.
+    """
+
+    units: Units
+    columns: dict[str, object]
+
+
+def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+    """Return the test and training data that :func:`measure_along_training` is given."""
+    points = slice(_ALONG_POINTS)
+    return dataset.test.floats(points).to(device), dataset.train.floats(points).to(device)
+
+
+def measure_along_training(
+    vae: LatentModel, test: Tensor, train: Tensor, seed: int
+) -> AlongTraining:
+    """Take the collapse measures of a VAE in training, on few data ``(n, *event_shape)``.
+
+    They take some hundredths of the time of training. Families without marginals, of which that
+    would not be true, have those of single units on test data only.
+    """
+    units = _here(measure_units(vae, test, seed=seed))
+    columns = _moments(units)
+    if _has_marginals(vae, test):
+        on_train = _moments(_here(measure_units(vae, train, seed=seed)))
+        columns |= _information(vae, test, seed)
+        on_train |= _information(vae, train, seed)
+        columns |= {f"train_{name}": value for name, value in on_train.items()}
+    return AlongTraining(units, columns)
+
+
+def _has_marginals(vae: LatentModel, x: Tensor) -> bool:
+    try:
+        marginals(vae.prior_law())
+        with torch.no_grad():
+            marginals(vae.encode(x[:2]))
+    except NotImplementedError:
+        return False
+    return True
+
+
+def _moments(units: Units) -> dict[str, object]:
+    return {
+        "active_units": int(units.active.sum()),
+        "kl": units.kl.tolist(),
+        "var_mu": units.var_mu.tolist(),
+        "mean_var": units.mean_var.tolist(),
+        "collapsed": units.collapsed.tolist(),
+    }
+
+
+def _information(vae: LatentModel, x: Tensor, seed: int) -> dict[str, object]:
+    information = measure_information(vae, x[:_ALONG_INFORMATION], seed=seed)
+    sensitivity = measure_sensitivity(vae, x[:_ALONG_SENSITIVITY], seed=seed)
+    return {
+        "mutual_information": information.mi,
+        "mutual_information_upper": information.mi_upper,
+        "mi": information.unit.tolist(),
+        "sensitivity": sensitivity.share.tolist(),
+    }
+
+
+def _columns(units: Units) -> dict[str, np.ndarray]:
+    names = ("kl", "kl_se", "var_mu", "var_mu_se", "mean_var", "mean_var_se", "kl_below")
+    columns = {name: getattr(units, name).numpy() for name in names}
+    quantiles = {
+        f"kl_q{round(100 * q):02d}": row.numpy()
+        for q, row in zip(QUANTILES, units.kl_quantiles, strict=True)
+    }
+    return {**columns, **quantiles}
+
+
+def _information_scores(information: Information) -> dict[str, float]:
+    scores = {
+        "mutual_information": information.mi,
+        "mutual_information_se": information.mi_se,
+        "mutual_information_upper": information.mi_upper,
+        "aggregate_kl": information.aggregate_kl,
+        "total_correlation": information.tc,
+        "total_correlation_se": information.tc_se,
+        "total_correlation_lower": information.tc_lower,
+        "dimension_wise_kl": information.dimension_wise_kl,
+    }
+    # JSON has no NaN: what cannot be had is left out.
+    return {name: value for name, value in scores.items() if np.isfinite(value)}

@@ -1,0 +1,181 @@
+"""What each latent unit does: its rate, its moments, and whether it is active.
+
+Nothing here assumes a normal posterior: moments and divergences come from the marginals of the
+family, in closed form where there is one, by quadrature or from samples otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.core.seeded import seeded
+from pyrovae.distributions import analytic_kl, marginals
+from pyrovae.distributions.quadrature import expectation
+from pyrovae.measures.collapse.moments import DRAWS, moments
+from pyrovae.measures.collapse.nearest import nearest_kl
+from pyrovae.models.contract import LatentModel
+
+#: Var_x(E[z_u|x]) above this makes a unit active (Burda, Grosse & Salakhutdinov 2016, sec. 5.2).
+ACTIVE_VARIANCE = 0.01
+#: The eps and delta of collapse, in nats and as a share (Lucas et al. 2019, definition 1 and
+#: fig. 4: the share of units within 0.01 nats of the prior for 99 % of the data).
+EPSILON, DELTA = 0.01, 0.01
+#: Quantiles of KL(q(z_u|x) || p(z_u)) over the data that are kept.
+QUANTILES = (0.05, 0.5, 0.95)
+#: Data points encoded at a time: bounds memory, changes no number.
+_CHUNK = 1000
+#: Draws from a prior whose marginals have no density.
+_PRIOR_DRAWS = 4096
+
+
+@dataclass(frozen=True)
+class Units:
+    """Measures of each latent unit over a set of data points; arrays of shape ``(latent_dim,)``.
+
+    Attributes
+    ----------
+    kl
+        E_x KL(q(z_u|x) || p(z_u)), in nats.
+    var_mu
+        Var_x(E[z_u|x]).
+    mean_var
+        E_x(Var[z_u|x]): for a normal posterior, E_x(sigma_u^2).
+    kl_se, var_mu_se, mean_var_se
+        Standard errors of the three: over the data, as a sample of all data.
+    kl_quantiles
+        Quantiles of KL(q(z_u|x) || p(z_u)) over x at :data:`QUANTILES`, ``(3, latent_dim)``.
+    kl_below
+        P_x(KL(q(z_u|x) || p(z_u)) < eps), eps = :data:`EPSILON`.
+    exact_kl
+        Whether the KL of each datum is exact (closed form, quadrature). If not, it scatters, and
+        ``kl_quantiles`` and ``kl_below`` show that too.
+    """
+
+    kl: Tensor
+    var_mu: Tensor
+    mean_var: Tensor
+    kl_se: Tensor
+    var_mu_se: Tensor
+    mean_var_se: Tensor
+    kl_quantiles: Tensor
+    kl_below: Tensor
+    exact_kl: bool
+
+    @property
+    def active(self) -> Tensor:
+        """Whether each unit is active, by the variance of its posterior mean."""
+        return self.var_mu > ACTIVE_VARIANCE
+
+    @property
+    def collapsed(self) -> Tensor:
+        """Whether each unit is (eps, delta)-collapsed: KL < eps for all but a share delta of x.
+
+        Lucas et al. 2019, definition 1 (arXiv:1911.02469). Where the KL of a datum is not exact its
+        scatter would hide collapse: there the mean has to do, ``kl < eps``.
+        """
+        if self.exact_kl:
+            return self.kl_below >= 1 - DELTA
+        return self.kl < EPSILON
+
+    @property
+    def variance_law(self) -> Tensor:
+        """|Var_x(mu_u) + E_x(sigma_u^2) - 1| (Asperti 2019; Asperti & Trentin 2020).
+
+        Zero at the optimum when the prior of the unit is standard normal.
+        """
+        return (self.var_mu + self.mean_var - 1).abs()
+
+    @property
+    def effective_dimension(self) -> float:
+        """Participation ratio of Var(mu): (sum v)² / sum v², between 1 and ``latent_dim``.
+
+        The number of units, had all that vary the same variance. 0 if none varies.
+        """
+        v = self.var_mu.clamp(min=0).double()
+        squares = float(v.square().sum())
+        return float(v.sum()) ** 2 / squares if squares > 0 else 0.0
+
+
+def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int = 0) -> Units:
+    """Measure each unit of a VAE on data.
+
+    Parameters
+    ----------
+    vae
+        Of any prior and posterior family.
+    x
+        Observations ``(n, *event_shape)``, n > 1.
+    samples
+        Monte Carlo draws for each datum where KL(q(z_u|x) || p(z_u)) has neither a closed form nor
+        a quadrature rule. Where a family has no marginals at all, moments and KL come from
+        :data:`pyrovae.measures.collapse.moments.DRAWS` draws, or so many if they are more.
+    seed
+        Of those draws; the global random state is left as it was.
+    """
+    kls, parts = [], []
+    exact = True
+    with torch.no_grad(), seeded(seed, x.device):
+        prior = vae.prior_law()
+        for q in encoded(vae, x):
+            parts.append(moments(q, max(samples, DRAWS)))
+            kl, exact = _unit_kl(q, prior, samples)
+            kls.append(kl)
+    kl = torch.cat(kls)
+    mean, variance, error = (
+        torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "variance", "error")
+    )
+    n = len(kl)
+    # Means estimated from draws vary by their own error too: the analysis of variance takes it out.
+    var_mu = mean.var(0, correction=0) - error.mean(0)
+    fourth = (mean - mean.mean(0)).pow(4).mean(0)
+    return Units(
+        kl=kl.mean(0),
+        var_mu=var_mu,
+        mean_var=variance.mean(0),
+        kl_se=kl.std(0) / n**0.5,
+        var_mu_se=((fourth - mean.var(0, correction=0) ** 2).clamp(min=0) / n).sqrt(),
+        mean_var_se=variance.std(0) / n**0.5,
+        kl_quantiles=kl.quantile(kl.new_tensor(QUANTILES), dim=0),
+        kl_below=(kl < EPSILON).to(kl.dtype).mean(0),
+        exact_kl=exact,
+    )
+
+
+def posterior_means(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
+    """Return E[z|x], shape ``(n, latent_dim)``: the representation that scores are computed on.
+
+    Where the family does not know its mean, that of
+    :data:`pyrovae.measures.collapse.moments.DRAWS` draws.
+    """
+    with torch.no_grad(), seeded(seed, x.device):
+        return torch.cat([moments(q).mean for q in encoded(vae, x)])
+
+
+def encoded(vae: LatentModel, x: Tensor) -> Iterator[Distribution]:
+    """Yield q(z|x) for the data, some points at a time."""
+    for part in x.split(_CHUNK):
+        yield vae.encode(part)
+
+
+def _unit_kl(q: Distribution, p: Distribution, samples: int) -> tuple[Tensor, bool]:
+    """Return KL(q_u || p_u) for each datum and unit, ``(n, latent_dim)``, and if it is exact."""
+    try:
+        q_u, p_u = marginals(q), marginals(p)
+    except NotImplementedError:
+        z = q.sample((max(samples, DRAWS),))  # (s, n, d)
+        reference = p.sample((_PRIOR_DRAWS,))
+        kl = [nearest_kl(z[..., u].movedim(0, -1), reference[:, u]) for u in range(z.shape[-1])]
+        return torch.stack(kl, -1), False
+    closed = analytic_kl(q_u, p_u)
+    if closed is not None:
+        return closed, True
+    integral = expectation(q_u, lambda z: q_u.log_prob(z) - p_u.log_prob(z))
+    if integral is not None:
+        return integral, True
+    z = q_u.sample((samples,))
+    return (q_u.log_prob(z) - p_u.log_prob(z)).mean(0), False

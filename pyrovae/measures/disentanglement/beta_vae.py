@@ -1,0 +1,114 @@
+"""BetaVAE score: can a linear classifier tell which factor two points share?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+from sklearn.linear_model import LogisticRegression
+from threadpoolctl import threadpool_limits
+
+from pyrovae.measures.disentanglement.base import (
+    METRICS,
+    Codes,
+    Factors,
+    MetricResult,
+    RNGLike,
+    compares_factors,
+    costly,
+)
+from pyrovae.measures.disentanglement.fixed_factor import draw_pairs
+from pyrovae.measures.disentanglement.split import train_test_split
+from pyrovae.measures.disentanglement.validation import check_pair
+
+
+@METRICS.register(
+    "beta_vae", source="Higgins et al. 2017, sec. 3; openreview.net/forum?id=Sy2fzU9gl"
+)
+@compares_factors
+@costly
+def beta_vae(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    rng: RNGLike = None,
+    *,
+    batch_size: Annotated[int, Field(gt=0)] = 64,
+    n_train: Annotated[int, Field(gt=0)] = 10_000,
+    n_test: Annotated[int, Field(gt=0)] = 5_000,
+) -> MetricResult:
+    """BetaVAE score: the shared factor, told from the mean distance of pairs in each code.
+
+    An example: choose a factor, draw pairs of points that agree in it, and average ``|z - z'|``
+    over the pairs, (d,). The score is the test accuracy of a logistic regression that predicts the
+    factor. Chance is ``1 / k`` (``parts["chance"]``).
+
+    Parameters
+    ----------
+    codes
+        (n, d).
+    factors
+        (n, k), whole numbers, k >= 2.
+    rng
+        Splits the points and draws the pairs.
+    batch_size
+        Pairs in an example, each with a value of its own.
+    n_train, n_test
+        Examples, from disjoint points split in this ratio.
+
+    Returns
+    -------
+    MetricResult
+        ``parts``: ``train_accuracy`` and ``chance``.
+
+    Raises
+    ------
+    ConfigError
+        If the arrays are not as `check_pair` asks, there is one factor only, or too few points for
+        any two to share a value.
+
+    Notes
+    -----
+    Carbonneau et al. 2020 (arXiv:2012.09276) call this metric Z-diff. Not scale-free: the
+    regression is penalised (scikit-learn's default, as in Locatello et al. 2019). A linear
+    classifier can also recognise a factor by a pair of codes, so entangled codes may score 1
+    (Kim & Mnih 2018, sec. 4).
+    """
+    z, v = check_pair(codes, factors, min_factors=2)
+    rng = np.random.default_rng(rng)
+    split = train_test_split(z, v, n_train, n_test, rng)
+    x_train, y_train = _examples(split.train_codes, split.train_factors, n_train, batch_size, rng)
+    x_test, y_test = _examples(split.test_codes, split.test_factors, n_test, batch_size, rng)
+    with threadpool_limits(limits=1, user_api="blas"):  # as for `explicitness`
+        model = LogisticRegression(max_iter=1_000).fit(x_train, y_train)
+    return MetricResult(
+        score=float(model.score(x_test, y_test)),
+        parts={
+            "train_accuracy": float(model.score(x_train, y_train)),
+            "chance": 1 / v.shape[1],
+        },
+        estimator={
+            "n_points": len(z),
+            "batch_size": batch_size,
+            "n_train": n_train,
+            "n_test": n_test,
+        },
+    )
+
+
+def _examples(
+    codes: Codes, factors: Factors, n_examples: int, batch_size: int, rng: np.random.Generator
+) -> tuple[Codes, NDArray[np.intp]]:
+    """Return mean distances (n_examples, d) and the factor that was shared in each, (n_examples,).
+
+    Each code's distances are exact zeros for a factor that it alone encodes.
+    """
+    n_factors = factors.shape[1]
+    counts = rng.multinomial(n_examples, np.full(n_factors, 1 / n_factors))
+    distances = []
+    for factor, count in zip(factors.T, counts, strict=True):
+        first, second = draw_pairs(factor, count * batch_size, rng)
+        pairs = np.abs(codes[first] - codes[second])
+        distances.append(pairs.reshape(count, batch_size, -1).mean(axis=1))
+    return np.concatenate(distances), np.repeat(np.arange(n_factors), counts)

@@ -1,0 +1,92 @@
+"""Explicitness: can a linear classifier read each factor from all codes together?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score
+from sklearn.multiclass import OneVsRestClassifier
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
+
+from pyrovae.measures.disentanglement.base import METRICS, Codes, MetricResult, RNGLike, costly
+from pyrovae.measures.disentanglement.split import train_test_split
+from pyrovae.measures.disentanglement.validation import check_pair
+
+
+@METRICS.register("explicitness", source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312")
+@costly
+def explicitness(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    rng: RNGLike = None,
+    *,
+    n_train: Annotated[int, Field(gt=0)] = 10_000,
+    n_test: Annotated[int, Field(gt=0)] = 5_000,
+) -> MetricResult:
+    """Area under the ROC curve of logistic regressions that predict each factor from all codes.
+
+    One regression for each value of a factor against the rest, on standardised codes; their
+    probabilities are normalised over the values, as in Locatello et al. 2019. The score is the mean
+    area over values, then over factors: 0.5 is chance, 1 the best.
+
+    Parameters
+    ----------
+    codes
+        (n, d).
+    factors
+        (n, k), whole numbers.
+    rng
+        Chooses training and test points.
+    n_train, n_test
+        Points to learn from and to measure on; with fewer points than both, all are used in this
+        ratio.
+
+    Returns
+    -------
+    MetricResult
+        ``parts``: ``per_factor`` (k,), and ``rescaled``, twice the score minus 1 (Carbonneau et al.
+        2020).
+
+    Raises
+    ------
+    ConfigError
+        If the arrays are not as `check_pair` asks, or a factor does not vary among the training
+        points.
+
+    Notes
+    -----
+    A value of which there is no training or no test point has no area and is left out; a factor of
+    which this is so of all values counts as chance.
+    """
+    z, v = check_pair(codes, factors)
+    split = train_test_split(z, v, n_train, n_test, np.random.default_rng(rng))
+    per_factor = [
+        _area(split.train_codes, train, split.test_codes, test)
+        for train, test in zip(split.train_factors.T, split.test_factors.T, strict=True)
+    ]
+    score = float(np.mean(per_factor))
+    return MetricResult(
+        score=score,
+        parts={"per_factor": per_factor, "rescaled": 2 * score - 1},
+        estimator={"n_train": len(split.train_codes), "n_test": len(split.test_codes)},
+    )
+
+
+def _area(
+    z_train: Codes, v_train: NDArray[np.int64], z_test: Codes, v_test: NDArray[np.int64]
+) -> float:
+    model = make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression()))
+    # Matrices of ten columns: BLAS threads wait for each other for ten times as long as they work.
+    with threadpool_limits(limits=1, user_api="blas"):
+        probability = model.fit(z_train, v_train).predict_proba(z_test)
+    is_value = v_test[:, None] == model.classes_
+    defined = is_value.any(axis=0) & ~is_value.all(axis=0)
+    if not defined.any():
+        return 0.5
+    return float(roc_auc_score(is_value[:, defined], probability[:, defined], average="macro"))

@@ -1,0 +1,127 @@
+"""FactorVAE score: does fixing a factor still exactly one code?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import Field
+
+from pyrovae.measures.disentanglement.base import (
+    METRICS,
+    Codes,
+    Factors,
+    MetricResult,
+    RNGLike,
+    compares_factors,
+)
+from pyrovae.measures.disentanglement.fixed_factor import draw_batches
+from pyrovae.measures.disentanglement.split import train_test_split
+from pyrovae.measures.disentanglement.validation import check_pair
+
+
+@METRICS.register("factor_vae", source="Kim & Mnih 2018, sec. 4; arXiv:1802.05983")
+@compares_factors
+def factor_vae(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    rng: RNGLike = None,
+    *,
+    batch_size: Annotated[int, Field(gt=1)] = 64,
+    n_train: Annotated[int, Field(gt=0)] = 10_000,
+    n_test: Annotated[int, Field(gt=0)] = 5_000,
+    min_std: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.05,
+) -> MetricResult:
+    """FactorVAE score: the factor that was fixed, told from the code that varies least.
+
+    A vote: choose a factor and a value of it, draw a batch of points with that value, and name the
+    code whose variance over the batch, relative to its variance over all points, is smallest. Each
+    code predicts the factor for which it won most training votes; the score is the accuracy on test
+    votes. Chance is ``1 / k`` (``parts["chance"]``).
+
+    Parameters
+    ----------
+    codes
+        (n, d).
+    factors
+        (n, k), whole numbers, k >= 2.
+    rng
+        Splits the points and draws the votes.
+    batch_size
+        Points in a vote, drawn with replacement.
+    n_train, n_test
+        Votes. Training and test votes come from disjoint points, split in this ratio: a vote
+        drawn from the same points as those learnt from would reward chance patterns of the points
+        themselves.
+    min_std
+        Codes of smaller standard deviation over all points cannot win. (Locatello et al. 2019 call
+        0.05 a variance; their code compares it with the standard deviation, as here.) It makes the
+        score depend on the codes' scale. Codes that never vary cannot win in any case.
+
+    Returns
+    -------
+    MetricResult
+        ``parts``: ``train_accuracy``, ``chance``, ``n_active`` codes, and ``votes`` (d, k), the
+        training votes.
+
+    Raises
+    ------
+    ConfigError
+        If the arrays are not as `check_pair` asks, there is one factor only, or too few points for
+        any two to share a value.
+
+    Notes
+    -----
+    Carbonneau et al. 2020 (arXiv:2012.09276) call this metric Z-min variance, and rescale it from
+    [chance, 1] to [0, 1]. With no active code there are no votes, and the score is 0.
+    """
+    z, v = check_pair(codes, factors, min_factors=2)
+    rng = np.random.default_rng(rng)
+    std = z.std(axis=0, ddof=1)
+    active = (std >= min_std) & (np.ptp(z, axis=0) > 0)
+    split = train_test_split(z, v, n_train, n_test, rng)
+    scaled = (split.train_codes[:, active] / std[active], split.test_codes[:, active] / std[active])
+
+    train_accuracy = test_accuracy = 0.0
+    votes = np.zeros((z.shape[1], v.shape[1]), dtype=np.int64)
+    if active.any():
+        train = _votes(scaled[0], split.train_factors, n_train, batch_size, rng)
+        test = _votes(scaled[1], split.test_factors, n_test, batch_size, rng)
+        predicted = train.argmax(axis=1)
+        code = np.arange(len(predicted))
+        train_accuracy = float(train[code, predicted].sum() / n_train)
+        test_accuracy = float(test[code, predicted].sum() / n_test)
+        votes[active] = train
+    return MetricResult(
+        score=test_accuracy,
+        parts={
+            "train_accuracy": train_accuracy,
+            "chance": 1 / v.shape[1],
+            "n_active": float(active.sum()),
+            "votes": votes.tolist(),
+        },
+        estimator={
+            "n_points": len(z),
+            "batch_size": batch_size,
+            "n_train": n_train,
+            "n_test": n_test,
+            "min_std": min_std,
+        },
+    )
+
+
+def _votes(
+    codes: Codes, factors: Factors, n_votes: int, batch_size: int, rng: np.random.Generator
+) -> NDArray[np.int64]:
+    """Count how often each code varies least when each factor is fixed: (d, k)."""
+    n_factors = factors.shape[1]
+    votes_of_factor = rng.multinomial(n_votes, np.full(n_factors, 1 / n_factors))
+    votes = [
+        np.bincount(
+            codes[draw_batches(factor, count, batch_size, rng)].var(axis=1).argmin(axis=1),
+            minlength=codes.shape[1],
+        )
+        for factor, count in zip(factors.T, votes_of_factor, strict=True)
+    ]
+    return np.stack(votes, axis=1)

@@ -1,0 +1,82 @@
+"""JEMMIG: is each factor in one code, and that code free of anything else?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
+from pyrovae.measures.disentanglement.information import (
+    Binning,
+    as_labels,
+    discretize,
+    entropy,
+    gap,
+    joint_entropy,
+    mutual_information,
+)
+from pyrovae.measures.disentanglement.validation import check_pair
+
+
+@METRICS.register("jemmig", source="Do & Tran 2020; arXiv:1908.09961")
+def jemmig(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    rng: RNGLike = None,
+    *,
+    n_bins: Annotated[int, Field(gt=1)] = 20,
+    binning: Binning = "uniform",
+) -> MetricResult:
+    """Joint entropy minus mutual information gap, normalised so that 1 is best.
+
+    For factor v, ``J = H(z_1, v) - I(z_1; v) + I(z_2; v)`` in nats, where z_1 and z_2 are the codes
+    of largest and second largest mutual information with it. The score is the mean over factors of
+    ``1 - J / (H(v) + log n_bins)`` (Carbonneau et al. 2020, eq. 5); Do & Tran report J itself, of
+    which less is better.
+
+    Parameters
+    ----------
+    codes
+        (n, d).
+    factors
+        (n, k), whole numbers.
+    rng
+        Not used: the estimate is deterministic.
+    n_bins, binning
+        How codes are made discrete (`discretize`). The joint entropy depends on the number of bins:
+        a code scores 1 only if it has one bin for each value of its factor.
+
+    Returns
+    -------
+    MetricResult
+        ``parts``: ``per_factor`` (k,); ``unnormalized`` and ``unnormalized_per_factor``, J in nats.
+
+    Raises
+    ------
+    ConfigError
+        If the arrays are not as `check_pair` asks.
+
+    Notes
+    -----
+    A low joint entropy counts in a code's favour even where it shares nothing with the factor: a
+    code that never varies has J = H(v), and scores more than noise does.
+    """
+    z, v = check_pair(codes, factors)
+    bins, labels = discretize(z, n_bins, binning), as_labels(v)
+    information = mutual_information(bins, labels)
+    best = information.argmax(axis=0)
+    joint = joint_entropy(bins, labels)[best, np.arange(v.shape[1])]
+    nats = joint - gap(information, axis=0)
+    per_factor = 1 - nats / (entropy(labels) + np.log(n_bins))
+    return MetricResult(
+        score=float(per_factor.mean()),
+        parts={
+            "per_factor": per_factor.tolist(),
+            "unnormalized": float(nats.mean()),
+            "unnormalized_per_factor": nats.tolist(),
+        },
+        estimator={"n_points": len(z), "n_bins": n_bins, "binning": binning},
+    )

@@ -1,0 +1,63 @@
+"""MIG-sup: does each code hold one factor only?"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from numpy.typing import ArrayLike
+from pydantic import Field
+
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
+from pyrovae.measures.disentanglement.information import Binning, code_factor_information, gap
+from pyrovae.measures.disentanglement.validation import check_pair
+
+
+@METRICS.register("mig_sup", source="Li et al. 2020; arXiv:2002.10549")
+@compares_factors
+def mig_sup(
+    codes: ArrayLike,
+    factors: ArrayLike,
+    rng: RNGLike = None,
+    *,
+    n_bins: Annotated[int, Field(gt=1)] = 20,
+    binning: Binning = "uniform",
+) -> MetricResult:
+    """Mutual information gap between the two factors that each code knows most of.
+
+    For code z, ``I(z; v_1) / H(v_1) - I(z; v_2) / H(v_2)``, where v_1 and v_2 are the factors for
+    which this normalised mutual information is largest and second largest; averaged over codes.
+
+    Parameters
+    ----------
+    codes
+        (n, d).
+    factors
+        (n, k), whole numbers, k >= 2.
+    rng
+        Not used: the estimate is deterministic.
+    n_bins, binning
+        How codes are made discrete (`discretize`).
+
+    Returns
+    -------
+    MetricResult
+        ``parts``: ``per_code`` (d,).
+
+    Raises
+    ------
+    ConfigError
+        If the arrays are not as `check_pair` asks, or there is one factor only.
+
+    Notes
+    -----
+    Every code counts, so codes that carry nothing pull the score to 0. Li et al. average over the
+    active units alone (variance of the mean above 0.01): see `with_and_without_inactive`.
+    """
+    z, v = check_pair(codes, factors, min_factors=2)
+    information, entropy = code_factor_information(z, v, n_bins, binning)
+    per_code = gap(information / entropy, axis=1)
+    return MetricResult(
+        score=float(per_code.mean()),
+        parts={"per_code": per_code.tolist()},
+        estimator={"n_points": len(z), "n_bins": n_bins, "binning": binning},
+    )

@@ -1,0 +1,121 @@
+"""Scores of a run's representation: each with its standard error, and without the dead units."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from pyrovae.core.errors import ConfigError
+from pyrovae.measures.disentanglement import (
+    METRICS,
+    is_costly,
+    needs_factors,
+    only_active,
+    standard_error,
+)
+
+#: Suffixes of a score's name: its standard error, and its value over the active units alone.
+STANDARD_ERROR, ACTIVE_ONLY = "_se", "_active_only"
+
+
+class Resampling(BaseModel):
+    """Random halves of the evaluation points that standard errors are estimated from; 0 for none.
+
+    Each half costs half a score. Metrics that fit learners take seconds, so they have none unless
+    asked for: with 20 halves DCI would take longer than the training of a small VAE.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    halves: int = Field(default=20, ge=0, description="for metrics that count")
+    costly_halves: int = Field(default=0, ge=0, description="for metrics that fit learners")
+
+    @field_validator("halves", "costly_halves")
+    @classmethod
+    def _no_lone_half(cls, halves: int) -> int:
+        if halves == 1:
+            raise ValueError("a single half has no spread: give 0, or 2 and more")
+        return halves
+
+
+def score_representation(
+    codes: NDArray[np.floating],
+    factors: NDArray[np.integer] | None,
+    active: NDArray[np.bool_],
+    metrics: Sequence[dict[str, Any]],
+    resampling: Resampling,
+    seed: int,
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """Score codes by several metrics.
+
+    Parameters
+    ----------
+    codes
+        (n, d).
+    factors
+        (n, k); ``None`` if unknown: metrics that need them are passed over.
+    active
+        (d,): which units are active.
+    metrics
+        ``{"name": …, **estimator}`` each.
+    resampling
+        How standard errors are estimated.
+    seed
+        Each metric draws from streams of its own, made of the seed and its name: a score does not
+        depend on which others are asked for.
+
+    Returns
+    -------
+    scores
+        By name: the score, its single-number parts as ``<name>_<part>``, its standard error as
+        ``<name>_se`` and the score of the active units alone as ``<name>_active_only``, drawn from
+        the same random numbers.
+    estimators
+        By name: ``estimator``, ``parts`` and ``halves``; or ``refused``, the reason why a metric
+        refuses the arrays (a factor that never varies in them, say), and then no score.
+    """
+    z = codes.astype(np.float64)
+    scores: dict[str, float] = {}
+    estimators: dict[str, Any] = {}
+    for chosen in metrics:
+        name = chosen["name"]
+        if factors is None and needs_factors(name):
+            continue
+        metric = METRICS[name]
+        parameters = METRICS.resolve(name, {k: v for k, v in chosen.items() if k != "name"})
+        stream = [seed, *name.encode()]
+        try:
+            result = metric(z, factors, np.random.default_rng(stream), **parameters)
+        except ConfigError as refusal:
+            # A run that took hours to train is not lost to a metric that does not fit its data.
+            estimators[name] = {"refused": str(refusal)}
+            continue
+        alone = result
+        if not active.all():
+            kept = only_active(z, active)
+            alone = metric(kept, factors, np.random.default_rng(stream), **parameters)
+        scores |= {name: result.score, f"{name}{ACTIVE_ONLY}": alone.score}
+        scores |= {
+            f"{name}_{part}": value
+            for part, value in result.parts.items()
+            if isinstance(value, float)
+        }
+        halves = resampling.costly_halves if is_costly(name) else resampling.halves
+        if halves and math.isfinite(result.score):
+            rng = np.random.default_rng([*stream, 1])
+            try:
+                error = standard_error(metric, z, factors, rng, n_resamples=halves, **parameters)
+                scores[f"{name}{STANDARD_ERROR}"] = error
+            except ConfigError:
+                halves = 0  # A half lacks a rare value of some factor: there is no error to tell.
+        estimators[name] = {
+            "estimator": result.estimator,
+            "parts": result.parts,
+            "halves": halves,
+        }
+    return scores, estimators

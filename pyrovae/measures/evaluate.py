@@ -1,0 +1,204 @@
+"""What is measured on a trained run, and what of it is shown."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor
+
+from pyrovae.core.params import OwnParams
+from pyrovae.core.seeded import seeded
+from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.linear_gaussian import exact_log_prob
+from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.measures.arviz import InferenceData
+from pyrovae.measures.collapse import estimate_bound, posterior_means
+from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
+from pyrovae.measures.disentanglement.representation import Resampling, score_representation
+from pyrovae.measures.posterior.guide import guide_draws
+from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.measures.traversal import levels, traverse
+from pyrovae.models.contract import LatentModel
+
+#: Draws of z for each training point: the error of a mean over thousands comes from the points.
+_TRAIN_DRAWS = 2
+
+
+class GuideDraws(BaseModel):
+    """Draws from q(z|x) that are kept for ArviZ."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    points: int = Field(default=32, gt=0, description="first test points that are drawn for")
+    chains: int = Field(default=4, gt=0)
+    draws: int = Field(default=100, gt=0, description="draws in each chain")
+
+
+class EvaluationSettings(BaseModel):
+    """How a trained run is measured. Not part of a run's identity: nothing is trained again."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    points: int = Field(default=5000, gt=1, description="at most so many points of each split")
+    samples: int = Field(default=16, gt=0, description="draws of z for each point")
+    metrics: list[dict[str, Any]] = Field(
+        default_factory=lambda: [{"name": "mig"}, {"name": "dci"}, {"name": "factor_vae"}],
+        description="disentanglement scores, where the data has factors",
+    )
+    standard_errors: Resampling = Resampling()
+    collapse: CollapseSettings = CollapseSettings()
+    guide_draws: GuideDraws = GuideDraws()
+    diagnostics: DiagnosticsSettings | None = Field(
+        default=None, description="a closer look at the posterior, by NUTS; minutes for each run"
+    )
+    images: int = Field(default=8, gt=0, description="reconstructions, traversed units and steps")
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All that is kept of one run besides its parameters.
+
+    Attributes
+    ----------
+    scores
+        One number each, by name.
+    estimators
+        The settings of each disentanglement score, and its parts.
+    codes, factors
+        Posterior means ``(n, latent_dim)`` of the test points that were scored, and their
+        ground-truth factors ``(n, k)``, ``None`` where unknown.
+    factor_names
+        Of the factors' columns.
+    units
+        One row for each latent unit of the test set.
+    images
+        ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
+        ``traversed`` units ``(k,)``, by falling KL; ``samples`` from the prior ``(k², *event)``;
+        ``sensitivity`` ``(latent_dim, *event)``, the root mean squared change of each element when
+        a unit is replaced.
+    posterior
+        See :func:`pyrovae.measures.posterior.guide_draws`.
+    """
+
+    scores: dict[str, float]
+    estimators: dict[str, Any]
+    units: pd.DataFrame
+    images: dict[str, Tensor]
+    posterior: InferenceData
+    codes: np.ndarray
+    factors: np.ndarray | None = None
+    factor_names: tuple[str, ...] = ()
+
+
+def evaluate(
+    vae: LatentModel,
+    dataset: Dataset,
+    settings: EvaluationSettings,
+    seed: int,
+    device: torch.device | str = "cpu",
+) -> Evaluation:
+    """Measure a trained VAE on a data set.
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    dataset
+        What it was trained on; ``test`` is what most numbers are about.
+    settings
+        How much is measured.
+    seed
+        Of every random draw made here.
+    device
+        Where the model is, and where it is measured; what is returned is on the CPU.
+    """
+    test, train = (
+        _first(split, settings.points, device) for split in (dataset.test, dataset.train)
+    )
+    x, x_train = test.floats(), train.floats()
+    on_test = measure_collapse(vae, x, settings.collapse, settings.samples, seed)
+    on_train = measure_collapse(vae, x_train, settings.collapse, settings.samples, seed)
+    units = on_test.table.join(
+        on_train.table.drop(columns=["unit", "weight_norm"]).add_prefix("train_")
+    )
+    scores = _bound_scores(vae, x, settings.samples, seed) | on_test.scores
+    trained = _bound_scores(vae, x_train, min(settings.samples, _TRAIN_DRAWS), seed)
+    # The importance-weighted bound depends on the number of draws: with fewer it is another one.
+    trained = {k: v for k, v in trained.items() if k != "log_px"} | on_train.scores
+    scores |= {f"train_{name}": value for name, value in trained.items()}
+    scores |= {
+        f"{name}_gap": scores[name] - trained[name] for name in ("elbo", "rate", "distortion")
+    }
+    scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
+    if "loading" in dataset.exact:
+        scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x.cpu()).mean())
+    codes = posterior_means(vae, x).cpu().numpy()
+    found, estimators = score_representation(
+        codes,
+        test.factors,
+        units["active"].to_numpy(),
+        settings.metrics,
+        settings.standard_errors,
+        seed,
+    )
+    scores |= found
+    points = min(settings.guide_draws.points, len(test))
+    posterior = guide_draws(
+        vae,
+        x[:points],
+        np.arange(points),
+        chains=settings.guide_draws.chains,
+        draws=settings.guide_draws.draws,
+        seed=seed,
+    )
+    order = torch.from_numpy(np.argsort(-units["kl"].to_numpy(), kind="stable"))
+    images = _images(vae, x, order[: settings.images], settings.images, seed)
+    images["sensitivity"] = on_test.maps
+    return Evaluation(
+        scores,
+        estimators,
+        units,
+        images,
+        posterior,
+        codes,
+        test.factors,
+        dataset.factor_names,
+    )
+
+
+def _first(split: Split, points: int, device: torch.device | str) -> Split:
+    factors = None if split.factors is None else split.factors[:points]
+    return Split(split.values[:points].to(device), factors)
+
+
+def _bound_scores(vae: LatentModel, x: Tensor, samples: int, seed: int) -> dict[str, float]:
+    with OwnParams():  # Pyro's global store would keep the parameters of every model in memory
+        bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=samples, seed=seed)
+    return {
+        "elbo": float(bound.elbo.mean()),
+        "elbo_se": float(bound.elbo.std()) / len(x) ** 0.5,
+        "rate": float(bound.rate.mean()),
+        "distortion": float(bound.distortion.mean()),
+        "log_px": float(bound.log_px.mean()),
+    }
+
+
+def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
+    centre = posterior_means(vae, x[:k], seed=seed)
+    values = levels(vae, x, steps=k, seed=seed)
+    with torch.no_grad(), seeded(seed, x.device):
+        images = {
+            "inputs": x[:k],
+            "reconstructions": vae.reconstruct(
+                on_sphere(centre) if vae.space == "sphere" else centre
+            ),
+            "traversals": traverse(vae, centre[:1], values, order)[0],
+            "traversed": order,
+            "samples": vae.reconstruct(vae.prior_law().sample((k * k,))),
+        }
+    return {name: image.cpu() for name, image in images.items()}

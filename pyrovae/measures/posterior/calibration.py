@@ -1,0 +1,158 @@
+"""Simulation-based calibration of the encoder, with simultaneous bands.
+
+Codes from the prior make data; the rank of each code among draws from q(z|x) of its datum is
+uniform if q is the posterior of the model (Talts et al. 2018, arXiv:1804.06788). Too narrow a q
+gives too many extreme ranks, too wide a q too few, a biased one a slope.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import stats
+from torch import Generator
+
+from pyrovae.core.seeded import seeded
+from pyrovae.measures.posterior.annealing import simulate
+from pyrovae.measures.posterior.density import draw_codes
+from pyrovae.models.contract import LatentModel
+
+#: Observations that are encoded at a time.
+_CHUNK = 250
+#: Simulated samples that bands and p-values are taken from.
+_TRIALS = 4000
+
+Floats = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Ranks of true codes among the guide's draws.
+
+    Attributes
+    ----------
+    ranks
+        From 0 to ``draws``, ``(simulations, d)``.
+    draws
+        Draws from q(z|x) for each simulated datum.
+    """
+
+    ranks: NDArray[np.integer]
+    draws: int
+
+    @property
+    def p_values(self) -> Floats:
+        """Of uniformity for each unit, by the largest deviation of its ECDF, ``(d,)``."""
+        return uniformity(self.ranks, self.draws)
+
+    @property
+    def p_value(self) -> float:
+        """Of the uniformity of all units together (Bonferroni)."""
+        p = self.p_values
+        return float(min(1.0, len(p) * p.min()))
+
+    def coverage(self, nominal: Floats) -> Floats:
+        """Return how often central intervals of the given content hold the code, ``(k, d)``."""
+        centred = np.abs((self.ranks + 0.5) / (self.draws + 1) - 0.5)
+        return (2 * centred[None] <= np.asarray(nominal)[:, None, None]).mean(1)
+
+
+def calibrate(
+    vae: LatentModel, *, simulations: int = 1000, draws: int = 127, seed: int = 0
+) -> Calibration:
+    """Rank simulated codes among the guide's draws for the data that they made.
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    simulations
+        Simulated data.
+    draws
+        From q(z|x) for each; one less than a power of two divides well into bins.
+    seed
+        Of all draws; the global random state is left as it was.
+    """
+    generator = Generator().manual_seed(seed)
+    z = draw_codes(vae, simulations, generator)
+    ranks = []
+    with torch.no_grad(), seeded(seed + 1, z.device):
+        for part in z.split(_CHUNK):
+            q = vae.encode(simulate(vae, part, generator))
+            ranks.append((q.sample((draws,)) < part).sum(0))
+    return Calibration(torch.cat(ranks).numpy(), draws)
+
+
+def uniformity(ranks: NDArray[np.integer], draws: int) -> Floats:
+    """Return p-values that ranks from 0 to ``draws`` are uniform: simultaneous over the ECDF.
+
+    By simulation; where that ends, the smallest tail times the number of places bounds them.
+
+    Parameters
+    ----------
+    ranks
+        ``(n, d)``.
+    draws
+        The largest rank.
+
+    Returns
+    -------
+    ndarray
+        ``(d,)``.
+    """
+    n = len(ranks)
+    least = _least_tail(_ecdf_counts(ranks.T, draws), n)
+    simulated = (1 + (_null(n, draws) <= least[:, None]).sum(1)) / (1 + _TRIALS)
+    # Without the bound, simulation's smallest p times a large number of units rejects nothing.
+    return np.minimum(simulated, draws * least)
+
+
+def band(n: int, draws: int, content: float = 0.95) -> tuple[Floats, Floats, Floats]:
+    """Return where uniform ranks keep their ECDF throughout, with a given probability.
+
+    Säilynoja, Bürkner & Vehtari 2022, sec. 3 (arXiv:2103.10522), the band's level by simulation.
+
+    Returns
+    -------
+    places, low, high
+        The ECDF's arguments, and the band's limits of ECDF minus arguments; ``(draws,)`` each.
+    """
+    level = np.quantile(_null(n, draws), 1 - content)
+    places = np.arange(1, draws + 1) / (draws + 1)
+    low = stats.binom.ppf(level / 2, n, places) / n - places
+    high = stats.binom.ppf(1 - level / 2, n, places) / n - places
+    return places, low, high
+
+
+def ecdf_difference(ranks: NDArray[np.integer], draws: int) -> Floats:
+    """Return ECDF minus its expectation at the places of :func:`band`, ``(draws,)``."""
+    places = np.arange(1, draws + 1) / (draws + 1)
+    return _ecdf_counts(ranks[None], draws)[0] / len(ranks) - places
+
+
+def _ecdf_counts(ranks: NDArray[np.integer], draws: int) -> NDArray[np.integer]:
+    """Count the ranks below 1, …, ``draws``: ``(trials, n)`` to ``(trials, draws)``."""
+    counts = np.apply_along_axis(np.bincount, 1, ranks, minlength=draws + 1)
+    return counts.cumsum(1)[:, :-1]
+
+
+def _least_tail(counts: NDArray[np.integer], n: int) -> Floats:
+    """Return the smallest two-sided binomial tail along each ECDF, ``(trials,)``."""
+    draws = counts.shape[1]
+    grid = np.arange(n + 1)[:, None]
+    places = np.arange(1, draws + 1) / (draws + 1)
+    below = stats.binom.cdf(grid, n, places)
+    above = stats.binom.sf(grid - 1, n, places)
+    tails = 2 * np.minimum(below, above)
+    return tails[counts, np.arange(draws)].min(1)
+
+
+@lru_cache(maxsize=8)
+def _null(n: int, draws: int) -> Floats:
+    """Return the smallest tails of simulated uniform ranks."""
+    rng = np.random.default_rng(0)
+    return _least_tail(_ecdf_counts(rng.integers(0, draws + 1, (_TRIALS, n)), draws), n)

@@ -1,0 +1,167 @@
+"""log p(x, z) of a VAE for many codes at once, with its gradient: what samplers move on.
+
+The Pyro model is run once, under ``make_fx``, and the tensor operations are kept. Then nothing of
+Pyro is left in the loop: one call serves all chains of all data points.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import NamedTuple
+
+import torch
+from pyro import poutine
+from torch import Tensor, nn
+from torch.func import functional_call, grad
+
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.params import OwnParams
+from pyrovae.core.seeded import seeded
+from pyrovae.distributions.sphere import log_area, unit
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.priors import Prior
+from pyrovae.training.step import compile_step, trace
+
+
+class Evaluated(NamedTuple):
+    """The density at some coordinates.
+
+    Attributes
+    ----------
+    log_prior
+        log p(u), nats, shape ``(b,)``.
+    log_likelihood
+        log p(x|z), nats, shape ``(b,)``.
+    prior_gradient, likelihood_gradient
+        Of either by ``u``, shape ``(b, d)``.
+    """
+
+    log_prior: Tensor
+    log_likelihood: Tensor
+    prior_gradient: Tensor
+    likelihood_gradient: Tensor
+
+    def tempered(self, beta: Tensor | float = 1.0) -> Tensor:
+        """Return log p(u) + beta log p(x|z), ``(b,)``."""
+        return self.log_prior + beta * self.log_likelihood
+
+    def gradient(self, beta: Tensor | float = 1.0) -> Tensor:
+        """Return the gradient of :meth:`tempered`, ``(b, d)``."""
+        return self.prior_gradient + beta * self.likelihood_gradient
+
+
+class Density:
+    """p(z) p(x|z) of a trained LatentModel, as a function of unconstrained coordinates ``u``.
+
+    On a space ``"real"``, ``u`` is the code itself. On the sphere the code is u/|u| and |u| is
+    given the law that a standard normal vector has: for the uniform prior, ``u`` is standard normal
+    (Muller 1959, https://doi.org/10.1145/377939.377946). Draws of ``u`` give exact draws of the
+    code, and p(x) is the same.
+
+    It is the model of one datum (:meth:`pyrovae.models.contract.LatentModel.datum_model`): a
+    hierarchical prior stands at its fitted scales.
+
+    Parameters
+    ----------
+    vae
+        The trained model; its guide is not used.
+    x
+        Observations ``(b, *event_shape)``, one for each chain: repeat a datum to give it several.
+    compiled
+        Whether the traced graph is compiled, which pays off from some thousand calls.
+
+    Raises
+    ------
+    PyrovaeError
+        If the prior has no density: then there is no posterior to refer to.
+    """
+
+    def __init__(self, vae: LatentModel, x: Tensor, *, compiled: bool = False) -> None:
+        if not has_density(vae):
+            raise PyrovaeError("the prior has no density: a posterior to refer to is not defined")
+        self.x = x
+        self._sphere = vae.space == "sphere"
+        self._program = _Joint(vae)
+        self._tensors = (
+            {name: p.detach() for name, p in self._program.named_parameters()},
+            dict(self._program.named_buffers()),
+        )
+        start = self.draw_prior(torch.Generator().manual_seed(0))
+        with warnings.catch_warnings():
+            # Pyro is told of parameters that are not for training.
+            warnings.filterwarnings("ignore", message=".*was not registered in the param store")
+            graph = trace(self._evaluate, *self._tensors, x, start)
+        # The prior's gradient was traced through the whole model; the decoder is not needed there.
+        graph.graph.eliminate_dead_code()
+        graph.recompile()
+        self._call = compile_step(graph) if compiled else graph
+
+    def __call__(self, u: Tensor) -> Evaluated:
+        """Evaluate at coordinates ``(b, d)``."""
+        return Evaluated(*self._call(*self._tensors, self.x, u))
+
+    def codes(self, u: Tensor) -> Tensor:
+        """Return the codes of coordinates ``(*b, d)``."""
+        return unit(u) if self._sphere else u
+
+    def coordinates(self, z: Tensor, generator: torch.Generator) -> Tensor:
+        """Return coordinates of codes ``(b, d)``; on a sphere their lengths are drawn."""
+        if not self._sphere:
+            return z
+        return z * torch.linalg.vector_norm(
+            torch.randn(z.shape, generator=generator), dim=-1, keepdim=True
+        )
+
+    def draw_prior(self, generator: torch.Generator) -> Tensor:
+        """Return one draw from the prior for each chain, ``(b, d)``, as coordinates."""
+        z = draw_codes(self._program.vae, len(self.x), generator)
+        return self.coordinates(z, generator)
+
+    def _evaluate(
+        self, params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, u: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        def part(at: Tensor, which: int) -> tuple[Tensor, Tensor]:
+            found = functional_call(self._program, (params, buffers), (x, at))[which]
+            # Chains do not meet: the gradient of the sum holds that of each.
+            return found.sum(), found
+
+        prior_gradient, log_prior = grad(part, has_aux=True)(u, 0)
+        likelihood_gradient, log_likelihood = grad(part, has_aux=True)(u, 1)
+        return log_prior, log_likelihood, prior_gradient, likelihood_gradient
+
+
+def has_density(vae: LatentModel) -> bool:
+    """Return whether the prior's ``log_prob`` is the density that its draws have."""
+    prior = getattr(vae, "prior", None)
+    return not isinstance(prior, Prior) or "density" in prior.properties
+
+
+def draw_codes(vae: LatentModel, n: int, generator: torch.Generator) -> Tensor:
+    """Return ``n`` codes from the fitted prior, ``(n, d)``; the global random state is kept."""
+    seed = int(torch.randint(2**62, (), generator=generator))
+    with torch.no_grad(), seeded(seed):
+        return vae.prior_law().sample((n,))
+
+
+class _Joint(nn.Module):
+    """Reads log p(u) and log p(x|z) off the trace of the conditioned model."""
+
+    def __init__(self, vae: LatentModel) -> None:
+        super().__init__()
+        self.vae = vae
+        self._sphere = vae.space == "sphere"
+
+    def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+        z = unit(u) if self._sphere else u
+        conditioned = poutine.condition(self.vae.datum_model, data={"z": z})
+        with OwnParams():
+            trace = poutine.trace(conditioned).get_trace(x)
+        log_prior, log_likelihood = (
+            site["fn"].log_prob(site["value"]) for site in (trace.nodes["z"], trace.nodes["x"])
+        )
+        if self._sphere:
+            d = u.shape[-1]
+            log_normal = -0.5 * (u**2).sum(-1) - 0.5 * d * math.log(2 * math.pi)
+            log_prior = log_prior + log_area(d) + log_normal
+        return log_prior, log_likelihood

@@ -1,0 +1,354 @@
+"""All diagnostics of one trained model, and what they say in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pyrovae.datasets import Dataset
+from pyrovae.measures.arviz import (
+    USABLE_K,
+    InferenceData,
+    bundle,
+    dataset,
+    pareto_k,
+)
+from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
+from pyrovae.measures.posterior import blame, predictive
+from pyrovae.measures.posterior.annealing import (
+    Annealing,
+    Bracket,
+    log_px,
+    simulate,
+    simulated_bracket,
+)
+from pyrovae.measures.posterior.calibration import Calibration, calibrate
+from pyrovae.measures.posterior.comparison import compare_marginals
+from pyrovae.measures.posterior.density import draw_codes
+from pyrovae.measures.posterior.gaps import best_in_family
+from pyrovae.measures.posterior.reference import Reference, main_directions, sample_posterior
+from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.measures.posterior.weights import Estimate, Weighted, draw_guide, elbo, log_mean
+from pyrovae.models.contract import LatentModel
+
+#: Replicated images that are kept for each point.
+_KEPT = 6
+#: Prior draws that marginals of the true posterior are compared with.
+_PRIOR_DRAWS = 20_000
+#: Estimates of log p(x).
+_LOG_PX = ("log_px_iwae", "log_px_iwae_best", "log_px_ais")
+_NOMINAL = (0.5, 0.8, 0.9, 0.95)
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found.
+
+    Attributes
+    ----------
+    scores
+        One number each, by name; nats where not told otherwise.
+    points
+        One row for each test point: gate, Pareto k, bounds and gaps.
+    marginals
+        One row for each test point and unit: guide against reference.
+    units
+        One row for each unit: activity by guide and by true posterior, and who is to blame.
+    data
+        Draws and everything that figures need; see :func:`diagnose`.
+    """
+
+    scores: dict[str, Any]
+    points: pd.DataFrame
+    marginals: pd.DataFrame
+    units: pd.DataFrame
+    data: InferenceData
+
+
+def diagnose(
+    vae: LatentModel,
+    dataset_: Dataset,
+    settings: DiagnosticsSettings,
+    seed: int,
+    *,
+    compiled: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> Diagnosis:
+    """Sample the true posterior of test points and judge the guide by it.
+
+    ``data`` has the groups ``posterior`` (``z``: chain, draw, datum, latent; NUTS),
+    ``sample_stats``, ``guide`` (``z``: draws of q(z|x), same dims), ``observed_data``,
+    ``constant_data`` (what is known of each datum, with ``main_modes``; ``modes``, ``unit_rhat``
+    and ``main_direction``: datum, latent),
+    ``calibration`` (``rank``: simulation, latent), ``bracket`` (``lower``, ``upper``: simulated),
+    for images, ``posterior_predictive`` (``x``) and ``replicated`` (statistics: replicate, datum).
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    dataset_
+        What it was trained on; the test split is looked at.
+    settings
+        How closely.
+    seed
+        Of every random draw made here.
+    compiled
+        Whether the sampler is compiled.
+    progress
+        Told what is done next.
+
+    Raises
+    ------
+    PyrovaeError
+        If the prior has no density.
+    """
+    x = dataset_.test.floats(slice(settings.points))
+    generator = torch.Generator().manual_seed(seed)
+    progress(f"NUTS: {len(x)} points, {settings.chains} chains")
+    reference = sample_posterior(
+        vae,
+        x,
+        chains=settings.chains,
+        warmup=settings.warmup,
+        draws=settings.draws,
+        seed=seed,
+        compiled=compiled,
+        progress=lambda share: progress(f"NUTS: {100 * share:.0f} %"),
+    )
+    progress("guide: weights, best bound in its family")
+    weighted = draw_guide(vae, x, samples=settings.guide_samples, seed=seed)
+    best = best_in_family(
+        vae, x, steps=settings.search_steps, samples=settings.guide_samples, seed=seed
+    )
+    progress("annealed importance sampling")
+    annealing = Annealing(settings.annealed_chains, settings.temperatures, settings.leapfrog)
+    annealed, accepted = log_px(vae, x, annealing, generator)
+    bracket, _ = simulated_bracket(vae, settings.simulated, annealing, generator)
+    progress("calibration")
+    calibration = calibrate(
+        vae, simulations=settings.simulations, draws=settings.calibration_draws, seed=seed
+    )
+    datum = np.arange(len(x))
+    bounds = {
+        "elbo": elbo(weighted.log_weight),
+        "elbo_best": elbo(best),
+        "log_px_iwae": log_mean(weighted.log_weight),
+        "log_px_iwae_best": log_mean(best),
+        "log_px_ais": annealed,
+    }
+    nearest = nearest_bound({name: bounds[name] for name in _LOG_PX})
+    bounds["log_px"] = bounds[nearest]
+    k = pareto_k(weighted.log_weight.numpy())
+    points = _points_table(datum, reference, k, bounds)
+    passed = reference.passed
+    marginals = compare_marginals(
+        weighted.z.numpy()[:, passed], _pooled(reference.z)[:, passed], datum[passed]
+    )
+    units = _units_table(vae, dataset_, reference, generator, seed)
+    marginals = marginals.merge(units[["unit", "guide_active"]], on="unit")
+    scores = {
+        **_point_scores(points, reference),
+        **_gap_scores(bounds),
+        "log_px_by": nearest,
+        **_bracket_scores(bracket),
+        "ais_acceptance": accepted,
+        **_calibration_scores(calibration),
+        **_marginal_scores(marginals),
+        **_blame_scores(units),
+    }
+    data = _inference_data(
+        vae, x, settings, reference, weighted, points, calibration, bracket, generator
+    )
+    return Diagnosis(scores, points, marginals, units, data)
+
+
+def nearest_bound(lower: dict[str, Estimate]) -> str:
+    """Return which of several estimates of log p(x), all lower bounds in expectation, to go by.
+
+    The highest is the nearest, but the highest of several noisy ones is too high: two standard
+    errors are taken off each.
+    """
+
+    def surely(name: str) -> float:
+        mean, error = lower[name].mean()
+        return mean - 2 * error
+
+    return max(lower, key=surely)
+
+
+def _pooled(z: np.ndarray) -> np.ndarray:
+    """Return ``(chain, draw, n, d)`` as ``(draws, n, d)``."""
+    return z.reshape(-1, *z.shape[2:])
+
+
+def _points_table(
+    datum: np.ndarray, reference: Reference, k: np.ndarray, bounds: dict[str, Estimate]
+) -> pd.DataFrame:
+    columns: dict[str, Any] = {
+        "datum": datum,
+        "passed": reference.passed,
+        "multimodal": reference.multimodal,
+        "rhat": reference.rhat.max(1),
+        "ess_bulk": reference.ess_bulk.min(1),
+        "ess_tail": reference.ess_tail.min(1),
+        "divergences": reference.divergences,
+        "pareto_k": k,
+    }
+    for name, estimate in bounds.items():
+        columns[name] = estimate.value.numpy()
+        columns[f"{name}_se"] = estimate.error.numpy()
+    return pd.DataFrame(columns)
+
+
+def _units_table(
+    vae: LatentModel, dataset_: Dataset, reference: Reference, generator: torch.Generator, seed: int
+) -> pd.DataFrame:
+    var_mu = posterior_means(vae, dataset_.test.floats(slice(5000))).var(0, correction=0).numpy()
+    active = var_mu > ACTIVE_VARIANCE
+    rng, passed = np.random.default_rng(seed), reference.passed
+    if passed.sum() < 2:
+        nothing = np.full(len(active), np.nan)
+        unknown = blame.Interval(nothing, nothing, nothing)
+        return blame.units_table(active, var_mu, unknown, unknown)
+    z, ess = reference.z[:, :, passed], reference.ess_bulk[passed]
+    prior = draw_codes(vae, _PRIOR_DRAWS, generator).numpy()
+    means = blame.moving_means(z, ess, rng)
+    return blame.units_table(active, var_mu, means, blame.marginal_kl(z, prior, ess, rng))
+
+
+def _point_scores(points: pd.DataFrame, reference: Reference) -> dict[str, Any]:
+    k = points["pareto_k"]
+    return {
+        "points": len(points),
+        "points_passed": int(points["passed"].sum()),
+        "points_failed": int((~points["passed"]).sum()),
+        "points_multimodal": int(points["multimodal"].sum()),
+        "divergences": int(points["divergences"].sum()),
+        "rhat_largest": float(np.nanmax(reference.rhat)),
+        "ess_smallest": float(np.nanmin(np.minimum(reference.ess_bulk, reference.ess_tail))),
+        "pareto_k_median": float(k.median()),
+        "pareto_k_bad_share": float((k > USABLE_K).mean()),
+    }
+
+
+def _gap_scores(bounds: dict[str, Estimate]) -> dict[str, float]:
+    log_px, best, bound = bounds["log_px"], bounds["elbo_best"], bounds["elbo"]
+    gaps = {
+        "approximation_gap": log_px - best,
+        "amortisation_gap": best - bound,
+        "inference_gap": log_px - bound,
+    }
+    scores: dict[str, float] = {}
+    for name, estimate in (bounds | gaps).items():
+        scores[name], scores[f"{name}_se"] = estimate.mean()
+    for name, estimate in gaps.items():
+        # Other test points would have other gaps: Monte Carlo errors leave that out.
+        scores[f"{name}_points_se"] = float(estimate.value.std()) / len(estimate.value) ** 0.5
+    return scores
+
+
+def _bracket_scores(bracket: Bracket) -> dict[str, float]:
+    width, error = bracket.width
+    return {
+        "simulated_log_px_lower": bracket.lower.mean()[0],
+        "simulated_log_px_upper": bracket.upper.mean()[0],
+        "bracket_width": width,
+        "bracket_width_se": error,
+    }
+
+
+def _calibration_scores(calibration: Calibration) -> dict[str, float]:
+    coverage = calibration.coverage(np.array(_NOMINAL)).mean(1)
+    return {
+        "sbc_p": calibration.p_value,
+        "sbc_units_rejected": int((calibration.p_values < 0.01).sum()),
+        **{f"coverage_{round(100 * a)}": float(c) for a, c in zip(_NOMINAL, coverage, strict=True)},
+    }
+
+
+def _marginal_scores(marginals: pd.DataFrame) -> dict[str, float]:
+    scores: dict[str, float] = {}
+    for name, part in (
+        ("active", marginals[marginals["guide_active"]]),
+        ("collapsed", marginals[~marginals["guide_active"]]),
+    ):
+        scores[f"w1_sd_{name}"] = float(part["w1_sd"].mean())
+        scores[f"sd_ratio_{name}"] = float(part["sd_ratio"].median())
+        scores[f"shift_{name}"] = float(part["shift"].abs().mean())
+    return scores
+
+
+def _blame_scores(units: pd.DataFrame) -> dict[str, float]:
+    counts = units["blame"].value_counts()
+    scores = {f"blame_{who}": int(counts.get(who, 0)) for who in ("model", "guide", "undecided")}
+    # Whether it is much that the guide misses: a mean may move, and still tell next to nothing.
+    missed = float(units.loc[units["blame"] == "guide", "kl"].sum())
+    return {"collapsed_units": sum(scores.values()), **scores, "blame_guide_kl": missed}
+
+
+def _inference_data(
+    vae: LatentModel,
+    x: Tensor,
+    settings: DiagnosticsSettings,
+    reference: Reference,
+    weighted: Weighted,
+    points: pd.DataFrame,
+    calibration: Calibration,
+    bracket: Bracket,
+    generator: torch.Generator,
+) -> InferenceData:
+    z = reference.z
+    chains, draws, _, d = z.shape
+    coords = {
+        "chain": np.arange(chains),
+        "draw": np.arange(draws),
+        "datum": points["datum"].to_numpy(),
+        "latent": np.arange(d),
+    }
+    about = {"inference_library": "pyrovae", "sampler": "NUTS, p(z|x)"}
+
+    def made(dims: tuple[str, ...], **variables: np.ndarray) -> Any:
+        return dataset(dims, coords, about, **variables)
+
+    sampled = ("chain", "draw", "datum")
+    kept = {name: points[name].to_numpy() for name in points if name != "datum"}
+    kept["main_modes"] = reference.main_modes
+    by_unit = {
+        "modes": reference.modes,
+        "unit_rhat": reference.rhat,
+        "main_direction": main_directions(z),
+    }
+    guide = weighted.z[: len(weighted.z) // chains * chains].unflatten(0, (chains, -1)).numpy()
+    guide_coords = {**coords, "draw": np.arange(guide.shape[1])}
+    groups = {
+        "posterior": made((*sampled, "latent"), z=z),
+        "sample_stats": made(sampled, **reference.statistics),
+        "guide": dataset((*sampled, "latent"), guide_coords, {"sampler": "guide q(z|x)"}, z=guide),
+        "observed_data": made(("datum",), x=x.numpy()),
+        "constant_data": made(("datum",), **kept).merge(made(("datum", "latent"), **by_unit)),
+        "calibration": made(("simulation", "latent"), rank=calibration.ranks).assign_attrs(
+            draws=calibration.draws
+        ),
+        "bracket": made(
+            ("simulated",), lower=bracket.lower.value.numpy(), upper=bracket.upper.value.numpy()
+        ),
+    }
+    if x.dim() == 4:
+        pooled = torch.from_numpy(_pooled(z))
+        chosen = torch.randint(len(pooled), (settings.replicates,), generator=generator)
+        codes = pooled[chosen]
+        shown = simulate(vae, codes[:_KEPT], generator)
+        statistics = predictive.replicated_statistics(vae, codes, generator)
+        one = {"chain": np.arange(1), "datum": coords["datum"]}
+        groups["posterior_predictive"] = dataset(sampled, one, about, x=shown.unsqueeze(0).numpy())
+        groups["replicated"] = made(
+            ("replicate", "datum"), **{name: value.numpy() for name, value in statistics.items()}
+        )
+    return bundle(groups)

@@ -1,0 +1,80 @@
+"""Latent traversals: codes that differ from a datum's in one unit, decoded."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from pyrovae.core.seeded import seeded
+from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.models.contract import LatentModel
+
+Over = Literal["prior", "posterior"]
+
+#: Quantiles at which a traversal starts and ends.
+ENDS = (0.05, 0.95)
+#: Draws that quantiles are taken from.
+_DRAWS = 10_000
+
+
+def levels(
+    vae: LatentModel, x: Tensor, *, steps: int, over: Over = "prior", seed: int = 0
+) -> Tensor:
+    """Return the values that each unit goes through.
+
+    Parameters
+    ----------
+    vae
+        A trained model.
+    x
+        Observations ``(n, *event_shape)``: whose posteriors are drawn from.
+    steps
+        How many values, at equally spaced quantiles from :data:`ENDS`' first to its second.
+    over
+        Quantiles of the prior p(z_u), or of the aggregate posterior: draws of q(z_u|x) over the
+        data. The second stays where the decoder has been trained, if the two do not match.
+    seed
+        Of the draws; the global random state is left as it was.
+
+    Returns
+    -------
+    Tensor
+        Rising, ``(steps, latent_dim)``.
+    """
+    with torch.no_grad(), seeded(seed, x.device):
+        if over == "prior":
+            draws = vae.prior_law().sample((_DRAWS,))
+        else:
+            draws = vae.encode(x).sample((-(-_DRAWS // len(x)),)).flatten(0, 1)
+        return draws.quantile(torch.linspace(*ENDS, steps, device=draws.device), dim=0)
+
+
+def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:
+    """Decode codes in which one unit at a time takes other values.
+
+    Parameters
+    ----------
+    vae
+        A trained model.
+    centre
+        Codes ``(n, latent_dim)`` that the traversals go through. On a sphere they are scaled to
+        unit length again after the change.
+    values
+        ``(steps, latent_dim)``, as from :func:`levels`.
+    units
+        Which units are changed, ``(k,)``.
+
+    Returns
+    -------
+    Tensor
+        E[x|z], ``(n, k, steps, *event_shape)``.
+    """
+    codes = centre[:, None, None].repeat(1, len(units), len(values), 1)
+    for row, unit in enumerate(units.tolist()):
+        codes[:, row, :, unit] = values[:, unit]
+    if vae.space == "sphere":
+        codes = on_sphere(codes)
+    with torch.no_grad():
+        return vae.reconstruct(codes)

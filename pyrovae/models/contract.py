@@ -1,0 +1,69 @@
+"""What the rest of the package asks of a model with one code for each datum."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+
+class LatentModel(nn.Module):
+    """A pair of Pyro programs, and the laws that they are made of.
+
+    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.UserModel` makes one of any
+    model and guide. The latent site is ``"z"``.
+
+    Attributes
+    ----------
+    latent_dim
+        Dimension of the code.
+    space
+        Where codes live: ``"real"`` or ``"sphere"``.
+    """
+
+    latent_dim: int
+    space: str = "real"
+
+    def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+        """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""
+        raise NotImplementedError
+
+    def guide(self, x: Tensor, n: int = 1) -> Tensor:
+        """Variational posterior of all latent sites of :meth:`model`."""
+        raise NotImplementedError
+
+    def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+        """:meth:`model` after training, one datum's view: global sites are fixed.
+
+        Data are independent here, so that it is this model whose log p(x), posterior and bounds
+        belong to a datum.
+        """
+        return self.model(x, n)
+
+    def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
+        """q(z|x) alone: the guide of :meth:`datum_model`."""
+        return self.guide(x, n)
+
+    def encode(self, x: Tensor) -> Distribution:
+        """Return q(z|x): batch ``(*b,)``, event ``(latent_dim,)``."""
+        raise NotImplementedError
+
+    def decode(self, z: Tensor) -> Distribution:
+        """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
+        raise NotImplementedError
+
+    def prior_law(self) -> Distribution:
+        """Return p(z) with global sites fixed: batch ``()``, event ``(latent_dim,)``."""
+        raise NotImplementedError
+
+    def reconstruct(self, z: Tensor) -> Tensor:
+        """Return E[x|z], ``(*b, *event_shape)``."""
+        return self.decode_with_mean(z)[1]
+
+    def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
+        """Return :meth:`decode` and :meth:`reconstruct` of the same codes, decoded once."""
+        law = self.decode(z)
+        return law, law.mean
+
+    def is_guide_parameter(self, name: str) -> bool:
+        """Return whether a parameter, named as in ``named_parameters``, belongs to q(z|x)."""
+        raise NotImplementedError

@@ -1,0 +1,11 @@
+"""Encoders and decoders."""
+
+from __future__ import annotations
+
+from pyrovae.models.networks.base import NETWORKS, Network
+from pyrovae.models.networks.burgess_conv import BurgessConv
+from pyrovae.models.networks.conv import Conv
+from pyrovae.models.networks.mlp import Mlp
+from pyrovae.models.networks.residual_conv import ResidualConv
+
+__all__ = ["NETWORKS", "BurgessConv", "Conv", "Mlp", "Network", "ResidualConv"]

@@ -1,0 +1,33 @@
+"""A network: how an encoder and a decoder are built for given shapes."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from torch import nn
+
+from pyrovae.core.registry import Registry
+
+#: Activation functions by their YAML name.
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+}
+
+
+class Network(Protocol):
+    """What a registry entry offers."""
+
+    def encoder(self, event_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+        """Return a module ``(*b, *event_shape) -> (*b, features)`` and ``features``."""
+
+    def decoder(
+        self, latent_dim: int, event_shape: tuple[int, ...], outputs_per_element: int
+    ) -> nn.Module:
+        """Return a module ``(*b, latent_dim) -> (*b, outputs_per_element, *event_shape)``."""
+
+
+#: Networks by name: classes ``(*, …)`` with ``encoder`` and ``decoder``.
+NETWORKS: Registry = Registry("network")

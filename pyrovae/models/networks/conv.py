@@ -1,0 +1,73 @@
+"""Convolutional encoder and decoder for images of any size."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
+from pyrovae.models.networks.image import OverBatch, halvings
+
+
+@NETWORKS.register("conv", source="Higgins et al. 2017, appendix A.1; openreview Sy2fzU9gl")
+class Conv:
+    """Strided 4×4 convolutions that halve the image, then one dense layer.
+
+    Parameters
+    ----------
+    channels
+        Output channels of each convolution, from the image inwards.
+    dense
+        Width of the dense layer between the convolutions and the code.
+    activation
+        After each layer.
+    """
+
+    def __init__(
+        self,
+        *,
+        channels: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] = [32, 32, 64],  # noqa: B006 - never changed
+        dense: Annotated[int, Field(gt=0)] = 256,
+        activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
+    ) -> None:
+        self.channels, self.dense = list(channels), dense
+        self.activation = ACTIVATIONS[activation]
+
+    def encoder(self, event_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+        """Return the encoder and the width of its dense layer."""
+        height, width = halvings("conv", event_shape, len(self.channels))[-1]
+        layers: list[nn.Module] = []
+        inputs = event_shape[0]
+        for outputs in self.channels:
+            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), self.activation()]
+            inputs = outputs
+        flat = inputs * height * width
+        layers += [nn.Flatten(), nn.Linear(flat, self.dense), self.activation()]
+        return OverBatch(nn.Sequential(*layers), event_dims=3), self.dense
+
+    def decoder(
+        self, latent_dim: int, event_shape: tuple[int, ...], outputs_per_element: int
+    ) -> nn.Module:
+        """Return the decoder; output padding restores sizes that do not divide evenly."""
+        sizes = halvings("conv", event_shape, len(self.channels))
+        height, width = sizes[-1]
+        inner = self.channels[-1]
+        layers: list[nn.Module] = [
+            nn.Linear(latent_dim, self.dense),
+            self.activation(),
+            nn.Linear(self.dense, inner * height * width),
+            self.activation(),
+            nn.Unflatten(-1, (inner, height, width)),
+        ]
+        channels = [*reversed(self.channels[:-1]), outputs_per_element * event_shape[0]]
+        for outputs, (height, width) in zip(channels, reversed(sizes[:-1]), strict=True):
+            odd = (height % 2, width % 2)
+            layers += [
+                nn.ConvTranspose2d(inner, outputs, 4, stride=2, padding=1, output_padding=odd),
+                self.activation(),
+            ]
+            inner = outputs
+        layers[-1] = nn.Unflatten(1, (outputs_per_element, event_shape[0]))
+        return OverBatch(nn.Sequential(*layers), event_dims=1)

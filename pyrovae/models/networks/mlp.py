@@ -1,0 +1,65 @@
+"""Fully connected encoder and decoder."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+from typing import Annotated, Literal
+
+from pydantic import Field
+from torch import nn
+
+from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
+
+
+@NETWORKS.register("mlp", source="Kingma & Welling 2014, appendix C; arXiv:1312.6114")
+class Mlp:
+    """Dense layers; the decoder mirrors the encoder. No hidden layer makes both linear.
+
+    Parameters
+    ----------
+    hidden
+        Widths of the encoder's hidden layers, from the observation inwards.
+    activation
+        After each hidden layer.
+    decoder_hidden
+        Widths of the decoder's hidden layers, from the code outwards; by default the encoder's,
+        reversed.
+    """
+
+    def __init__(
+        self,
+        *,
+        hidden: list[Annotated[int, Field(gt=0)]] = [256, 256],  # noqa: B006 - never changed
+        activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
+        decoder_hidden: list[Annotated[int, Field(gt=0)]] | None = None,
+    ) -> None:
+        self.hidden = list(hidden)
+        mirrored = list(reversed(self.hidden))
+        self.decoder_hidden = mirrored if decoder_hidden is None else list(decoder_hidden)
+        self.activation = ACTIVATIONS[activation]
+
+    def _layers(self, widths: list[int]) -> list[nn.Module]:
+        return [
+            layer
+            for inputs, outputs in pairwise(widths)
+            for layer in (nn.Linear(inputs, outputs), self.activation())
+        ]
+
+    def encoder(self, event_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
+        """Return the encoder and the width of its last layer."""
+        widths = [math.prod(event_shape), *self.hidden]
+        flatten = nn.Flatten(-len(event_shape), -1)
+        return nn.Sequential(flatten, *self._layers(widths)), widths[-1]
+
+    def decoder(
+        self, latent_dim: int, event_shape: tuple[int, ...], outputs_per_element: int
+    ) -> nn.Module:
+        """Return the decoder."""
+        widths = [latent_dim, *self.decoder_hidden]
+        shape = (outputs_per_element, *event_shape)
+        return nn.Sequential(
+            *self._layers(widths),
+            nn.Linear(widths[-1], math.prod(shape)),
+            nn.Unflatten(-1, shape),
+        )

@@ -1,0 +1,37 @@
+"""Posterior families q(z|x), as Pyro guides."""
+
+from __future__ import annotations
+
+from pyrovae.models.posteriors.base import POSTERIORS, Posterior
+from pyrovae.models.posteriors.flows import InverseAutoregressive, NeuralSpline, Planar
+from pyrovae.models.posteriors.full_rank import FullRankNormal
+from pyrovae.models.posteriors.gaussian_mixture import GaussianMixture
+from pyrovae.models.posteriors.low_rank import LowRankNormal
+from pyrovae.models.posteriors.mean_field import (
+    MeanFieldLaplace,
+    MeanFieldLogistic,
+    MeanFieldNormal,
+    MeanFieldStudentT,
+)
+from pyrovae.models.posteriors.relaxed_spike_slab import RelaxedSpikeSlab
+from pyrovae.models.posteriors.semi_amortized import SemiAmortized
+from pyrovae.models.posteriors.sphere import PowerSpherical, VonMisesFisher
+
+__all__ = [
+    "POSTERIORS",
+    "FullRankNormal",
+    "GaussianMixture",
+    "InverseAutoregressive",
+    "LowRankNormal",
+    "MeanFieldLaplace",
+    "MeanFieldLogistic",
+    "MeanFieldNormal",
+    "MeanFieldStudentT",
+    "NeuralSpline",
+    "Planar",
+    "Posterior",
+    "PowerSpherical",
+    "RelaxedSpikeSlab",
+    "SemiAmortized",
+    "VonMisesFisher",
+]

@@ -1,0 +1,93 @@
+"""A posterior family q(z|x): from the encoder's features to a distribution."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+from torch.nn.functional import softplus
+
+from pyrovae.core.errors import ConfigError
+from pyrovae.core.registry import Registry
+from pyrovae.core.scheduled import Scheduled
+
+#: softplus(x + _UNIT) is 1 at x = 0: an untrained head starts at the prior's scale.
+_UNIT = 0.541324854612918
+#: Keeps a scale away from 0, where log-densities overflow in single precision.
+_SMALLEST_SCALE = 1e-6
+
+
+class Posterior(Scheduled):
+    """Base of the posterior families: the last layer of the encoder, and the law it parametrises.
+
+    Each has a density everywhere on its space and draws that are differentiable functions of
+    standard noise. The class attributes are facts that the compatibility matrix is computed from.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension ``d`` of the code.
+
+    Raises
+    ------
+    ConfigError
+        If ``latent_dim`` is below :attr:`smallest_latent_dim`.
+    """
+
+    #: Where ``z`` lives: ``"real"`` or ``"sphere"``. The prior must agree.
+    space = "real"
+    #: The smallest ``latent_dim`` that makes sense: 2 on a sphere.
+    smallest_latent_dim = 1
+    #: ``reparameterizable``: the gradient of a draw is an unbiased gradient of its expectation.
+    #: ``amortized``: the law is a function of the features alone. ``moments``, ``covariance``: of a
+    #: code, in closed form. ``marginals``: :func:`pyrovae.distributions.marginals` knows them.
+    #: ``factorized``: dimensions are independent, and the law is an ``Independent``.
+    properties: ClassVar[frozenset[str]] = frozenset({"reparameterizable", "amortized"})
+    #: Whether ``forward`` takes, after the features, ``log_joint``: codes to log p(x, z).
+    needs_model = False
+
+    def __init__(self, features: int, latent_dim: int) -> None:
+        super().__init__()
+        if latent_dim < self.smallest_latent_dim:
+            raise ConfigError(
+                f"a {self.space} posterior needs latent_dim >= {self.smallest_latent_dim}, "
+                f"got {latent_dim}",
+                "latent_dim",
+            )
+        self.features, self.latent_dim = features, latent_dim
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return q(z|x): features ``(*b, features)`` to batch ``b``, event ``(latent_dim,)``."""
+        raise NotImplementedError
+
+
+#: What a law with independent dimensions has.
+FACTORIZED = Posterior.properties | {"factorized", "marginals", "moments", "covariance"}
+
+
+def positive(raw: Tensor) -> Tensor:
+    """Map a network's output to a scale: softplus, shifted so that 0 gives 1."""
+    return softplus(raw + _UNIT) + _SMALLEST_SCALE
+
+
+def raw_scale(scale: Tensor) -> Tensor:
+    """Return what :func:`positive` maps to a scale."""
+    above = (scale - _SMALLEST_SCALE).clamp(min=_SMALLEST_SCALE)
+    return above + torch.log(-torch.expm1(-above)) - _UNIT
+
+
+def head(features: int, outputs: int) -> nn.Linear:
+    """Return a linear layer that starts near zero, so that q(z|x) starts near the prior."""
+    layer = nn.Linear(features, outputs)
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+        layer.bias.zero_()
+    return layer
+
+
+#: Posterior families by name: classes ``(features, latent_dim, *, …)``.
+POSTERIORS: Registry = Registry("posterior")

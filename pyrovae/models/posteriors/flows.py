@@ -1,0 +1,143 @@
+"""Posterior families made by a flow from an amortised normal law."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import pyro.distributions as dist
+import torch
+from pydantic import Field
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.distributions.autoregressive import autoregressive, zuko
+from pyrovae.distributions.flow import Flow
+from pyrovae.distributions.planar import Planar as PlanarTransform
+from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
+
+_Count = Annotated[int, Field(gt=0)]
+
+
+class _OnNormal(Posterior):
+    """The base: a normal law with diagonal covariance from the encoder."""
+
+    def __init__(self, features: int, latent_dim: int) -> None:
+        super().__init__(features, latent_dim)
+        self.loc = head(features, latent_dim)
+        self.scale = head(features, latent_dim)
+
+    def _base(self, features: Tensor) -> Distribution:
+        return dist.Normal(self.loc(features), positive(self.scale(features))).to_event(1)
+
+
+@POSTERIORS.register("planar", source="Rezende & Mohamed 2015, eq. 10; arXiv:1505.05770")
+class Planar(_OnNormal):
+    """Planar flow: the encoder gives a normal law and some hyperplanes along which it is bent.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+    transforms
+        Number of planar maps, one after the other; each has its 2 d + 1 parameters from the
+        encoder.
+    """
+
+    def __init__(self, features: int, latent_dim: int, *, transforms: _Count = 4) -> None:
+        super().__init__(features, latent_dim)
+        self.transforms = transforms
+        self.planes = head(features, transforms * (2 * latent_dim + 1))
+        # A normal vector of zero has no direction.
+        torch.nn.init.normal_(self.planes.bias, std=0.3)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the law of a normal variable after all planar maps."""
+        planes = self.planes(features).unflatten(-1, (self.transforms, -1)).unbind(-2)
+        sizes = [1, self.latent_dim, self.latent_dim]
+        maps = [PlanarTransform(plane.split(sizes, dim=-1)) for plane in planes]
+        return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
+
+
+class _Autoregressive(_OnNormal):
+    """Masked networks, given the encoder's features, in the direction in which draws are cheap."""
+
+    def _build(
+        self,
+        univariate: Literal["affine", "spline"],
+        transforms: int,
+        hidden: list[int],
+        bins: int = 8,
+    ) -> None:
+        self.flow = autoregressive(
+            univariate,
+            self.latent_dim,
+            context=self.features,
+            transforms=transforms,
+            hidden=hidden,
+            bins=bins,
+        )
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the law of a normal variable after all transforms."""
+        return Flow(self._base(features), self.flow(features))
+
+
+@POSTERIORS.register("iaf", source="Kingma et al. 2016, sec. 3; arXiv:1606.04934")
+class InverseAutoregressive(_Autoregressive):
+    """Inverse autoregressive flow: affine maps of each dimension, given the noise before it.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output, which each masked network sees.
+    latent_dim
+        Dimension of the code.
+    transforms
+        Number of autoregressive maps.
+    hidden
+        Widths of each masked network's hidden layers.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        latent_dim: int,
+        *,
+        transforms: _Count = 2,
+        hidden: Annotated[list[_Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
+    ) -> None:
+        super().__init__(features, latent_dim)
+        self._build("affine", transforms, hidden)
+
+
+@POSTERIORS.register("nsf", source="Durkan et al. 2019, arXiv:1906.04032")
+class NeuralSpline(_Autoregressive):
+    """Neural spline flow: as ``iaf``, with a monotone spline in place of an affine map.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output, which each masked network sees.
+    latent_dim
+        Dimension of the code.
+    transforms
+        Number of autoregressive maps.
+    hidden
+        Widths of each masked network's hidden layers.
+    bins
+        Pieces of each spline on [-5, 5]; outside it the map is the identity.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        latent_dim: int,
+        *,
+        transforms: _Count = 2,
+        hidden: Annotated[list[_Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
+        bins: Annotated[int, Field(gt=1)] = 8,
+    ) -> None:
+        super().__init__(features, latent_dim)
+        self._build("spline", transforms, hidden, bins)

@@ -1,0 +1,46 @@
+"""A normal posterior whose covariance is diagonal plus low rank."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import pyro.distributions as dist
+from pydantic import Field
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
+
+
+@POSTERIORS.register(
+    "low_rank_normal", source="Ong, Nott & Smith 2018, sec. 2; arXiv:1701.03208 (not amortised)"
+)
+class LowRankNormal(Posterior):
+    """Normal with covariance F F^T + diag(s²), F of a given rank: between diagonal and full.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension ``d`` of the code.
+    rank
+        Columns of F. From ``d - 1`` on the family is as large as ``full_rank_normal``.
+    """
+
+    properties = Posterior.properties | {"marginals", "moments", "covariance"}
+
+    def __init__(
+        self, features: int, latent_dim: int, *, rank: Annotated[int, Field(gt=0)] = 2
+    ) -> None:
+        super().__init__(features, latent_dim)
+        self.rank = rank
+        self.loc = head(features, latent_dim)
+        self.scale = head(features, latent_dim)
+        self.factor = head(features, latent_dim * rank)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return N(loc, F F^T + diag(s²))."""
+        factor = self.factor(features).unflatten(-1, (self.latent_dim, self.rank))
+        diagonal = positive(self.scale(features)) ** 2
+        return dist.LowRankMultivariateNormal(self.loc(features), factor, diagonal)

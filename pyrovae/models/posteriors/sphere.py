@@ -1,0 +1,53 @@
+"""Posterior families on the unit sphere."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.distributions.power_spherical import PowerSpherical as PowerSphericalLaw
+from pyrovae.distributions.sphere import unit
+from pyrovae.distributions.von_mises_fisher import VonMisesFisher as VonMisesFisherLaw
+from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
+
+
+class _AroundDirection(Posterior):
+    """Two heads, direction and concentration; d numbers make a point of S^(d-1)."""
+
+    properties = Posterior.properties | {"moments"}
+    space = "sphere"
+    smallest_latent_dim = 2
+    law: type[Any]
+
+    def __init__(self, features: int, latent_dim: int) -> None:
+        super().__init__(features, latent_dim)
+        self.direction = head(features, latent_dim)
+        # Away from zero, which has no direction, for whatever the features are.
+        torch.nn.init.normal_(self.direction.bias, std=0.1)
+        self.concentration = head(features, 1)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the law around the encoder's direction."""
+        concentration = positive(self.concentration(features)).squeeze(-1)
+        return self.law(unit(self.direction(features)), concentration)
+
+
+@POSTERIORS.register("von_mises_fisher", source="Davidson et al. 2018, sec. 3; arXiv:1804.00891")
+class VonMisesFisher(_AroundDirection):
+    """Von Mises-Fisher on the unit sphere: direction and one concentration from the encoder.
+
+    The concentration may fall to 0, the uniform law; the original adds 1, which keeps the rate
+    away from 0 and so rules out collapse by construction.
+    """
+
+    law = VonMisesFisherLaw
+
+
+@POSTERIORS.register("power_spherical", source="De Cao & Aziz 2020, arXiv:2006.04437")
+class PowerSpherical(_AroundDirection):
+    """Power spherical on the unit sphere: as von Mises-Fisher, with heavier sides."""
+
+    law = PowerSphericalLaw

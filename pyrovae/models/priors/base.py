@@ -1,0 +1,104 @@
+"""A prior p(z): a Pyro program that returns the distribution of one code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.core.errors import ConfigError
+from pyrovae.core.registry import Registry
+from pyrovae.core.scheduled import Scheduled
+
+
+class Prior(Scheduled):
+    """Base of the priors: calling one gives the distribution of ``z``.
+
+    A prior is a Pyro program: ``forward`` may hold sample statements of its own (a hierarchical
+    prior samples its scales there) and is called outside the plate over the data. The class
+    attributes are facts that the compatibility matrix is computed from.
+
+    Parameters
+    ----------
+    latent_dim
+        Dimension ``d`` of the code.
+
+    Raises
+    ------
+    ConfigError
+        If ``latent_dim`` is below :attr:`smallest_latent_dim`.
+    """
+
+    #: Where ``z`` lives: ``"real"`` or ``"sphere"``; ``None``: where the posterior does.
+    space: str | None = "real"
+    #: The smallest ``latent_dim`` that makes sense: 2 on a sphere.
+    smallest_latent_dim = 1
+    #: Names of the sample sites outside the plate over the data; :meth:`guide` has each of them.
+    global_sites: tuple[str, ...] = ()
+    #: Whether p(z) is made of the encoder and posterior: :meth:`bind` must come before a call.
+    needs_encoder = False
+    #: ``density``: ``log_prob`` is the density that ``sample`` draws from. ``reparameterizable``:
+    #: ``rsample`` is a function of standard noise. ``factorized``: dimensions are independent,
+    #: given global sites, and the law is an ``Independent``.
+    properties: ClassVar[frozenset[str]] = frozenset({"density", "reparameterizable"})
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__()
+        if latent_dim < self.smallest_latent_dim:
+            raise ConfigError(
+                f"a {self.space} prior needs latent_dim >= {self.smallest_latent_dim}, "
+                f"got {latent_dim}",
+                "latent_dim",
+            )
+        self.latent_dim = latent_dim
+
+    def forward(self) -> Distribution:
+        """Return p(z): batch shape ``()``, event shape ``(latent_dim,)``."""
+        raise NotImplementedError
+
+    def guide(self) -> None:
+        """Sample the :attr:`global_sites` from their variational posterior; most have none.
+
+        Called by the model's guide, outside the plate over the data. These sites are shared by all
+        data: in a bound for one of N data, their KL counts 1/N.
+        """
+
+    def fitted(self) -> Distribution:
+        """Return p(z) without chance: global sites at the median of their variational posterior."""
+        return self()
+
+    def learn_from(self, z: Tensor) -> None:
+        """See the codes ``z`` of the data, inside the plate; most priors learn by p(z) alone.
+
+        A prior with a part that is not trained by p(z) adds a factor site here.
+        """
+
+    def bind(
+        self,
+        encode: Callable[[Tensor], Distribution],
+        event_shape: tuple[int, ...],
+        data: Tensor | None = None,
+    ) -> None:
+        """Take what the prior needs of the rest of the model; most need nothing.
+
+        Parameters
+        ----------
+        encode
+            Observations ``(*b, *event_shape)`` to q(z|x). A bound method, so that a copy of the
+            model binds its own.
+        event_shape
+            Shape of one observation.
+        data
+            Observations ``(n, *event_shape)`` to start from; ``None`` if there are none at hand.
+        """
+
+    @classmethod
+    def data_conflict(cls, parameters: Mapping[str, Any], n: int) -> str | None:
+        """Return why these user parameters do not fit ``n`` training data, or ``None``."""
+        return None
+
+
+#: Priors by name: classes ``(latent_dim, *, …)``.
+PRIORS: Registry = Registry("prior")

@@ -1,0 +1,85 @@
+"""Priors whose dimensions are independent and identically distributed."""
+
+from __future__ import annotations
+
+import pyro.distributions as dist
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.core.schedules import Positive
+from pyrovae.distributions.student_t import StudentT as StudentTLaw
+from pyrovae.models.priors.base import PRIORS, Prior
+
+
+class Factorized(Prior):
+    """Holds the buffer that gives the constants of a factorised prior their device and type."""
+
+    properties = Prior.properties | {"factorized"}
+    zero: Tensor
+
+    def __init__(self, latent_dim: int) -> None:
+        super().__init__(latent_dim)
+        self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+
+
+@PRIORS.register("standard_normal", source="Kingma & Welling 2014, arXiv:1312.6114")
+class StandardNormal(Factorized):
+    """Independent N(0, 1) in each dimension."""
+
+    def forward(self) -> Distribution:
+        """Return N(0, I)."""
+        return dist.Normal(self.zero, torch.ones_like(self.zero)).to_event(1)
+
+
+@PRIORS.register("laplace", source="Barello, Charles & Pillow 2018, doi:10.1101/399246")
+class Laplace(Factorized):
+    """Independent Laplace(0, scale): heavier tails and a sharper peak than the normal.
+
+    Parameters
+    ----------
+    latent_dim
+        Dimension of the code.
+    scale
+        A number or a schedule of it. The default, 1/sqrt(2), gives unit variance, so that only the
+        shape of the density differs from ``standard_normal``.
+    """
+
+    scale: Tensor
+
+    def __init__(self, latent_dim: int, *, scale: Positive = 0.5**0.5) -> None:
+        super().__init__(latent_dim)
+        self.set_number("scale", scale)
+
+    def forward(self) -> Distribution:
+        """Return the product of ``latent_dim`` Laplace laws."""
+        return dist.Laplace(self.zero, self.scale.expand_as(self.zero)).to_event(1)
+
+
+@PRIORS.register("student_t", source="Abiri & Ohlsson 2020, arXiv:2004.02581")
+class StudentT(Factorized):
+    """Independent Student t with df degrees of freedom: power-law tails.
+
+    Parameters
+    ----------
+    latent_dim
+        Dimension of the code.
+    df
+        Degrees of freedom, or a schedule of them. The variance, df / (df - 2) times scale², is
+        finite above 2.
+    scale
+        Scale of the t law (not its standard deviation), or a schedule of it.
+    """
+
+    df: Tensor
+    scale: Tensor
+
+    def __init__(self, latent_dim: int, *, df: Positive = 5.0, scale: Positive = 1.0) -> None:
+        super().__init__(latent_dim)
+        self.set_number("df", df)
+        self.set_number("scale", scale)
+
+    def forward(self) -> Distribution:
+        """Return the product of ``latent_dim`` Student t laws."""
+        df, scale = self.df.expand_as(self.zero), self.scale.expand_as(self.zero)
+        return StudentTLaw(df, self.zero, scale).to_event(1)

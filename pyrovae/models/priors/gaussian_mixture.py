@@ -1,0 +1,50 @@
+"""A learned mixture of Gaussians as prior."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from pydantic import Field
+from torch import nn
+from torch.distributions import Distribution
+from torch.nn.functional import softplus
+
+from pyrovae.distributions.normal_mixture import DiagonalNormalMixture
+from pyrovae.models.priors.base import PRIORS, Prior
+
+#: softplus(x + _UNIT) is 1 at x = 0.
+_UNIT = 0.541324854612918
+
+
+@PRIORS.register("gaussian_mixture", source="Dilokthanakul et al. 2016, arXiv:1611.02648")
+class GaussianMixture(Prior):
+    """Mixture of K diagonal Gaussians with learned weights, means and scales.
+
+    Parameters
+    ----------
+    latent_dim
+        Dimension of the code.
+    components
+        Number K of components.
+    spread
+        Standard deviation of the initial means. At 0 all components coincide with N(0, I) and stay
+        together for ever, by symmetry.
+    """
+
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        components: Annotated[int, Field(gt=0)] = 10,
+        spread: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+    ) -> None:
+        super().__init__(latent_dim)
+        self.logits = nn.Parameter(torch.zeros(components))
+        self.loc = nn.Parameter(spread * torch.randn(components, latent_dim))
+        self.raw_scale = nn.Parameter(torch.zeros(components, latent_dim))
+
+    def forward(self) -> Distribution:
+        """Return the mixture."""
+        scale = softplus(self.raw_scale + _UNIT)
+        return DiagonalNormalMixture(self.logits, self.loc, scale)

@@ -1,0 +1,225 @@
+"""VAE = prior + decoder + likelihood (the model), encoder + posterior (the guide)."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import pyro
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from pyrovae.core.errors import ConfigError
+from pyrovae.core.seeded import seeded
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
+from pyrovae.models.networks import NETWORKS
+from pyrovae.models.posteriors import POSTERIORS, Posterior
+from pyrovae.models.priors import PRIORS, Prior
+
+_instances = itertools.count()
+
+
+class VAE(LatentModel):
+    """A variational autoencoder whose :meth:`model` and :meth:`guide` are plain Pyro callables.
+
+    They work as they are with :class:`pyro.infer.SVI`, :func:`pyro.poutine.trace`,
+    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS`. The latent site is
+    ``"z"``, the observed one ``"x"``, the plate ``"data"``. A hierarchical prior has sites of its
+    own, outside the plate: the data that they are shared by are those that the model is called
+    with. In minibatches of N data, their KL has to count 1/N for each datum, as it does in
+    :class:`pyrovae.training.LossProgram`.
+
+    Parameters
+    ----------
+    prior
+        Pyro program for p(z).
+    decoder
+        ``(*b, latent_dim) -> (*b, outputs_per_element, *event_shape)``.
+    likelihood
+        The decoder's output to p(x|z).
+    encoder
+        ``(*b, *event_shape) -> (*b, features)``.
+    posterior
+        The encoder's features to q(z|x).
+    data
+        Observations ``(n, *event_shape)`` that a prior may take its start from.
+    """
+
+    def __init__(
+        self,
+        *,
+        prior: Prior,
+        decoder: nn.Module,
+        likelihood: Likelihood,
+        encoder: nn.Module,
+        posterior: Posterior,
+        data: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        self.prior = prior
+        self.decoder = decoder
+        self.likelihood = likelihood
+        self.encoder = encoder
+        self.posterior = posterior
+        self.latent_dim = prior.latent_dim
+        self.space = posterior.space
+        # Pyro's parameter store is global and keyed by name: two models of one name in a process
+        # would silently share parameters.
+        self._site = f"vae{next(_instances)}"
+        prior.bind(self.encode, likelihood.event_shape, data)
+
+    def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+        """Generative model p(z) p(x|z).
+
+        Parameters
+        ----------
+        x
+            Observations ``(n, *event_shape)``; ``None`` to generate.
+        n
+            How many to generate when ``x`` is ``None``.
+
+        Returns
+        -------
+        Tensor
+            The observations, ``(n, *event_shape)``.
+        """
+        self._announce("prior", "decoder", "likelihood")
+        return self._generate(self.prior(), x, n, learn=x is not None)
+
+    def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+        """:meth:`model` with the prior's global sites at their medians."""
+        self._announce("prior", "decoder", "likelihood")
+        return self._generate(self.prior.fitted(), x, n, learn=False)
+
+    def _generate(self, prior: Distribution, x: Tensor | None, n: int, *, learn: bool) -> Tensor:
+        with pyro.plate("data", n if x is None else len(x), dim=-1):
+            z = pyro.sample("z", prior)
+            if learn:
+                self.prior.learn_from(z)
+            return pyro.sample("x", self.decode(z), obs=x)
+
+    def guide(self, x: Tensor, n: int = 1) -> Tensor:
+        """Variational posterior: the prior's global sites, and q(z|x).
+
+        Parameters
+        ----------
+        x
+            Observations ``(n, *event_shape)``.
+        n
+            Unused: a guide takes what its model takes.
+
+        Returns
+        -------
+        Tensor
+            A code for each observation, ``(n, latent_dim)``.
+        """
+        self.prior.guide()
+        return self.datum_guide(x, n)
+
+    def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
+        """q(z|x) alone."""
+        self._announce("encoder", "posterior")
+        with pyro.plate("data", len(x), dim=-1):
+            return pyro.sample("z", self.encode(x))
+
+    def _announce(self, *parts: str) -> None:
+        """Tell Pyro which parameters there are to train; a frozen part has none."""
+        for part in parts:
+            module = getattr(self, part)
+            if any(p.requires_grad for p in module.parameters()):
+                pyro.module(f"{self._site}.{part}", module)
+
+    def encode(self, x: Tensor) -> Distribution:
+        """Return q(z|x): batch ``(*b,)``, event ``(latent_dim,)``."""
+        features = self.encoder(x)
+        if self.posterior.needs_model:
+            return self.posterior(features, partial(self._log_joint, x))
+        return self.posterior(features)
+
+    def _log_joint(self, x: Tensor, z: Tensor) -> Tensor:
+        return self.prior_law().log_prob(z) + self.decode(z).log_prob(x)
+
+    def decode(self, z: Tensor) -> Distribution:
+        """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
+        return self.likelihood(self.decoder(z))
+
+    def prior_law(self) -> Distribution:
+        """Return p(z), global sites at their medians: batch ``()``, event ``(latent_dim,)``."""
+        return self.prior.fitted()
+
+    def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
+        """Return p(x|z) and E[x|z] of the same codes, decoded once."""
+        output = self.decoder(z)
+        return self.likelihood(output), self.likelihood.mean(output)
+
+    def is_guide_parameter(self, name: str) -> bool:
+        """Return whether a parameter belongs to the encoder or the posterior's heads."""
+        return name.startswith(("encoder.", "posterior."))
+
+
+def build_vae(
+    event_shape: tuple[int, ...],
+    latent_dim: int,
+    *,
+    network: Mapping[str, Any],
+    prior: Mapping[str, Any],
+    posterior: Mapping[str, Any],
+    likelihood: Mapping[str, Any],
+    seed: int = 0,
+    data: Tensor | None = None,
+) -> VAE:
+    """Build a VAE from registry names, each ``{"name": …, **parameters}``.
+
+    Initial weights depend on ``seed`` and ``data`` alone: the global random state is neither read
+    nor changed.
+
+    Parameters
+    ----------
+    event_shape, latent_dim
+        Shape of one observation, and dimension of its code.
+    network, prior, posterior, likelihood
+        The parts.
+    seed
+        Of the initial weights.
+    data
+        Training data ``(n, *event_shape)``, as floats: what pseudo-inputs start from. A model whose
+        parameters are loaded afterwards does without.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or a parameter that its entry refuses; its ``place`` starts with the
+        part's name.
+    """
+    with seeded(seed):
+        with _placed("network"):
+            net = NETWORKS.create(**network)
+        with _placed("likelihood"):
+            like = LIKELIHOODS.create(likelihood["name"], event_shape, **_rest(likelihood))
+        with _placed("network"):
+            encoder, features = net.encoder(event_shape)
+            decoder = net.decoder(latent_dim, event_shape, like.outputs_per_element)
+        with _placed("posterior"):
+            q = POSTERIORS.create(posterior["name"], features, latent_dim, **_rest(posterior))
+        with _placed("prior"):
+            p = PRIORS.create(prior["name"], latent_dim, **_rest(prior))
+            return VAE(
+                prior=p, decoder=decoder, likelihood=like, encoder=encoder, posterior=q, data=data
+            )
+
+
+def _rest(component: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in component.items() if key != "name"}
+
+
+@contextmanager
+def _placed(part: str) -> Iterator[None]:
+    """Put the part's name in front of an error's place; ``latent_dim`` belongs to no part."""
+    try:
+        yield
+    except ConfigError as error:
+        raise error if error.place == "latent_dim" else error.at(part) from None

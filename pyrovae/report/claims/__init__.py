@@ -1,0 +1,1 @@
+"""The seed paper's claims: figures and the table of verdicts."""

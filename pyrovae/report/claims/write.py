@@ -1,0 +1,108 @@
+"""Verdicts on all claims whose studies have been run, as a table, a page and figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from pyrovae.claims.registry import CLAIMS
+from pyrovae.claims.verdict import Verdict
+from pyrovae.core import atomic
+from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
+from pyrovae.report.claims.figures import claim_figure
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.formats import files
+from pyrovae.study.store.results import load_study
+
+
+def chosen_claims(names: Sequence[str]) -> list[str]:
+    """Return the names, or all if there are none.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name.
+    """
+    for name in names:
+        if name not in CLAIMS:
+            raise ConfigError(f"no claim '{name}'{did_you_mean(name, CLAIMS)}")
+    return list(names) or list(CLAIMS)
+
+
+def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> pd.DataFrame:
+    """Judge the claims and write ``results/claims<suffix>``: ``claims.md``, ``.csv``, figures.
+
+    Parameters
+    ----------
+    results
+        The folder that holds all studies.
+    names
+        Of the claims; those whose study has not been run are left out, and said so.
+    suffix
+        Of the studies' names: ``-quick`` for that profile.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row for each claim: ``claim``, ``verdict``, ``probability``, ``quantity``, ``mean``,
+        ``low``, ``high``, ``runs``; for one without a verdict the reason instead.
+
+    Raises
+    ------
+    PyrovaeError
+        If no study has been run.
+    """
+    folder = results / f"claims{suffix}"
+    rows: list[dict[str, object]] = []
+    parts = ["# Claims"]
+    for name in chosen_claims(names):
+        claim = CLAIMS[name]
+        root = results / f"{claim.study}{suffix}"
+        if not (root / "study.json").exists():
+            rows.append({"claim": name, "verdict": f"study {root.name} has not been run"})
+            continue
+        study = load_study(root)
+        try:
+            if study.runs.empty:
+                raise NothingToDraw("needs a finished run")
+            verdict = claim.judge(study)
+        except NothingToDraw as reason:
+            rows.append({"claim": name, "verdict": f"no verdict: {reason}"})
+            continue
+        drawn = claim_figure(name, claim, verdict)
+        for kind, content in files(drawn).items():
+            atomic.write_bytes(folder / "figures" / f"{drawn.name}.{kind}", content)
+        low, high = verdict.interval
+        rows.append(
+            {
+                "claim": name,
+                "verdict": verdict.word,
+                "probability": verdict.probability if verdict.converged else math.nan,
+                "quantity": verdict.quantity,
+                "mean": verdict.mean,
+                "low": low,
+                "high": high,
+                "runs": len(study.runs),
+            }
+        )
+        parts += [
+            f"## {claim.statement}",
+            f"**{verdict.word}**{_probability(verdict)}. The {verdict.quantity}: "
+            f"{verdict.mean:.4g} (95 % interval {low:.4g} to {high:.4g}), from {len(study.runs)} "
+            f"runs of `{study.name}`.",
+            f"Decided: {claim.criterion}",
+            f"![{drawn.name}](figures/{drawn.name}.png)",
+        ]
+    table = pd.DataFrame(rows)
+    if "probability" not in table:
+        raise PyrovaeError("; ".join(f"{row['claim']}: {row['verdict']}" for row in rows))
+    atomic.write_text(folder / "claims.md", "\n\n".join(parts) + "\n")
+    atomic.write_bytes(folder / "claims.csv", table.to_csv(index=False).encode())
+    return table
+
+
+def _probability(verdict: Verdict) -> str:
+    return f", P = {verdict.probability:.3f}" if verdict.converged else ""

@@ -1,0 +1,138 @@
+"""What the page says about one run: units, training, pictures, diagnostics."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyrovae.report.diagnosis import said
+from pyrovae.report.look import names
+from pyrovae.report.page.columns import Column, score_groups
+from pyrovae.report.page.content import number
+from pyrovae.report.page.pictures import run_pictures
+from pyrovae.study.store.diagnoses import DiagnosisFolder
+from pyrovae.study.store.folders import RunFolder
+
+#: Units that have a row and a line each; the others are counted. Those of largest KL come first.
+_UNITS = 128
+#: Further columns of a run's units, with their headings.
+_MORE = {"mi": "I(x; z) (nats)", "sensitivity": "sensitivity", "kl_below": "P(KL < ε)"}
+#: Files of a posterior diagnosis (``results/<study>/diagnostics/<run>/``) that a page shows.
+_TABLES = {"points.csv": "True posterior of test points", "units.csv": "Who collapsed each unit"}
+#: Rows of such a table at most.
+_ROWS = 64
+#: Numbers of the KL of each unit along training that a page keeps, over all its runs.
+_HISTORY_NUMBERS = 300_000
+#: Digits of what is drawn, which is read to a pixel at most.
+_DRAWN_DIGITS = 3
+
+
+def run_details(folder: RunFolder, shown: list[Column], *, runs: int, side: int) -> dict[str, Any]:
+    """Return the details of a run, plain JSON.
+
+    Parameters
+    ----------
+    folder
+        Of a finished run.
+    shown
+        Columns of the run table, for their titles.
+    runs
+        How many the page shows: more runs, fewer units along training.
+    side
+        Of a tile of the pictures, in pixels.
+    """
+    units = folder.units()
+    units = units.sort_values("kl", ascending=False, kind="stable")
+    images = folder.images()
+    return {
+        "scores": {
+            group: [
+                [title, number(value), None if error is None else number(error, 2)]
+                for title, value, error in rows
+            ]
+            for group, rows in score_groups(folder.metrics()["scores"], shown).items()
+        },
+        "units": _units(units.head(_UNITS)),
+        "more": _more(units.head(_UNITS)),
+        "unitsLeftOut": max(0, len(units) - _UNITS),
+        "history": _history(folder.history(), units["unit"].to_numpy(), runs),
+        "pictures": {name: asdict(picture) for name, picture in run_pictures(images, side).items()},
+        "traversed": images["traversed"].tolist(),
+        "tables": _diagnosis(folder),
+        "seconds": folder.environment().get("training_seconds"),
+    }
+
+
+def _units(units: pd.DataFrame) -> list[list[Any]]:
+    """Return ``[unit, KL, Var(mu), E(sigma²), active]`` for each unit."""
+    return [
+        [
+            int(row.unit),
+            number(row.kl, 4),
+            number(row.var_mu, 4),
+            number(row.mean_var, 4),
+            int(row.active),
+        ]
+        for row in units.itertuples(index=False)
+    ]
+
+
+def _more(units: pd.DataFrame) -> dict[str, list[float | None]]:
+    """Return further measures of the same units, by heading: those that the run has."""
+    return {
+        title: [number(value, 4) for value in units[key]]
+        for key, title in _MORE.items()
+        if key in units
+    }
+
+
+def _diagnosis(folder: RunFolder) -> list[dict[str, Any]]:
+    """Return the tables of the run's posterior diagnosis, if there is one, and what they say."""
+    root = folder.path.parent.parent / "diagnostics" / folder.id
+    stored, made = DiagnosisFolder(root), []
+    if stored.exists:
+        lines = [[line] for line in said(stored.scores()).splitlines()]
+        made.append({"title": "In words", "columns": [""], "rows": lines, "leftOut": 0})
+    for name, title in _TABLES.items():
+        if not (root / name).exists():
+            continue
+        table = pd.read_csv(root / name)
+        made.append(
+            {
+                "title": title,
+                "columns": [names.words(str(key)) for key in table.columns],
+                "rows": [[_plain(value) for value in row] for row in table.head(_ROWS).to_numpy()],
+                "leftOut": max(0, len(table) - _ROWS),
+            }
+        )
+    return made
+
+
+def _plain(value: Any) -> Any:
+    """Return a table's value for JSON: short numbers, words as they are."""
+    if isinstance(value, bool | np.bool_):
+        return "yes" if value else "no"
+    if isinstance(value, int | float | np.number):
+        return number(value, 4)
+    return str(value)
+
+
+def _history(history: pd.DataFrame, order: np.ndarray, runs: int) -> dict[str, Any]:
+    """Return curves, and the KL of the leading units at each record."""
+    kept = int(np.clip(_HISTORY_NUMBERS // (max(len(history), 1) * runs), 4, _UNITS))
+    leading = [int(unit) for unit in order[:kept]]
+    kl = np.stack([np.asarray(values, dtype=float) for values in history["kl"]])
+    curves = {
+        key: [number(value, 5) for value in history[key]]
+        for key in ("loss", "distortion", "rate", "active_units")
+        if key in history
+    }
+    return {
+        "step": [int(step) for step in history["step"]],
+        **curves,
+        "units": leading,
+        "kl": [[number(value, _DRAWN_DIGITS) for value in kl[:, unit]] for unit in leading],
+    }

@@ -1,0 +1,85 @@
+"""From results to one file."""
+
+from __future__ import annotations
+
+import json
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from pyrovae import __version__
+from pyrovae.core import atomic
+from pyrovae.report.page.content import content
+from pyrovae.report.page.details import run_details
+from pyrovae.report.page.pictures import are_pictures, tile_side
+from pyrovae.report.page.verdicts import verdicts
+from pyrovae.study.store.results import StudyResults
+
+
+def write_page(study: StudyResults, path: Path | None = None) -> Path:
+    """Write the page of a study.
+
+    Parameters
+    ----------
+    study
+        With at least one finished run.
+    path
+        Of the file; ``results/<study>/<study>.html`` if not given.
+
+    Returns
+    -------
+    Path
+        Where it is.
+
+    Raises
+    ------
+    PyrovaeError
+        If no run is finished.
+    """
+    path = path or study.store.root / f"{study.name}.html"
+    atomic.write_text(path, render_page(study))
+    return path
+
+
+def render_page(study: StudyResults) -> str:
+    """Return the page as HTML."""
+    parts = content(study)
+    runs = [row["id"] for row in parts.rows]
+    images = study.folder(runs[0]).images()
+    side = tile_side(images, len(runs)) if are_pictures(images["inputs"]) else 0
+    details = {
+        run: run_details(study.folder(run), parts.columns, runs=len(runs), side=side)
+        for run in runs
+    }
+    environment = Environment(
+        loader=PackageLoader("pyrovae.report.page", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template("page.html.j2").render(
+        study=study,
+        content=parts,
+        verdicts=verdicts(study),
+        overview=embedded(parts.overview),
+        details={run: embedded(about) for run, about in details.items()},
+        style=_asset("style.css"),
+        script=_asset("page.js"),
+        library=_asset("vendor/echarts.min.js"),
+        version=__version__,
+    )
+
+
+def embedded(value: Any) -> str:
+    """Return JSON that may stand inside a ``<script>`` element, whatever its strings say."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _asset(name: str) -> str:
+    return files("pyrovae.report.page").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,280 @@
+"""One run under the lens: what each of its latent units does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from pyrovae.measures.collapse import ACTIVE_VARIANCE, CRITERIA
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.study.kl_profile import LINEAR_BELOW
+from pyrovae.study.store.folders import RunFolder
+
+#: Columns of the printed table.
+COLUMNS = {
+    "unit": "unit",
+    "kl": "KL",
+    "kl_se": "±",
+    "var_mu": "Var(mu)",
+    "mean_var": "E(sigma²)",
+    "sum": "sum",
+    "mi": "I(x;z_u)",
+    "sensitivity": "sensitivity",
+    "weight_norm": "|w|",
+    "active": "variance",
+    "active_kl": "kl",
+    "active_information": "information",
+    "active_decoder": "decoder",
+}
+_LABELS = {True: "active", False: "inactive"}
+
+
+def unit_table(folder: RunFolder) -> pd.DataFrame:
+    """Return one row for each unit, by falling KL; ``rank`` counts from 1.
+
+    Raises
+    ------
+    NothingToDraw
+        If the run was measured before these measures existed.
+    """
+    units = folder.units()
+    if "sensitivity" not in units:
+        raise NothingToDraw(f"{folder.id}: measured by an older version; run its study again")
+    units = units.sort_values("kl", ascending=False, kind="stable").reset_index(drop=True)
+    return units.assign(rank=np.arange(1, len(units) + 1), sum=units["var_mu"] + units["mean_var"])
+
+
+def printed(folder: RunFolder) -> str:
+    """Return the table as text, with what the columns mean and the run's totals."""
+    table = unit_table(folder)
+    shown = table[list(COLUMNS)].rename(columns=COLUMNS)
+    for name in ("variance", "kl", "information", "decoder"):
+        shown[name] = np.where(shown[name], "yes", ".")
+    scores = folder.metrics()["scores"]
+    totals = [
+        f"{scores['active_units']:.0f} of {len(table)} units are active; all criteria agree on "
+        f"{scores['criteria_agreement']:.0%}; effective dimension "
+        f"{scores['effective_dimension']:.1f}",
+        f"rate {scores['rate']:.2f} = I(x;z) {scores['mutual_information']:.2f} to "
+        f"{scores['mutual_information_upper']:.2f} + KL(q(z)||p(z)); distortion "
+        f"{scores['distortion']:.2f}; ELBO {scores['elbo']:.2f} ± {scores['elbo_se']:.2f} nats",
+        f"train-test gap of the ELBO {scores['elbo_gap']:+.2f} nats, of the rate "
+        f"{scores['rate_gap']:+.2f}, of the distortion {scores['distortion_gap']:+.2f}",
+    ]
+    meanings = [f"{name}: {meaning}" for name, meaning in CRITERIA.items()]
+    body = shown.to_string(index=False, float_format=lambda value: f"{value:.4g}")
+    return "\n".join([body, "", *totals, "", "active by", *meanings])
+
+
+def profile(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw the KL of each unit by rank, with the middle 90 % over data, and its information."""
+    data = unit_table(folder)
+    with theme(style):
+        figure = Figure(figsize=(style.column, 2.2), layout="constrained")
+        ax = figure.subplots()
+        colours = [_colour(active) for active in data["active"]]
+        ax.vlines(data["rank"], data["kl_q05"], data["kl_q95"], color=colours, lw=1.5, alpha=0.45)
+        ax.scatter(data["rank"], data["kl"], c=colours, s=12, zorder=3)
+        ax.scatter(data["rank"], data["mi"], marker="_", c=GREY, s=24, zorder=4)
+        ax.set_yscale("symlog", linthresh=LINEAR_BELOW, linscale=0.5)
+        top = float(data["kl_q95"].max())
+        decades = [10.0**k for k in range(-2, 4) if 10.0**k < 10 * top]
+        ax.yaxis.set_major_locator(FixedLocator([0.0, *decades]))
+        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        ax.yaxis.set_minor_locator(NullLocator())
+        ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
+        ax.set(xlabel="Latent unit, by falling KL (rank)", ylabel="Nats")
+        _legend(ax, data, extra=[("I(x; z$_u$)", {"marker": "_", "color": GREY})])
+        tighten(figure)
+    caption = (
+        "KL(q(z_u|x) || p(z_u)) of each latent unit on the test set: mean (dot) and the range of "
+        "the middle 90 % of the data (bar); mutual information I(x; z_u) (dash). Logarithmic "
+        f"above {LINEAR_BELOW} nats."
+    )
+    columns = ["unit", "rank", "kl", "kl_se", "kl_q05", "kl_q50", "kl_q95", "mi", "active"]
+    return Drawn("kl-profile", figure, data[columns], caption)
+
+
+def variance_law(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw E(sigma²) against Var(mu), with the line on which they add up to 1."""
+    data = unit_table(folder)
+    with theme(style):
+        figure = Figure(figsize=(style.column, 2.6), layout="constrained")
+        ax = figure.subplots()
+        largest = max(1.0, float(data["var_mu"].max()))
+        ax.plot([0, 1], [1, 0], color=LIGHT_GREY, lw=1, zorder=0)
+        ax.annotate("sum = 1", (0.55, 0.47), color=GREY, fontsize=style.small)
+        for active, part in data.groupby("active"):
+            ax.errorbar(
+                part["var_mu"],
+                part["mean_var"],
+                xerr=part["var_mu_se"],
+                yerr=part["mean_var_se"],
+                fmt="o" if active else "s",
+                ms=3.5,
+                mfc=_colour(bool(active)) if active else "none",
+                color=_colour(bool(active)),
+                elinewidth=0.6,
+            )
+        ax.set(
+            xlabel=r"$\mathrm{Var}_x(\mu_u)$",
+            ylabel=r"$\mathrm{E}_x(\sigma_u^2)$",
+            xlim=(-0.03, 1.05 * largest),
+            ylim=(-0.03, 1.05 * max(1.0, float(data["mean_var"].max()))),
+        )
+        _legend(ax, data)
+        tighten(figure)
+    caption = (
+        "Variance law: for a standard normal prior, Var_x(mu_u) + E_x(sigma_u²) = 1 at the optimum "
+        "(grey line; Asperti & Trentin 2020). One point a latent unit, test set; bars: standard "
+        "errors over the data."
+    )
+    columns = ["unit", "var_mu", "var_mu_se", "mean_var", "mean_var_se", "sum", "active"]
+    return Drawn("variance-law", figure, data[columns], caption)
+
+
+def evolution(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw each unit's moments, KL, information and sensitivity along training."""
+    units = unit_table(folder).set_index("unit")
+    history = folder.history()
+    quantities = {name: label for name, label in _QUANTITIES.items() if name in history}
+    long = history[["step", *quantities]].explode(list(quantities), ignore_index=True)
+    long = long.astype(dict.fromkeys(quantities, float))
+    long.insert(1, "unit", long.groupby("step").cumcount())
+    long["active"] = long["unit"].map(units["active"])
+    with theme(style):
+        figure = Figure(figsize=(style.column, 1.2 * len(quantities)), layout="constrained")
+        axes = figure.subplots(len(quantities), 1, sharex=True)
+        for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
+            for unit, part in long.groupby("unit"):
+                ax.plot(
+                    part["step"],
+                    part[quantity],
+                    color=_colour(units["active"][unit]),
+                    lw=0.7,
+                    alpha=0.8,
+                    ls="-" if units["active"][unit] else (0, (2, 1)),
+                )
+            ax.set_ylabel(label)
+            ax.yaxis.set_major_locator(MaxNLocator(4))
+        axes[-1].set_xlabel("Training steps (count)")
+        axes[-1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        _legend(axes[0], units.reset_index())
+        figure.align_ylabels()
+        tighten(figure)
+    caption = (
+        "Each latent unit along training, on test data: "
+        f"{', '.join(_MEANINGS[name] for name in quantities)}. Active at the end: Var(mu) > "
+        f"{ACTIVE_VARIANCE}."
+    )
+    return Drawn("unit-evolution", figure, long, caption)
+
+
+_QUANTITIES = {
+    "var_mu": r"$\mathrm{Var}_x(\mu_u)$",
+    "mean_var": r"$\mathrm{E}_x(\sigma_u^2)$",
+    "kl": "KL (nats)",
+    "mi": r"I(x; z$_u$) (nats)",
+    "sensitivity": "Sensitivity\n(share)",
+}
+_MEANINGS = {
+    "var_mu": "variance of its posterior mean",
+    "mean_var": "mean of its posterior variance",
+    "kl": "KL from the prior",
+    "mi": "mutual information with the data (200 points)",
+    "sensitivity": "share of the reconstructions' variance that replacing it changes (16 points)",
+}
+
+
+def sensitivity(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+    """Draw for each unit what changes in reconstructions when it is replaced by a prior draw.
+
+    Images give a picture for each unit; other observations one row for each unit.
+    """
+    data = unit_table(folder)
+    images = folder.images()
+    if "sensitivity" not in images:
+        raise NothingToDraw(f"{folder.id}: measured by an older version; run its study again")
+    maps = images["sensitivity"].numpy()[data["unit"].to_numpy()]
+    top = float(maps.max()) or 1.0
+    with theme(style):
+        if maps.ndim == 4:
+            figure = _tiles(data, maps.mean(1), top, style)
+        else:
+            figure = Figure(figsize=(style.column, 0.4 + 0.13 * len(maps)), layout="constrained")
+            ax = figure.subplots()
+            sns.heatmap(
+                maps.reshape(len(maps), -1),
+                cmap="rocket",
+                vmin=0,
+                vmax=top,
+                yticklabels=[f"{unit}" for unit in data["unit"]],
+                cbar_kws={"label": "Change (RMS)"},
+                ax=ax,
+            )
+            ax.set(xlabel="Element of an observation", ylabel="Latent unit, by falling KL")
+        tighten(figure)
+    caption = (
+        "Decoder sensitivity: root mean squared change of E[x|z] when one unit of a test datum's "
+        "code is replaced by a draw from the prior, by falling KL; one scale for all. Share: half "
+        "the mean squared change over the variance of the reconstructions."
+    )
+    columns = ["unit", "rank", "sensitivity", "sensitivity_se", "replacement_cost", "active"]
+    return Drawn("sensitivity", figure, data[columns], caption)
+
+
+def _tiles(data: pd.DataFrame, maps: np.ndarray, top: float, style: Style) -> Figure:
+    across = min(8, len(maps))
+    down = -(-len(maps) // across)
+    size = style.text / 8
+    figure = Figure(figsize=(across * size + 0.5, down * (size + 0.22)), layout="constrained")
+    axes = figure.subplots(down, across, squeeze=False).ravel()
+    for ax in axes:
+        ax.set_axis_off()
+    picture = None
+    for ax, unit, active, share, tile in zip(
+        axes, data["unit"], data["active"], data["sensitivity"], maps, strict=False
+    ):
+        picture = ax.imshow(tile, cmap="rocket", vmin=0, vmax=top)
+        ax.set_title(
+            f"{unit}: {share:.1%}", fontsize=style.small, color="black" if active else GREY
+        )
+    assert picture is not None
+    figure.colorbar(picture, ax=list(axes), shrink=0.8, label="Change of E[x|z] (RMS)")
+    return figure
+
+
+def _colour(active: bool) -> Any:
+    blue, orange = palette(2)
+    return blue if active else orange
+
+
+def _legend(ax: Axes, data: pd.DataFrame, extra: Sequence[tuple[str, Any]] = ()) -> None:
+    counts = data["active"].value_counts()
+    entries = [
+        Line2D(
+            [],
+            [],
+            ls="",
+            marker="o" if active else "s",
+            color=_colour(active),
+            mfc=_colour(active) if active else "none",
+            label=f"{name} ({counts.get(active, 0)})",
+        )
+        for active, name in _LABELS.items()
+    ]
+    entries += [Line2D([], [], ls="", label=name, **options) for name, options in extra]
+    ax.legend(handles=entries, loc="best")
+
+
+#: Figures of a run's collapse.
+FIGURES: tuple[Callable[..., Drawn], ...] = (profile, variance_law, evolution, sensitivity)

@@ -1,0 +1,121 @@
+"""Latent traversals: what each unit of one run draws."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from pyrovae.measures.traversal import ENDS, Over
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.mosaics import fit, mosaic, show
+from pyrovae.report.look.names import slug, wrapped
+from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
+from pyrovae.study.store.results import StudyResults
+
+#: Stands below the name of a unit that is.
+INACTIVE = "\ninactive"
+#: What the values of a traversal are quantiles of.
+_OVER = {"prior": "prior", "posterior": "aggregate posterior"}
+
+
+def traversals(study: StudyResults, run: str, *, style: Style = PAPER) -> Drawn:
+    """Draw the stored traversals of a run: a row for each unit, by falling KL.
+
+    Returns
+    -------
+    Drawn
+        See :func:`traversal_grid`.
+
+    Raises
+    ------
+    NothingToDraw
+        If the observations are no images.
+    """
+    folder = study.folder(run)
+    images = folder.images()
+    units = folder.units().set_index("unit").loc[images["traversed"].tolist()].reset_index()
+    row = study.runs.set_index("run", drop=False).loc[run]
+    title = encode(study).cell_title(row)
+    drawn = traversal_grid(images["traversals"], units, title=title, style=style)
+    data = drawn.data.assign(run=run, seed=row["seed"])
+    caption = f"{drawn.caption} Seed {row['seed']}."
+    return Drawn(f"traversals-{slug(title)}", drawn.figure, data, caption)
+
+
+def traversal_grid(
+    images: Tensor,
+    units: pd.DataFrame,
+    *,
+    over: Over = "prior",
+    point: int = 0,
+    title: str = "",
+    style: Style = PAPER,
+) -> Drawn:
+    """Draw the traversals of one datum: a row for each unit, a column for each value.
+
+    Parameters
+    ----------
+    images
+        ``(units, steps, *event)``, as from :func:`pyrovae.measures.traversal.traverse`.
+    units
+        The rows of :meth:`RunFolder.units` that belong to the rows of images.
+    over
+        What the values are quantiles of.
+    point
+        Which test image it is.
+    title
+        Of the figure.
+    style
+        Of the figure.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each unit shown: ``kl`` in nats, ``active``, and the quantiles that
+        its first and last image stand for.
+
+    Raises
+    ------
+    NothingToDraw
+        If the observations are no images.
+    """
+    quantiles = np.linspace(*ENDS, images.shape[1])
+    with theme(style):
+        figure = Figure(figsize=(style.column, 2 * style.column))
+        ax = figure.subplots()
+        columns = [f"{100 * q:.0f}" for q in quantiles]
+        show(ax, mosaic(images), rows=unit_names(units), columns=columns)
+        mark_inactive(ax, units)
+        ax.set_xlabel(f"Quantile of the {_OVER[over]} (%)")
+        ax.set_ylabel("Latent unit, KL in nats")
+        ax.set_title(wrapped(title, 44))
+        tighten(figure)
+        fit(figure, ax)
+    data = units[["unit", "kl", "active"]].assign(
+        lowest_quantile=ENDS[0], highest_quantile=ENDS[1], over=over, point=point
+    )
+    caption = (
+        f"Latent traversals{f', {title}' if title else ''}: each row changes one unit of the code "
+        f"of test image {point + 1} from the {ENDS[0]:.0%} to the {ENDS[1]:.0%} quantile of the "
+        f"unit's {_OVER[over]}. Rows: units by falling KL; grey italics: inactive."
+    )
+    return Drawn(f"traversals-{point + 1}", figure, data, caption)
+
+
+def unit_names(units: pd.DataFrame) -> list[str]:
+    """Return what stands beside each unit's row of images."""
+    return [
+        f"unit {row.unit}, KL = {row.kl:.2f}{'' if row.active else INACTIVE}"
+        for row in units.itertuples()
+    ]
+
+
+def mark_inactive(ax: Axes, units: pd.DataFrame) -> None:
+    """Write the names of inactive units in grey italics."""
+    for label, active in zip(ax.get_yticklabels(), units["active"], strict=True):
+        if not active:
+            label.set(color=GREY, fontstyle="italic")

@@ -1,0 +1,92 @@
+"""The curve of a capacity search: what latent units are used for as their number grows."""
+
+from __future__ import annotations
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.shrink.capacity.run import SCORES, Capacity, observed, trainings_of
+from pyrovae.shrink.capacity.search import belief
+from pyrovae.study.store.results import StudyResults
+
+_PANELS = {
+    "active_units": "Active units\n(count)",
+    "rate": "Rate (nats)",
+    "distortion": "Distortion (nats)",
+    "elbo_gap": "ELBO, test minus\ntrain (nats)",
+}
+
+
+def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
+    """Draw active units, rate, distortion and train-test gap against latent_dim.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each training.
+    """
+    low, high = found.believed.interval()
+    sizes = sorted(found.runs["latent_dim"].unique())
+    blue, orange = palette(2)
+    with theme(style):
+        figure = Figure(figsize=(style.column, 2.9), layout="constrained")
+        axes = figure.subplots(2, 2, sharex=True).ravel()
+        for ax, (score, label) in zip(axes, _PANELS.items(), strict=True):
+            means = found.runs.groupby("latent_dim")[score].mean()
+            if not found.believed.open:
+                ax.axvspan(max(low, 1) / 1.03, high * 1.03, color=orange, alpha=0.2, lw=0)
+                ax.axvline(found.recommended, color=orange, lw=0.8)
+            if score == "active_units":
+                ax.plot(sizes, sizes, color=LIGHT_GREY, lw=0.8, zorder=0)
+                ax.set_ylim(0, 1.15 * found.runs[score].max())
+            ax.plot(means.index, means, color=blue, lw=0.9)
+            ax.scatter(found.runs["latent_dim"], found.runs[score], s=9, color=blue, zorder=3)
+            ax.set_xscale("log", base=2)
+            ax.xaxis.set_major_locator(FixedLocator(_spaced(sizes)))
+            ax.xaxis.set_minor_locator(NullLocator())
+            ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
+            ax.yaxis.set_major_locator(MaxNLocator(4, integer=score == "active_units"))
+            ax.set_ylabel(label)
+        figure.supxlabel("Latent units (count)")
+        figure.align_ylabels()
+        tighten(figure)
+    caption = (
+        "Capacity search: active units, rate, distortion and train-test gap against latent_dim; "
+        f"a point for each of {len(found.runs)} trainings, lines through means. Grey: all units "
+        f"active. Orange: recommended latent_dim {found.recommended} with its 95 % interval, {low} "
+        f"to {high}."
+    )
+    return Drawn("capacity", figure, found.runs, caption)
+
+
+def capacity_of_study(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw the curve of a study in whose runs nothing but latent_dim varies, searched for or not.
+
+    Raises
+    ------
+    NothingToDraw
+        If more varies, or latent_dim does not.
+    """
+    varying = study.varying()
+    if varying != ["latent_dim"]:
+        raise NothingToDraw(
+            "the curve shows studies in which latent_dim varies and nothing else; here varies: "
+            f"{', '.join(varying) or 'nothing'}"
+        )
+    lacking = [score for score in SCORES if score not in study.runs]
+    if lacking:
+        raise NothingToDraw(f"the runs have no {', '.join(lacking)}")
+    runs = trainings_of(study.runs)
+    found = Capacity(study.store.root, runs, belief(observed(runs)), True, ())
+    return capacity_curve(found, style=style)
+
+
+def _spaced(sizes: list[int]) -> list[int]:
+    """Return the sizes that have room for a label each: at least a factor 1.3 apart."""
+    kept: list[int] = []
+    for size in sizes:
+        if not kept or size >= 1.3 * kept[-1]:
+            kept.append(size)
+    return kept

@@ -1,0 +1,231 @@
+"""Scores by cell: a row for each level of the first label, a marker for each of the second.
+
+Rows rather than columns, since names of priors are long and a paper's column is narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from pyrovae.analysis.udr import UDR
+from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.measures.disentanglement import METRICS, needs_factors
+from pyrovae.report.look import captions, names
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.encoding import Encoding, encode
+from pyrovae.report.look.intervals import ENOUGH, summarise
+from pyrovae.report.look.legends import legend_above, marker_group
+from pyrovae.report.look.scores import ACTIVE_UNITS, Score, disentanglement_scores
+from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
+from pyrovae.study.store.results import StudyResults
+
+#: Inches for each marker in a row, and at least for a row.
+_MARKER_HEIGHT, _ROW_HEIGHT = 0.115, 0.26
+#: Part of a row's height that its markers spread over.
+_SPREAD = 0.72
+#: Characters in a line of a row's name.
+_NAME_WIDTH = 18
+#: Scores side by side.
+_ACROSS = 6
+
+
+def active_units(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw the number of active units of each cell.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each run: ``value``, and ``mean``, ``low``, ``high`` and ``n`` of its
+        cell.
+    """
+    encoding = encode(study)
+    dims = study.runs["latent_dim"].unique()
+    unit = f"count, of {dims[0]}" if len(dims) == 1 else "count"
+    score = Score(ACTIVE_UNITS.key, ACTIVE_UNITS.title, unit)
+    figure, data = draw_scores(study, encoding, [score], style)
+    by = " and ".join(names.title(label).lower() for label in encoding.labels)
+    caption = (
+        f"Active units by {by} on the test set. A unit u is active if Var_x(E[z_u|x]) > "
+        f"{ACTIVE_VARIANCE} (Burda, Grosse and Salakhutdinov 2016). Small points: seeds; markers: "
+        f"their mean. {captions.interval(study, 'Bars')} {captions.setting(study, encoding)}"
+    )
+    return Drawn("active-units", figure, data, caption.strip())
+
+
+def disentanglement(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw all disentanglement scores of each cell, a panel for each score.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each run and score, as in :func:`active_units`.
+
+    Raises
+    ------
+    NothingToDraw
+        If no run has such a score: the data has no ground-truth factors.
+    """
+    encoding = encode(study)
+    scores = disentanglement_scores(study.runs)
+    if not scores:
+        raise NothingToDraw("the data has no ground-truth factors, so no score compares with them")
+    figure, data = draw_scores(study, encoding, scores, style)
+    by = " and ".join(names.title(label).lower() for label in encoding.labels)
+    chance = " Dashed: chance level of FactorVAE." if "factor_vae_chance" in study.runs else ""
+    caption = (
+        f"Disentanglement by {by}: posterior means against the ground-truth factors, on the test "
+        f"set; higher is better, 1 is best{_exceptions(scores)}. Small points: seeds; markers: "
+        f"their mean. {captions.interval(study, 'Bars')}{chance} "
+        f"{captions.setting(study, encoding)}"
+    )
+    return Drawn("disentanglement", figure, data, caption.strip())
+
+
+def _exceptions(scores: Sequence[Score]) -> str:
+    """Return what does not hold for scores that compare no codes with factors."""
+    known = {score.key for score in scores}
+    told = []
+    if any(key in METRICS and not needs_factors(key) for key in known):
+        told.append("of scores of dependence between codes, less is better")
+    if UDR in known:
+        told.append("UDR is agreement with the other seeds of the cell, without the factors")
+    return "".join(f"; {text}" for text in told)
+
+
+def draw_scores(
+    study: StudyResults, encoding: Encoding, scores: Sequence[Score], style: Style
+) -> tuple[Figure, pd.DataFrame]:
+    """Draw scores side by side, and below each other for the labels beyond the second."""
+    by = encoding.labels
+    data = pd.concat([_with_intervals(study.runs, by, score) for score in scores])
+    levels = encoding.levels[encoding.first]
+    lines = max(_name(encoding, level).count("\n") + 1 for level in levels)
+    within = max(
+        len(encoding.seconds()) * _MARKER_HEIGHT * style.scale,
+        _ROW_HEIGHT * style.scale,
+        1.15 * lines * style.small / 72,
+    )
+    blocks = encoding.panels(study.runs, encoding.others)
+    # Where labels are not crossed, most levels are missing from most panels.
+    present = [
+        [level for level in levels if (block[encoding.first] == level).any()] for _, block in blocks
+    ]
+    # Many scores stand in several bands, one below the other.
+    bands = math.ceil(len(scores) / _ACROSS)
+    across = math.ceil(len(scores) / bands)
+    with theme(style):
+        width = style.column if len(scores) <= 3 else style.text
+        legend = 0.14 * (1 + len(encoding.seconds()) // 3) if encoding.second else 0
+        rows = [len(shown) for shown in present for _ in range(bands)]
+        height = sum(rows) * within + len(rows) * 0.2 * style.scale
+        height += (0.3 * bands + legend) * style.scale
+        figure = Figure(figsize=(width, height), layout="constrained")
+        grid = figure.subplots(
+            len(rows),
+            across,
+            sharex="col" if bands == 1 else False,
+            sharey="row",
+            height_ratios=rows,
+            squeeze=False,
+        )
+        places = grid.reshape(len(blocks), bands * across)
+        for ax in places[:, len(scores) :].flat:
+            ax.set_axis_off()
+        for (title, block), known, axes in zip(
+            blocks, present, places[:, : len(scores)], strict=True
+        ):
+            for score, ax, first in zip(scores, axes, places[0], strict=False):
+                if bands > 1 and ax is not first:
+                    ax.sharex(first)
+                shown = data[(data["score"] == score.key) & data["run"].isin(block["run"])]
+                _draw(ax, shown, known, encoding, style, integer=score.unit.startswith("count"))
+                if score.key == "factor_vae" and "factor_vae_chance" in block:
+                    ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
+            if title:
+                axes[0].set_title(names.wrapped(title, 60 // across), loc="left")
+        for score, ax in zip(scores, places[-1], strict=False):
+            ax.set_xlabel(names.wrapped(score.axis_label, 60 // across + 8))
+        for row in grid:
+            row[0].set_ylabel(names.title(encoding.first))
+        if encoding.second:
+            legend_above(figure, [marker_group(encoding)])
+        tighten(figure)
+    return figure, data
+
+
+def _name(encoding: Encoding, level: Any) -> str:
+    """Return the name of a row."""
+    return names.wrapped(encoding.show(encoding.first, level), _NAME_WIDTH)
+
+
+def _with_intervals(runs: pd.DataFrame, by: list[str], score: Score) -> pd.DataFrame:
+    table = runs[["run", *by, "seed"]].assign(score=score.key, value=runs[score.key])
+    return table.merge(summarise(table, by, "value"), on=by)
+
+
+def _draw(
+    ax: Axes,
+    data: pd.DataFrame,
+    levels: Sequence[Any],
+    encoding: Encoding,
+    style: Style,
+    *,
+    integer: bool,
+) -> None:
+    colours, markers = encoding.colours(), encoding.markers()
+    seconds = encoding.seconds()
+    step = _SPREAD / len(seconds)
+    for i, first in enumerate(levels):
+        for j, second in enumerate(seconds):
+            cell = data[data[encoding.first] == first]
+            if encoding.second:
+                cell = cell[cell[encoding.second] == second]
+            cell = cell.dropna(subset=["value"])
+            if cell.empty:
+                continue
+            y = i + (j - (len(seconds) - 1) / 2) * step
+            # Seeds that agree would hide each other: they are spread a little.
+            spread = np.linspace(-0.22, 0.22, len(cell)) * step if len(cell) > 1 else [0.0]
+            ax.scatter(
+                cell["value"],
+                y + np.asarray(spread),
+                s=4 * style.scale**2,
+                color=colours[first],
+                alpha=0.5,
+                lw=0,
+                zorder=2.5,
+            )
+            summary = cell.iloc[0]
+            if summary["n"] >= ENOUGH:
+                ax.plot(
+                    [summary["low"], summary["high"]], [y, y], color=colours[first], lw=style.scale
+                )
+            ax.plot(
+                summary["mean"],
+                y,
+                marker=markers[second],
+                ms=4 * style.scale,
+                color=colours[first],
+                mec="white",
+                mew=0.4,
+                zorder=3,
+            )
+    ax.set_yticks(range(len(levels)), [_name(encoding, level) for level in levels])
+    ax.set_ylim(len(levels) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
+    for boundary in range(1, len(levels)):
+        ax.axhline(boundary - 0.5, color=LIGHT_GREY, lw=0.5, zorder=0)
+    ax.xaxis.set_major_locator(MaxNLocator(5 if integer else 3, integer=integer))
+    ax.margins(x=0.08)
+    if integer:  # Counts are read against zero.
+        low, high = ax.get_xlim()
+        high = max(high, 2.0)
+        ax.set_xlim(min(low, -0.04 * high), high)

@@ -1,0 +1,69 @@
+"""Cells side by side by held-out log p(x): az.compare as a table and a figure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from pyrovae.analysis.heldout import compare_cells
+from pyrovae.core import atomic
+from pyrovae.report.look import names
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.formats import files
+from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.study.store.results import StudyResults
+
+
+def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER) -> Drawn:
+    """Draw how far each cell is below the best, with the paired standard error.
+
+    Parameters
+    ----------
+    study
+        Whose cells they are.
+    table
+        From :func:`pyrovae.analysis.heldout.compare_cells`.
+    """
+    encoding = encode(study)
+    cells = study.runs.drop_duplicates("cell").set_index("cell").loc[table["cell"]]
+    titles = [encoding.cell_title(row) for row in cells.itertuples()]
+    y = np.arange(len(table))
+    with theme(style):
+        figure = Figure(figsize=(style.column, 0.6 + 0.36 * len(table)), layout="constrained")
+        ax = figure.subplots()
+        ax.axvline(0, color=GREY, linewidth=0.6, dashes=(4, 2))
+        ax.errorbar(-table["difference"], y, xerr=2 * table["dse"], fmt="o", color=palette(1)[0])
+        ax.set_yticks(y, [names.wrapped(title, 34) for title in titles])
+        ax.set_ylim(len(table) - 0.5, -0.5)
+        ax.set_xlabel("log p(x) − best, nats for each datum")
+    caption = (
+        "Held-out log p(x) of each cell (importance-weighted bound, mean over seeds) below the "
+        "best cell, ± 2 standard errors of the difference, paired over test points (az.compare). "
+        "Not in these intervals: the spread over seeds, which is in the table and may be larger."
+    )
+    return Drawn("comparison", figure, table, caption)
+
+
+def write_comparison(
+    study: StudyResults, *, points: int, samples: int, style: Style = PAPER
+) -> tuple[pd.DataFrame, Path]:
+    """Compare a study's cells; write table and figure to its folder ``diagnostics``.
+
+    Returns
+    -------
+    DataFrame
+        See :func:`pyrovae.analysis.heldout.compare_cells`.
+    Path
+        The figure's stem.
+    """
+    table = compare_cells(study, points=points, samples=samples)
+    drawn = comparison(study, table, style=style)
+    stem = study.store.root / "diagnostics" / drawn.name
+    for suffix, content in files(drawn, style).items():
+        atomic.write_bytes(stem.with_suffix(f".{suffix}"), content)
+    shown = table.drop(columns="cell")
+    return shown.round(dict.fromkeys(shown.select_dtypes("float"), 3)), stem

@@ -1,0 +1,47 @@
+"""Figures of the diagnosed runs of a study, of each kind one for each run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from pyrovae.report.diagnosis.calibration import calibration
+from pyrovae.report.diagnosis.fit import fit
+from pyrovae.report.diagnosis.gaps import gaps
+from pyrovae.report.diagnosis.gate import gate
+from pyrovae.report.diagnosis.khat import khat
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.style import PAPER, Style
+from pyrovae.study.store.diagnoses import DiagnosisFolder
+from pyrovae.study.store.results import StudyResults
+
+
+def _each(draw: Callable[..., Drawn]) -> Callable[..., Iterator[Drawn]]:
+    def drawn(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
+        stored = {run: DiagnosisFolder.of(study.folder(run)) for run in study.runs["run"]}
+        known = {run: folder for run, folder in stored.items() if folder.exists}
+        reasons = []
+        if not known:
+            raise NothingToDraw("no run is diagnosed yet: pyrovae diagnose RUN")
+        for run, folder in known.items():
+            try:
+                found = draw(folder, style=style)
+            except NothingToDraw as reason:
+                reasons.append(str(reason))
+                continue
+            said = f"Run {run[:8]}. {found.caption}"
+            yield dataclasses.replace(found, name=f"{found.name}-{run[:8]}", caption=said)
+        if len(reasons) == len(known):
+            raise NothingToDraw(reasons[0])
+
+    return drawn
+
+
+#: Kind to function ``(study, *, style) -> figures``.
+FIGURES: dict[str, Callable[..., Iterator[Drawn]]] = {
+    "convergence": _each(gate),
+    "khat": _each(khat),
+    "sbc": _each(calibration),
+    "nuts_vs_guide": _each(fit),
+    "gaps": _each(gaps),
+}

@@ -1,0 +1,79 @@
+"""The kinds of figures by name: what the report draws, and what can be asked for one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.representatives import first_runs
+from pyrovae.report.look.style import PAPER, Style
+from pyrovae.report.run.factor_heatmaps import factor_heatmaps
+from pyrovae.report.run.traversals import traversals
+from pyrovae.report.study import diagnosed
+from pyrovae.report.study.capacity import capacity_of_study
+from pyrovae.report.study.cell_scores import active_units, disentanglement
+from pyrovae.report.study.collapse_blame import collapse_blame
+from pyrovae.report.study.effects import effects, interactions
+from pyrovae.report.study.evolution import evolution
+from pyrovae.report.study.kl_profile import kl_profile
+from pyrovae.report.study.metric_correlation import metric_correlation
+from pyrovae.report.study.phase_diagram import phase_diagram
+from pyrovae.report.study.profiles import performance_profiles
+from pyrovae.report.study.rate_distortion import rate_distortion
+from pyrovae.report.study.reconstructions import reconstructions
+from pyrovae.report.study.samples import samples
+from pyrovae.report.study.sparsity import sparsity
+from pyrovae.report.study.variance_law import variance_law
+from pyrovae.study.store.results import StudyResults
+
+
+def _each_traversals(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
+    """Draw the traversals of each cell's first finished seed."""
+    for run in first_runs(study)["run"]:
+        yield traversals(study, run, style=style)
+
+
+#: Kind to function ``(study, *, style) -> Drawn``, or several.
+FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
+    "effects": effects,
+    "interactions": interactions,
+    "performance_profiles": performance_profiles,
+    "active_units": active_units,
+    "kl_profile": kl_profile,
+    "variance_law": variance_law,
+    "rate_distortion": rate_distortion,
+    "disentanglement": disentanglement,
+    "metric_correlation": metric_correlation,
+    "sparsity": sparsity,
+    "evolution": evolution,
+    "reconstructions": reconstructions,
+    "traversals": _each_traversals,
+    "factors": factor_heatmaps,
+    "samples": samples,
+}
+
+
+#: The same, of what only some studies are about: not missed elsewhere.
+ON_REQUEST: dict[str, Callable[..., Drawn]] = {
+    "collapse_blame": collapse_blame,
+    "capacity_curve": capacity_of_study,
+    "phase_diagram": phase_diagram,
+}
+#: Every kind. Those of diagnosed runs are in no report: each run's diagnosis has its own figures.
+KINDS: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
+    **FIGURES,
+    **ON_REQUEST,
+    **diagnosed.FIGURES,
+}
+
+
+def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Drawn]:
+    """Draw the figures of a kind, one at a time.
+
+    Raises
+    ------
+    NothingToDraw
+        If the study lacks what they show.
+    """
+    made = KINDS[kind](study, style=style)
+    yield from [made] if isinstance(made, Drawn) else made

@@ -1,0 +1,96 @@
+"""The page that shows a report's figures and table, in Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pyrovae.report.look import names
+from pyrovae.report.tables import true_posterior, variation
+from pyrovae.report.tables.cells import caption, markdown
+from pyrovae.study.store.diagnoses import DiagnosisFolder
+from pyrovae.study.store.results import LABELS, StudyResults
+
+#: Ids that are listed before the rest is only counted.
+_LISTED = 20
+
+
+def index_page(
+    study: StudyResults,
+    captions: Mapping[str, str],
+    skipped: Mapping[str, str],
+    *,
+    formats: Sequence[str] = ("pdf", "png"),
+) -> str:
+    """Return the page.
+
+    Parameters
+    ----------
+    study
+        What it is about.
+    captions
+        By figure name, in order.
+    skipped
+        Kinds of figures that could not be drawn, with the reason.
+    formats
+        What figures are written as; the page shows the PNG.
+    """
+    parts = [f"# {study.name}", study.description, _counts(study)]
+    parts += ["## Cells", markdown(study)]
+    parts.append(f"{caption(study)} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex).")
+    varied = variation.markdown(study)
+    if varied:
+        parts += ["## What the disentanglement scores vary with", varied]
+        parts.append(f"{variation.CAPTION} [By cell](tables/variation.csv).")
+    told = true_posterior.markdown(study)
+    if told:
+        parts += ["## The true posterior", told]
+        parts.append(f"{true_posterior.CAPTION} [Numbers](tables/diagnosed.csv).")
+        parts.append(_list(_diagnoses(study)))
+    parts.append("## Figures")
+    for name, text in captions.items():
+        parts.append(f"![{name}](figures/{name}.png)")
+        others = [f"[{f.upper()}](figures/{name}.{f})" for f in formats if f != "png"]
+        links = ", ".join([*others, f"[data](figures/{name}.csv)"])
+        parts.append(f"**{name}** ({links}). {text}")
+    if skipped:
+        parts.append("## Not drawn")
+        parts.append(_list({names.words(kind): reason for kind, reason in skipped.items()}))
+    if study.failed:
+        parts += ["## Failed runs", _list(study.failed)]
+    if study.missing:
+        parts += ["## Missing runs", _list(dict.fromkeys(study.missing, ""))]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _counts(study: StudyResults) -> str:
+    text = f"{len(study.runs)} runs in {study.runs['cell'].nunique()} cells."
+    if study.failed or study.missing:
+        text += (
+            f" **{len(study.failed)} failed and {len(study.missing)} are missing: all numbers and "
+            "figures are without them.**"
+        )
+    labels = [label for label in LABELS if label in study.runs]
+    if study.runs.groupby(labels)["cell"].nunique().max() > 1:
+        text += (
+            " **Some cells differ in settings that have no label (training, evaluation): the table "
+            "lists them one by one, figures show them together.**"
+        )
+    return text
+
+
+def _diagnoses(study: StudyResults) -> dict[str, str]:
+    """Return the figures of each diagnosed run as links, by what the run is."""
+    found = {}
+    for row in true_posterior.by_run(study).itertuples():
+        stored = DiagnosisFolder.of(study.folder(str(row.run)))
+        pictures = sorted(path.stem for path in stored.figures.glob("*.png"))
+        where = f"../diagnostics/{row.run}/figures"
+        links = ", ".join(f"[{name}]({where}/{name}.png)" for name in pictures)
+        found[f"{str(row.run)[:8]}, {row.title}, seed {row.seed}"] = links
+    return found
+
+
+def _list(entries: Mapping[str, str]) -> str:
+    lines = [f"- {key}{': ' if text else ''}{text}" for key, text in entries.items()]
+    more = len(lines) - _LISTED
+    return "\n".join(lines[:_LISTED] + ([f"- and {more} more"] if more > 0 else []))

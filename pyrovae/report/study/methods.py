@@ -1,0 +1,132 @@
+"""The paragraph on methods: what ran, told from what is stored with the runs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pyrovae.report.look import names
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.evidence import current_analysis
+from pyrovae.report.look.scores import score_of
+from pyrovae.report.tables.cells import escape
+from pyrovae.study.store.results import LABELS, StudyResults
+
+_PLURALS = {
+    "dataset": "data sets",
+    "network": "networks",
+    "prior": "priors",
+    "posterior": "posteriors",
+    "likelihood": "likelihoods",
+    "objective": "objectives",
+    "latent_dim": "numbers of latent units",
+}
+
+
+def methods(study: StudyResults) -> str:
+    """Return a draft of the paragraph, with every parameter, default or not.
+
+    Parameters
+    ----------
+    study
+        With at least one finished run; what is said holds for the finished runs.
+    """
+    folders = [study.folder(run) for run in study.runs["run"]]
+    configs = [folder.config().model_dump(mode="json") for folder in folders]
+    parts = []
+    for label in LABELS:
+        values = _distinct(_component(config[label]) for config in configs if config.get(label))
+        if not values:
+            continue
+        several = _PLURALS.get(label, f"{names.title(label).lower()}s")
+        noun = names.title(label) if len(values) == 1 else several
+        parts.append(f"{noun[0].upper()}{noun[1:]}: {'; '.join(values)}.")
+    parts.append(f"Seeds: {_seeds(study)}.")
+    training = _distinct(_assigned(config["training"]) for config in configs)
+    parts.append(f"Training by Adam (Kingma and Ba 2015): {'; or '.join(training)}.")
+    evaluation = _distinct(
+        f"at most {s['points']} points of each split, {s['samples']} draws of z for each"
+        for s in (config["evaluation"] for config in configs)
+    )
+    parts.append(f"Evaluation: {'; or '.join(evaluation)}.")
+    parts += _estimators([folder.metrics()["estimators"] for folder in folders])
+    parts += _comparison(study)
+    parts += _software(
+        [json.loads((folder.path / "environment.json").read_text()) for folder in folders]
+    )
+    digest = hashlib.sha256("".join(sorted(study.runs["run"])).encode()).hexdigest()[:16]
+    parts.append(f"{len(configs)} runs, hash {digest}.")
+    return " ".join(parts)
+
+
+def latex_methods(study: StudyResults) -> str:
+    """Return the paragraph for LaTeX."""
+    return escape(methods(study)) + "\n"
+
+
+def _component(value: Any) -> str:
+    if not isinstance(value, Mapping):
+        return str(value)
+    parameters = {key: entry for key, entry in value.items() if key != "name"}
+    return names.with_parameters(str(value["name"]), parameters)
+
+
+def _assigned(settings: Mapping[str, Any]) -> str:
+    return names.assignments({k: v for k, v in settings.items() if v is not None})
+
+
+def _distinct(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))
+
+
+def _seeds(study: StudyResults) -> str:
+    by_cell = study.runs.groupby("cell")["seed"].apply(lambda seeds: tuple(sorted(seeds)))
+    if by_cell.nunique() == 1:
+        return ", ".join(map(str, by_cell.iloc[0])) + " in each cell"
+    counts = by_cell.map(len)
+    return f"{counts.min()} to {counts.max()} in each cell, as some runs failed or are missing"
+
+
+def _estimators(stored: list[Mapping[str, Any]]) -> list[str]:
+    """Tell the settings that scores were really estimated with, as stored with them."""
+    said: dict[str, list[str]] = {}
+    for estimators in stored:
+        for key, entry in estimators.items():
+            if isinstance(entry, Mapping) and isinstance(entry.get("estimator"), Mapping):
+                said.setdefault(key, []).append(names.assignments(entry["estimator"]))
+    if not said:
+        return []
+    scores = [
+        f"{score_of(key).title} ({'; or '.join(_distinct(texts))})" for key, texts in said.items()
+    ]
+    return [f"Scores: {', '.join(scores)}."]
+
+
+def _comparison(study: StudyResults) -> list[str]:
+    try:
+        analysis = current_analysis(study)
+    except NothingToDraw:
+        return []
+    sampling = analysis.about["sampling"]
+    effects = " and ".join(names.title(f).lower() for f in analysis.factors)
+    text = (
+        "Comparison: for each metric a hierarchical Bayesian model"
+        + (f" with effects of {effects} and their two-way interactions" if effects else "")
+        + f", seeds as noise; NUTS with {sampling['chains']} chains of {sampling['draws']} draws "
+        f"after {sampling['warmup']} of warm-up, seed {sampling['seed']}."
+    )
+    refused = [score_of(key).title for key in analysis.refused()]
+    return [text + (f" No conclusion about: {', '.join(refused)}." if refused else "")]
+
+
+def _software(environments: list[Mapping[str, Any]]) -> list[str]:
+    known = [e for e in environments if e.get("versions")]
+    if not known:
+        return []
+    versions = _distinct(", ".join(f"{k} {v}" for k, v in e["versions"].items()) for e in known)
+    pythons = _distinct(f"Python {e['python']}" for e in known if e.get("python"))
+    revisions = _distinct(str(e["git"]) for e in known if e.get("git"))
+    revised = f" (revision {', '.join(revisions)})" if revisions else ""
+    return [f"Software: {', '.join(['; or '.join(versions) + revised, *pythons])}."]

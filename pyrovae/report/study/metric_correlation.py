@@ -1,0 +1,93 @@
+"""Do the metrics agree? Their rank correlation over the runs of a study."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.figure import Figure
+
+from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
+from pyrovae.report.look import captions
+from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.scores import disentanglement_scores
+from pyrovae.report.look.style import PAPER, Style, theme, tighten
+from pyrovae.study.store.results import StudyResults
+
+
+def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw the Spearman correlation of each pair of disentanglement scores over all runs.
+
+    As Locatello et al. 2019 (arXiv:1811.12359), figure 2, do for one data set.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each pair: ``score``, ``other``, ``correlation``, ``low``, ``high``
+        (95 % bootstrap interval over cells) and ``n`` runs.
+
+    Raises
+    ------
+    NothingToDraw
+        If there are fewer than two scores or too few runs.
+    """
+    scores = disentanglement_scores(study.runs)
+    if len(scores) < 2 or len(study.runs) < ENOUGH_RUNS:
+        raise NothingToDraw(
+            f"a correlation of metrics takes two of them and {ENOUGH_RUNS} runs, here are "
+            f"{len(scores)} and {len(study.runs)}"
+        )
+    data = pd.DataFrame(
+        [
+            {
+                "score": a.key,
+                "other": b.key,
+                **rank_correlation(study.runs, a.key, b.key)._asdict(),
+            }
+            for i, a in enumerate(scores)
+            for b in scores[:i]
+        ]
+    )
+    keys = [score.key for score in scores]
+    matrix = pd.DataFrame(np.nan, index=keys, columns=keys)
+    for row in data.itertuples():
+        matrix.loc[row.score, row.other] = row.correlation
+    shown = matrix.iloc[1:, :-1]
+    titles = {score.key: score.title for score in scores}
+    with theme(style):
+        size = style.column if len(keys) <= 8 else style.text
+        # Few scores need no square: rows of two lines' height are enough.
+        height = min(0.8 * size, (0.45 * len(shown) + 0.8) * style.scale)
+        figure = Figure(figsize=(size, height), layout="constrained")
+        ax = figure.subplots()
+        sns.heatmap(
+            shown,
+            mask=shown.isna(),
+            vmin=-1,
+            vmax=1,
+            cmap="vlag",
+            annot=shown.map(lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}")),
+            fmt="",
+            annot_kws={"size": style.small},
+            linewidths=0.4,
+            cbar_kws={"label": "Spearman correlation", "ticks": [-1, 0, 1], "shrink": 0.7},
+            xticklabels=[titles[key] for key in shown.columns],
+            yticklabels=[titles[key] for key in shown.index],
+            ax=ax,
+        )
+        ax.tick_params(length=0)
+        # A letter is about half as wide as high; row names and colour bar take two inches' worth.
+        room = (size - 1.6 * style.scale) / len(shown) * 72
+        if max(len(titles[key]) for key in shown.columns) * 0.5 * style.small > room:
+            ax.tick_params(axis="x", labelrotation=45)
+            for label in ax.get_xticklabels():
+                label.set(ha="right", rotation_mode="anchor")
+        ax.tick_params(axis="y", labelrotation=0)
+        tighten(figure)
+    caption = (
+        "Spearman rank correlation of the disentanglement scores over the "
+        f"{len(study.runs)} runs of the study (Locatello et al. 2019, figure 2). Intervals are in "
+        f"the data file. {captions.setting(study, encode(study))}"
+    )
+    return Drawn("metric-correlation", figure, data, caption.strip())

@@ -1,0 +1,154 @@
+"""The rate-distortion plane (Alemi et al. 2018): where each run stands, and on which ELBO."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
+
+from pyrovae.report.look import captions, names
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.legends import Group, colour_group, legend_above, marker_group
+from pyrovae.report.look.panels import panels
+from pyrovae.report.look.scores import DISTORTION, RATE
+from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
+from pyrovae.study.store.results import StudyResults
+
+
+def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+    """Draw each run's rate and distortion on the test set, over lines of equal ELBO.
+
+    Returns
+    -------
+    Drawn
+        ``data`` has a row for each run: ``rate``, ``distortion`` and ``elbo`` in nats per datum;
+        ``cell_rate`` and ``cell_distortion``, the means over its cell; ``front``, whether that cell
+        is on the Pareto front of its panel: no other is as low in both.
+    """
+    encoding = encode(study)
+    labels = encoding.labels
+    data = study.runs[["run", "cell", *labels, "seed", "rate", "distortion", "elbo"]]
+    for key in ("rate", "distortion"):
+        data = data.assign(**{f"cell_{key}": data.groupby("cell")[key].transform("mean")})
+    data = data.assign(front=pareto_front(data, encoding.others))
+    several = data["cell"].duplicated().any()
+    with theme(style):
+        shown = encoding.panels(data, encoding.others)
+        one = len(shown) == 1
+        figure, axes, _ = panels(
+            len(shown),
+            style,
+            height=2.3 if one else 1.7,
+            columns=1 if one else 2,
+            extra=0.5,
+            share="none",
+        )
+        shapes = {
+            "hue": encoding.first,
+            "palette": encoding.colours(),
+            "style": encoding.second,
+            "markers": encoding.markers() if encoding.second else True,
+            "legend": False,
+        }
+        for (title, part), ax in zip(shown, axes, strict=True):
+            sns.scatterplot(
+                part,
+                x="rate",
+                y="distortion",
+                **shapes,
+                s=12 * style.scale**2,
+                alpha=0.45,
+                linewidth=0,
+                ax=ax,
+            )
+            if several:
+                sns.scatterplot(
+                    part.drop_duplicates("cell"),
+                    x="cell_rate",
+                    y="cell_distortion",
+                    **shapes,
+                    s=30 * style.scale**2,
+                    edgecolor="0.15",
+                    linewidth=0.7 * style.scale,
+                    zorder=3,
+                    ax=ax,
+                )
+            front = part[part["front"]].drop_duplicates(["cell_rate", "cell_distortion"])
+            if len(front) > 1:
+                front = front.sort_values("cell_rate")
+                ax.step(
+                    front["cell_rate"],
+                    front["cell_distortion"],
+                    where="post",
+                    color=GREY,
+                    lw=0.7 * style.scale,
+                    ls=(0, (4, 2)),
+                    zorder=1,
+                )
+            ax.margins(0.12)
+            ax.set(xlabel="", ylabel="")
+            ax.xaxis.set_major_locator(MaxNLocator(5))
+            ax.yaxis.set_major_locator(MaxNLocator(5))
+            _equal_elbo(ax, style)
+            ax.set_title(names.wrapped(title, 30))
+        figure.supxlabel(f"{RATE.axis_label}")
+        figure.supylabel(f"{DISTORTION.axis_label}")
+        groups: list[Group] = []
+        if len(encoding.levels[encoding.first]) > 1:
+            groups.append(colour_group(encoding, linestyle="", marker="o"))
+        if encoding.second:
+            groups.append(marker_group(encoding))
+        if groups:
+            legend_above(figure, groups)
+        tighten(figure)
+    points = "small points: runs; outlined: means of cells" if several else "one point a run"
+    caption = (
+        "Rate E_x KL(q(z|x) || p(z)) and distortion E_x E_q[-log p(x|z)] on the test set, in nats "
+        f"per datum; {points}. Grey lines: equal ELBO (in nats), rising towards the lower "
+        "left. Dashed: Pareto front of the cells' means, none of which another beats in both. "
+        f"{captions.seeds(study).capitalize()} a cell. {captions.setting(study, encoding)}"
+    )
+    data = data.drop(columns="cell")
+    return Drawn("rate-distortion", figure, data, caption.strip())
+
+
+def pareto_front(data: pd.DataFrame, by: Sequence[str]) -> pd.Series:
+    """Return for each run whether its cell's means are on the front of its group."""
+    groups = data.groupby(list(by), sort=False) if by else [("", data)]
+    found = pd.Series(False, index=data.index)
+    for _, group in groups:
+        at = group[["cell_rate", "cell_distortion"]].to_numpy()
+        as_low = (at[None] <= at[:, None]).all(-1) & (at[None] < at[:, None]).any(-1)
+        found[group.index] = ~as_low.any(1)
+    return found
+
+
+def _equal_elbo(ax: Axes, style: Style) -> None:
+    """Draw lines of equal -(rate + distortion), each named where it leaves the panel."""
+    (left, right), (bottom, top) = ax.get_xlim(), ax.get_ylim()
+    elbos = MaxNLocator(9).tick_values(-(right + top), -(left + bottom))
+    at_right: dict[float, str] = {}
+    at_top: dict[float, str] = {}
+    for elbo in elbos:
+        name = f"{elbo:g}".replace("-", "\N{MINUS SIGN}")
+        ax.plot([left, right], [-elbo - left, -elbo - right], color=LIGHT_GREY, lw=0.6, zorder=0)
+        if bottom <= -elbo - right <= top:
+            at_right[-elbo - right] = name
+        elif left <= -elbo - top <= right:
+            at_top[-elbo - top] = name
+    ax.set(xlim=(left, right), ylim=(bottom, top))
+    for axis, named in (
+        (ax.secondary_yaxis("right").yaxis, at_right),
+        (ax.secondary_xaxis("top").xaxis, at_top),
+    ):
+        axis.set_ticks(list(named), list(named.values()))
+        axis.set_tick_params(length=0, labelcolor=GREY, labelsize=style.small - 1, pad=1)
+        if named and axis.axis_name == "y":
+            axis.set_label_text("ELBO (nats)", color=GREY, fontsize=style.small)
+            axis.labelpad = 4
+        for spine in axis.axes.spines.values():
+            spine.set_visible(False)

@@ -1,0 +1,66 @@
+"""Reconstructions: the same test images through every cell."""
+
+from __future__ import annotations
+
+import torch
+from matplotlib.figure import Figure
+
+from pyrovae.report.look import names
+from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.mosaics import fit, mosaic, show
+from pyrovae.report.look.representatives import first_runs
+from pyrovae.report.look.style import PAPER, Style, theme, tighten
+from pyrovae.study.store.results import StudyResults
+
+#: Cells in one figure: more would not fit a page.
+_ROWS = 14
+
+
+def reconstructions(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
+    """Draw inputs, and below them each cell's reconstructions of them.
+
+    Returns
+    -------
+    list of Drawn
+        One for each combination of the labels beyond the second, and every 14 cells; ``data`` has
+        a row for each row of images.
+
+    Raises
+    ------
+    NothingToDraw
+        If the observations are no images.
+    """
+    encoding = encode(study)
+    pages = []
+    # The top row has one set of inputs, so a page is about one data set.
+    by = list(dict.fromkeys([*encoding.others, "dataset"]))
+    for _, group in encoding.panels(first_runs(study), by):
+        pages += [group.iloc[start : start + _ROWS] for start in range(0, len(group), _ROWS)]
+    inside = [label for label in (encoding.first, encoding.second) if label]
+    made = []
+    for number, page in enumerate(pages, 1):
+        images = [study.folder(run).images() for run in page["run"]]
+        k = min(len(each["inputs"]) for each in images)
+        rows = torch.stack([images[0]["inputs"][:k], *(e["reconstructions"][:k] for e in images)])
+        titles = [
+            "\n".join(encoding.show(label, getattr(row, label)) for label in inside)
+            for row in page.itertuples()
+        ]
+        with theme(style):
+            figure = Figure(figsize=(style.column, 3 * style.column))
+            ax = figure.subplots()
+            show(ax, mosaic(rows), rows=["input", *titles])
+            ax.set_ylabel(", ".join(names.title(k) for k in inside).capitalize())
+            if encoding.others:
+                ax.set_title(names.wrapped(encoding.title(page.iloc[0], encoding.others), 44))
+            tighten(figure)
+            fit(figure, ax)
+        data = page[["run", *encoding.labels, "seed", "distortion"]].reset_index(drop=True)
+        caption = (
+            f"Reconstructions E[x|z] at z = E_q[z|x] of {k} test images (top row), a row for each "
+            "cell: its first finished seed."
+        )
+        name = "reconstructions" if len(pages) == 1 else f"reconstructions-{number}"
+        made.append(Drawn(name, figure, data, caption))
+    return made

@@ -1,0 +1,128 @@
+"""All figures and tables of a study, in one folder."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from pyrovae.analysis.udr import with_udr
+from pyrovae.core import atomic
+from pyrovae.report.diagnosis import write_missing_figures
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.formats import FORMATS, files
+from pyrovae.report.look.style import PAPER, Style
+from pyrovae.report.study import gallery, methods
+from pyrovae.report.study.index import index_page
+from pyrovae.report.tables import cells as table
+from pyrovae.report.tables import effects as effects_table
+from pyrovae.report.tables import true_posterior, variation
+from pyrovae.study.store.results import StudyResults
+
+#: Names the files of the last report, so that the next one removes what it no longer writes.
+_MANIFEST = "manifest.json"
+
+
+def write_report(
+    study: StudyResults, *, style: Style = PAPER, formats: Sequence[str] = FORMATS
+) -> Path:
+    """Write every figure and table of a study.
+
+    ::
+
+        results/<study>/report/report.md              all of it, for reading
+                               figures/<name>.pdf     for the paper; .png for a look
+                               figures/<name>.csv     the numbers in it
+                               figures/<name>.txt     draft of a caption
+                               tables/cells.csv       means and intervals
+                               tables/cells.tex       booktabs, siunitx; .txt draft of its caption
+                               tables/effects.csv     main effects and interactions; .tex
+                               methods.txt            draft of a paragraph; .tex for LaTeX
+                               tables/variation.csv   of scores: over seeds, points, dead units
+                               tables/diagnosed.csv   who collapsed each cell's units
+
+    Files appear complete, each in one step; those of an earlier report that this one has no more
+    are removed.
+
+    Parameters
+    ----------
+    study
+        With at least one finished run.
+    style
+        Of the figures.
+    formats
+        Of the figures: ``pdf``, ``png``, ``svg``.
+
+    Returns
+    -------
+    Path
+        The folder.
+    """
+    study = with_udr(study)
+    write_missing_figures(study, style=style)
+    folder = study.store.root / "report"
+    formats = list(dict.fromkeys([*formats, "png"]))  # The page shows the PNG.
+    written: set[str] = set()
+
+    def write(name: str, content: bytes) -> None:
+        atomic.write_bytes(folder / name, content)
+        written.add(name)
+
+    captions: dict[str, str] = {}
+    skipped: dict[str, str] = {}
+    for kind in (*gallery.FIGURES, *gallery.ON_REQUEST):
+        try:
+            for drawn in gallery.draw(study, kind, style=style):
+                for suffix, content in files(drawn, style, formats).items():
+                    write(f"figures/{drawn.name}.{suffix}", content)
+                captions[drawn.name] = drawn.caption
+        except NothingToDraw as reason:
+            if kind in gallery.FIGURES:
+                skipped[kind] = str(reason)
+    write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
+    write("tables/cells.tex", table.latex(study).encode())
+    write("tables/cells.txt", f"{table.caption(study)}\n".encode())
+    effects = effects_table.effects_table(study)
+    if not effects.empty:
+        write("tables/effects.csv", effects.to_csv(index=False).encode())
+        write("tables/effects.tex", effects_table.latex(study).encode())
+    write("methods.txt", f"{methods.methods(study)}\n".encode())
+    write("methods.tex", methods.latex_methods(study).encode())
+    varied = variation.variation_table(study)
+    if not varied.empty:
+        write("tables/variation.csv", varied.to_csv(index=False).encode())
+    with suppress(NothingToDraw):
+        diagnosed = true_posterior.by_cell(study)
+        write("tables/diagnosed.csv", diagnosed.to_csv(index=False).encode())
+    write("report.md", index_page(study, captions, skipped, formats=formats).encode())
+    _remove_former(folder, written)
+    return folder
+
+
+def write_figures(
+    study: StudyResults, kind: str, out: Path, *, style: Style, formats: Sequence[str]
+) -> list[Path]:
+    """Write the figures of one kind into a folder, and return the pictures' paths.
+
+    Raises
+    ------
+    NothingToDraw
+        If the study lacks what they show.
+    """
+    written = []
+    for drawn in gallery.draw(study, kind, style=style):
+        for suffix, content in files(drawn, style, formats).items():
+            path = out / f"{drawn.name}.{suffix}"
+            atomic.write_bytes(path, content)
+            if suffix in formats:
+                written.append(path)
+    return written
+
+
+def _remove_former(folder: Path, written: set[str]) -> None:
+    manifest = folder / _MANIFEST
+    if manifest.exists():
+        for name in set(json.loads(manifest.read_text())) - written:
+            (folder / name).unlink(missing_ok=True)
+    atomic.write_text(manifest, json.dumps(sorted(written), indent=1))

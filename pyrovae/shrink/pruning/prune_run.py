@@ -1,0 +1,266 @@
+"""From a stored run to a stored smaller run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
+from pyrovae.measures.collapse.measure import along_points, measure_along_training
+from pyrovae.measures.collapse.theory import principal_variances
+from pyrovae.measures.evaluate import evaluate
+from pyrovae.models.posteriors import FullRankNormal
+from pyrovae.models.vae import VAE
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.shrink.pruning.absorb import absorb_noise
+from pyrovae.shrink.pruning.compare import Comparison, compare
+from pyrovae.shrink.pruning.deep import prune_hidden
+from pyrovae.shrink.pruning.surgery import prune_units, unit_directions
+from pyrovae.shrink.pruning.turn import active_directions, prune_directions, turnable
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.execute.execution import _environment as environment
+from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
+from pyrovae.study.store.folders import RunFolder, Store, history_table
+from pyrovae.training import LossProgram, Record, Trainer
+
+#: Training data that decide which units are inactive, and what their means are.
+_POINTS = 5000
+#: Column of a run's units that a criterion reads.
+CRITERIA = {
+    "variance": "train_active",
+    "kl": "train_active_kl",
+    "information": "train_active_information",
+    "decoder": "train_active_decoder",
+}
+
+
+class NothingToPrune(PyrovaeError):
+    """A run of which nothing is inactive."""
+
+
+@dataclass(frozen=True)
+class Pruned:
+    """What became of a run.
+
+    Attributes
+    ----------
+    folder
+        Of the smaller run.
+    kept, removed
+        Latent units of the run it came from; where its code was turned, directions of the code, by
+        falling information.
+    turned
+        Whether the code was turned (:mod:`pyrovae.shrink.pruning.turn`).
+    hidden
+        Number of hidden units that went, by part; empty without ``deep``.
+    parameters, flops
+        Before and after; floating-point operations of one pass of one datum through both networks.
+    comparison
+        ELBO on test data right after pruning.
+    finetuned
+        ELBO on test data after fine-tuning, ``None`` without.
+    """
+
+    folder: RunFolder
+    kept: list[int]
+    removed: list[int]
+    turned: bool
+    hidden: dict[str, int]
+    parameters: tuple[int, int]
+    flops: tuple[float, float]
+    comparison: Comparison
+    finetuned: float | None
+
+
+def prune_run(
+    folder: RunFolder,
+    *,
+    criterion: str = "variance",
+    deep: bool = False,
+    finetune: int = 0,
+    samples: int = 100,
+    points: int = 2000,
+    compiled: bool = True,
+) -> Pruned:
+    """Prune a stored run and store the result in the study ``<study>-pruned``.
+
+    Parameters
+    ----------
+    folder
+        Of a finished run.
+    criterion
+        By which units are inactive (:data:`pyrovae.measures.collapse.CRITERIA`), on training data.
+    deep
+        Whether hidden units without influence go too.
+    finetune
+        Training steps that follow, with the run's own objective, batch size and learning rate.
+    samples, points
+        Draws for each of so many test data, for the ELBO before and after.
+    compiled
+        Whether fine-tuning is compiled.
+
+    Raises
+    ------
+    PyrovaeError
+        If the run's family or network cannot be pruned; :class:`NothingToPrune` if nothing is
+        inactive.
+    """
+    config = folder.config()
+    dataset = load_dataset(**config.dataset)
+    vae = vae_of(config, dataset.event_shape)
+    vae.load_state_dict(folder.parameters())
+    train = dataset.train.floats(slice(_POINTS))
+    codes = posterior_means(vae, train)
+    turned = criterion == "variance" and turnable(vae)
+    if turned:
+        directions = active_directions(vae, train)
+        keep = torch.arange(len(directions))
+    else:
+        keep = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(bool)).nonzero().squeeze(1)
+        directions = unit_directions(keep, vae.latent_dim)
+    if len(keep) == vae.latent_dim and not deep:
+        raise NothingToPrune(
+            f"{folder.id}: all {len(keep)} {'directions' if turned else 'units'} are active by "
+            f"{criterion}: nothing to prune{'' if turned else _hidden_sparsity(vae, codes)}"
+        )
+    if turned:
+        pruned, smaller = prune_directions(vae, config, directions, train)
+    else:
+        pruned, smaller = prune_units(vae, config, keep, codes.mean(0))
+    absorb_noise(vae, pruned, directions, train, seed=config.seed)
+    hidden: dict[str, int] = {}
+    if deep:
+        pruned, smaller, hidden = prune_hidden(pruned, smaller, train)
+    x = dataset.test.floats(slice(points))
+    comparison = compare(vae, pruned, directions, x, samples=samples, seed=config.seed)
+    parameters = (_size(vae), _size(pruned))
+    flops = (_flops(vae, dataset), _flops(pruned, dataset))
+    records = _finetune(pruned, smaller, dataset, finetune, compiled=compiled)
+    tuned = None
+    if finetune:
+        every = torch.eye(pruned.latent_dim)
+        tuned = compare(pruned, pruned, every, x, samples=samples, seed=config.seed).before
+    kept = keep.tolist()
+    lineage = {
+        "parent": folder.id,
+        "parent_folder": str(folder.path),
+        "criterion": criterion,
+        "kept_units": kept,
+        **({"directions": directions.tolist()} if turned else {}),
+        "hidden_units_removed": hidden,
+        "finetune_steps": finetune,
+        "parameters": parameters,
+        "flops_per_datum": flops,
+        "elbo": asdict(comparison),
+        "elbo_after_finetuning": tuned,
+    }
+    stored = _store(folder, pruned, smaller, dataset, records, lineage)
+    removed = sorted(set(range(vae.latent_dim)) - set(kept))
+    return Pruned(stored, kept, removed, turned, hidden, parameters, flops, comparison, tuned)
+
+
+def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
+    """Return what a turn of the code would reveal, or nothing if there is no more to be said."""
+    if not isinstance(vae.posterior, FullRankNormal):
+        return ""
+    used = int((principal_variances(codes) > ACTIVE_VARIANCE).sum())
+    return (
+        f". The means of a full-rank posterior vary along {used} of {len(codes[0])} principal "
+        "directions, none of which is a unit: by variance, and under a standard_normal prior, its "
+        "code can be turned so that they are"
+    )
+
+
+def _units(folder: RunFolder) -> pd.DataFrame:
+    units = folder.units()
+    if "train_active_decoder" not in units:
+        raise PyrovaeError(
+            f"{folder.id}: measured before units were measured on training data; run its study "
+            "again, which measures without training"
+        )
+    return units
+
+
+def _size(vae: VAE) -> int:
+    return sum(p.numel() for p in vae.parameters())
+
+
+def _flops(vae: VAE, dataset: Dataset) -> float:
+    """Return the operations of encoding and decoding one datum."""
+    x: Tensor = dataset.test.floats(slice(1))
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.posterior(vae.encoder(x)) if not vae.posterior.needs_model else vae.encoder(x)
+        vae.decoder(torch.zeros(1, vae.latent_dim))
+    return float(counter.get_total_flops())
+
+
+def _finetune(
+    vae: VAE, config: RunConfig, dataset: Dataset, steps: int, *, compiled: bool
+) -> list[Record]:
+    test, train = along_points(dataset)
+
+    def measure(program: LossProgram) -> Any:
+        assert isinstance(program.vae, VAE)
+        return measure_along_training(program.vae, test, train, config.seed)
+
+    program = LossProgram(vae, OBJECTIVES.create(**config.objective))
+    if not steps:
+        nan = float("nan")
+        return [Record(0, nan, nan, nan, measure(program))]
+    settings = config.training.model_copy(
+        update={"steps": steps, "records": min(config.training.records, steps)}
+    )
+    trainer = Trainer(program, dataset.train.values, settings, compiled=compiled)
+    return trainer.train(program, config.seed, measure=measure)
+
+
+def _store(
+    parent: RunFolder,
+    vae: VAE,
+    config: RunConfig,
+    dataset: Dataset,
+    records: list[Record],
+    lineage: dict[str, Any],
+) -> RunFolder:
+    """Write the run into the study of pruned runs, beside that of its parent."""
+    fingerprint = dataset.fingerprint
+    run_id = _digest({k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)})
+    study = parent.path.parent.parent
+    store = Store(study.with_name(f"{study.name}-pruned"))
+    run = PlannedRun(run_id, config, fingerprint, _size(vae), 0.0)
+    evaluation = evaluate(vae, dataset, config.evaluation, config.seed)
+    store.write_run(
+        run,
+        vae.state_dict(),
+        history_table(records),
+        evaluation,
+        {**environment(), "lineage": lineage},
+    )
+    runs = [run]
+    for path in sorted(Path(store.runs).glob("[!.]*/metrics.json")):
+        other = RunFolder(path.parent)
+        if other.id != run_id:
+            size = int(other.metrics()["scores"]["parameters"])
+            runs.append(PlannedRun(other.id, other.config(), fingerprint, size, 0.0))
+    store.write_plan(Plan(store.root.name, f"Runs of {study.name}, pruned.", tuple(runs), {}))
+    store.write_index()
+    return store.run(run_id)
+
+
+#: What of its lineage makes a pruned run the run that it is.
+_IDENTITY = ("parent", "criterion", "kept_units", "hidden_units_removed", "finetune_steps")
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

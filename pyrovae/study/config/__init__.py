@@ -1,0 +1,1 @@
+"""A study's file: from YAML to resolved runs, each error with its place."""

@@ -1,0 +1,265 @@
+"""A study's YAML: from text to resolved runs, each error with its place in the file.
+
+A study is ``base`` (what all runs share), ``grid`` (lists whose Cartesian product is taken),
+``zip`` (lists that go side by side), ``exclude`` (combinations to leave out), ``seeds`` and
+``profiles`` (named patches, such as a quick form). Keys of grid and zip are fields of ``base``, or
+dotted paths into them (``objective.beta``).
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+
+from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.models import by_path as user_models
+from pyrovae.study.config import yaml
+from pyrovae.study.config.layout import (
+    STUDY_KEYS,
+    known_keys,
+    merge,
+    normalised,
+    override_value,
+    placed,
+    require_mapping,
+    shown,
+)
+from pyrovae.study.config.resolve import check_names, resolve
+from pyrovae.study.config.run import RunConfig
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One value that a run takes from the file, and where it stands there."""
+
+    path: str
+    value: Any
+    place: str
+
+
+def place_of(choices: Sequence[Choice], path: str) -> str:
+    """Return where in the file the value at ``path`` comes from.
+
+    The most specific choice tells; among equals the last, as a later choice replaces an earlier.
+    """
+    inside = [c for c in choices if path == c.path or path.startswith(c.path + ".")]
+    if not inside:
+        return f"base.{path}"
+    deepest = max(reversed(inside), key=lambda choice: len(choice.path))
+    return deepest.place + path[len(deepest.path) :]
+
+
+@dataclass(frozen=True)
+class PlacedRun:
+    """A resolved run, and where in the file each of its values comes from."""
+
+    config: RunConfig
+    choices: tuple[Choice, ...]
+
+    def place(self, path: str) -> str:
+        """Return where in the file the value at ``path`` of the run comes from."""
+        return place_of(self.choices, path)
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study as read: its name and its runs, resolved but not yet checked against the data."""
+
+    name: str
+    description: str
+    file: str
+    runs: tuple[PlacedRun, ...]
+
+
+def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] = ()) -> Study:
+    """Read a study's YAML file.
+
+    Parameters
+    ----------
+    path
+        The file.
+    profile
+        Name of the patch under ``profiles`` to apply; the study's name gets it as a suffix.
+    overrides
+        ``a.b=c`` each: a path from the top of the file, or, if its first word is not a key there,
+        from ``base``; the value is YAML.
+
+    Raises
+    ------
+    ConfigError
+        For anything that is wrong, with its place.
+    """
+    raw = yaml.read(path)
+    user_models.make_importable(path.parent)
+    try:
+        return _study(raw, profile, overrides, str(path))
+    except ConfigError as error:
+        raise error.at(file=str(path)) from None
+
+
+def _study(raw: Any, profile: str, overrides: Sequence[str], file: str) -> Study:
+    require_mapping(raw, "")
+    known_keys(raw, STUDY_KEYS, "")
+    origins: dict[str, str] = {}
+    raw = normalised(copy.deepcopy(raw), "")
+    profiles = raw.pop("profiles", None) or {}
+    require_mapping(profiles, "profiles")
+    for each, patch in profiles.items():
+        place = f"profiles.{each}"
+        require_mapping(patch, place)
+        known_keys(patch, [k for k in STUDY_KEYS if k not in ("name", "profiles")], place)
+        profiles[each] = normalised(patch, place)
+    if profile:
+        if profile not in profiles:
+            raise ConfigError(
+                f"no profile '{profile}'{did_you_mean(profile, profiles)}", "profiles"
+            )
+        merge(raw, profiles[profile], "", f"profiles.{profile}", origins)
+    for override in overrides:
+        override_value(raw, override, origins)
+    name = _name(raw, profile)
+    runs = tuple(_runs(raw, origins))
+    return Study(name, str(raw.get("description") or ""), file, runs)
+
+
+def _name(raw: Mapping[str, Any], profile: str) -> str:
+    if "name" not in raw:
+        raise ConfigError("is missing: a study needs a name", "name")
+    name = raw["name"]
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ConfigError(f"must be letters, digits, '.', '_' or '-', got {name!r}", "name")
+    return f"{name}-{profile}" if profile else name
+
+
+def _runs(raw: dict[str, Any], origins: Mapping[str, str]) -> Iterator[PlacedRun]:
+    base = [Choice(k, v, placed(f"base.{k}", origins)) for k, v in raw.get("base", {}).items()]
+    base += [
+        Choice(origin.removeprefix("base."), None, placed(origin, origins))
+        for origin in origins
+        if origin.startswith("base.") and origin.count(".") > 1
+    ]
+    seeds = _seeds(raw.get("seeds", 1), placed("seeds", origins))
+    excludes = raw.get("exclude", [])
+    for i, entry in enumerate(excludes):
+        check_names(entry, placed(f"exclude[{i}]", origins))
+    seen: dict[str, PlacedRun] = {}
+    left_out = 0
+    for picked in _combinations(raw, origins):
+        # A whole component first, then single parameters inside it.
+        ordered = sorted(picked, key=lambda choice: choice.path.count("."))
+        content = copy.deepcopy(raw.get("base", {}))
+        for choice in ordered:
+            _put(content, choice)
+        choices = tuple(base + ordered)
+        resolved = resolve(content, partial(place_of, choices))
+        for seed, seed_place in seeds:
+            if any(_matches(resolved, seed, entry) for entry in excludes):
+                left_out += 1
+                continue
+            run = PlacedRun(
+                RunConfig(**resolved, seed=seed), (*choices, Choice("seed", seed, seed_place))
+            )
+            key = run.config.model_dump_json(exclude={"evaluation"})
+            if key in seen:
+                places = _difference(seen[key], run)
+                raise ConfigError(f"gives the same run twice, as does {places[0]}", places[1])
+            seen[key] = run
+            yield run
+    if not seen:
+        raise ConfigError(f"leaves out all {left_out} runs", placed("exclude", origins))
+
+
+def _difference(first: PlacedRun, second: PlacedRun) -> tuple[str, str]:
+    """Return the places at which two equal runs were chosen apart."""
+    for a, b in zip(first.choices, second.choices, strict=True):
+        if a.place != b.place:
+            return a.place, b.place
+    return "seeds", "seeds"
+
+
+def _combinations(
+    raw: Mapping[str, Any], origins: Mapping[str, str]
+) -> Iterator[tuple[Choice, ...]]:
+    axes: list[list[tuple[Choice, ...]]] = []
+    for key, values in raw.get("grid", {}).items():
+        axes.append(
+            [(Choice(key, v, placed(f"grid.{key}[{i}]", origins)),) for i, v in enumerate(values)]
+        )
+    zipped = raw.get("zip", {})
+    overlap = sorted(set(zipped) & set(raw.get("grid", {})))
+    if overlap:
+        raise ConfigError("is in the grid as well", placed(f"zip.{overlap[0]}", origins))
+    if zipped:
+        lengths = {key: len(values) for key, values in zipped.items()}
+        if len(set(lengths.values())) > 1:
+            shown = ", ".join(f"{key}: {n}" for key, n in lengths.items())
+            raise ConfigError(f"lists must be of equal length, got {shown}", placed("zip", origins))
+        axes.append(
+            [
+                tuple(
+                    Choice(key, values[i], placed(f"zip.{key}[{i}]", origins))
+                    for key, values in zipped.items()
+                )
+                for i in range(next(iter(lengths.values())))
+            ]
+        )
+    for picked in itertools.product(*axes):
+        yield tuple(itertools.chain.from_iterable(picked))
+
+
+def _put(content: dict[str, Any], choice: Choice) -> None:
+    *outer, last = choice.path.split(".")
+    at = content
+    for key in outer:
+        at = at.setdefault(key, {})
+        if not isinstance(at, dict):
+            raise ConfigError(f"'{key}' has no parts", choice.place)
+    at[last] = copy.deepcopy(choice.value)
+
+
+def _seeds(value: Any, place: str) -> list[tuple[int, str]]:
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ConfigError(f"must be at least 1, got {value}", place)
+        return [(seed, place) for seed in range(value)]
+    if not isinstance(value, list) or not all(type(s) is int and s >= 0 for s in value):
+        raise ConfigError(
+            f"must be a number of seeds or a list of whole numbers, got {shown(value)}", place
+        )
+    if not value:
+        raise ConfigError("is empty: nothing would be run", place)
+    for i, seed in enumerate(value):
+        if seed in value[:i]:
+            raise ConfigError(f"seed {seed} is given twice", f"{place}[{i}]")
+    return [(seed, f"{place}[{i}]") for i, seed in enumerate(value)]
+
+
+def _matches(resolved: Mapping[str, Any], seed: int, entry: Mapping[str, Any]) -> bool:
+    def agrees(actual: Any, wanted: Any) -> bool:
+        if isinstance(actual, BaseModel):
+            actual = actual.model_dump()
+        if isinstance(wanted, Mapping):
+            return isinstance(actual, Mapping) and all(
+                key in actual and agrees(actual[key], value) for key, value in wanted.items()
+            )
+        return bool(actual == wanted)
+
+    content = {**resolved, "seed": seed}
+    for path, wanted in entry.items():
+        actual: Any = content
+        for key in path.split("."):
+            actual = actual.model_dump() if isinstance(actual, BaseModel) else actual
+            actual = actual.get(key) if isinstance(actual, Mapping) else None
+        if not agrees(actual, wanted):
+            return False
+    return True

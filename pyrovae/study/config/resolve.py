@@ -1,0 +1,151 @@
+"""One run's content, validated, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.registry import Registry, worst
+from pyrovae.datasets import DATASETS
+from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.evaluate import EvaluationSettings
+from pyrovae.models import by_path as user_models
+from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.networks import NETWORKS
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.layout import shown
+from pyrovae.study.config.run import MODEL_PARTS
+from pyrovae.training import TrainingSettings
+
+REGISTRIES: dict[str, Registry] = {
+    "dataset": DATASETS,
+    "network": NETWORKS,
+    "prior": PRIORS,
+    "posterior": POSTERIORS,
+    "likelihood": LIKELIHOODS,
+    "objective": OBJECTIVES,
+}
+_SETTINGS: dict[str, type[BaseModel]] = {
+    "training": TrainingSettings,
+    "evaluation": EvaluationSettings,
+}
+#: From a dotted path inside a run to its place in the user's file.
+Place = Callable[[str], str]
+
+
+def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
+    """Validate one run's content and fill in every default.
+
+    Raises
+    ------
+    ConfigError
+        For what is missing, unknown or of a wrong type, with its place.
+    """
+    resolved: dict[str, Any] = {}
+    own = "model" in content
+    if own:
+        resolved["model"] = resolve_model(content["model"], place)
+    for key, registry in REGISTRIES.items():
+        if own and key in MODEL_PARTS:
+            if key in content:
+                raise ConfigError(f"the {key} is decided by 'model'; leave it out", place(key))
+        elif key not in content:
+            raise ConfigError(f"is missing: a run needs a {key}", f"base.{key}")
+        else:
+            resolved[key] = resolve_component(registry, content[key], key, place)
+    latent_dim = content.get("latent_dim")
+    if type(latent_dim) is not int or latent_dim < 1:
+        problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"
+        raise ConfigError(f"must be a whole number of at least 1, {problem}", place("latent_dim"))
+    resolved["latent_dim"] = latent_dim
+    for key, model in _SETTINGS.items():
+        resolved[key] = _resolve_settings(model, content.get(key, {}), key, place)
+    metrics = [
+        resolve_component(METRICS, metric, f"evaluation.metrics[{i}]", place)
+        for i, metric in enumerate(resolved["evaluation"].metrics)
+    ]
+    resolved["evaluation"] = resolved["evaluation"].model_copy(update={"metrics": metrics})
+    return resolved
+
+
+def resolve_component(registry: Registry, value: Any, path: str, place: Place) -> dict[str, Any]:
+    """Return ``{"name": …, **every parameter}``.
+
+    Parameters
+    ----------
+    registry
+        Where the name is looked up.
+    value
+        ``{"name": …, **some parameters}``.
+    path, place
+        Where the component stands in a run, and the function that tells where that is in the file.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or a parameter that the entry refuses.
+    """
+    name, parameters = _named(value, f"{registry.kind}'s name", place(path))
+    if not isinstance(name, str) or name not in registry:
+        raise ConfigError(
+            f"unknown {registry.kind} '{name}'{did_you_mean(str(name), registry)}",
+            place(f"{path}.name"),
+        )
+    try:
+        return {"name": name, **registry.resolve(name, parameters)}
+    except ConfigError as error:
+        where = place(f"{path}.{error.place}" if error.place else path)
+        raise ConfigError(error.message, where) from None
+
+
+def resolve_model(value: Any, place: Place) -> dict[str, Any]:
+    """Return ``{"name": …, "source": …, **every parameter}`` of a user's own model.
+
+    Raises
+    ------
+    ConfigError
+        If there is nothing at that dotted path, or it refuses a parameter.
+    """
+    name, parameters = _named(value, "dotted path 'package.module:function'", place("model"))
+    try:
+        return user_models.resolve(name, parameters)
+    except ConfigError as error:
+        where = place(f"model.{error.place}" if error.place else "model")
+        raise ConfigError(error.message, where) from None
+
+
+def _named(value: Any, what: str, place: str) -> tuple[Any, dict[str, Any]]:
+    if not isinstance(value, Mapping) or "name" not in value:
+        raise ConfigError(f"must be a {what} or a mapping with 'name', got {shown(value)}", place)
+    return value["name"], {key: inner for key, inner in value.items() if key != "name"}
+
+
+def check_names(entry: Mapping[str, Any], place: str) -> None:
+    """Raise a ConfigError for a component of ``entry`` whose name no registry has."""
+    for key, registry in REGISTRIES.items():
+        value = entry.get(key)
+        name = value.get("name") if isinstance(value, Mapping) else None
+        if name is not None and name not in registry:
+            known = did_you_mean(str(name), registry)
+            raise ConfigError(f"unknown {key} '{name}'{known}", f"{place}.{key}.name")
+
+
+def _resolve_settings(model: type[BaseModel], value: Any, path: str, place: Place) -> BaseModel:
+    if not isinstance(value, Mapping):
+        raise ConfigError(f"must be a mapping, got {shown(value)}", place(path))
+    try:
+        return model(**value)
+    except ValidationError as failure:
+        first, inside = worst(failure, value)
+        where = ".".join([path, *inside])
+        if first["type"] == "extra_forbidden":
+            known = model.model_fields
+            raise ConfigError(
+                f"unknown key{did_you_mean(str(first['loc'][-1]), known)}", place(where)
+            ) from None
+        raise ConfigError(f"{first['msg']}, got {shown(first['input'])}", place(where)) from None

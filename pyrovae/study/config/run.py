@@ -1,0 +1,77 @@
+"""One run: its configuration with every default filled in, and its identity."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pyrovae.measures.evaluate import EvaluationSettings
+from pyrovae.training import TrainingSettings
+
+#: The parts of a run that are chosen by name from a registry.
+COMPONENTS = ("dataset", "network", "prior", "posterior", "likelihood", "objective")
+#: The parts that a built-in model is made of; a user's own model stands in place of all four.
+MODEL_PARTS = ("network", "prior", "posterior", "likelihood")
+#: Label of the parts that a user's own model decides.
+OWN = "own"
+#: Raised when the same configuration starts to mean other numbers.
+_FORMAT = 1
+
+
+class RunConfig(BaseModel):
+    """A run, fully resolved: each component is ``{"name": …, **every parameter}``.
+
+    A run has either a ``model`` of the user's (its name is a dotted path, its ``source`` the hash
+    of the file that it is in) or all of :data:`MODEL_PARTS`.
+    """
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    dataset: dict[str, Any]
+    model: dict[str, Any] | None = None
+    network: dict[str, Any] | None = None
+    prior: dict[str, Any] | None = None
+    posterior: dict[str, Any] | None = None
+    likelihood: dict[str, Any] | None = None
+    objective: dict[str, Any]
+    latent_dim: int = Field(gt=0)
+    training: TrainingSettings
+    evaluation: EvaluationSettings
+    seed: int = Field(ge=0)
+
+    def identity(self, fingerprint: str) -> str:
+        """Return the run's hash: 16 hexadecimal digits.
+
+        Parameters
+        ----------
+        fingerprint
+            Of the data (:attr:`pyrovae.datasets.Dataset.fingerprint`). How a run is evaluated is
+            not part of what it is.
+        """
+        return _digest({**self.model_dump(exclude={"evaluation"}), "data": fingerprint})
+
+    def structure(self, fingerprint: str) -> str:
+        """Return the hash of what the training program depends on: all but the seed."""
+        return _digest({**self.model_dump(exclude={"evaluation", "seed"}), "data": fingerprint})
+
+    def cell(self) -> str:
+        """Return the hash that runs share which differ by their seed only."""
+        return _digest(self.model_dump(exclude={"evaluation", "seed"}))
+
+
+def _digest(content: dict[str, Any]) -> str:
+    text = json.dumps({"format": _FORMAT, **content}, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def label(component: dict[str, Any], defaults: dict[str, Any]) -> str:
+    """Return a component's short name: its parameters only where they are not the default."""
+    changed = [
+        f"{key}={value}"
+        for key, value in component.items()
+        if key != "name" and value != defaults.get(key)
+    ]
+    return component["name"] + (f"({', '.join(changed)})" if changed else "")

@@ -1,0 +1,57 @@
+"""Reading and writing YAML 1.2, safely: plain data only, duplicate keys refused."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pyrovae.core.errors import ConfigError
+
+
+def parse(text: str, file: str = "") -> Any:
+    """Return the plain data that YAML text stands for.
+
+    Raises
+    ------
+    ConfigError
+        With line and column, if the text is not YAML or gives a key twice.
+    """
+    try:
+        return YAML(typ="safe", pure=True).load(text)
+    except MarkedYAMLError as failure:
+        mark = failure.problem_mark
+        place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise ConfigError(f"not valid YAML: {failure.problem}", place, file) from None
+    except YAMLError as failure:
+        reason = str(failure).strip().split("\n")[0]
+        raise ConfigError(f"not valid YAML: {reason}", "", file) from None
+
+
+def read(path: Path) -> Any:
+    """Return the content of a YAML file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or parsed.
+    """
+    try:
+        return parse(path.read_text(encoding="utf-8"), str(path))
+    except OSError as failure:
+        raise ConfigError(failure.strerror or str(failure), "", str(path)) from None
+    except UnicodeDecodeError:
+        raise ConfigError("not a text file in UTF-8", "", str(path)) from None
+
+
+def dump(data: Any) -> str:
+    """Return plain data as YAML text."""
+    writer = YAML(typ="safe", pure=True)
+    writer.default_flow_style = False
+    writer.sort_base_mapping_type_on_output = False
+    stream = io.StringIO()
+    writer.dump(data, stream)
+    return stream.getvalue()

@@ -1,0 +1,257 @@
+"""Running a plan: what is missing is executed, what is there is kept."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+from pyrovae.core import atomic
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.study.execute.execution import CHECKPOINT_SECONDS
+from pyrovae.study.execute.executors import Executor
+from pyrovae.study.execute.hardware import devices, ensemble_size
+from pyrovae.study.execute.workers import LocalExecutor
+from pyrovae.study.plan.batches import batches
+from pyrovae.study.plan.planning import Plan, PlannedRun, varying
+from pyrovae.study.store.folders import Store
+from pyrovae.study.store.lock import locked
+from pyrovae.study.watch.live import Publisher
+from pyrovae.study.watch.loggers import logger
+from pyrovae.study.watch.observers import Dispensable, Together
+from pyrovae.study.watch.progress import Display, display
+
+
+@dataclass
+class Outcome:
+    """What became of a plan's runs.
+
+    Attributes
+    ----------
+    kept
+        How many were finished before.
+    done
+        How many were finished now.
+    failed
+        Run id to reason: diverged (now or before) or crashed (now; tried again next time).
+    left
+        How many are still to be done because the study was stopped.
+    signal
+        What stopped it; ``None`` if the time was up, or if nothing did.
+    damaged
+        Run id to what was wrong with its folder and where that is now; it was trained again.
+    """
+
+    kept: int = 0
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+    left: int = 0
+    signal: int | None = None
+    damaged: dict[str, str] = field(default_factory=dict)
+
+
+def run_plan(
+    plan: Plan,
+    results: Path,
+    console: Console,
+    *,
+    workers: int | None = None,
+    compiled: bool = True,
+    device: str = "cpu",
+    ensemble: int | None = None,
+    executor: str = "local",
+    address: str | None = None,
+    max_hours: float | None = None,
+    checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    force: bool = False,
+    quiet: bool = False,
+    log: Sequence[str] = (),
+) -> Outcome:
+    """Execute what is missing of a plan and rebuild the study's index.
+
+    SIGINT and SIGTERM end it early: runs in training leave a checkpoint first.
+
+    Parameters
+    ----------
+    plan
+        Its runs are executed in the plan's order, as far as compiled steps allow.
+    results
+        The folder that holds all studies.
+    console
+        Where progress is shown.
+    workers
+        Number of processes; one a core, or one a GPU, by default.
+    compiled
+        Whether training steps are compiled.
+    device
+        ``cpu`` or ``cuda``.
+    ensemble
+        How many runs of one program train together; what suits the device by default.
+    executor, address
+        ``local``, or ``ray`` and the address of its cluster.
+    max_hours
+        After this time the study ends early.
+    checkpoint_seconds
+        Time between checkpoints of a run: what a crash costs at most.
+    force
+        Train finished and failed runs again too. Each old result stays until the new one is there.
+    quiet
+        Show failures only.
+    log
+        Loggers that are told too: keys of :data:`pyrovae.study.watch.loggers.LOGGERS`.
+
+    Raises
+    ------
+    PyrovaeError
+        If another process is running this study, or results cannot be written.
+    """
+    store = Store(results / plan.name)
+    try:
+        with locked(store.root):
+            for folder in (store.root, store.runs, store.root / "checkpoints"):
+                atomic.remove_leftovers(folder)
+            store.write_plan(plan)
+            outcome = Outcome()
+            todo = _todo(plan, store, outcome, force=force)
+            if todo:
+                chosen = _executor(
+                    executor,
+                    store,
+                    plan,
+                    address=address,
+                    workers=workers,
+                    compiled=compiled,
+                    device=device,
+                    checkpoint_seconds=checkpoint_seconds,
+                )
+                for task in batches(todo, ensemble_size(todo, device, ensemble)):
+                    chosen.submit(task)
+                names = describe(plan)
+                observers = [
+                    display(len(todo), console, names, quiet=quiet),
+                    Publisher(store.root, len(todo), names),
+                    *(Dispensable(logger(kind, store, names), kind, console) for kind in log),
+                ]
+                _follow(chosen, Together(observers), outcome, max_hours)
+                outcome.left = (
+                    len(todo) - outcome.done - len({run.id for run in todo} & outcome.failed.keys())
+                )
+            store.write_index()
+    except OSError as failure:
+        raise PyrovaeError(f"{store.root}: {failure.strerror or failure}") from None
+    return outcome
+
+
+def _executor(
+    kind: str,
+    store: Store,
+    plan: Plan,
+    *,
+    address: str | None,
+    workers: int | None,
+    compiled: bool,
+    device: str,
+    checkpoint_seconds: float,
+) -> Executor:
+    """Return an executor. Of GPUs, only the local one needs any on this machine."""
+    if kind == "ray":
+        from pyrovae.study.execute.cluster import RayExecutor
+
+        return RayExecutor(
+            store,
+            plan.datasets,
+            address=address,
+            compiled=compiled,
+            device=device,
+            checkpoint_seconds=checkpoint_seconds,
+        )
+    places = devices(device)
+    return LocalExecutor(
+        store,
+        plan.datasets,
+        workers=workers or len(places),
+        compiled=compiled,
+        devices=places,
+        checkpoint_seconds=checkpoint_seconds,
+    )
+
+
+def _todo(plan: Plan, store: Store, outcome: Outcome, *, force: bool) -> list[PlannedRun]:
+    todo = []
+    for run in plan.runs:
+        folder = store.run(run.id)
+        damage = folder.damage()
+        if damage:
+            outcome.damaged[run.id] = f"{damage}; it is kept as {store.set_aside(run.id)}"
+        status = store.status(run)
+        if force:
+            store.checkpoints.remove(run.id)
+        if force or status in ("missing", "outdated"):
+            todo.append(run)
+        elif status == "failed":
+            failure = folder.failure() or {}
+            outcome.failed[run.id] = f"diverged at step {failure['step']}: {failure['cause']}"
+        else:
+            outcome.kept += 1
+    return todo
+
+
+def _follow(
+    executor: Executor, observer: Display, outcome: Outcome, max_hours: float | None
+) -> None:
+    """Count and show what happens until all is done, or until it is to end."""
+    events = executor.as_completed()
+    clock = threading.Timer((max_hours or 0) * 3600, executor.stop)
+    if max_hours is not None:
+        clock.daemon = True
+        clock.start()
+    try:
+        with _stopping_on_signals(executor, outcome), observer:
+            for event in events:
+                observer.show(event)
+                if event.kind == "done":
+                    outcome.done += 1
+                elif event.kind in ("diverged", "crashed"):
+                    outcome.failed[event.run.id] = event.reason
+    finally:
+        clock.cancel()
+        events.close()  # type: ignore[attr-defined]
+
+
+@contextmanager
+def _stopping_on_signals(executor: Executor, outcome: Outcome) -> Iterator[None]:
+    """Stop the executor at the first SIGINT or SIGTERM, raise KeyboardInterrupt at the second."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers
+        return
+
+    def stop(number: int, _: object) -> None:
+        if outcome.signal is not None:
+            raise KeyboardInterrupt
+        outcome.signal = number
+        executor.stop()
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def describe(plan: Plan) -> dict[str, str]:
+    """Return a short description of each run by id: what varies in the study, and the seed."""
+    keys = varying(plan.runs)
+    described = {}
+    for run in plan.runs:
+        labels = run.labels()
+        words = [
+            f"{key}={labels[key]}" if key == "latent_dim" else str(labels[key]) for key in keys
+        ]
+        described[run.id] = " · ".join([*words, f"seed {labels['seed']}"])
+    return described

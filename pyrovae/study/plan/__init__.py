@@ -1,0 +1,1 @@
+"""The plan of a study: what will run, with identities, checked before anything trains."""

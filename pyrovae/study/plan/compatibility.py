@@ -1,0 +1,233 @@
+"""Which parts fit together, from what they declare; checked before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch.distributions import Distribution
+
+from pyrovae.datasets import Dataset
+from pyrovae.distributions import analytic_kl
+from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
+from pyrovae.objectives import OBJECTIVES
+
+#: What an objective may need of a part, in words.
+NEEDS = {
+    "posterior.reparameterizable": "a posterior whose draws have derivatives",
+    "posterior.amortized": "a posterior that is a function of the encoder's output alone",
+    "posterior.factorized": "a posterior with independent dimensions",
+    "posterior.marginals": "a posterior with known one-dimensional marginals",
+    "posterior.moments": "a posterior with known mean and variance",
+    "posterior.covariance": "a posterior with known covariance",
+    "posterior.real": "codes in real space",
+    "training.batch": "minibatches of two or more",
+    "prior.factorized": "a prior with independent dimensions",
+    "prior.reparameterizable": "a prior whose draws are functions of standard noise",
+    "prior.density": "a prior that has the density of its draws",
+    "likelihood.learned_scale": "a likelihood whose scale is learned",
+    "likelihood.squared_error": "a Gaussian likelihood with one shared sigma",
+}
+#: How KL(q || p) of a pair is computed.
+Mark = Literal["closed", "sampled", "refused"]
+_SPACES = {"real": "whole real space", "sphere": "unit sphere"}
+
+
+def latent_conflict(prior: str, posterior: str) -> str | None:
+    """Return why a prior and a posterior family cannot be paired, or ``None`` if they can."""
+    p, q = PRIORS[prior], POSTERIORS[posterior]
+    if p.space is not None and p.space != q.space:
+        return (
+            f"posterior '{posterior}' lives on the {_SPACES[q.space]} but prior '{prior}' on the "
+            f"{_SPACES[p.space]}: KL(q || p) is infinite"
+        )
+    if p.needs_encoder and q.needs_model:
+        return (
+            f"posterior '{posterior}' is fitted to the prior, but prior '{prior}' is made of the "
+            "posterior"
+        )
+    return None
+
+
+def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
+    """Return why a likelihood cannot explain a data set, or ``None`` if it can."""
+    unit = dataset.train.values.dtype == torch.uint8
+    if LIKELIHOODS[likelihood].support == "unit" and not unit:
+        return (
+            f"likelihood '{likelihood}' is for values in [0, 1] but data set '{dataset.name}' "
+            "holds real numbers"
+        )
+    return None
+
+
+def objective_conflict(
+    objective: Mapping[str, Any],
+    *,
+    prior: Mapping[str, Any] | None = None,
+    posterior: Mapping[str, Any] | None = None,
+    likelihood: Mapping[str, Any] | None = None,
+) -> str | None:
+    """Return why an objective cannot be used with some parts, or ``None`` if it can.
+
+    Parameters
+    ----------
+    objective, prior, posterior, likelihood
+        Each ``{"name": …, **parameters}``, resolved; a part that is ``None`` is not looked at.
+    """
+    entry = OBJECTIVES[objective["name"]]
+    facts: dict[str, tuple[str, frozenset[str]]] = {}
+    if prior is not None:
+        facts["prior"] = prior["name"], PRIORS[prior["name"]].properties
+    if posterior is not None:
+        family = POSTERIORS[posterior["name"]]
+        facts["posterior"] = posterior["name"], family.properties | {family.space}
+    if likelihood is not None:
+        facts["likelihood"] = (
+            likelihood["name"],
+            LIKELIHOODS[likelihood["name"]].facts(likelihood),
+        )
+    for need in sorted(entry.requirements(objective)):
+        part, _, fact = need.partition(".")
+        if part in facts and fact not in facts[part][1]:
+            name = facts[part][0]
+            hint = f"; {entry.hint}" if entry.hint else ""
+            return (
+                f"objective '{objective['name']}' needs {NEEDS.get(need, need)}, "
+                f"and {part} '{name}' does not qualify{hint}"
+            )
+    return None
+
+
+def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
+    """Return the place to blame inside a run and the reason, for its first conflict."""
+    prior, posterior, likelihood = run["prior"], run["posterior"], run["likelihood"]
+    reason = latent_conflict(prior["name"], posterior["name"])
+    if reason:
+        return "posterior", reason
+    reason = data_conflict(likelihood["name"], dataset)
+    if reason:
+        return "likelihood", reason
+    reason = PRIORS[prior["name"]].data_conflict(prior, len(dataset.train))
+    if reason:
+        return "prior", reason
+    objective = run["objective"]
+    reason = objective_conflict(objective, prior=prior, posterior=posterior, likelihood=likelihood)
+    if reason:
+        return "objective", reason
+    needs = OBJECTIVES[objective["name"]].requirements(objective)
+    if "training.batch" in needs and run["training"]["batch_size"] < 2:
+        return (
+            "training.batch_size",
+            f"objective '{objective['name']}' compares data within a minibatch: it needs 2 or more",
+        )
+    return None
+
+
+def has_closed_kl(prior: str, posterior: str) -> bool:
+    """Return whether KL(q || p) of a pair is computed in closed form, with default parameters.
+
+    For a hierarchical prior it is that of the code, given the global sites.
+    """
+    return _closed(_prior_law(prior, posterior), _law_of(posterior))
+
+
+def _closed(p: Distribution, q: Distribution) -> bool:
+    return analytic_kl(q, p.expand((1,))) is not None
+
+
+def _prior_law(prior: str, posterior: str) -> Distribution:
+    p = PRIORS.create(prior, 2)
+    if p.needs_encoder:
+        q = _law_of(posterior)
+        p.bind(lambda inputs: q.expand(inputs.shape[:1]), (1,))
+    return p.fitted()
+
+
+def _law_of(posterior: str) -> Distribution:
+    family = POSTERIORS.create(posterior, 2, 2)
+    features = torch.zeros(1, 2)
+    if family.needs_model:
+        return family(features, lambda z: -(z**2).sum(-1))
+    return family(features)
+
+
+def latent_matrix() -> dict[str, dict[str, Mark]]:
+    """Return, by posterior and then by prior, how KL(q || p) is computed, or that it is refused.
+
+    The global random state is left as it is.
+    """
+    marks: dict[str, dict[str, Mark]] = {}
+    with torch.random.fork_rng(devices=[]):
+        for q in POSTERIORS:
+            row = marks[q] = {}
+            for p in PRIORS:
+                if latent_conflict(p, q):
+                    row[p] = "refused"
+                else:
+                    row[p] = "closed" if has_closed_kl(p, q) else "sampled"
+    return marks
+
+
+def refusals() -> list[tuple[list[str], list[str], str]]:
+    """Return (priors, posteriors, reason) of the refused pairs: any of those with any of these."""
+    by_reason: dict[str, tuple[list[str], list[str]]] = {}
+    for prior in PRIORS:
+        for posterior in POSTERIORS:
+            reason = latent_conflict(prior, posterior)
+            if reason is None:
+                continue
+            # The same reason for other names is told once.
+            general = reason.replace(f" '{prior}'", "").replace(f" '{posterior}'", "")
+            priors, posteriors = by_reason.setdefault(general, ([], []))
+            priors += [prior] * (prior not in priors)
+            posteriors += [posterior] * (posterior not in posteriors)
+    return [(*names, reason) for reason, names in by_reason.items()]
+
+
+@dataclass(frozen=True)
+class ObjectiveRow:
+    """What an objective asks for with default parameters, and what does not have it.
+
+    Attributes
+    ----------
+    needs
+        In words.
+    refused
+        Names by part (``prior``, ``posterior``, ``likelihood``), default parameters each.
+    """
+
+    needs: tuple[str, ...]
+    refused: dict[str, list[str]]
+
+
+def objective_matrix() -> dict[str, ObjectiveRow]:
+    """Return the row of each objective."""
+    rows: dict[str, ObjectiveRow] = {}
+    for name in OBJECTIVES:
+        objective = {"name": name, **OBJECTIVES.resolve(name, {})}
+        needs = sorted(OBJECTIVES[name].requirements(objective))
+        refused: dict[str, list[str]] = {}
+        for part, registry in (
+            ("prior", PRIORS),
+            ("posterior", POSTERIORS),
+            ("likelihood", LIKELIHOODS),
+        ):
+            refused[part] = [
+                entry
+                for entry in registry
+                if objective_conflict(
+                    objective, **{part: {"name": entry, **registry.resolve(entry, {})}}
+                )
+            ]
+        rows[name] = ObjectiveRow(tuple(NEEDS.get(need, need) for need in needs), refused)
+    return rows
+
+
+def data_requirements() -> dict[str, str]:
+    """Return, in words, which data each likelihood explains."""
+    words = {"unit": "values in [0, 1]: images", "real": "any real numbers"}
+    return {name: words[LIKELIHOODS[name].support] for name in LIKELIHOODS}

@@ -1,0 +1,266 @@
+"""From a study to its plan: runs with identities, checked against the data, and what they cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core.seeded import seeded
+from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.measures.posterior.density import has_density
+from pyrovae.models import by_path as user_models
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.priors import PRIORS, Prior
+from pyrovae.models.vae import VAE, build_vae
+from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.read import PlacedRun, Study
+from pyrovae.study.config.resolve import REGISTRIES
+from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
+from pyrovae.study.plan.compatibility import conflicts
+from pyrovae.training import LossProgram
+
+#: What a training step reaches of the speed of a large matrix product, roughly.
+_EFFICIENCY = 0.4
+#: Training data that a model may take its start from.
+_START_POINTS = 10_000
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A run that can be executed.
+
+    Attributes
+    ----------
+    id
+        Its hash; the name of its folder.
+    config
+        Fully resolved.
+    fingerprint
+        Of its data.
+    parameters
+        Trained numbers.
+    flops
+        Floating-point operations of its training.
+    """
+
+    id: str
+    config: RunConfig
+    fingerprint: str
+    parameters: int
+    flops: float
+
+    @property
+    def structure(self) -> str:
+        """Hash of the training program: runs that share it share a compiled step."""
+        return self.config.structure(self.fingerprint)
+
+    def labels(self) -> dict[str, Any]:
+        """Return what tells this run from others in a table."""
+        names = {key: _label(key, self.config) for key in COMPONENTS}
+        return {**names, "latent_dim": self.config.latent_dim, "seed": self.config.seed}
+
+
+def _label(key: str, config: RunConfig) -> str:
+    component = getattr(config, key)
+    if component is None:
+        # A user's own model takes the place of its parts; it is named where the network would be.
+        assert config.model is not None
+        return user_models.label(config.model) if key == "network" else OWN
+    return label(component, _defaults(key, component["name"]))
+
+
+@cache
+def _defaults(key: str, name: str) -> dict[str, Any]:
+    return REGISTRIES[key].parameters(name).model_construct().model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All runs of a study, ready to be executed.
+
+    Attributes
+    ----------
+    name, description
+        Of the study.
+    runs
+        In the order of the file.
+    datasets
+        By fingerprint.
+    """
+
+    name: str
+    description: str
+    runs: tuple[PlannedRun, ...]
+    datasets: dict[str, Dataset]
+
+    def seconds(self, workers: int) -> float:
+        """Return a rough guess of the training time on this machine, without training."""
+        rate = _matmul_rate() * _EFFICIENCY
+        return sum(run.flops for run in self.runs) / rate / workers
+
+
+def make_plan(study: Study) -> Plan:
+    """Load the data, check every combination and give each run its identity.
+
+    Raises
+    ------
+    ConfigError
+        For a data set that cannot be had, parts that do not fit, or shapes that a network refuses,
+        with the place in the study's file.
+    """
+    datasets: dict[str, Dataset] = {}
+    loaded: dict[str, tuple[str, Dataset]] = {}
+    built: dict[str, tuple[int, float]] = {}
+    planned = []
+    for run in study.runs:
+        config = run.config
+        key = json.dumps(config.dataset, sort_keys=True)
+        if key not in loaded:
+            dataset = _load(run, study.file)
+            loaded[key] = (dataset.fingerprint, dataset)
+        fingerprint, dataset = loaded[key]
+        datasets[fingerprint] = dataset
+        structure = config.structure(fingerprint)
+        if structure not in built:
+            built[structure] = _check(run, dataset, study.file)
+        parameters, flops = built[structure]
+        planned.append(
+            PlannedRun(config.identity(fingerprint), config, fingerprint, parameters, flops)
+        )
+    return Plan(study.name, study.description, tuple(planned), datasets)
+
+
+def _load(run: PlacedRun, file: str) -> Dataset:
+    try:
+        return load_dataset(**run.config.dataset)
+    except ConfigError as error:
+        place = run.place(f"dataset.{error.place}" if error.place else "dataset")
+        raise ConfigError(error.message, place, file) from None
+    except PyrovaeError as error:
+        raise ConfigError(str(error), run.place("dataset"), file) from None
+
+
+def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
+    """Return the number of parameters and the cost of a run, or say why it is impossible."""
+    if run.config.model is not None:
+        return _try(run, dataset, file)
+    conflict = conflicts(run.config.model_dump(), dataset)
+    if conflict:
+        component, reason = conflict
+        raise ConfigError(reason, run.place(component), file)
+    try:
+        with torch.device("meta"):
+            vae = vae_of(run.config, dataset.event_shape)
+            try:
+                OBJECTIVES.create(**run.config.objective)
+            except ConfigError as error:
+                raise error.at("objective") from None
+    except ConfigError as error:
+        raise ConfigError(error.message, run.place(error.place), file) from None
+    if run.config.evaluation.diagnostics and not has_density(vae):
+        prior = run.config.model_dump()["prior"]["name"]
+        reason = f"prior '{prior}' has no density: no posterior to sample"
+        raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
+    training = run.config.training
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        x = torch.empty(training.batch_size, *dataset.event_shape)
+        vae.decoder(torch.empty(training.batch_size, run.config.latent_dim))
+        vae.encoder(x)
+    # A backward pass costs twice the forward pass.
+    flops = 3.0 * counter.get_total_flops() * training.steps
+    return sum(p.numel() for p in vae.parameters()), flops
+
+
+def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
+    """As :func:`_check`, for a user's own model: nothing is declared, so one step is tried."""
+    n = 4
+    try:
+        program = program_of(run.config, dataset)
+        with FlopCounterMode(display=False) as counter:
+            program.record(dataset.train.floats(slice(n)))
+    except ConfigError as error:
+        raise ConfigError(error.message, run.place("model"), file) from None
+    except Exception as error:
+        told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        raise ConfigError(f"its first step fails: {told}", run.place("model"), file) from error
+    training = run.config.training
+    # A backward pass costs twice the forward pass.
+    flops = 3.0 * counter.get_total_flops() * training.batch_size / n * training.steps
+    return sum(p.numel() for p in program.vae.parameters()), flops
+
+
+def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None) -> VAE:
+    """Build the untrained VAE of a run that has no model of the user's own.
+
+    Without ``data``, training data as floats, a prior that starts from them starts elsewhere: for
+    models whose parameters are loaded afterwards.
+    """
+    if config.model is not None:
+        raise ConfigError(f"model '{config.model['name']}' is a user's own: it has no known parts")
+    assert config.network is not None
+    assert config.prior is not None
+    assert config.posterior is not None
+    assert config.likelihood is not None
+    return build_vae(
+        event_shape,
+        config.latent_dim,
+        network=config.network,
+        prior=config.prior,
+        posterior=config.posterior,
+        likelihood=config.likelihood,
+        seed=config.seed,
+        data=data,
+    )
+
+
+def model_of(
+    config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None
+) -> LatentModel:
+    """Build the untrained model of a run: the user's own, or a VAE (see :func:`vae_of`)."""
+    if config.model is not None:
+        return user_models.build(config.model, event_shape, config.latent_dim, seed=config.seed)
+    return vae_of(config, event_shape, data=data)
+
+
+def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
+    """Build the untrained loss program of a run, ready to train."""
+    data = dataset.train.floats(slice(_START_POINTS)) if _starts_from_data(config) else None
+    vae = model_of(config, dataset.event_shape, data=data)
+    with seeded(config.seed):
+        return LossProgram(vae, OBJECTIVES.create(**config.objective))
+
+
+def _starts_from_data(config: RunConfig) -> bool:
+    """Tell whether a run's prior looks at data: as floats they are a large copy in each worker."""
+    return config.prior is not None and PRIORS[config.prior["name"]].bind is not Prior.bind
+
+
+def _matmul_rate() -> float:
+    """Measure floating-point operations a second of one thread on a matrix product."""
+    threads, n = torch.get_num_threads(), 512
+    a, b = torch.randn(n, n), torch.randn(n, n)
+    try:
+        torch.set_num_threads(1)
+        times: list[float] = []
+        for _ in range(6):
+            start = time.perf_counter()
+            a @ b
+            times.append(time.perf_counter() - start)
+    finally:
+        torch.set_num_threads(threads)
+    return 2 * n**3 / min(times)
+
+
+def varying(runs: Sequence[PlannedRun]) -> list[str]:
+    """Return the labels in which the runs of a study differ, seeds apart."""
+    labels = [run.labels() for run in runs]
+    return [key for key in labels[0] if key != "seed" and len({row[key] for row in labels}) > 1]

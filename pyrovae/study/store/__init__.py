@@ -1,0 +1,1 @@
+"""What a study keeps on disk: runs, checkpoints, diagnoses, and their tables."""

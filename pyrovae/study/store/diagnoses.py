@@ -1,0 +1,168 @@
+"""Diagnoses of trained runs: made, stored and read back.
+
+::
+
+    results/<study>/diagnostics/<run>/
+      posterior.nc           ArviZ InferenceData: true posterior, guide, and what figures need
+      scores.json            scores, settings
+      points.csv, units.csv, marginals.csv
+      figures/               drawn by the report
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyrovae.core import atomic
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.datasets import Dataset
+from pyrovae.measures import arviz as inference_data
+from pyrovae.measures.posterior.density import has_density
+from pyrovae.measures.posterior.diagnose import Diagnosis, diagnose
+from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.models.contract import LatentModel
+from pyrovae.study.store.folders import RunFolder
+from pyrovae.study.store.trained import load_trained
+
+#: What is in front of a diagnosis' scores among the scores of a run.
+PREFIX = "posterior_"
+
+
+@dataclass(frozen=True)
+class DiagnosisFolder:
+    """A stored diagnosis.
+
+    Parameters
+    ----------
+    path
+        ``results/<study>/diagnostics/<run>``.
+
+    Raises
+    ------
+    PyrovaeError
+        By every method that reads, if a file is missing or damaged.
+    """
+
+    path: Path
+
+    @classmethod
+    def of(cls, run: RunFolder) -> DiagnosisFolder:
+        """Return the folder that belongs to a run; it need not exist."""
+        return cls(run.path.parent.parent / "diagnostics" / run.id)
+
+    @property
+    def exists(self) -> bool:
+        """Whether a diagnosis has been stored."""
+        return (self.path / "scores.json").exists()
+
+    @property
+    def figures(self) -> Path:
+        """Where the figures are; a new diagnosis has none yet."""
+        return self.path / "figures"
+
+    def scores(self) -> dict[str, Any]:
+        """Return the scores by name."""
+        with self._reading("scores.json") as path:
+            return json.loads(path.read_text())["scores"]
+
+    def points(self) -> pd.DataFrame:
+        """Return a row for each test point."""
+        return self._table("points.csv")
+
+    def units(self) -> pd.DataFrame:
+        """Return a row for each latent unit."""
+        return self._table("units.csv")
+
+    def marginals(self) -> pd.DataFrame:
+        """Return a row for each test point and unit."""
+        return self._table("marginals.csv")
+
+    def data(self) -> inference_data.InferenceData:
+        """Return draws and everything that figures need."""
+        with self._reading("posterior.nc") as path:
+            return inference_data.load(path)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        with self._reading(name) as path:
+            return pd.read_csv(path)
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[Path]:
+        try:
+            yield self.path / name
+        except (OSError, ValueError, KeyError) as error:
+            raise PyrovaeError(
+                f"{self.path / name}: cannot be read, {type(error).__name__}; "
+                f"`pyrovae diagnose {self.path.name}` makes it again"
+            ) from error
+
+    def write(self, diagnosis: Diagnosis, settings: DiagnosticsSettings) -> None:
+        """Store a diagnosis; the folder appears complete, in one step."""
+        atomic.remove_leftovers(self.path.parent)
+        with atomic.folder(self.path) as made:
+            inference_data.save(diagnosis.data, made / "posterior.nc")
+            for name in ("points", "units", "marginals"):
+                getattr(diagnosis, name).to_csv(made / f"{name}.csv", index=False)
+            content = {
+                "scores": {name: _plain(value) for name, value in diagnosis.scores.items()},
+                "settings": settings.model_dump(mode="json"),
+            }
+            (made / "scores.json").write_text(json.dumps(content, indent=1))
+
+
+def _plain(value: Any) -> Any:
+    """Return what JSON knows: none for a number that is not finite."""
+    return value if isinstance(value, str) or np.isfinite(value) else None
+
+
+def diagnose_into(
+    folder: RunFolder, vae: LatentModel, dataset: Dataset, settings: DiagnosticsSettings, seed: int
+) -> dict[str, float]:
+    """Diagnose a run that is at hand and store what is found.
+
+    Returns
+    -------
+    dict
+        The scores that are finite numbers, as they stand among a run's: with :data:`PREFIX`.
+    """
+    found = diagnose(vae, dataset, settings, seed)
+    DiagnosisFolder.of(folder).write(found, settings)
+    return {
+        f"{PREFIX}{name}": float(score)
+        for name, score in found.scores.items()
+        if not isinstance(score, str) and np.isfinite(score)
+    }
+
+
+def diagnose_run(
+    folder: RunFolder,
+    settings: DiagnosticsSettings,
+    *,
+    compiled: bool = False,
+    progress: Callable[[str], None] = lambda stage: None,
+) -> DiagnosisFolder:
+    """Diagnose a finished run and store what is found.
+
+    Raises
+    ------
+    PyrovaeError
+        If the run's prior has no density.
+    """
+    (vae, dataset), config = load_trained(folder), folder.config()
+    if not has_density(vae):
+        raise PyrovaeError(
+            f"{folder.id}: prior '{(config.prior or {}).get('name')}' has no density, "
+            "so that there is no posterior to compare the guide with"
+        )
+    found = diagnose(vae, dataset, settings, config.seed, compiled=compiled, progress=progress)
+    stored = DiagnosisFolder.of(folder)
+    stored.write(found, settings)
+    return stored

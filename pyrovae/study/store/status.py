@@ -1,0 +1,70 @@
+"""How far a study is: from names of files alone, so that ten thousand runs take no time."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from pyrovae.core.errors import ConfigError, did_you_mean
+
+
+@dataclass(frozen=True)
+class Progress:
+    """The state of the planned runs of a study.
+
+    Attributes
+    ----------
+    name
+        Of the study.
+    done, missing
+        Ids of runs with and without a result.
+    failed
+        Run id to step and cause, for runs that diverged.
+    in_training
+        Ids of missing runs that have a checkpoint.
+    """
+
+    name: str
+    done: list[str]
+    failed: dict[str, str]
+    missing: list[str]
+    in_training: list[str]
+
+
+def study_root(results: Path, name: str) -> Path:
+    """Return the folder of a study that has been run.
+
+    Raises
+    ------
+    ConfigError
+        If there is none of that name.
+    """
+    root = results / name
+    if not (root / "study.json").exists():
+        known = [p.parent.name for p in results.glob("*/study.json")]
+        raise ConfigError(
+            f"no study '{name}' has been run{did_you_mean(name, known)}", "", str(results)
+        )
+    return root
+
+
+def progress(root: Path) -> Progress:
+    """Return the state of the study whose folder is ``root``."""
+    planned = json.loads((root / "study.json").read_text())
+    runs, checkpoints = root / "runs", root / "checkpoints"
+    kept = set(os.listdir(checkpoints)) if checkpoints.is_dir() else set()
+    found = Progress(planned["name"], [], {}, [], [])
+    for entry in planned["runs"]:
+        run = entry["id"]
+        if os.path.exists(runs / run / "metrics.json"):
+            found.done.append(run)
+        elif os.path.exists(failure := runs / run / "failure.json"):
+            told = json.loads(failure.read_text())
+            found.failed[run] = f"diverged at step {told['step']}: {told['cause']}"
+        else:
+            found.missing.append(run)
+            if f"{run}.safetensors" in kept:
+                found.in_training.append(run)
+    return found

@@ -1,0 +1,1 @@
+"""What a running study tells, and those who listen."""

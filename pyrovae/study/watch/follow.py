@@ -1,0 +1,172 @@
+"""A running study in the terminal, from any terminal: ``pyrovae study watch NAME``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Column, Table
+from rich.text import Text
+
+from pyrovae.study.store.folders import Store
+from pyrovae.study.watch import live
+from pyrovae.study.watch.live import RunProgress, Snapshot
+
+#: Runs that have ended and are still shown, latest first.
+_RECENT = 8
+_BLOCKS = "▁▂▃▄▅▆▇█"
+#: Characters of a curve.
+_CURVE = 20
+
+
+def watch(root: Path, console: Console, *, interval: float = 1.0, once: bool = False) -> None:
+    """Show a study until it ends, or the one moment that it is in.
+
+    Parameters
+    ----------
+    root
+        ``results/<study>`` of a study that has been run.
+    console
+        Where to show it. Where that is no terminal, one moment is shown.
+    interval
+        Seconds between two looks.
+    once
+        Show this moment only.
+    """
+    if once or not console.is_terminal:
+        console.print(view(live.read(root), Store(root), time.time()))
+        return
+    with Live(console=console, auto_refresh=False) as shown:
+        while True:
+            now = live.read(root)
+            shown.update(view(now, Store(root), time.time()), refresh=True)
+            if now is None or not now.is_running():
+                return
+            time.sleep(interval)
+
+
+def view(snapshot: Snapshot | None, store: Store, now: float) -> RenderableType:
+    """Return what the terminal shows of a moment.
+
+    Parameters
+    ----------
+    snapshot
+        What the study published last; ``None`` if it never did.
+    store
+        Its results: scores of runs that are done.
+    now
+        Seconds since the epoch.
+    """
+    if snapshot is None:
+        return Text(f"{store.root.name}: nobody has run it with a version that publishes progress")
+    running = {k: r for k, r in snapshot.runs.items() if r.state == "training"}
+    over = {k: r for k, r in snapshot.runs.items() if r.ended is not None}
+    parts: list[RenderableType] = [_headline(snapshot, over, now)]
+    if running and snapshot.is_running():
+        parts.append(_training(running, now))
+    if over:
+        latest = sorted(over.items(), key=lambda item: -(item[1].ended or 0))[:_RECENT]
+        parts.append(_ended(latest, len(over), store))
+    return Group(*parts)
+
+
+def _headline(snapshot: Snapshot, over: dict[str, RunProgress], now: float) -> Text:
+    failed = sum(run.state == "failed" for run in over.values())
+    finished = sum(run.state in ("done", "failed") for run in over.values())
+    line = Text(f"{snapshot.study}  ", style="bold")
+    line.append(f"{finished} of {snapshot.total} runs over", style="default")
+    if failed:
+        line.append(f", {failed} failed", style="red")
+    spent = (snapshot.updated if snapshot.ended else now) - snapshot.started
+    if snapshot.ended:
+        line.append(f", ended after {clock(spent)}", style="default")
+    elif not snapshot.is_running():
+        line.append(", its process is gone; the same command goes on", style="red")
+    else:
+        line.append(f", running for {clock(spent)}", style="default")
+        done = sum(min(run.step / run.steps, 1.0) for run in snapshot.runs.values())
+        if done > 0.1:
+            left = spent / done * (snapshot.total - done)
+            line.append(f", about {clock(left)} left", style="default")
+        silent = now - snapshot.updated
+        if silent > 60:
+            line.append(f", no news for {clock(silent)}", style="yellow")
+    return line
+
+
+def _training(runs: dict[str, RunProgress], now: float) -> Table:
+    table = Table(
+        Column("in training", no_wrap=True),
+        "run",
+        "",
+        "step",
+        "loss",
+        "",
+        "active",
+        "steps/s",
+        box=None,
+    )
+    for key, run in runs.items():
+        spent = max(now - run.started, 1e-9)
+        evaluating = run.step >= run.steps
+        table.add_row(
+            key[:8],
+            run.name,
+            ProgressBar(run.steps, run.step, width=16),
+            "evaluating" if evaluating else f"{run.step:,}/{run.steps:,}",
+            f"{run.losses[-1]:.1f}" if run.losses else "compiling",
+            curve(run.losses),
+            "" if run.active_units is None else str(run.active_units),
+            f"{run.step / spent:.0f}" if run.step and not evaluating else "",
+        )
+    return table
+
+
+def _ended(runs: Sequence[tuple[str, RunProgress]], count: int, store: Store) -> Table:
+    title = "over" if count <= len(runs) else f"over, last {len(runs)} of {count}"
+    table = Table(title, "run", "state", "active", "ELBO", "took", box=None)
+    for key, run in runs:
+        folder = store.run(key)
+        scores = folder.metrics()["scores"] if (folder.path / "metrics.json").exists() else {}
+        failed = run.state == "failed"
+        table.add_row(
+            key[:8],
+            run.name,
+            Text(f"{run.state}: {run.reason}" if failed else run.state, style="red" * failed),
+            f"{scores['active_units']:.0f}" if "active_units" in scores and not failed else "",
+            f"{scores['elbo']:.1f}" if "elbo" in scores and not failed else "",
+            clock((run.ended or run.started) - run.started),
+        )
+    return table
+
+
+def curve(values: Sequence[float], width: int = _CURVE) -> str:
+    """Return a curve of block characters.
+
+    >>> curve([3.0, 2.0, 1.0], 3)
+    '█▅▁'
+    """
+    if not values:
+        return ""
+    chosen = [values[i * len(values) // width] for i in range(width)]
+    chosen = list(values) if len(values) <= width else chosen
+    low, high = min(chosen), max(chosen)
+    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
+    return "".join(_BLOCKS[round((value - low) * scale)] for value in chosen)
+
+
+def clock(seconds: float) -> str:
+    """Return a duration in words.
+
+    >>> clock(3.2), clock(125), clock(7300)
+    ('3 s', '2 min 05 s', '2 h 01 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

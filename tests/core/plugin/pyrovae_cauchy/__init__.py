@@ -1,0 +1,46 @@
+"""A prior with very heavy tails, and a metric of linear dependence."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+import pyro.distributions as dist
+import torch
+from numpy.typing import ArrayLike
+from pydantic import Field
+from torch.distributions import Distribution
+
+from pyrovae.measures.disentanglement import MetricResult
+from pyrovae.models.priors import Prior
+
+
+class Cauchy(Prior):
+    """Independent Cauchy(0, scale): no mean, no variance.
+
+    Parameters
+    ----------
+    latent_dim
+        Dimension of the code.
+    scale
+        Half the distance between the quartiles.
+    """
+
+    def __init__(self, latent_dim: int, *, scale: Annotated[float, Field(gt=0)] = 1.0) -> None:
+        super().__init__(latent_dim)
+        self.scale = scale
+        self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
+
+    def forward(self) -> Distribution:
+        """Return the product of Cauchy laws."""
+        return dist.Cauchy(self.zero, torch.full_like(self.zero, self.scale)).to_event(1)
+
+
+def mean_correlation(
+    codes: ArrayLike, factors: ArrayLike, rng: np.random.Generator | None = None, *, power: int = 1
+) -> MetricResult:
+    """Mean over factors of the largest absolute correlation with a code."""
+    z, v = np.asarray(codes, float), np.asarray(factors, float)
+    both = np.corrcoef(np.hstack([z, v]), rowvar=False)
+    table = np.nan_to_num(np.abs(both[: z.shape[1], z.shape[1] :])) ** power
+    return MetricResult(float(table.max(0).mean()), {}, {"power": power})

@@ -1,0 +1,101 @@
+"""A package of someone else's adds a prior and a metric, and a study's file uses them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pyrovae.study.store.results import load_study
+
+HERE = Path(__file__).parent
+STUDY = """
+name: plugged
+base:
+  dataset: {name: sprites, size: 16, n_train: 200, n_test: 100}
+  network: {name: mlp, hidden: [8]}
+  posterior: mean_field_normal
+  likelihood: bernoulli
+  objective: elbo
+  latent_dim: 3
+  training: {steps: 30, batch_size: 16, records: 2}
+  evaluation:
+    points: 100
+    samples: 4
+    metrics: [{name: mean_correlation, power: 2}]
+    guide_draws: {points: 2, draws: 5}
+grid:
+  prior: [standard_normal, {name: cauchy, scale: 0.5}]
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the package has been installed to, as pip does it."""
+    folder = tmp_path_factory.mktemp("site")
+    pip = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index"]
+    subprocess.run(
+        [*pip, "--no-build-isolation", "--target", str(folder), str(HERE)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return folder
+
+
+def _pyrovae(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
+    places = [str(path), str(HERE.parents[2]), os.environ.get("PYTHONPATH", "")]
+    return subprocess.run(
+        [sys.executable, "-m", "pyrovae", *arguments],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in places if p)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_study_uses_the_plugin(installed: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plugged.yaml"
+    file.write_text(STUDY)
+    results = tmp_path / "results"
+    options = ("--no-compile", "--workers", "1", "--results", str(results))
+    done = _pyrovae("study", "run", str(file), *options, path=installed)
+    assert done.returncode == 0, done.stderr
+    runs = load_study(results / "plugged").runs
+    assert set(runs["prior"]) == {"standard_normal", "cauchy(scale=0.5)"}
+    assert runs["mean_correlation"].between(0, 1).all()
+    estimators = load_study(results / "plugged").folder(runs["run"][0]).metrics()["estimators"]
+    assert estimators["mean_correlation"]["estimator"] == {"power": 2}
+
+
+def test_its_parameters_are_checked(installed: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plugged.yaml"
+    file.write_text(STUDY.replace("scale: 0.5", "scale: -1"))
+    told = _pyrovae("study", "plan", str(file), path=installed)
+    assert told.returncode == 2
+    assert "grid.prior[1].scale: prior 'cauchy': Input should be greater than 0" in told.stderr
+
+
+def test_it_is_listed_with_its_origin(installed: Path) -> None:
+    listed = _pyrovae("list", "priors", path=installed).stdout
+    assert "cauchy" in listed
+    assert "plugin" in listed
+
+
+def test_a_broken_plugin_is_named(installed: Path, tmp_path: Path) -> None:
+    # One that clashes with a built-in name, and one that cannot be imported.
+    for target, reason in (("pyrovae_cauchy:Cauchy", "twice"), ("gone:Gone", "No module")):
+        broken = tmp_path / reason.replace(" ", "")
+        (broken / "broken-1.0.dist-info").mkdir(parents=True)
+        (broken / "broken-1.0.dist-info/METADATA").write_text("Name: broken\nVersion: 1.0\n")
+        (broken / "broken-1.0.dist-info/entry_points.txt").write_text(
+            f"[pyrovae.priors]\nlaplace = {target}\n"
+        )
+        told = _pyrovae("list", "priors", path=Path(os.pathsep.join([str(broken), str(installed)])))
+        assert told.returncode == 2
+        assert told.stderr.startswith("plugin 'broken': prior 'laplace'")
+        assert reason in told.stderr
+        assert "Traceback" not in told.stderr

@@ -1,0 +1,181 @@
+"""Moments, KL and collapse of single units, for families with and without closed forms."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from scipy.integrate import quad
+from scipy.stats import laplace, norm, t
+from torch.distributions import Distribution, Independent, Laplace, Normal, StudentT
+
+from measures.collapse.encoders import linear_vae
+from pyrovae.distributions.quadrature import expectation
+from pyrovae.measures.collapse import measure_sensitivity, measure_units, moments, weight_norms
+from pyrovae.measures.collapse.measure import (
+    CollapseSettings,
+    measure_along_training,
+    measure_collapse,
+)
+from pyrovae.models.vae import build_vae
+
+
+class Unknown(Distribution):
+    """A normal law that knows neither its mean nor its marginals."""
+
+    def __init__(self, loc: torch.Tensor, scale: torch.Tensor) -> None:
+        self._law = Independent(Normal(loc, scale), 1)
+        super().__init__(self._law.batch_shape, self._law.event_shape, validate_args=False)
+
+    def rsample(self, sample_shape: tuple[int, ...] = ()) -> torch.Tensor:
+        return self._law.rsample(torch.Size(sample_shape))
+
+    def sample(self, sample_shape: tuple[int, ...] = ()) -> torch.Tensor:
+        return self._law.sample(torch.Size(sample_shape))
+
+    def log_prob(self, value: torch.Tensor) -> torch.Tensor:
+        return self._law.log_prob(value)
+
+
+WEIGHT = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 0.0], [0.0, 0.0, 0.5]])
+
+
+def test_a_family_without_moments_gets_them_without_bias() -> None:
+    vae = linear_vae(WEIGHT, torch.tensor([0.2, 1.0, 0.5]))
+    x = torch.randn(1500, 3)
+    exact = measure_units(vae, x)
+    encode = vae.encode
+    vae.encode = lambda x: Unknown(encode(x).mean, encode(x).stddev)  # type: ignore[method-assign]
+    found = measure_units(vae, x)
+    assert exact.exact_kl
+    assert not found.exact_kl
+    # 64 draws: the mean of a dead unit has an error of variance 1/64, above the threshold of 0.01
+    # were it not taken out. Its own error then is (1/64) sqrt(2/1500) = 6e-4.
+    torch.testing.assert_close(found.var_mu, exact.var_mu, rtol=0.02, atol=5 * 6e-4)
+    torch.testing.assert_close(found.mean_var, exact.mean_var, rtol=0.02, atol=0)
+    torch.testing.assert_close(found.kl, exact.kl, rtol=0.12, atol=0.02)
+    assert found.active.tolist() == exact.active.tolist() == [True, False, True]
+    assert exact.collapsed.tolist() == [False, True, False]
+
+
+def test_standard_errors_are_the_spread_over_samples_of_data() -> None:
+    vae = linear_vae(WEIGHT, torch.tensor([0.2, 1.0, 0.5]))
+    replicates = [measure_units(vae, torch.randn(300, 3)) for _ in range(200)]
+    for name in ("kl", "var_mu"):
+        spread = torch.stack([getattr(r, name) for r in replicates]).std(0)
+        claimed = torch.stack([getattr(r, f"{name}_se") for r in replicates]).mean(0)
+        # 200 replicates: a standard deviation is known to 5 %.
+        torch.testing.assert_close(claimed[[0, 2]], spread[[0, 2]], rtol=0.25, atol=0)
+
+
+def test_effective_dimension_counts_units_of_equal_variance() -> None:
+    x = torch.randn(4000, 3)
+    units = measure_units(linear_vae(torch.eye(3), 0.5), x)
+    assert units.effective_dimension == pytest.approx(3, abs=0.05)
+    one = measure_units(linear_vae(torch.diag(torch.tensor([1.0, 0, 0])), 0.5), x)
+    assert one.effective_dimension == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize("family", ["normal", "laplace"])
+def test_quadrature(family: str) -> None:
+    q = (Normal if family == "normal" else Laplace)(torch.tensor([0.7]), torch.tensor([0.6]))
+    density = norm(0.7, 0.6).pdf if family == "normal" else laplace(0.7, 0.6).pdf
+    p = StudentT(torch.tensor(5.0), 0.0, 1.0)
+    exact = quad(lambda z: density(z) * t.logpdf(z, 5.0), -25, 25, points=[0.7])[0]
+    found = expectation(q, p.log_prob)
+    assert found is not None
+    assert float(found) == pytest.approx(exact, abs=2e-5)
+    assert expectation(StudentT(torch.tensor([5.0]), 0.0, 1.0), p.log_prob) is None
+
+
+def test_moments_in_closed_form_have_no_error() -> None:
+    found = moments(Independent(Normal(torch.ones(4, 2), 2 * torch.ones(4, 2)), 1))
+    assert found.mean.unique().tolist() == [1.0]
+    assert found.variance.unique().tolist() == [4.0]
+    assert found.error.unique().tolist() == [0.0]
+
+
+def test_sensitivity_of_a_linear_decoder() -> None:
+    # E[x|z] = W' z: replacing z_u changes it by w_u (e - z_u), e ~ N(0, 1), z_u ~ N(0, v + s²).
+    scale = torch.tensor([0.2, 1.0, 0.5])
+    vae = linear_vae(WEIGHT, scale)
+    found = measure_sensitivity(vae, torch.randn(20000, 3), seed=1)
+    v = torch.tensor([1.0, 0.0, 0.25]) + scale**2
+    w = torch.tensor([1.0, 0.0, 0.5])
+    share = w**2 * (1 + v) / (2 * (w**2 * v).sum())
+    assert found.share.tolist() == pytest.approx(share.tolist(), rel=0.05)
+    assert found.used.tolist() == [True, False, True]
+    assert found.maps.shape == (3, 3)
+    # x_u = (e_u + ...): the distortion rises by (w² E[(e - z)²] + 2 w E[(e - z)(w z - x)]) / 2.
+    covariance = torch.tensor([1.0, 0.0, 0.5])  # of z_u and x_u
+    cost = (w**2 * (1 + v) + 2 * w * (-w * v + covariance)) / 2
+    assert found.cost.tolist() == pytest.approx(cost.tolist(), abs=0.05)
+    torch.testing.assert_close(weight_norms(vae), w)
+
+
+def test_a_decoder_that_hardly_says_anything_uses_no_unit() -> None:
+    # Of a hundred-thousandth of the data's variance each unit may have a large share.
+    vae = linear_vae(1e-3 * WEIGHT, torch.tensor([0.2, 1.0, 0.5]))
+    assert not measure_sensitivity(vae, torch.randn(2000, 3), seed=1).used.any()
+
+
+@pytest.mark.parametrize(
+    ("prior", "posterior"),
+    [
+        ("gaussian_mixture", "laplace"),
+        ("flow", "iaf"),
+        ("hyperspherical_uniform", "power_spherical"),
+        ("horseshoe", "gaussian_mixture"),
+        ("spike_slab", "relaxed_spike_slab"),
+        ("two_stage", "low_rank_normal"),
+    ],
+)
+def test_every_kind_of_family_is_measured(prior: str, posterior: str) -> None:
+    vae = build_vae(
+        (1, 8, 8),
+        3,
+        network={"name": "mlp", "hidden": [8]},
+        prior={"name": prior},
+        posterior={"name": posterior},
+        likelihood={"name": "bernoulli"},
+    )
+    x = torch.rand(80, 1, 8, 8)
+    state = torch.random.get_rng_state()
+    settings = CollapseSettings(information_points=60, sensitivity_points=10)
+    measured = measure_collapse(vae, x, settings, 16, 0)
+    assert torch.equal(state, torch.random.get_rng_state())
+    numbers = measured.table.drop(columns=["aggregate_kl_se"]).astype(float)
+    assert numbers.notna().to_numpy().all()
+    assert measured.maps.shape == (3, 1, 8, 8)
+    # An untrained encoder says next to nothing about its input.
+    assert measured.scores["mutual_information"] < 0.5
+    assert measured.table["mi"].abs().max() < 0.1
+
+
+def test_measures_along_training_on_both_splits() -> None:
+    scale = torch.tensor([0.2, 1.0, 0.5])
+    vae = linear_vae(WEIGHT, scale)
+    # Training data vary twice as much: what is measured on which split can be told apart.
+    found = measure_along_training(vae, torch.randn(1000, 3), 2 * torch.randn(1000, 3), 7)
+    for prefix, variance in (("", 1.0), ("train_", 4.0)):
+        v = variance * torch.tensor([1.0, 0.0, 0.25])
+        columns = {name: found.columns[prefix + name] for name in ("var_mu", "mi", "sensitivity")}
+        # 1000 points, 200 for the information.
+        assert columns["var_mu"] == pytest.approx(v.tolist(), rel=0.25)
+        exact = 0.5 * (1 + v / scale**2).log()
+        assert columns["mi"] == pytest.approx(exact.tolist(), abs=0.3)
+        assert columns["sensitivity"][1] == 0  # type: ignore[index]
+        assert found.columns[prefix + "active_units"] == 2
+    assert found.units.active.tolist() == [True, False, True]
+
+
+def test_costly_measures_are_left_out_along_training() -> None:
+    vae = build_vae(
+        (6,),
+        2,
+        network={"name": "mlp", "hidden": [4]},
+        prior={"name": "standard_normal"},
+        posterior={"name": "iaf"},
+        likelihood={"name": "gaussian"},
+    )
+    found = measure_along_training(vae, torch.rand(20, 6), torch.rand(20, 6), 0)
+    assert set(found.columns) == {"active_units", "kl", "var_mu", "mean_var", "collapsed"}

@@ -1,0 +1,103 @@
+"""Every metric, next to a plain second version of its formula: equal to 1e-6."""
+
+import numpy as np
+import pytest
+
+from pyrovae.measures.disentanglement import METRICS, udr
+
+from . import naive
+
+SEEDS = (0, 1, 2)
+DETERMINISTIC = [
+    "mig",
+    "mig_sup",
+    "dcimig",
+    "jemmig",
+    "modularity",
+    "irs",
+    "average_mutual_information",
+    "gaussian_total_correlation",
+    "wasserstein_correlation",
+]
+SEEDED = ["sap", "explicitness", "dci", "factor_vae", "beta_vae"]
+
+
+def mixed(seed: int, levels: tuple[int, ...] = (3, 4, 6), d: int = 5, n: int = 300):
+    """Noisy mixtures of factors of different sizes, on scales of their own."""
+    rng = np.random.default_rng(seed)
+    factors = rng.integers(levels, size=(n, len(levels)))
+    codes = factors @ rng.normal(size=(len(levels), d)) + rng.normal(size=(n, d))
+    return codes * rng.uniform(0.3, 3, size=d), factors
+
+
+def test_every_metric_has_a_second_path():
+    assert {*DETERMINISTIC, *SEEDED} == set(METRICS)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("metric", DETERMINISTIC)
+def test_deterministic(metric, seed):
+    codes, factors = mixed(seed)
+    expected = getattr(naive, metric)(codes, factors)
+    assert METRICS[metric](codes, factors).score == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("metric", ["sap", "explicitness"])
+def test_learners(metric, seed):
+    codes, factors = mixed(seed)
+    expected = getattr(naive, metric)(codes, factors, seed)
+    assert METRICS[metric](codes, factors, seed).score == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_sap_of_continuous_factors(seed):
+    codes, factors = mixed(seed)
+    score = METRICS["sap"](codes, factors, factor_kind="continuous").score
+    assert score == pytest.approx(naive.sap_continuous(codes, factors), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dci(seed):
+    codes, factors = mixed(seed, levels=(2, 3), d=3, n=150)
+    parts = METRICS["dci"](codes, factors, seed, learner="gradient_boosting").parts
+    names = ("disentanglement", "completeness", "informativeness")
+    assert [parts[name] for name in names] == pytest.approx(
+        naive.dci(codes, factors, seed), abs=1e-6
+    )
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_dci_of_the_fast_trees(seed):
+    """Their importances are taken as they are: entropies and averages by loops."""
+    parts = METRICS["dci"](*mixed(seed, levels=(2, 3), d=3, n=150), seed).parts
+    rows = parts["importance"]
+    columns = [list(column) for column in zip(*rows, strict=True)]
+    for name, matrix in (("disentanglement", rows), ("completeness", columns)):
+        values, weights = naive.concentrations(matrix)
+        assert parts[name] == pytest.approx(np.average(values, weights=weights), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_factor_vae(seed):
+    codes, factors = mixed(seed)
+    score = METRICS["factor_vae"](codes, factors, seed, batch_size=8, n_train=200, n_test=100).score
+    assert score == pytest.approx(naive.factor_vae(codes, factors, seed, 200, 100, 8), abs=1e-6)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_beta_vae(seed):
+    codes, factors = mixed(seed, n=240)
+    score = METRICS["beta_vae"](codes, factors, seed, batch_size=4, n_train=160, n_test=80).score
+    assert score == pytest.approx(naive.beta_vae(codes, factors, seed, 160, 80, 4), abs=1e-6)
+
+
+@pytest.mark.parametrize("similarity", ["lasso", "spearman"])
+def test_udr(similarity):
+    rng = np.random.default_rng(0)
+    sources = rng.normal(size=(200, 3))
+    models = [
+        sources @ rng.normal(size=(3, d)) + 0.3 * rng.normal(size=(200, d)) for d in (2, 3, 4)
+    ]
+    result = udr(models, similarity=similarity)
+    assert result.parts["per_model"] == pytest.approx(naive.udr(models, similarity), abs=1e-6)
