@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import pyro
 import torch
 from pyro import poutine
+from pyro.distributions.util import is_identically_one, scale_and_mask
 from pyro.poutine import Trace
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -23,12 +24,17 @@ from pyrovae.models.contract import LatentModel
 
 Site = dict[str, Any]
 
+#: The plate of several codes for each datum; a user's own plate is not called that.
+SAMPLES = "pyrovae.samples"
+
 
 @dataclass(frozen=True)
 class Terms:
     """What a pair of traces says about the data, in nats for each datum.
 
-    With K samples of the code for each datum, shapes ``(n,)`` become ``(K, n)``.
+    Every term counts as in Pyro's own bounds: times the ``scale`` of its site, and not at all where
+    the site's ``mask`` is false. With K samples of the code for each datum, shapes ``(n,)`` become
+    ``(K, n)``.
 
     Attributes
     ----------
@@ -58,8 +64,7 @@ class Terms:
     @property
     def log_ratio(self) -> Tensor:
         """log q(z|x) - log p(z) at the sample, shape ``(n,)``."""
-        ratios = [log_ratio(q, p) for q, p in self.local]
-        return sum(ratios[1:], ratios[0])
+        return _total([log_ratio(q, p) for q, p in self.local])
 
     @property
     def log_weight(self) -> Tensor:
@@ -172,7 +177,7 @@ def trace_pair(
     With more than one sample, both run inside a plate to the left of the data's: site values get a
     leading dimension, while the encoder runs once.
     """
-    with pyro.plate("samples", samples, dim=-2) if samples > 1 else nullcontext():
+    with pyro.plate(SAMPLES, samples, dim=-2) if samples > 1 else nullcontext():
         guide_trace = poutine.trace(guide).get_trace(*args)
         model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args)
     return model_trace, guide_trace
@@ -194,11 +199,12 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
     Raises
     ------
     ValueError
-        If the model observes nothing or the guide samples nothing for each datum.
+        If the model observes nothing or the guide samples nothing for each datum, or if one of them
+        has a site that only the other should have.
     """
     observed = observed_sites(model_trace)
     latent = latent_sites(model_trace, guide_trace)
-    plates = {frame.name for site in observed for frame in _plates(site)} - {"samples"}
+    plates = {frame.name for site in observed for frame in _plates(site)} - {SAMPLES}
     local: list[tuple[Site, Site]] = []
     shared: list[tuple[Site, Site]] = []
     for q, p in latent:
@@ -210,8 +216,10 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
         (local if inside else shared).append((q, p))
     if not observed or not local:
         raise ValueError("an objective needs a model with data and a guide with a latent site")
+    if stray := stray_sites(model_trace, guide_trace):
+        raise ValueError(f"a bound needs every latent site in model and guide; {stray}")
     # Pyro's sites may carry broadcastable shapes; a plain sum keeps them.
-    log_px = _total([site["fn"].log_prob(site["value"]) for site in observed])
+    log_px = _total([log_density(site) for site in observed])
     rate = _total([_rate(q, p) for q, p in local])
     common = [_rate(q, p).sum() for q, p in shared]
     return Terms(
@@ -229,7 +237,7 @@ def _total(parts: Sequence[Tensor]) -> Tensor:
 
 
 def variable_sites(guide_trace: Trace) -> list[Site]:
-    """Return the sites of all that the guide draws."""
+    """Return the sites of all that a guide, or a model, draws."""
     return [s for s in guide_trace.nodes.values() if _is_variable(s) and not s["is_observed"]]
 
 
@@ -242,10 +250,38 @@ def latent_sites(model_trace: Trace, guide_trace: Trace) -> list[tuple[Site, Sit
     ]
 
 
+def stray_sites(model_trace: Trace, guide_trace: Trace) -> str:
+    """Say which sites of one program have no part in the bound of both; empty if there are none."""
+    drawn = {s["name"] for s in variable_sites(guide_trace)}
+    unguided = [s["name"] for s in variable_sites(model_trace) if s["name"] not in drawn]
+    unmodelled = sorted(drawn - {s["name"] for s in variable_sites(model_trace)})
+    observing = [s["name"] for s in observed_sites(guide_trace)]
+    strays = {
+        "drawn by the model alone": unguided,
+        "drawn by the guide alone": unmodelled,
+        "observed by the guide": observing,
+    }
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in strays.items() if names)
+
+
+def weighted(value: Tensor, site: Site) -> Tensor:
+    """Return a site's term as it counts: times the site's scale, zero where it is masked."""
+    return scale_and_mask(value, site.get("scale", 1.0), site.get("mask"))
+
+
+def is_weighted(site: Site) -> bool:
+    """Return whether :func:`weighted` changes anything."""
+    return site.get("mask") is not None or not is_identically_one(site.get("scale", 1.0))
+
+
+def log_density(site: Site) -> Tensor:
+    """Return the :func:`weighted` log-density of a site at its value, in nats; shape ``(n,)``."""
+    return weighted(site["fn"].log_prob(site["value"]), site)
+
+
 def log_ratio(q: Site, p: Site) -> Tensor:
     """Return log q(z|x) - log p(z) at the guide's sample, in nats; shape ``(n,)``."""
-    z = q["value"]
-    return q["fn"].log_prob(z) - p["fn"].log_prob(z)
+    return log_density(q) - log_density({**p, "value": q["value"]})
 
 
 def _plates(site: Site) -> Sequence[Any]:
@@ -258,13 +294,18 @@ def observed_sites(model_trace: Trace) -> list[Site]:
 
 
 def _is_variable(site: Site) -> bool:
-    # A plate's subsample indices are recorded as a sample site too.
-    return site["type"] == "sample" and type(site["fn"]).__name__ != "_Subsample"
+    # A plate's subsample indices and deterministic values are recorded as sample sites too.
+    return (
+        site["type"] == "sample"
+        and type(site["fn"]).__name__ != "_Subsample"
+        and not site["infer"].get("_deterministic", False)
+    )
 
 
 def _rate(q: Site, p: Site) -> Tensor:
     closed = analytic_kl(q["fn"], p["fn"])
-    return log_ratio(q, p) if closed is None else closed
+    # As in Pyro's mean-field bound, a closed form counts as the guide's site does.
+    return log_ratio(q, p) if closed is None else weighted(closed, q)
 
 
 #: Objectives by name: classes ``(*, …)``.
