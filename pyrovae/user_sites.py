@@ -147,6 +147,13 @@ def _check_law(place: str, site: Site, n: int, event: list[int]) -> None:
             f"{place} needs one law for each datum, batch shape ({n},) for {n} of them, got "
             f"{tuple(law.batch_shape)}{inside}"
         )
+    for weight in ("scale", "mask"):
+        shape = tuple(getattr(site[weight], "shape", ()))
+        if shape not in ((), (1,), (n,)):
+            raise ConfigError(
+                f"{place} has a {weight} of shape {shape} for {n} data: it must be made for the "
+                "data that a program is called with"
+            )
     if isinstance(_base(law), Delta):
         raise ConfigError(
             f"{place} has a Delta, which has no density: give it a law with a spread (a narrow "
