@@ -16,6 +16,7 @@ from torch import Tensor, nn
 _LIBRARIES = frozenset(sys.stdlib_module_names) | {"torch", "pyro", "numpy", "pyrovae"}
 #: A module's own bookkeeping, which ``named_parameters`` has already been through.
 _BOOKKEEPING = frozenset(vars(nn.Module()))
+_METHODS = (FunctionType, staticmethod, classmethod, property)
 #: Objects that are looked at before a search ends: beyond, it is in somebody's data.
 _MOST = 100_000
 
@@ -94,6 +95,8 @@ def _inside(path: str, value: Any, hidden: bool) -> Iterator[Place]:
     def at(path: str, inner: Any, hidden: bool = hidden) -> Place:
         return Place(path, inner, hidden)
 
+    if isinstance(value, str | bytes | int | float | Tensor | None):
+        return
     if isinstance(value, nn.Module):
         for name, part in value.named_modules():
             for key, inner in vars(part).items():
@@ -122,11 +125,21 @@ def _inside(path: str, value: Any, hidden: bool) -> Iterator[Place]:
         if not _of_library(value):
             for name, inner in vars(value).items():
                 yield at(f"{path}.{name}", inner)
-    elif not isinstance(value, ModuleType) and not _of_library(type(value)):
-        slots = {name: getattr(value, name, None) for name in getattr(value, "__slots__", ())}
-        for name, inner in {**getattr(value, "__dict__", {}), **slots}.items():
+    elif isinstance(value, property):
+        yield at(path, value.fget)
+    elif isinstance(value, staticmethod | classmethod):
+        yield at(path, value.__func__)
+    elif not isinstance(value, ModuleType):
+        slots = [name for base in type(value).__mro__ for name in _slots(base)]
+        held = {name: getattr(value, name, None) for name in slots}
+        for name, inner in {**held, **getattr(value, "__dict__", {})}.items():
             yield at(f"{path}.{name}", inner)
         yield from _class_of(value, path, hidden)
+
+
+def _slots(kind: type) -> Iterable[str]:
+    slots = vars(kind).get("__slots__", ())
+    return (slots,) if isinstance(slots, str) else slots
 
 
 def _class_of(value: Any, path: str, hidden: bool) -> Iterator[Place]:
@@ -134,7 +147,8 @@ def _class_of(value: Any, path: str, hidden: bool) -> Iterator[Place]:
     for base in type(value).__mro__:
         if not _of_library(base):
             for name, inner in vars(base).items():
-                unregistered = isinstance(value, nn.Module) and not isinstance(inner, FunctionType)
+                # What methods use is no part of the module; what its class holds, it hides.
+                unregistered = isinstance(value, nn.Module) and not isinstance(inner, _METHODS)
                 yield Place(f"{path}.{name}", inner, hidden or unregistered)
 
 
