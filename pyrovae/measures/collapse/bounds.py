@@ -60,7 +60,9 @@ def estimate_bound(
     Parameters
     ----------
     model, guide
-        Pyro programs of the observations, with a latent site in common.
+        Pyro programs of the observations, with a latent site in common. Scales and masks of their
+        sites count: for a bound on log p(x), take programs without
+        (:meth:`pyrovae.models.contract.LatentModel.datum_model`).
     x
         Observations ``(n, *event_shape)``.
     samples
