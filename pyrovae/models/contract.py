@@ -9,8 +9,8 @@ from torch.distributions import Distribution
 class LatentModel(nn.Module):
     """A pair of Pyro programs, and the laws that they are made of.
 
-    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.UserModel` makes one of any
-    model and guide. The latent site is ``"z"``.
+    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.model.UserModel` makes one of
+    any model and guide. The latent site is ``"z"``.
 
     Attributes
     ----------

@@ -15,15 +15,8 @@ from torch.func import functional_call
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.models.contract import LatentModel
-from pyrovae.objectives.base import (
-    OBJECTIVES,
-    SAMPLES,
-    Objective,
-    Terms,
-    is_weighted,
-    terms,
-    trace_pair,
-)
+from pyrovae.models.sites import SAMPLES, Terms, is_weighted, terms, trace_pair
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 @OBJECTIVES.register("iwae", source="Burda, Grosse & Salakhutdinov 2016, eq. 8; arXiv:1509.00519")

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, Number, Within, at, schedule
 from pyrovae.distributions import analytic_kl, marginals
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, is_weighted, weighted
+from pyrovae.models.sites import Terms, is_weighted, weighted
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})

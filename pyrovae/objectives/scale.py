@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, is_weighted
+from pyrovae.models.sites import Terms, is_weighted
+from pyrovae.objectives.base import OBJECTIVES, Objective
 from pyrovae.objectives.elbo import Elbo
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, at
 from pyrovae.distributions import marginals
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, weighted
+from pyrovae.models.sites import Terms, weighted
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 def decompose(

@@ -12,7 +12,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 
 from pyrovae.core.seeded import seeded
-from pyrovae.objectives import latent_sites, log_ratio, terms, variable_sites
+from pyrovae.models.sites import latent_sites, log_ratio, terms, variable_sites
 
 _CHUNK = 1000
 

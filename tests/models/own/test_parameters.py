@@ -20,9 +20,9 @@ from torch import Tensor, nn
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.models.own import UserModel
+from pyrovae.models.own.parameters import leaves
 from pyrovae.objectives import Elbo
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
-from pyrovae.user_parameters import leaves
 
 FEATURES, LATENT = 3, 2
 

@@ -32,7 +32,8 @@ from pyrovae.measures.collapse import estimate_bound
 from pyrovae.measures.posterior.density import Density
 from pyrovae.measures.posterior.weights import draw_guide, log_mean
 from pyrovae.models.own import UserModel
-from pyrovae.objectives import OBJECTIVES, Elbo, Terms
+from pyrovae.models.sites import Terms
+from pyrovae.objectives import OBJECTIVES, Elbo
 from pyrovae.objectives.rate import unit_rates
 from pyrovae.objectives.total_correlation import decompose
 

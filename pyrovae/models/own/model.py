@@ -18,7 +18,7 @@ observed site. They are told apart by what they do, not by what they are called:
         return model, guide
 
 The model's law of x must not depend on x: to decode, it is run on zeros with the code given. What
-sites may be is in :mod:`pyrovae.user_sites`.
+sites may be is in :mod:`pyrovae.models.own.sites`.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions.rebatched import Rebatched, without_batch
 from pyrovae.models.contract import LatentModel
-from pyrovae.objectives import terms, trace_pair
-from pyrovae.user_parameters import leaves, places
-from pyrovae.user_sites import Sites, check_laws, find_sites
+from pyrovae.models.own.parameters import leaves, places
+from pyrovae.models.own.sites import Sites, check_laws, find_sites
+from pyrovae.models.sites import terms, trace_pair
 
 Program = Callable[..., Any]
 

@@ -25,8 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.objectives import latent_sites, observed_sites, stray_sites
-from pyrovae.objectives.base import Site
+from pyrovae.models.sites import Site, latent_sites, observed_sites, stray_sites
 
 _NO_SUCH = "a bound on log p(x) of one datum has no place for it"
 
