@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.core.seeded import seeded
-from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.models.contract import LatentModel
 
 Over = Literal["prior", "posterior"]

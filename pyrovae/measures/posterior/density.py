@@ -6,7 +6,6 @@ Pyro is left in the loop: one call serves all chains of all data points.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import NamedTuple
 
@@ -18,7 +17,7 @@ from torch.func import functional_call, grad
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
-from pyrovae.distributions.sphere import log_area, unit
+from pyrovae.distributions.sphere_coordinates import log_area, log_standard_normal, unit
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.priors import Prior
 from pyrovae.training.step import compile_step, trace
@@ -54,10 +53,9 @@ class Evaluated(NamedTuple):
 class Density:
     """p(z) p(x|z) of a trained LatentModel, as a function of unconstrained coordinates ``u``.
 
-    On a space ``"real"``, ``u`` is the code itself. On the sphere the code is u/|u| and |u| is
-    given the law that a standard normal vector has: for the uniform prior, ``u`` is standard normal
-    (Muller 1959, https://doi.org/10.1145/377939.377946). Draws of ``u`` give exact draws of the
-    code, and p(x) is the same.
+    On a space ``"real"``, ``u`` is the code itself. On the sphere the code is u/|u|
+    (:mod:`pyrovae.distributions.sphere_coordinates`): draws of ``u`` give exact draws of the code,
+    and p(x) is the same.
 
     It is the model of one datum (:meth:`pyrovae.models.contract.LatentModel.datum_model`): a
     hierarchical prior stands at its fitted scales.
@@ -161,7 +159,5 @@ class _Joint(nn.Module):
             site["fn"].log_prob(site["value"]) for site in (trace.nodes["z"], trace.nodes["x"])
         )
         if self._sphere:
-            d = u.shape[-1]
-            log_normal = -0.5 * (u**2).sum(-1) - 0.5 * d * math.log(2 * math.pi)
-            log_prior = log_prior + log_area(d) + log_normal
+            log_prior = log_prior + log_area(u.shape[-1]) + log_standard_normal(u)
         return log_prior, log_likelihood
