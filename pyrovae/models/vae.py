@@ -27,7 +27,8 @@ class VAE(LatentModel):
     """A variational autoencoder whose :meth:`model` and :meth:`guide` are plain Pyro callables.
 
     They work as they are with :class:`pyro.infer.SVI`, :func:`pyro.poutine.trace`,
-    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS`. The latent site is
+    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS` and Pyro's
+    autoguides. The latent site is
     ``"z"``, the observed one ``"x"``, the plate ``"data"``. A hierarchical prior has sites of its
     own, outside the plate: the data that they are shared by are those that the model is called
     with. In minibatches of N data, their KL has to count 1/N for each datum, as it does in
