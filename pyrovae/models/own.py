@@ -35,8 +35,10 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, transform_to
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.distributions.rebatched import Rebatched, without_batch
+from pyrovae.models.asked import check_arguments, check_guide, check_sizes, failed, flat_hint, unset
 from pyrovae.models.contract import LatentModel
 from pyrovae.objectives import latent_sites, observed_sites, terms, trace_pair
 
@@ -78,10 +80,15 @@ class UserModel(LatentModel):
         self._constraints: dict[str, Any] = {}
         self._names: dict[str, str] = {}
         x = torch.zeros(2, *event_shape)
-        with torch.no_grad():
-            self._learn_parameters(x)
-            self._learn_sites(x)
-        self._guide_parameters = self._touched_by_guide(x)
+        for which, program in self._programs.items():
+            check_arguments(which, program)
+        with measuring(self.parts):
+            with torch.no_grad():
+                for part in modules_of(guide):
+                    check_guide(part, model, x)
+                self._learn_parameters(x)
+                self._learn_sites(x)
+            self._guide_parameters = self._touched_by_guide(x)
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Run the user's model; without ``x`` generate ``n`` observations."""
@@ -135,16 +142,15 @@ class UserModel(LatentModel):
             return program(x)
 
     def _adopt(self, part: Any) -> None:
-        for module in _modules_of(part):
+        for module in modules_of(part):
             known = {id(m) for top in self.parts.values() for m in top.modules()}
             if id(module) not in known:
                 self.parts[f"part{len(self.parts)}"] = module
 
     def _learn_parameters(self, x: Tensor) -> None:
         """Take the parameters that are not in modules, and make sure that none is out of sight."""
-        with pyro.settings.context(module_local_params=True), _Collector() as found:
-            for program in self._programs.values():
-                program(x)
+        found, more = self._parameters_used(x), self._parameters_used(x.new_zeros(3, *x.shape[1:]))
+        check_sizes(*({k: tuple(v.shape) for k, (v, _) in f.params.items()} for f in (found, more)))
         mine = {id(p) for p in self.parameters()}
         for name, (value, constraint) in found.params.items():
             if "$$$" not in name:
@@ -158,6 +164,15 @@ class UserModel(LatentModel):
                     "that name the module themselves"
                 )
 
+    def _parameters_used(self, x: Tensor) -> _Collector:
+        try:
+            with pyro.settings.context(module_local_params=True), _Collector() as found:
+                for program in self._programs.values():
+                    program(x)
+        except Exception as error:
+            raise failed(self._event_shape, len(x), error) from error
+        return found
+
     def _learn_sites(self, x: Tensor) -> None:
         """Find the latent and the observed site, and check their shapes."""
         model, guide = trace_pair(self.model, self.guide, x)
@@ -168,13 +183,14 @@ class UserModel(LatentModel):
             raise ConfigError(
                 "needs, in model and guide, a latent site of one name for each datum, and in the "
                 f"model an observed one; shared by both: {_names(latent)}, observed: "
-                f"{_names(observed_sites(model))}"
+                f"{_names(observed_sites(model))}{unset(self._programs['model'])}"
             ) from None
         latent = [q for q, _ in latent_sites(model, guide)]
         if len(latent) > 1 or len(found.observed) > 1:
             raise ConfigError(
                 "needs one latent site for each datum, one observed site and no other; got latent "
-                f"{_names(latent)} and observed {_names(found.observed)}"
+                f"{_names(latent)} and observed {_names(found.observed)}; draw one vector (its "
+                "slices can play the parts of many codes), and observe one tensor"
             )
         (q, p), observed = found.local[0], found.observed[0]
         for what, site, expected in (
@@ -186,6 +202,8 @@ class UserModel(LatentModel):
                 raise ConfigError(
                     f"at its {what} site '{site['name']}' needs event shape {tuple(expected)}, got "
                     f"{tuple(site['fn'].event_shape)}; to_event() makes event dimensions"
+                    + (flat_hint(self._event_shape) if what == "observed" else "")
+                    + (unset(self._programs["model"]) if what == "observed" else "")
                 )
         self._names = {q["name"]: "z", observed["name"]: "x"}
 
@@ -214,13 +232,13 @@ def _pair(built: Any) -> tuple[Program, Program]:
     return model, guide
 
 
-def _modules_of(part: Any) -> list[nn.Module]:
+def modules_of(part: Any) -> list[nn.Module]:
     """Return the modules that a program visibly uses."""
     if isinstance(part, nn.Module):
         return [part]
     if isinstance(part, partial):
         inside = [*part.args, *part.keywords.values()]
-        return [*_modules_of(part.func), *(m for v in inside for m in _modules_of(v))]
+        return [*modules_of(part.func), *(m for v in inside for m in modules_of(v))]
     owner = getattr(part, "__self__", None)
     if isinstance(owner, nn.Module):
         return [owner]
