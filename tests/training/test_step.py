@@ -93,7 +93,7 @@ def test_no_pyro_and_no_randomness_is_left_in_the_graph() -> None:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
     ]
     assert random == []
-    first, second = graph(*arguments)[2], graph(*arguments)[2]
+    first, second = graph(*arguments)[3], graph(*arguments)[3]
     assert torch.equal(first, second)
 
 
