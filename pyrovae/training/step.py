@@ -39,7 +39,11 @@ MOST_NODES = 5000
 
 
 class State(NamedTuple):
-    """Everything that a step changes, and the buffers that it reads; some it writes too."""
+    """Everything that a step changes, and what it reads.
+
+    ``buffers`` also has the frozen parameters; a step writes only some of them
+    (:attr:`LossProgram.written`).
+    """
 
     params: Tensors
     moments: tuple[Tensors, Tensors]
@@ -48,15 +52,18 @@ class State(NamedTuple):
     @classmethod
     def of(cls, module: nn.Module) -> State:
         """Return the state before the first step, with copies of the module's tensors."""
-        params = {name: p.detach().clone() for name, p in module.named_parameters()}
-        buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
+        params = {n: p.detach().clone() for n, p in module.named_parameters() if p.requires_grad}
+        fixed = {n: p for n, p in module.named_parameters() if not p.requires_grad}
+        read = dict(module.named_buffers()) | fixed
+        buffers = {name: tensor.detach().clone() for name, tensor in read.items()}
         return cls(params=params, moments=adam.init(params), buffers=buffers)
 
     def write_to(self, module: nn.Module) -> None:
         """Copy the parameters, and the buffers that are there, into the module."""
         with torch.no_grad():
             for name, parameter in module.named_parameters():
-                parameter.copy_(self.params[name])
+                if name in self.params:
+                    parameter.copy_(self.params[name])
             for name, buffer in module.named_buffers():
                 if name in self.buffers:
                     buffer.copy_(self.buffers[name])

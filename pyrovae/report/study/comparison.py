@@ -49,7 +49,7 @@ def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER
 
 
 def write_comparison(
-    study: StudyResults, *, points: int, samples: int, style: Style = PAPER
+    study: StudyResults, *, points: int, style: Style = PAPER
 ) -> tuple[pd.DataFrame, Path]:
     """Compare a study's cells; write table and figure to its folder ``diagnostics``.
 
@@ -60,7 +60,7 @@ def write_comparison(
     Path
         The figure's stem.
     """
-    table = compare_cells(study, points=points, samples=samples)
+    table = compare_cells(study, points=points)
     drawn = comparison(study, table, style=style)
     stem = study.store.root / "diagnostics" / drawn.name
     for suffix, content in files(drawn, style).items():

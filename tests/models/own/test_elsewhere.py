@@ -47,7 +47,7 @@ def _study(folder: Path, command: str, *options: str) -> Result:
     [
         ("flat_vae", (1, 4, 4), ["'obs'", "(1, 4, 4)", "(16,)", "dataset.flatten: true"]),
         ("takes_rows", (1, 4, 4), ["(1, 4, 4)", "RuntimeError", "dataset.flatten: true"]),
-        ("conditional", (16,), ["observed site 'y'", "'ys' stayed None", "x alone"]),
+        ("conditional", (16,), ["observed: none", "'ys' stayed None", "x alone"]),
         ("labelled", (16,), ["its model also asks for 'ys'", "leave out", "labels"]),
         (
             "markov",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from pyro import poutine
@@ -52,9 +52,10 @@ def unset(program: Program) -> str:
     return f"; {', '.join(names)} stayed None, as programs are called with the observations x alone"
 
 
-def check_guide(guide: nn.Module, model: Program, x: Tensor) -> None:
+def check_guide(used: Sequence[nn.Module], model: Program, x: Tensor) -> None:
     """Refuse an automatic guide: it keeps a row of numbers for each datum that it has seen."""
-    if not isinstance(guide, AutoGuide) or _amortised(guide):
+    guide = next((m for m in used if isinstance(m, AutoGuide) and not _amortised(m)), None)
+    if guide is None:
         return
     sites = poutine.trace(poutine.block(model, hide_types=["param"])).get_trace(x).nodes.values()
     latent = [
@@ -85,15 +86,24 @@ def check_sizes(few: dict[str, Any], more: dict[str, Any]) -> None:
             )
 
 
-def failed(event_shape: tuple[int, ...], n: int, error: Exception) -> ConfigError:
-    """Return the error for a program that does not run on ``n`` data."""
-    told = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-    if n != 2:
-        return ConfigError(f"runs on 2 data and fails on {n} ({told}): {_ENCODER}")
-    return ConfigError(f"fails on data of shape {event_shape} ({told}){flat_hint(event_shape)}")
+def fails_on_more(error: Exception) -> ConfigError:
+    """Return the error for programs that run on 2 data, and then not on 3."""
+    return ConfigError(f"runs on 2 data and fails on 3 ({_told(error)}): {_ENCODER}")
 
 
-def flat_hint(event_shape: tuple[int, ...]) -> str:
+def failed(error: Exception, event_shape: Sequence[int]) -> ConfigError:
+    """Return the error for programs that do not run on data of some shape."""
+    return ConfigError(
+        "must run on any number of data; on a few, of shape "
+        f"{tuple(event_shape)} each, it fails: {_told(error)}{flat_hint(event_shape)}"
+    )
+
+
+def _told(error: Exception) -> str:
+    return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+
+
+def flat_hint(event_shape: Sequence[int]) -> str:
     """Return, after a semicolon, how data are made flat; nothing if they are."""
     if len(event_shape) < 2:
         return ""
