@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
@@ -95,6 +96,7 @@ class Evaluation:
     factor_names: tuple[str, ...] = ()
 
 
+@only_measures
 def evaluate(
     vae: LatentModel,
     dataset: Dataset,

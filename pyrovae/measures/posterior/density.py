@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.measuring import buffers_written, measuring, only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions.sphere_coordinates import log_area, log_standard_normal, unit
@@ -86,7 +87,11 @@ class Density:
             dict(self._program.named_buffers()),
         )
         start = self.draw_prior(torch.Generator().manual_seed(0))
-        with warnings.catch_warnings():
+        with measuring(vae):
+            self._written = buffers_written(
+                self._program, lambda given: functional_call(self._program, given, (x, start))
+            )
+        with warnings.catch_warnings(), measuring(vae):
             # Pyro is told of parameters that are not for training.
             warnings.filterwarnings("ignore", message=".*was not registered in the param store")
             graph = trace(self._evaluate, *self._tensors, x, start)
@@ -120,7 +125,10 @@ class Density:
         self, params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, u: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         def part(at: Tensor, which: int) -> tuple[Tensor, Tensor]:
-            found = functional_call(self._program, (params, buffers), (x, at))[which]
+            # What a forward pass writes in spite of eval mode is written to copies.
+            copies = {name: buffers[name].clone() for name in self._written}
+            tensors = params | buffers | copies
+            found = functional_call(self._program, tensors, (x, at))[which]
             # Chains do not meet: the gradient of the sum holds that of each.
             return found.sum(), found
 
@@ -135,6 +143,7 @@ def has_density(vae: LatentModel) -> bool:
     return not isinstance(prior, Prior) or "density" in prior.properties
 
 
+@only_measures
 def draw_codes(vae: LatentModel, n: int, generator: torch.Generator) -> Tensor:
     """Return ``n`` codes from the fitted prior, ``(n, d)``; the global random state is kept."""
     seed = int(torch.randint(2**62, (), generator=generator))

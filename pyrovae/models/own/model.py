@@ -36,11 +36,20 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, transform_to
 
 from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions.rebatched import Rebatched, without_batch
 from pyrovae.models.contract import LatentModel
-from pyrovae.models.own.parameters import leaves, places
+from pyrovae.models.own.asked import (
+    check_arguments,
+    check_guide,
+    check_sizes,
+    failed,
+    fails_on_more,
+    unset,
+)
+from pyrovae.models.own.parameters import leaves, modules_used, places
 from pyrovae.models.own.sites import Sites, check_laws, find_sites
 from pyrovae.models.sites import terms, trace_pair
 
@@ -82,15 +91,16 @@ class UserModel(LatentModel):
         self._own = nn.ParameterDict()
         self._constraints: dict[str, Any] = {}
         self._names: dict[str, str] = {}
+        for which, program in self._programs.items():
+            check_arguments(which, program)
+        used = modules_used(model, guide)
         try:
-            self._learn()
+            with measuring(*used):
+                self._learn(used)
         except PyrovaeError:
             raise
         except Exception as error:
-            told = f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
-            raise ConfigError(
-                f"must run on any number of data; on a few it fails: {told}"
-            ) from error
+            raise failed(error, event_shape) from error
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Run the user's model; without ``x`` generate ``n`` observations."""
@@ -162,27 +172,25 @@ class UserModel(LatentModel):
             if id(module) not in known:
                 self.parts[f"part{len(self.parts)}"] = module
 
-    def _learn(self) -> None:
+    def _learn(self, used: list[nn.Module]) -> None:
         """Run the programs on a few data, to learn what they are made of."""
         with torch.no_grad():
-            announced = self._learn_parameters(torch.zeros(2, *self._event_shape))
+            check_guide(used, self._programs["model"], self._blank(2))
+            announced = self._learn_parameters()
         # Data that differ, neither 0 nor 1: what a site makes of them shows.
         with seeded(0), pyro.validation_enabled(False), torch.enable_grad():
             x = 0.1 + 0.8 * torch.rand(5, *self._event_shape)
             self._learn_sites(x)
             self._learn_use(x, announced)
 
-    def _learn_parameters(self, x: Tensor) -> list[Tensor]:
+    def _learn_parameters(self) -> list[Tensor]:
         """Take the parameters that are not in modules; return those announced by a module."""
-        with pyro.settings.context(module_local_params=True), _Collector() as found:
-            model, guide = self._programs.values()
-            try:
-                model(x)
-            except KeyError:  # Pyro runs the guide first: the model may rely on its parameters
-                guide(x)
-                model(x)
-            else:
-                guide(x)
+        found = self._collected(2)
+        try:
+            more = self._collected(3)
+        except Exception as error:
+            raise fails_on_more(error) from error
+        check_sizes(*({k: tuple(v.shape) for k, (v, _) in f.params.items()} for f in (found, more)))
         mine = {id(p) for p in self.parameters()}
         for name, (value, constraint) in found.params.items():
             # A PyroModule announces the parameters that it keeps itself.
@@ -193,11 +201,28 @@ class UserModel(LatentModel):
                 self._own[_key(name)] = nn.Parameter(unconstrained.clone())
         return [value for name, (value, _) in found.params.items() if "$$$" in name]
 
+    def _collected(self, n: int) -> _Collector:
+        """Run both programs on ``n`` data and note what parameters they announce."""
+        x = torch.zeros(n, *self._event_shape)
+        with pyro.settings.context(module_local_params=True), _Collector() as found:
+            model, guide = self._programs.values()
+            try:
+                model(x)
+            except KeyError:  # Pyro runs the guide first: the model may rely on its parameters
+                guide(x)
+                model(x)
+            else:
+                guide(x)
+        return found
+
     def _learn_sites(self, x: Tensor) -> None:
         """Find the latent and the observed site, and check them."""
         with torch.no_grad():
             traces = trace_pair(self.model, self.guide, x)
-            sites = find_sites(*traces, x, self.latent_dim)
+            try:
+                sites = find_sites(*traces, x, self.latent_dim)
+            except ConfigError as error:
+                raise ConfigError(error.message + unset(self._programs["model"])) from None
             check_laws(self.model, sites, x)
         self._names = {sites.q["name"]: "z", sites.x["name"]: "x"}
 

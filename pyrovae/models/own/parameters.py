@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
+from pyrovae.models.contract import LatentModel
+
 #: What is not searched: a user's model is not in there, and they are large.
 _LIBRARIES = frozenset(sys.stdlib_module_names) | {"torch", "pyro", "numpy", "pyrovae"}
 #: A module's own bookkeeping, which ``named_parameters`` has already been through.
@@ -63,6 +65,15 @@ def leaves(values: Iterable[Tensor]) -> list[Tensor]:
                 seen.add(following)
                 nodes.append(following)
     return list(found.values())
+
+
+def modules_used(*programs: Any) -> list[nn.Module]:
+    """Return the modules that programs use, wherever they keep them."""
+    owners = [getattr(program, "__self__", None) for program in programs]
+    if all(isinstance(owner, LatentModel) for owner in owners):
+        return [owner for owner in owners if isinstance(owner, nn.Module)]
+    roots = {str(i): program for i, program in enumerate(programs)}
+    return [place.found for place in places(roots) if isinstance(place.found, nn.Module)]
 
 
 def places(roots: Mapping[str, Any]) -> Iterator[Place]:

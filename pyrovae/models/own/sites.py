@@ -25,6 +25,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.models.own.asked import flat_hint
 from pyrovae.models.sites import Site, latent_sites, observed_sites, stray_sites
 
 _NO_SUCH = "a bound on log p(x) of one datum has no place for it"
@@ -120,7 +121,8 @@ def find_sites(model_trace: Trace, guide_trace: Trace, x: Tensor, latent_dim: in
     if len(latent) > 1 or len(observed) > 1:
         raise ConfigError(
             "needs one latent site for each datum, one observed site and no other; got latent "
-            f"{codes} and observed {data}"
+            f"{codes} and observed {data}; draw one vector (its slices can play the parts of many "
+            "codes), and observe one tensor"
         )
     pair = Pair(*latent[0], observed[0])
     n, *event_shape = x.shape
@@ -139,7 +141,7 @@ def _check_law(place: str, site: Site, n: int, event: list[int]) -> None:
     if list(law.event_shape) != event:
         raise ConfigError(
             f"{place} needs event shape {tuple(event)}, got {tuple(law.event_shape)}{inside}; "
-            "to_event() makes event dimensions"
+            "to_event() makes event dimensions" + (flat_hint(event) if "observed" in place else "")
         )
     if list(law.batch_shape) != [n]:
         raise ConfigError(
