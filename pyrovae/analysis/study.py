@@ -42,10 +42,15 @@ from pyrovae.analysis.sampling import Sampling
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures import arviz as inference_data
+from pyrovae.reading import read_json, reading
 from pyrovae.study.store.results import StudyResults
 
 #: Packages whose version may change a number.
 _PACKAGES = ("pyrovae", "torch", "pyro-ppl", "arviz", "numpy")
+#: Fields of ``analysis.json`` that reports read.
+_ABOUT = {"factors": list, "digest": str, "metrics": dict}
+#: What helps against a file that is damaged.
+_AGAIN = "`pyrovae study analyse` makes it again"
 _POSTERIOR = ("cells", "levels", "contrasts", "effects")
 _BOOTSTRAP: dict[str, Callable[..., pd.DataFrame]] = {
     "bootstrap": bootstrap.aggregates,
@@ -89,11 +94,16 @@ class StudyAnalysis:
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables (see the module) by its name."""
         path = self.root / f"{name}.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["metric"])
+        if not path.exists():
+            return pd.DataFrame(columns=["metric"])
+        with reading(path, "a table of an analysis", _AGAIN):
+            return pd.read_csv(path)
 
     def posterior(self, metric: str) -> inference_data.InferenceData:
         """Return a metric's draws."""
-        return inference_data.load(self.root / f"{metric}.nc")
+        path = self.root / f"{metric}.nc"
+        with reading(path, "a file of draws", _AGAIN):
+            return inference_data.load(path)
 
 
 def analyse(
@@ -169,7 +179,7 @@ def load_analysis(study: StudyResults) -> StudyAnalysis | None:
     path = root / "analysis.json"
     if not path.exists():
         return None
-    about = json.loads(path.read_text())
+    about = read_json(path, "an analysis", _ABOUT, advice=_AGAIN)
     runs, factors = table_of(study)
     same = about["digest"] == digest(runs, factors, about["metrics"])
     return StudyAnalysis(root, about, same)

@@ -5,6 +5,7 @@ This is the end of the data's way, above results and report, so that neither kno
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -84,6 +85,6 @@ def load_study(path: str | Path) -> Study:
     ConfigError
         If no study has been run there.
     """
-    folder = Path(path)
+    folder = Path(os.path.abspath(path))  # "." has no name
     found = results.load_study(open_study(folder.parent, folder.name).root)
     return Study(**{field.name: getattr(found, field.name) for field in fields(found)})

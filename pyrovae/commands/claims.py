@@ -36,7 +36,7 @@ def list_claims() -> None:
 )
 @click.option("--quick", is_flag=True, help="The profile 'quick': a first look on a CPU.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@options.workers
 @click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
 def run(
     names: tuple[str, ...],

@@ -13,10 +13,10 @@ from pyrovae.commands import options
 @click.command("diagnose")
 @click.argument("run")
 @options.results
-@click.option("--points", type=click.IntRange(min=2), help="Test points.  [default: 32]")
-@click.option("--warmup", type=click.IntRange(min=20), help="Of each chain.  [default: 1000]")
-@click.option("--draws", type=click.IntRange(min=100), help="In each chain.  [default: 1000]")
-@click.option("--temperatures", type=click.IntRange(min=2), help="Of AIS.  [default: 4000]")
+@click.option("--points", type=options.count(2), help="Test points.  [default: 32]")
+@click.option("--warmup", type=options.count(20), help="Of each chain.  [default: 1000]")
+@click.option("--draws", type=options.count(100), help="In each chain.  [default: 1000]")
+@click.option("--temperatures", type=options.count(2), help="Of AIS.  [default: 4000]")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the sampler's step.")
 def diagnose(
     run: str,
@@ -51,8 +51,8 @@ def diagnose(
 @click.command("compare")
 @click.argument("name")
 @options.results
-@click.option("--points", type=click.IntRange(min=2), default=500, show_default=True)
-@click.option("--samples", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--points", type=options.count(2), default=500, show_default=True)
+@click.option("--samples", type=options.count(1), default=200, show_default=True)
 def compare(name: str, results: Path, points: int, samples: int) -> None:
     """Compare the cells of the study NAME by az.compare on held-out log p(x).
 

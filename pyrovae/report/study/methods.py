@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -53,9 +52,7 @@ def methods(study: StudyResults) -> str:
     parts.append(f"Evaluation: {'; or '.join(evaluation)}.")
     parts += _estimators([folder.metrics()["estimators"] for folder in folders])
     parts += _comparison(study)
-    parts += _software(
-        [json.loads((folder.path / "environment.json").read_text()) for folder in folders]
-    )
+    parts += _software([folder.environment() for folder in folders])
     digest = hashlib.sha256("".join(sorted(study.runs["run"])).encode()).hexdigest()[:16]
     parts.append(f"{len(configs)} runs, hash {digest}.")
     return " ".join(parts)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pyrovae.analysis.udr import with_udr
 from pyrovae.core import atomic
+from pyrovae.reading import reading
 from pyrovae.report.diagnosis import write_missing_figures
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.formats import FORMATS, files
@@ -123,6 +124,10 @@ def write_figures(
 def _remove_former(folder: Path, written: set[str]) -> None:
     manifest = folder / _MANIFEST
     if manifest.exists():
-        for name in set(json.loads(manifest.read_text())) - written:
-            (folder / name).unlink(missing_ok=True)
+        with reading(manifest, "a list of a report's files", "delete it"):
+            former = [str(name) for name in json.loads(manifest.read_text())]
+        for name in set(former) - written:
+            # The list may have come with someone else's archive.
+            if ".." not in Path(name).parts and not Path(name).is_absolute():
+                (folder / name).unlink(missing_ok=True)
     atomic.write_text(manifest, json.dumps(sorted(written), indent=1))

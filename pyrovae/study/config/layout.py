@@ -15,6 +15,7 @@ from typing import Any
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.study.config import yaml
 from pyrovae.study.config.run import COMPONENTS
+from pyrovae.study.plain import check_plain
 
 RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
 STUDY_KEYS = ("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles")
@@ -112,10 +113,17 @@ def override_value(raw: dict[str, Any], override: str, origins: dict[str, str]) 
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError("must have the form a.b=value", f"--set {override}")
-    keys = [int(k) if k.isdigit() else k for k in re.sub(r"\[(\d+)\]", r".\1", path).split(".")]
+    keys = [
+        int(k) if re.fullmatch("[0-9]{1,9}", k) else k
+        for k in re.sub(r"\[(\d+)\]", r".\1", path).split(".")
+    ]
     if keys[0] not in STUDY_KEYS:
         keys.insert(0, "base")
     value = yaml.parse(text, place)
+    try:
+        check_plain(value)
+    except ConfigError as error:
+        raise error.at(place) from None
     if keys[0] == "base" and len(keys) > 1:
         for section in ("grid", "zip"):
             for listed in raw.get(section, {}):

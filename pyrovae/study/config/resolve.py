@@ -30,7 +30,7 @@ REGISTRIES: dict[str, Registry] = {
     "likelihood": LIKELIHOODS,
     "objective": OBJECTIVES,
 }
-_SETTINGS: dict[str, type[BaseModel]] = {
+SETTINGS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
 }
@@ -63,7 +63,7 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
         problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"
         raise ConfigError(f"must be a whole number of at least 1, {problem}", place("latent_dim"))
     resolved["latent_dim"] = latent_dim
-    for key, model in _SETTINGS.items():
+    for key, model in SETTINGS.items():
         resolved[key] = _resolve_settings(model, content.get(key, {}), key, place)
     metrics = [
         resolve_component(METRICS, metric, f"evaluation.metrics[{i}]", place)
@@ -123,16 +123,6 @@ def _named(value: Any, what: str, place: str) -> tuple[Any, dict[str, Any]]:
     if not isinstance(value, Mapping) or "name" not in value:
         raise ConfigError(f"must be a {what} or a mapping with 'name', got {shown(value)}", place)
     return value["name"], {key: inner for key, inner in value.items() if key != "name"}
-
-
-def check_names(entry: Mapping[str, Any], place: str) -> None:
-    """Raise a ConfigError for a component of ``entry`` whose name no registry has."""
-    for key, registry in REGISTRIES.items():
-        value = entry.get(key)
-        name = value.get("name") if isinstance(value, Mapping) else None
-        if name is not None and name not in registry:
-            known = did_you_mean(str(name), registry)
-            raise ConfigError(f"unknown {key} '{name}'{known}", f"{place}.{key}.name")
 
 
 def _resolve_settings(model: type[BaseModel], value: Any, path: str, place: Place) -> BaseModel:

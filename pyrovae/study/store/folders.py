@@ -24,7 +24,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -36,17 +37,22 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 from pyrovae.core import atomic
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.evaluate import Evaluation
+from pyrovae.reading import read_json, reading
 from pyrovae.study.config import yaml
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun
 from pyrovae.study.store.checkpoints import Checkpoints
-from pyrovae.study.store.status import study_root
+from pyrovae.study.store.status import FAILURE, read_plan, study_root
 from pyrovae.training import Diverged, Record
 
 Status = Literal["done", "failed", "outdated", "missing"]
+#: What helps against a file that is missing or damaged.
+_AGAIN = "run its study again"
+#: Fields of ``metrics.json`` that every version has written.
+_METRICS = {"cell": str, "labels": dict, "scores": dict, "estimators": dict, "evaluation": dict}
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,11 @@ class RunFolder:
     ----------
     path
         ``results/<study>/runs/<id>``.
+
+    Raises
+    ------
+    DataError
+        By every method that reads, if a file is missing or damaged.
     """
 
     path: Path
@@ -68,52 +79,79 @@ class RunFolder:
 
     def config(self) -> RunConfig:
         """Return the resolved configuration."""
-        return RunConfig.model_validate(yaml.read(self.path / "config.yaml"))
+        with self._reading("config.yaml", "the configuration of a run") as path:
+            return RunConfig.model_validate(yaml.read(path))
 
     def metrics(self) -> dict[str, Any]:
         """Return scores, estimators, names of the factors, labels, cell and settings by name.
 
         See :class:`pyrovae.measures.evaluate.Evaluation`.
         """
-        return json.loads((self.path / "metrics.json").read_text())
+        return self._json("metrics.json", "the scores of a run", _METRICS)
 
     def failure(self) -> dict[str, Any] | None:
         """Return ``step`` and ``cause`` of a diverged run."""
-        path = self.path / "failure.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if not (self.path / "failure.json").exists():
+            return None
+        return self._json("failure.json", "the end of a run", FAILURE)
 
     def history(self) -> pd.DataFrame:
         """Return one row for each record: losses, and lists with a value for each unit."""
-        return pd.read_parquet(self.path / "history.parquet")
+        with self._reading("history.parquet", "the history of a run") as path:
+            return pd.read_parquet(path)
 
     def units(self) -> pd.DataFrame:
         """Return one row for each latent unit, measured on the test set."""
-        return pd.read_parquet(self.path / "units.parquet")
+        with self._reading("units.parquet", "a table of units") as path:
+            return pd.read_parquet(path)
 
     def codes(self) -> np.ndarray:
         """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
-        return np.load(self.path / "codes.npy", allow_pickle=False)
+        with self._reading("codes.npy", "an array of codes") as path:
+            return np.load(path, allow_pickle=False)
 
     def factors(self) -> np.ndarray | None:
         """Return the ground-truth factors of those points, ``(n, k)``, if they are known."""
-        path = self.path / "factors.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        if not (self.path / "factors.npy").exists():
+            return None
+        with self._reading("factors.npy", "an array of factors") as path:
+            return np.load(path, allow_pickle=False)
 
     def images(self) -> dict[str, Tensor]:
         """Return inputs, reconstructions, traversals and samples."""
-        return load_file(self.path / "images.safetensors")
+        with self._reading("images.safetensors", "a file of images") as path:
+            return load_file(path)
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the trained model's tensors."""
-        return load_file(self.path / "model.safetensors")
+        with self._reading("model.safetensors", "a file of parameters") as path:
+            return load_file(path)
 
     def environment(self) -> dict[str, Any]:
         """Return versions, machine and training time, as they were when the run was made."""
-        return json.loads((self.path / "environment.json").read_text())
+        return self._json("environment.json", "the environment of a run", {})
 
     def posterior(self) -> inference_data.InferenceData:
         """Return the draws from the guide."""
-        return inference_data.load(self.path / "posterior.nc")
+        with self._reading("posterior.nc", "a file of draws") as path:
+            return inference_data.load(path)
+
+    def _unreadable(self) -> str | None:
+        """Return why a run's scores cannot be read, if it has any."""
+        try:
+            if (self.path / "metrics.json").exists():
+                self.metrics()
+        except DataError as failure:
+            return str(failure)
+        return None
+
+    @contextmanager
+    def _reading(self, name: str, what: str) -> Iterator[Path]:
+        with reading(self.path / name, what, _AGAIN):
+            yield self.path / name
+
+    def _json(self, name: str, what: str, fields: Mapping[str, type]) -> dict[str, Any]:
+        return read_json(self.path / name, what, fields, advice=_AGAIN)
 
     def damage(self) -> str | None:
         """Return the first file that is not what was written, and why; ``None`` if all are.
@@ -122,7 +160,7 @@ class RunFolder:
         """
         listed = self.path / "checksums.json"
         if not listed.exists():
-            return None
+            return self._unreadable()
         try:
             for name, expected in json.loads(listed.read_text()).items():
                 if not (self.path / name).exists():
@@ -238,7 +276,7 @@ class Store:
 
     def planned(self) -> dict[str, Any]:
         """Return what :meth:`write_plan` wrote."""
-        return json.loads((self.root / "study.json").read_text())
+        return read_plan(self.root)
 
     def index(self) -> pd.DataFrame:
         """Return labels and scores of the planned runs that are finished, one row each."""
@@ -293,7 +331,7 @@ def find_run(results: Path, prefix: str) -> RunFolder:
     folder = _found_run(results, prefix)
     damage = folder.damage()
     if damage:
-        raise ConfigError(f"{damage}; run its study again", "", str(folder.path))
+        raise ConfigError(f"{damage}; {_AGAIN}", "", str(folder.path))
     return folder
 
 

@@ -82,8 +82,8 @@ def load_study(path: str | Path) -> StudyResults:
 
     Raises
     ------
-    FileNotFoundError
-        If no study has been run there.
+    DataError
+        If no study has been run there, or a file of it is damaged.
     """
     store = Store(Path(path))
     planned = store.planned()

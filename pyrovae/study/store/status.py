@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.reading import read_json, reading
+
+_PLAN = {"name": str, "description": str, "runs": list}
+#: Fields of ``failure.json``.
+FAILURE = {"step": int, "cause": str}
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,7 @@ def study_root(results: Path, name: str) -> Path:
         If there is none of that name.
     """
     root = results / name
-    if not (root / "study.json").exists():
+    if not _is_name(name) or not (root / "study.json").exists():
         known = [p.parent.name for p in results.glob("*/study.json")]
         raise ConfigError(
             f"no study '{name}' has been run{did_you_mean(name, known)}", "", str(results)
@@ -50,9 +55,34 @@ def study_root(results: Path, name: str) -> Path:
     return root
 
 
+def _is_name(text: str) -> bool:
+    """Tell whether a text names a folder inside another: no path, and no longer than systems allow.
+
+    Names that the study's file would refuse stay good: folders may have been renamed.
+    """
+    return text not in ("", ".", "..") and not set("/\\\0") & set(text) and len(text) < 256
+
+
+def read_plan(root: Path) -> dict[str, Any]:
+    """Return what the study in ``root`` consists of: ``name``, ``description`` and ``runs``.
+
+    Raises
+    ------
+    DataError
+        If ``study.json`` is missing or damaged.
+    """
+    path, what = root / "study.json", "the plan of a study"
+    advice = "running the study writes it again"
+    planned = read_json(path, what, _PLAN, advice=advice)
+    with reading(path, what, advice):
+        if not all(isinstance(run["id"], str) for run in planned["runs"]):
+            raise ValueError("a run's id is no word")
+    return planned
+
+
 def progress(root: Path) -> Progress:
     """Return the state of the study whose folder is ``root``."""
-    planned = json.loads((root / "study.json").read_text())
+    planned = read_plan(root)
     runs, checkpoints = root / "runs", root / "checkpoints"
     kept = set(os.listdir(checkpoints)) if checkpoints.is_dir() else set()
     found = Progress(planned["name"], [], {}, [], [])
@@ -61,7 +91,7 @@ def progress(root: Path) -> Progress:
         if os.path.exists(runs / run / "metrics.json"):
             found.done.append(run)
         elif os.path.exists(failure := runs / run / "failure.json"):
-            told = json.loads(failure.read_text())
+            told = read_json(Path(failure), "the end of a run", FAILURE)
             found.failed[run] = f"diverged at step {told['step']}: {told['cause']}"
         else:
             found.missing.append(run)
