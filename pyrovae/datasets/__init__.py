@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyrovae import dotted
+from pyrovae.core.errors import DataError, first_line
+
 # Imported for their effect: each registers its data set.
 from pyrovae.datasets import (  # noqa: F401
     cars3d,
@@ -18,6 +21,7 @@ from pyrovae.datasets import (  # noqa: F401
     linear_gaussian,
     mnist,
     mpi3d,
+    own,
     shapes3d,
     smallnorb,
     sprites,
@@ -28,12 +32,12 @@ __all__ = ["DATASETS", "Dataset", "Split", "load_dataset"]
 
 
 def load_dataset(name: str, **parameters: Any) -> Dataset:
-    """Load a data set by its registry name.
+    """Load a data set by its registry name, or by the dotted path of a function that returns one.
 
     Parameters
     ----------
     name
-        One of ``list(DATASETS)``.
+        One of ``list(DATASETS)``, or ``package.module:function`` (:mod:`pyrovae.datasets.own`).
     parameters
         Its keyword parameters; the rest take their defaults.
 
@@ -42,6 +46,15 @@ def load_dataset(name: str, **parameters: Any) -> Dataset:
     ConfigError
         For an unknown name, an unknown parameter or a value that cannot be.
     DataError
-        If its file is missing or damaged.
+        If its file is missing or damaged, or it needs more memory than there is.
     """
-    return DATASETS.create(name, **parameters)
+    if dotted.is_path(name):
+        return own.load(name, parameters)
+    resolved = DATASETS.resolve(name, parameters)
+    make = DATASETS[name]
+    if not make.__module__.startswith(f"{__name__}."):
+        return own.called(name, make, resolved)  # a plug-in's, or registered in a notebook
+    try:
+        return make(**resolved)
+    except MemoryError as failure:
+        raise DataError(f"needs more memory than there is: {first_line(failure)}") from failure

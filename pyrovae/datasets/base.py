@@ -33,7 +33,8 @@ class Split:
     def __post_init__(self) -> None:
         # A dimension of size 1 may have any stride. That of a single channel decides whether a
         # compiled convolution takes images for channels-last: here it is always the usual one.
-        usual = self.values.reshape(-1).view(self.values.shape)
+        values = torch.as_tensor(self.values)
+        usual = values.reshape(-1).view(values.shape)
         object.__setattr__(self, "values", usual)
 
     def __len__(self) -> int:
@@ -73,6 +74,17 @@ class Dataset:
     def event_shape(self) -> tuple[int, ...]:
         """Shape of one observation: ``(channels, height, width)`` for images, else ``(d,)``."""
         return tuple(self.train.values.shape[1:])
+
+    def outside_unit(self) -> tuple[str, list[int], float] | None:
+        """Return the first value that is not in [0, 1]: its split, index and itself."""
+        for which, split in (("train", self.train), ("test", self.test)):
+            if split.values.dtype == torch.uint8:
+                continue
+            outside = (split.values < 0) | (split.values > 1)
+            if outside.any():
+                index = [int(i) for i in outside.nonzero()[0]]
+                return which, index, float(split.values[tuple(index)])
+        return None
 
     @property
     def fingerprint(self) -> str:

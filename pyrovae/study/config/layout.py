@@ -18,6 +18,8 @@ from pyrovae.study.config.run import COMPONENTS
 from pyrovae.study.plain import check_plain
 
 RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
+#: Letters of a value that a message shows at most.
+_SHOWN = 200
 STUDY_KEYS = ("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles")
 
 
@@ -40,7 +42,10 @@ def known_keys(value: Mapping[str, Any], known: Sequence[str], place: str) -> No
 
 def shown(value: Any) -> str:
     """Return a value with its type, as error messages show it."""
-    return "nothing" if value is None else f"{type(value).__name__} {value!r}"
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}"
 
 
 def normalised(raw: dict[str, Any], place: str) -> dict[str, Any]:
@@ -119,7 +124,12 @@ def override_value(raw: dict[str, Any], override: str, origins: dict[str, str]) 
     ]
     if keys[0] not in STUDY_KEYS:
         keys.insert(0, "base")
-    value = yaml.parse(text, place)
+    if keys[0] == "profiles":
+        raise ConfigError("profiles are chosen by --profile, and changed in the file", place)
+    try:
+        value = yaml.parse(text)
+    except ConfigError as error:
+        raise ConfigError(error.message, place) from None
     try:
         check_plain(value)
     except ConfigError as error:

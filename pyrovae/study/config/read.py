@@ -18,8 +18,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pyrovae import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
-from pyrovae.models import by_path as user_models
 from pyrovae.study.config import yaml
 from pyrovae.study.config.layout import (
     STUDY_KEYS,
@@ -109,7 +109,7 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
         For anything that is wrong, with its place.
     """
     raw = yaml.read(path)
-    user_models.make_importable(path.parent)
+    dotted.make_importable(path.parent)
     try:
         return _study(raw, profile, overrides, str(path))
     except ConfigError as error:
@@ -202,7 +202,7 @@ def _runs(
         raise ConfigError(f"leaves out all {left_out} runs", placed("exclude", origins))
     for unused in excluded.unused():
         # A profile or --set may have taken away what the file's entries leave out.
-        if not origins:
+        if all(origin.startswith("exclude") for origin in origins):
             raise unused
         remarks.append(str(unused))
 

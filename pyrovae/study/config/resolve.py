@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pyrovae import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.registry import Registry, worst
-from pyrovae.datasets import DATASETS
+from pyrovae.datasets import DATASETS, own
 from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.models import by_path as user_models
@@ -91,6 +92,8 @@ def resolve_component(registry: Registry, value: Any, path: str, place: Place) -
         For an unknown name or a parameter that the entry refuses.
     """
     name, parameters = _named(value, f"{registry.kind}'s name", place(path))
+    if registry is DATASETS and dotted.is_path(name):
+        return _resolve_own(own.resolve, name, parameters, path, place)
     if not isinstance(name, str) or name not in registry:
         raise ConfigError(
             f"unknown {registry.kind} '{name}'{did_you_mean(str(name), registry)}",
@@ -112,10 +115,20 @@ def resolve_model(value: Any, place: Place) -> dict[str, Any]:
         If there is nothing at that dotted path, or it refuses a parameter.
     """
     name, parameters = _named(value, "dotted path 'package.module:function'", place("model"))
+    return _resolve_own(user_models.resolve, name, parameters, "model", place)
+
+
+def _resolve_own(
+    resolve: Callable[[Any, Mapping[str, Any]], dict[str, Any]],
+    name: Any,
+    parameters: Mapping[str, Any],
+    path: str,
+    place: Place,
+) -> dict[str, Any]:
     try:
-        return user_models.resolve(name, parameters)
+        return resolve(name, parameters)
     except ConfigError as error:
-        where = place(f"model.{error.place}" if error.place else "model")
+        where = place(f"{path}.{error.place}" if error.place else path)
         raise ConfigError(error.message, where) from None
 
 

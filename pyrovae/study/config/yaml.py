@@ -30,9 +30,13 @@ def parse(text: str, file: str = "") -> Any:
         raise ConfigError(f"not valid YAML: {failure.problem}", place, file) from None
     except YAMLError as failure:
         raise ConfigError(f"not valid YAML: {first_line(failure)}", "", file) from None
+    except ValueError as failure:
+        told = first_line(failure)
+        if "integer string conversion" in told:  # Python's guard; its advice is for programmers
+            told = "a number of thousands of digits"
+        raise ConfigError(f"not valid YAML: {told}", "", file) from failure
     except Exception as failure:
-        # What looks like a number, a date or a tag and is none makes the constructors raise
-        # ValueError, TypeError and others.
+        # What looks like a date or a tag and is none makes the constructors raise nearly anything.
         raise ConfigError(f"not valid YAML: {first_line(failure)}", "", file) from failure
 
 

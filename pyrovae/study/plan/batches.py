@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pyrovae import dotted
 from pyrovae.core.registry import Registry
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.planning import PlannedRun
@@ -52,7 +53,8 @@ def program(run: PlannedRun) -> str:
     config = run.config
     content = config.model_dump(mode="json", exclude={"evaluation", "seed", "training"})
     for part, registry in REGISTRIES.items():
-        if content[part] is not None:
+        # What a function of the user's own is given decides its data, whose fingerprint is here.
+        if content[part] is not None and not dotted.is_path(content[part]["name"]):
             inputs = scheduled(registry, content[part]["name"])
             content[part] = {k: v for k, v in content[part].items() if k not in inputs}
     content |= {

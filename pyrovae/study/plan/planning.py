@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae import dotted, memory
+from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
+from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -27,6 +29,7 @@ from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.plan.compatibility import conflicts
+from pyrovae.study.size import largest, require_memory
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse
 
@@ -82,7 +85,9 @@ def _label(key: str, config: RunConfig) -> str:
 
 @cache
 def _defaults(key: str, name: str) -> dict[str, Any]:
-    return REGISTRIES[key].parameters(name).model_construct().model_dump(mode="json", by_alias=True)
+    own = dotted.is_path(name)
+    model = parameters_of(dotted.load(name), key) if own else REGISTRIES[key].parameters(name)
+    return model.model_construct().model_dump(mode="json", by_alias=True)
 
 
 @dataclass(frozen=True)
@@ -166,8 +171,17 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
                 OBJECTIVES.create(**run.config.objective)
             except ConfigError as error:
                 raise error.at("objective") from None
+        require_memory(run.config, vae, dataset.event_shape)
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
+    except (RuntimeError, OverflowError, MemoryError) as failure:
+        # Models are built here without memory for their numbers: only the count can be too large.
+        path, size = largest(run.config)
+        told = (
+            f"{size:.3g} is too large: so many numbers alone would take "
+            f"{memory.in_words(4 * size)} of memory ({first_line(failure)})"
+        )
+        raise ConfigError(told, run.place(path), file) from failure
     if run.config.evaluation.diagnostics and not has_density(vae):
         prior = run.config.model_dump()["prior"]["name"]
         reason = f"prior '{prior}' has no density: no posterior to sample"
