@@ -47,12 +47,11 @@ def analyse(
     from pyrovae.analysis import Sampling
     from pyrovae.analysis.study import analyse as analyse_study
     from pyrovae.study.execute.workers import available_cores
-    from pyrovae.study.store.folders import open_study
-    from pyrovae.study.store.results import load_study
+    from pyrovae.study.store.results import load_finished
 
     torch.set_num_threads(1)  # The tensors are tiny.
     found = analyse_study(
-        load_study(open_study(results, name).root),
+        load_finished(results, name),
         metrics=metrics,
         rope=dict(_rope(text) for text in ropes),
         sampling=Sampling(chains=chains, draws=draws, warmup=warmup, seed=seed),

@@ -63,10 +63,9 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     from pyrovae.report.look.drawn import NothingToDraw
     from pyrovae.report.study.comparison import write_comparison
     from pyrovae.report.tables import true_posterior
-    from pyrovae.study.store.folders import open_study
-    from pyrovae.study.store.results import load_study
+    from pyrovae.study.store.results import load_finished
 
-    study = load_study(open_study(results, name).root)
+    study = load_finished(results, name)
     measure_heldout(study, points=points, samples=samples)
     table, written = write_comparison(study, points=points)
     click.echo(table.to_string(index=False))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pyrovae.commands import options
-from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
+from pyrovae.core.errors import ConfigError, did_you_mean
 
 
 def _figure_options(command: Any) -> Any:
@@ -56,9 +56,12 @@ def report(name: str, results: Path, style: str, formats: str) -> None:
     """Draw the figures and write the tables of the study NAME."""
     from pyrovae.report import write_report
     from pyrovae.report.look.formats import parse_formats
+    from pyrovae.study.store.results import load_finished
 
     chosen, suffixes = _style(style), parse_formats(formats)
-    click.echo(f"report: {write_report(_open(name, results), style=chosen, formats=suffixes)}")
+    click.echo(
+        f"report: {write_report(load_finished(results, name), style=chosen, formats=suffixes)}"
+    )
 
 
 @click.command("plot")
@@ -89,6 +92,7 @@ def plot(
     from pyrovae.report.look.formats import parse_formats
     from pyrovae.report.study.gallery import KINDS
     from pyrovae.report.study.write import write_figures
+    from pyrovae.study.store.results import load_finished
 
     if kind not in KINDS:
         said = did_you_mean(kind, KINDS) or f"; there are: {', '.join(KINDS)}"
@@ -97,19 +101,9 @@ def plot(
     for name in names:
         folder = out / name if len(names) > 1 else out
         for path in write_figures(
-            _open(name, results), kind, folder, style=chosen, formats=suffixes
+            load_finished(results, name), kind, folder, style=chosen, formats=suffixes
         ):
             click.echo(path)
-
-
-def _open(name: str, results: Path) -> Any:
-    from pyrovae.study.store.folders import open_study
-    from pyrovae.study.store.results import load_study
-
-    found = load_study(open_study(results, name).root)
-    if found.runs.empty:
-        raise PyrovaeError(f"{name}: no run is finished, there is nothing to report")
-    return found
 
 
 def _style(name: str) -> Any:

@@ -119,7 +119,7 @@ def prune_run(
     config = folder.config()
     dataset = data_of(folder, config)
     vae = vae_of(config, dataset.event_shape)
-    vae.load_state_dict(folder.parameters())
+    folder.restore(vae)
     train = dataset.train.floats(slice(_POINTS))
     codes = posterior_means(vae, train)
     turned = criterion == "variance" and turnable(vae)

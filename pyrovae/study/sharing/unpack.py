@@ -73,6 +73,8 @@ def import_study(archive: Path, results: Path, *, limits: Limits | None = None) 
     except ArchiveError as refused:
         raise ArchiveError(f"{archive}: {refused}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as damaged:
+        if isinstance(damaged, OSError) and damaged.filename not in (None, str(archive), archive):
+            raise  # of what was to be written
         raise ArchiveError(f"{archive}: cannot be read: {damaged}") from None
 
 

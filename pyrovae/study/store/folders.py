@@ -34,10 +34,10 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyrovae.core import atomic
-from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.core.errors import ConfigError, DataError, first_line
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.evaluate import Evaluation
 from pyrovae.reading import read_json, reading
@@ -107,15 +107,13 @@ class RunFolder:
 
     def codes(self) -> np.ndarray:
         """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
-        with self._reading("codes.npy", "an array of codes") as path:
-            return np.load(path, allow_pickle=False)
+        return self._array("codes.npy", "an array of codes")
 
     def factors(self) -> np.ndarray | None:
         """Return the ground-truth factors of those points, ``(n, k)``, if they are known."""
         if not (self.path / "factors.npy").exists():
             return None
-        with self._reading("factors.npy", "an array of factors") as path:
-            return np.load(path, allow_pickle=False)
+        return self._array("factors.npy", "an array of factors")
 
     def images(self) -> dict[str, Tensor]:
         """Return inputs, reconstructions, traversals and samples."""
@@ -126,6 +124,11 @@ class RunFolder:
         """Return the trained model's tensors."""
         with self._reading("model.safetensors", "a file of parameters") as path:
             return load_file(path)
+
+    def restore(self, model: nn.Module) -> None:
+        """Give a model the trained tensors."""
+        with self._reading("model.safetensors", "what this run's configuration makes") as path:
+            model.load_state_dict(load_file(path))
 
     def environment(self) -> dict[str, Any]:
         """Return versions, machine and training time, as they were when the run was made."""
@@ -142,13 +145,20 @@ class RunFolder:
             if (self.path / "metrics.json").exists():
                 self.metrics()
         except DataError as failure:
-            return str(failure)
+            return f"metrics.json cannot be read: {first_line(failure.__cause__ or failure)}"
         return None
 
     @contextmanager
     def _reading(self, name: str, what: str) -> Iterator[Path]:
         with reading(self.path / name, what, _AGAIN):
             yield self.path / name
+
+    def _array(self, name: str, what: str) -> np.ndarray:
+        with self._reading(name, what) as path:
+            if not path.read_bytes().startswith(np.lib.format.MAGIC_PREFIX):
+                # NumPy takes any other file for a pickle, and tells how to load it nevertheless.
+                raise ValueError("it does not begin as one")
+            return np.load(path, allow_pickle=False)
 
     def _json(self, name: str, what: str, fields: Mapping[str, type]) -> dict[str, Any]:
         return read_json(self.path / name, what, fields, advice=_AGAIN)

@@ -9,8 +9,9 @@ from typing import Any
 
 import pandas as pd
 
+from pyrovae.core.errors import PyrovaeError
 from pyrovae.study.config.run import COMPONENTS
-from pyrovae.study.store.folders import RunFolder, Store
+from pyrovae.study.store.folders import RunFolder, Store, open_study
 
 #: What tells runs from one another, besides the seed.
 LABELS = (*COMPONENTS, "latent_dim")
@@ -98,3 +99,17 @@ def load_study(path: str | Path) -> StudyResults:
     return StudyResults(
         planned["name"], planned["description"], store.index(), failed, missing, store
     )
+
+
+def load_finished(results: Path, name: str) -> StudyResults:
+    """Return a study's results by its name; at least one run is finished.
+
+    Raises
+    ------
+    PyrovaeError
+        If there is no such study, or no run of it is finished.
+    """
+    found = load_study(open_study(results, name).root)
+    if found.runs.empty:
+        raise PyrovaeError(f"{found.store.root}: no run is finished, there is nothing to report")
+    return found

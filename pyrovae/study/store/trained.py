@@ -22,7 +22,7 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     config = folder.config()
     dataset = data_of(folder, config)
     vae = model_of(config, dataset.event_shape)
-    vae.load_state_dict(folder.parameters())
+    folder.restore(vae)
     return vae.eval(), dataset
 
 
