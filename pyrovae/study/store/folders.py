@@ -346,6 +346,10 @@ def find_run(results: Path, prefix: str) -> RunFolder:
 
 
 def _found_run(results: Path, prefix: str) -> RunFolder:
+    if not prefix:
+        raise ConfigError(
+            "a run is named by the start of its id, or by its folder", "", str(results)
+        )
     given = Path(prefix)
     if (given / "metrics.json").exists():
         return RunFolder(given)
