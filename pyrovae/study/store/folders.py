@@ -97,13 +97,11 @@ class RunFolder:
 
     def history(self) -> pd.DataFrame:
         """Return one row for each record: losses, and lists with a value for each unit."""
-        with self._reading("history.parquet", "the history of a run") as path:
-            return pd.read_parquet(path)
+        return self._table("history.parquet", "the history of a run", "step", "loss")
 
     def units(self) -> pd.DataFrame:
         """Return one row for each latent unit, measured on the test set."""
-        with self._reading("units.parquet", "a table of units") as path:
-            return pd.read_parquet(path)
+        return self._table("units.parquet", "a table of units", "unit", "kl")
 
     def codes(self) -> np.ndarray:
         """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
@@ -152,6 +150,14 @@ class RunFolder:
     def _reading(self, name: str, what: str) -> Iterator[Path]:
         with reading(self.path / name, what, _AGAIN):
             yield self.path / name
+
+    def _table(self, name: str, what: str, *columns: str) -> pd.DataFrame:
+        # Given the path of a folder, pandas would read the tables in it.
+        with self._reading(name, what) as path, path.open("rb") as stream:
+            table = pd.read_parquet(stream)
+            if not set(columns) <= set(table.columns):
+                raise ValueError(f"it lacks one of the columns {', '.join(columns)}")
+            return table
 
     def _array(self, name: str, what: str) -> np.ndarray:
         with self._reading(name, what) as path:
