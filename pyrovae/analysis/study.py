@@ -41,8 +41,8 @@ from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
-from pyrovae.reading import read_json, reading
 from pyrovae.study.store.results import StudyResults
 
 #: Packages whose version may change a number.

@@ -42,8 +42,9 @@ def measure(name: str, results: Path, pruning: bool) -> None:
     runs were added by hand. What is there and still right is kept.
     """
     from pyrovae.api.stages import measure_study
+    from pyrovae.study.store.results import load_finished
 
-    study = _open(name, results)
+    study = load_finished(results, name)
     measure_study(study, pruning=pruning, tell=click.echo)
     click.echo(f"measured: {study.store.root / 'derived'}")
 

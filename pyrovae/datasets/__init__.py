@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.errors import DataError, first_line
 
 # Imported for their effect: each registers its data set.

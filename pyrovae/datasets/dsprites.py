@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.rows import gather_rows, npz_blocks
 from pyrovae.datasets.splits import Count, Seed
-from pyrovae.reading import reading
 
 GRID = FactorGrid(("shape", "scale", "orientation", "x", "y"), (3, 6, 40, 32, 32))
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.splits import Count, Seed, split_dataset
-from pyrovae.reading import reading
 
 
 def read_freyfaces(path: Path, n: int = 1965) -> np.ndarray:

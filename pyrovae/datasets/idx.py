@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.files import open_binary
-from pyrovae.reading import reading
 
 _UINT8 = 0x08
 

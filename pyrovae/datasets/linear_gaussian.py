@@ -20,7 +20,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
-from pyrovae import memory
+from pyrovae.core import memory
 from pyrovae.core.errors import ConfigError
 from pyrovae.datasets.base import DATASETS, Dataset, Split
 from pyrovae.datasets.splits import Count, Seed

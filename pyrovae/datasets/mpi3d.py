@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.rows import gather_rows, npz_blocks
 from pyrovae.datasets.splits import Count, Seed
-from pyrovae.reading import reading
 
 # The published files. The smaller grid (4 colours, 4 shapes) of the NeurIPS 2019 challenge, which
 # disentanglement_lib still uses for some of them, is another file.

@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, DataError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of, resolved
 from pyrovae.datasets.base import Dataset, Split

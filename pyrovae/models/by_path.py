@@ -7,7 +7,7 @@ from typing import Any
 
 import pyro
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import parameters_of, resolved
 from pyrovae.core.seeded import seeded

@@ -13,9 +13,9 @@ import pooch
 import pytest
 
 from pyrovae.core.errors import DataError
+from pyrovae.core.reading import reading
 from pyrovae.datasets.files import data_dir, locate, open_binary
 from pyrovae.datasets.sources import SOURCES, RemoteFile, Source
-from pyrovae.reading import reading
 
 CONTENT = b"the canonical bytes"
 CHECKSUM = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"

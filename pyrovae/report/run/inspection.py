@@ -10,8 +10,8 @@ import matplotlib.pyplot as plt
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.reading import reading
 from pyrovae.measures.posterior import plots, summary
-from pyrovae.reading import reading
 from pyrovae.study.store.folders import RunFolder
 
 

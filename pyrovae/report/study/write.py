@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pyrovae.analysis.udr import with_udr
 from pyrovae.core import atomic
-from pyrovae.reading import reading
+from pyrovae.core.reading import reading
 from pyrovae.report.diagnosis import write_missing_figures
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.formats import FORMATS, files

@@ -14,8 +14,8 @@ from typing import Any
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.study.config import yaml
+from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.run import COMPONENTS
-from pyrovae.study.plain import check_plain
 
 RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
 #: Letters of a value that a message shows at most.

@@ -18,9 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.study.config import yaml
+from pyrovae.study.config.exclude import Exclusions
 from pyrovae.study.config.layout import (
     STUDY_KEYS,
     known_keys,
@@ -31,10 +32,9 @@ from pyrovae.study.config.layout import (
     require_mapping,
     shown,
 )
+from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.resolve import resolve
 from pyrovae.study.config.run import RunConfig
-from pyrovae.study.exclude import Exclusions
-from pyrovae.study.plain import check_plain
 
 #: Of a study's name, and of a profile's: both together are a folder's.
 _LONGEST = 100

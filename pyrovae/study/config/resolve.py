@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.registry import Registry, worst
 from pyrovae.datasets import DATASETS, own

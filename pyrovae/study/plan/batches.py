@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.registry import Registry
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.planning import PlannedRun

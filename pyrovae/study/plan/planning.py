@@ -28,8 +28,8 @@ from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
+from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import conflicts
-from pyrovae.study.size import largest, require_memory
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse
 

@@ -23,13 +23,13 @@ import pandas as pd
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.reading import reading
 from pyrovae.datasets import Dataset
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.posterior.density import has_density
 from pyrovae.measures.posterior.diagnose import Diagnosis, diagnose
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.models.contract import LatentModel
-from pyrovae.reading import reading
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.study.store.trained import load_trained
 

@@ -38,9 +38,9 @@ from torch import Tensor, nn
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError, first_line
+from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.evaluate import Evaluation
-from pyrovae.reading import read_json, reading
 from pyrovae.study.config import yaml
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pyrovae.core.errors import ConfigError, did_you_mean
-from pyrovae.reading import read_json, reading
+from pyrovae.core.reading import read_json, reading
 
 _PLAN = {"name": str, "description": str, "runs": list}
 #: Fields of ``failure.json``.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyrovae import dotted
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.models.contract import LatentModel

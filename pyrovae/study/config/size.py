@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import nn
 
-from pyrovae import memory
+from pyrovae.core import memory
 from pyrovae.study.config.run import MODEL_PARTS, RunConfig
 
 #: Of each trained number: itself, its gradient, and Adam's two averages.
