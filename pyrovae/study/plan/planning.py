@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyrovae import dotted, memory
+from pyrovae.core import dotted, memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
