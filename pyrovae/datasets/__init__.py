@@ -11,6 +11,7 @@ from typing import Any
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import DataError, first_line
+from pyrovae.core.registry import parameters_of
 
 # Imported for their effect: each registers its data set.
 from pyrovae.datasets import (  # noqa: F401
@@ -26,7 +27,7 @@ from pyrovae.datasets import (  # noqa: F401
     smallnorb,
     sprites,
 )
-from pyrovae.datasets.base import DATASETS, Dataset, Split
+from pyrovae.datasets.base import DATASETS, Dataset, Split, made
 
 __all__ = ["DATASETS", "Dataset", "Split", "load_dataset"]
 
@@ -50,11 +51,12 @@ def load_dataset(name: str, **parameters: Any) -> Dataset:
     """
     if dotted.is_path(name):
         return own.load(name, parameters)
-    resolved = DATASETS.resolve(name, parameters)
-    make = DATASETS[name]
+    resolved, make = DATASETS.resolve(name, parameters), DATASETS[name]
+    known = parameters_of(make, DATASETS.kind)
     if not make.__module__.startswith(f"{__name__}."):
-        return own.called(name, make, resolved)  # a plug-in's, or registered in a notebook
+        # A plug-in's, or registered in a notebook.
+        return made(lambda **given: own.called(name, make, given), known, resolved)
     try:
-        return make(**resolved)
+        return made(make, known, resolved)
     except MemoryError as failure:
         raise DataError(f"needs more memory than there is: {first_line(failure)}") from failure

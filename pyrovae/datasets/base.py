@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -104,33 +105,47 @@ def as_float(values: Tensor) -> Tensor:
 
 
 class _Datasets(Registry):
-    """Names to data sets, each of which can also be had flat.
-
-    Data as they are have the identity that they had before there was a choice: ``flatten`` is among
-    the resolved parameters only where it is true.
-    """
+    """Names to data sets, each of which can also be had flat (:func:`with_flatten`)."""
 
     def parameters(self, name: str) -> type[BaseModel]:
-        own = super().parameters(name)
-        if "flatten" in own.model_fields:
-            return own
-        flatten = Field(default=False, description="whether each observation is made a vector")
-        return create_model(own.__name__, __base__=own, flatten=(bool, flatten))
+        return with_flatten(super().parameters(name))
 
     def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        values = super().resolve(name, given)
-        return {k: v for k, v in values.items() if k != "flatten" or v}
-
-    def create(self, name: str, *context: Any, **parameters: Any) -> Dataset:
-        values = self.resolve(name, parameters)
-        if "flatten" in super().parameters(name).model_fields:
-            return self[name](*context, **values)
-        flat = values.pop("flatten", False)
-        dataset = self[name](*context, **values)
-        return _flat(dataset) if flat else dataset
+        return chosen(super().resolve(name, given))
 
 
-def _flat(dataset: Dataset) -> Dataset:
+def with_flatten(own: type[BaseModel]) -> type[BaseModel]:
+    """Add the parameter ``flatten`` to those of a data set that has none of this name itself."""
+    if "flatten" in own.model_fields:
+        return own
+    flatten = Field(default=False, description="whether each observation is made a vector")
+    return create_model(own.__name__, __base__=own, flatten=(bool, flatten))
+
+
+def chosen(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave ``flatten`` out where it is false.
+
+    Data as they are then have the identity that they had before there was a choice.
+    """
+    return {k: v for k, v in values.items() if k != "flatten" or v}
+
+
+def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[str, Any]) -> Dataset:
+    """Call a data set's function, and flatten what it returns if that is asked for.
+
+    Parameters
+    ----------
+    function, own
+        The function, and its own parameters.
+    values
+        Resolved parameters, which may have ``flatten`` besides.
+    """
+    if "flatten" in own.model_fields:
+        return function(**values)
+    flat = values.pop("flatten", False)
+    dataset = function(**values)
+    if not flat:
+        return dataset
     train, test = (
         Split(split.values.flatten(1), split.factors) for split in (dataset.train, dataset.test)
     )

@@ -37,7 +37,7 @@ from torch import Tensor
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, DataError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of, resolved
-from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.base import Dataset, Split, chosen, made, with_flatten
 from pyrovae.datasets.splits import split_indices
 
 #: Of the fixed split.
@@ -76,7 +76,8 @@ def resolve(name: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
         odd = by_position[0] if by_position else "name"
         hint = "put a * in front of it" if by_position else "call it something else"
         raise ConfigError(f"'{name}' has a parameter '{odd}' that no study can set: {hint}")
-    return {"name": name, **resolved(model, dict(parameters), f"data set '{name}'")}
+    values = resolved(with_flatten(model), dict(parameters), f"data set '{name}'")
+    return {"name": name, **chosen(values)}
 
 
 def load(name: str, parameters: Mapping[str, Any]) -> Dataset:
@@ -89,7 +90,10 @@ def load(name: str, parameters: Mapping[str, Any]) -> Dataset:
     """
     given = resolve(name, parameters)
     del given["name"]
-    return called(name, dotted.load(name), given)
+    function = dotted.load(name)
+    return made(
+        lambda **values: called(name, function, values), parameters_of(function, "dataset"), given
+    )
 
 
 def called(name: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Dataset:
