@@ -12,7 +12,7 @@ from torch import Tensor
 from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Verdict, decide, fit
 from pyrovae.report.look.drawn import NothingToDraw
-from pyrovae.report.look.names import component
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.scores import score_of
 from pyrovae.report.study.phase_diagram import phase_diagram
 from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
@@ -54,7 +54,8 @@ def inactive_units(study: StudyResults) -> Verdict:
             found = prune_run(folder, samples=20, points=1000).comparison
         except NothingToPrune:
             continue
-        kind = f"{component(row.network)}, {component(row.posterior)}"
+        parts = (study.label(str(row.run), part).name for part in ("network", "posterior"))
+        kind = ", ".join(parts)
         rows.append(
             {
                 "x": kind,
@@ -184,7 +185,7 @@ def capacity(study: StudyResults) -> Verdict:
 
 def networks(study: StudyResults) -> Verdict:
     """A dense network uses a smaller share of its latent units than a convolutional one."""
-    runs = study.runs.assign(kind=study.runs["network"].str.partition("(")[0])
+    runs = study.runs.assign(kind=[study.label(r, "network").name for r in study.runs["run"]])
     runs = runs[runs["kind"].isin(["mlp", "conv"])]
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
@@ -225,7 +226,7 @@ def generation(study: StudyResults) -> Verdict:
 def theory(study: StudyResults) -> Verdict:
     """Linear VAEs have the active units that theory says, at nine of ten settings and more."""
     try:
-        table = phase_diagram(study).data.drop_duplicates("run")
+        table = phase_diagram(present(study)).data.drop_duplicates("run")
     except NothingToDraw as reason:
         raise type(reason)(f"{study.name}: {reason}") from None
     right = (table["active_units"] == table["active_units_theory"]).to_numpy()

@@ -60,6 +60,7 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     with diagnosed runs it is told who collapsed their units.
     """
     from pyrovae.report.look.drawn import NothingToDraw
+    from pyrovae.report.look.presented import present
     from pyrovae.report.study.comparison import write_comparison
     from pyrovae.report.tables import true_posterior
     from pyrovae.study.store.folders import open_study
@@ -70,7 +71,7 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     click.echo(table.to_string(index=False))
     click.echo(f"table and figure: {written}")
     try:
-        split = true_posterior.by_cell(study)
+        split = true_posterior.by_cell(present(study))
     except NothingToDraw as nothing:
         click.echo(str(nothing))
     else:

@@ -233,8 +233,10 @@ def _blob(event: tuple[int, ...], x: float, y: float, radius: float) -> torch.Te
 def compare_study(study: StudyResults) -> None:
     """Store a comparison whose posterior is normal around the cells' means: no sampling."""
     runs, factors = table_of(study)
-    tables: dict[str, list[pd.DataFrame]] = {"effects": [], "profiles": [], "cells": []}
-    entries = {}
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("effects", "profiles", "cells", "contrasts")
+    }
+    entries: dict[str, dict[str, Any]] = {}
     for key in comparable(runs):
         metric = describe(key, runs[key])
         groups = runs.groupby(factors or ["cell"], sort=False)[key]
@@ -252,13 +254,20 @@ def compare_study(study: StudyResults) -> None:
         )
         tables["effects"].append(posterior.effects().assign(metric=key))
         tables["cells"].append(posterior.cells().assign(metric=key))
+        tables["contrasts"].append(posterior.contrasts().assign(metric=key))
         tables["profiles"].append(profiles(runs, key, factors, rng).assign(metric=key))
-        entries[key] = {"status": "passed", "reason": "", "better": metric.better}
+        entries[key] = {
+            "status": "passed",
+            "reason": "",
+            "better": metric.better,
+            "rope": metric.rope,
+        }
     with folder(study.store.root / "analysis") as made:
         for name, parts in tables.items():
             pd.concat(parts).to_csv(made / f"{name}.csv", index=False)
         about = {
             "factors": factors,
+            "runs": len(runs),
             "digest": digest(runs, factors, entries),
             "level": 0.95,
             "sampling": {"chains": 4, "draws": 300, "warmup": 120, "seed": 0},

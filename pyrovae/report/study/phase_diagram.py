@@ -12,12 +12,12 @@ from pyrovae.datasets import load_dataset
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
 from pyrovae.measures.collapse.theory import linear_active_units, linear_var_mu, principal_variances
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.study.config.run import RunConfig
-from pyrovae.study.store.results import StudyResults
 
 
-def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def phase_diagram(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw active units, and Var(mu) of each, over beta × sigma², with theory.
 
     Returns
@@ -33,7 +33,7 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         Unless the study is of linear VAEs with a fixed sigma and a standard normal prior, over
         several values of beta × sigma² on one data set.
     """
-    configs = {run: study.folder(run).config() for run in study.runs["run"]}
+    configs = {run: presented.study.configs[run] for run in presented.runs["run"]}
     levels = {run: _level(config) for run, config in configs.items()}
     if (
         len({level for level in levels.values() if level is not None}) < 2
@@ -42,11 +42,11 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         raise NothingToDraw(
             "theory is for linear VAEs with a fixed sigma, over several values of beta × sigma²"
         )
-    if study.runs["dataset"].nunique() > 1:
+    if presented.runs["dataset"].nunique() > 1:
         raise NothingToDraw("theory is for one data set at a time")
     dataset = load_dataset(**next(iter(configs.values())).dataset)
     eigenvalues = principal_variances(dataset.train.floats().flatten(1))
-    data = _table(study, levels, eigenvalues)
+    data = _table(presented, levels, eigenvalues)
     with theme(style):
         figure = Figure(figsize=(style.column, 3.6), layout="constrained")
         counts, variances = figure.subplots(2, 1, sharex=True)
@@ -106,9 +106,9 @@ def _level(config: RunConfig) -> float | None:
 
 
 def _table(
-    study: StudyResults, levels: dict[str, float | None], eigenvalues: torch.Tensor
+    presented: Presented, levels: dict[str, float | None], eigenvalues: torch.Tensor
 ) -> pd.DataFrame:
-    units = study.units()[["run", "seed", "var_mu", "active"]]
+    units = presented.units[["run", "seed", "var_mu", "active"]]
     units = units.sort_values(["run", "var_mu"], ascending=[True, False], kind="stable")
     units["direction"] = units.groupby("run").cumcount() + 1
     units["level"] = units["run"].map(levels)
