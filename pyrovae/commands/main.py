@@ -84,6 +84,7 @@ def study() -> None:
 for command in (
     analysis.analyse,
     posterior.compare,
+    reporting.measure,
     reporting.report,
     sharing.page,
     sharing.export,
@@ -137,6 +138,7 @@ def study_run(
     log: tuple[str, ...],
 ) -> None:
     """Train, evaluate, store and report what FILE describes; finished runs are kept."""
+    from pyrovae.api.stages import measure_study
     from pyrovae.report import write_report
     from pyrovae.study.execute.runner import run_plan
     from pyrovae.study.store.results import load_study
@@ -177,7 +179,9 @@ def study_run(
     for run_id, reason in outcome.failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
     if outcome.done + outcome.kept:
-        written = write_report(load_study(results / plan.name))
+        trained = load_study(results / plan.name)
+        measure_study(trained)
+        written = write_report(trained)
         if not quiet:
             click.echo(f"report: {written}")
     if outcome.failed:

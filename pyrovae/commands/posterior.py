@@ -59,6 +59,7 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide. Of cells
     with diagnosed runs it is told who collapsed their units.
     """
+    from pyrovae.analysis.heldout import measure_heldout
     from pyrovae.report.look.drawn import NothingToDraw
     from pyrovae.report.look.presented import present
     from pyrovae.report.study.comparison import write_comparison
@@ -67,7 +68,8 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     from pyrovae.study.store.results import load_study
 
     study = load_study(open_study(results, name).root)
-    table, written = write_comparison(study, points=points, samples=samples)
+    measure_heldout(study, points=points, samples=samples)
+    table, written = write_comparison(study, points=points)
     click.echo(table.to_string(index=False))
     click.echo(f"table and figure: {written}")
     try:

@@ -1,4 +1,4 @@
-"""``pyrovae study report`` and ``pyrovae plot``: figures and tables, all or one by one."""
+"""``pyrovae study measure``, ``study report``, ``pyrovae plot``: tables and figures, and before."""
 
 from __future__ import annotations
 
@@ -29,6 +29,23 @@ def _figure_options(command: Any) -> Any:
     ):
         command = decorate(command)
     return command
+
+
+@click.command("measure")
+@click.argument("name")
+@options.results
+@click.option("--pruning", is_flag=True, help="Prune every run too: seconds to minutes for each.")
+def measure(name: str, results: Path, pruning: bool) -> None:
+    """Compute what takes all runs of the study NAME: what its report and the claims read.
+
+    `study run` and `claims run` do it by themselves. Needed for results of version 0.1.0, and after
+    runs were added by hand. What is there and still right is kept.
+    """
+    from pyrovae.api.stages import measure_study
+
+    study = _open(name, results)
+    measure_study(study, pruning=pruning, tell=click.echo)
+    click.echo(f"measured: {study.store.root / 'derived'}")
 
 
 @click.command("report")

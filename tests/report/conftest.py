@@ -8,6 +8,7 @@ from collections.abc import Callable
 import matplotlib as mpl
 import pytest
 
+from pyrovae.api.stages import measure_study
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.study.gallery import draw
 from pyrovae.study.store.results import StudyResults
@@ -33,7 +34,9 @@ def main_figure(main_study: StudyResults) -> Callable[[str], Drawn]:
 def small_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """Two priors, three seeds, eight units."""
     root = tmp_path_factory.mktemp("results") / "small"
-    return make_study(root, seeds=3, units=8, prior=PRIORS[:2])
+    study = make_study(root, seeds=3, units=8, prior=PRIORS[:2])
+    measure_study(study)
+    return study
 
 
 @pytest.fixture(scope="session")

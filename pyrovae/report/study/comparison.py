@@ -47,7 +47,7 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
 
 
 def write_comparison(
-    study: StudyResults, *, points: int, samples: int, style: Style = PAPER
+    study: StudyResults, *, points: int, style: Style = PAPER
 ) -> tuple[pd.DataFrame, Path]:
     """Compare a study's cells; write table and figure to its folder ``diagnostics``.
 
@@ -58,7 +58,7 @@ def write_comparison(
     Path
         The figure's stem.
     """
-    table = compare_cells(study, points=points, samples=samples)
+    table = compare_cells(study, points=points)
     drawn = comparison(present(study), table, style=style)
     stem = study.store.root / "diagnostics" / drawn.name
     for suffix, content in files(drawn, style).items():

@@ -7,6 +7,7 @@
       checkpoints/               runs in mid-training
       damaged/                   run folders whose checksums did not hold, set aside
       runs.parquet               index: labels and scores, one row a finished run
+      derived/<stage>.parquet    what is computed from finished runs before they are reported
       runs/<id>/config.yaml      the resolved configuration
                 metrics.json     scores, and the estimators that made them
                 history.parquet  one row a record along training

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from pyrovae.analysis.phase_diagram import measure_principal_variances
 from pyrovae.datasets import load_dataset
 from pyrovae.measures.collapse import ACTIVE_VARIANCE, measure_units
 from pyrovae.measures.collapse.theory import (
@@ -117,6 +118,9 @@ def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
     plan = make_plan(load_study_file(tmp_path / "levels.yaml"))
     run_plan(plan, tmp_path, Console(quiet=True), workers=1, compiled=False)
     study = load_study(tmp_path / "levels")
+    with pytest.raises(NothingToDraw, match="`pyrovae study measure levels` does"):
+        phase_diagram(study)
+    measure_principal_variances(study)
     table = phase_diagram(study).data
     assert table["level"].unique().tolist() == pytest.approx([0.27, 1.35])
     runs = table.drop_duplicates("run")
