@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class StudyResults:
     failed: dict[str, str]
     missing: list[str]
     store: Store
-    configs: Mapping[str, RunConfig] = None  # type: ignore[assignment]
+    configs: Mapping[str, RunConfig] = field(default=None, repr=False)  # type: ignore[assignment]
 
     def __post_init__(self) -> None:
         """Read what was not given."""
