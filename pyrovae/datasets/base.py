@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, create_model
 from torch import Tensor
 
 from pyrovae.core.registry import Registry
@@ -89,5 +91,39 @@ def as_float(values: Tensor) -> Tensor:
     return values.to(torch.float32) / 255 if values.dtype == torch.uint8 else values
 
 
+class _Datasets(Registry):
+    """Names to data sets, each of which can also be had flat.
+
+    Data as they are have the identity that they had before there was a choice: ``flatten`` is among
+    the resolved parameters only where it is true.
+    """
+
+    def parameters(self, name: str) -> type[BaseModel]:
+        own = super().parameters(name)
+        if "flatten" in own.model_fields:
+            return own
+        flatten = Field(default=False, description="whether each observation is made a vector")
+        return create_model(own.__name__, __base__=own, flatten=(bool, flatten))
+
+    def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        values = super().resolve(name, given)
+        return {k: v for k, v in values.items() if k != "flatten" or v}
+
+    def create(self, name: str, *context: Any, **parameters: Any) -> Dataset:
+        values = self.resolve(name, parameters)
+        if "flatten" in super().parameters(name).model_fields:
+            return self[name](*context, **values)
+        flat = values.pop("flatten", False)
+        dataset = self[name](*context, **values)
+        return _flat(dataset) if flat else dataset
+
+
+def _flat(dataset: Dataset) -> Dataset:
+    train, test = (
+        Split(split.values.flatten(1), split.factors) for split in (dataset.train, dataset.test)
+    )
+    return replace(dataset, train=train, test=test)
+
+
 #: Data sets by name: functions ``(*, …) -> Dataset`` whose keyword-only parameters the YAML sets.
-DATASETS: Registry = Registry("dataset")
+DATASETS: Registry = _Datasets("dataset")

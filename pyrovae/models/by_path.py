@@ -61,7 +61,7 @@ def build(
     Raises
     ------
     ConfigError
-        If the model is not what :class:`pyrovae.models.own.UserModel` asks for, or has changed.
+        If the model is not what :class:`pyrovae.models.own.model.UserModel` asks for, or changed.
     """
     values = resolve(config["name"], {k: v for k, v in config.items() if k != "name"})
     name = values.pop("name")

@@ -9,8 +9,8 @@ from torch.distributions import Distribution
 class LatentModel(nn.Module):
     """A pair of Pyro programs, and the laws that they are made of.
 
-    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.UserModel` makes one of any
-    model and guide. The latent site is ``"z"``.
+    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.model.UserModel` makes one of
+    any model and guide. The latent site is ``"z"``.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
     def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
-        """:meth:`model` after training, one datum's view: global sites are fixed.
+        """:meth:`model` after training, one datum's view: global sites are fixed, none is weighted.
 
         Data are independent here, so that it is this model whose log p(x), posterior and bounds
         belong to a datum.

@@ -27,7 +27,8 @@ class VAE(LatentModel):
     """A variational autoencoder whose :meth:`model` and :meth:`guide` are plain Pyro callables.
 
     They work as they are with :class:`pyro.infer.SVI`, :func:`pyro.poutine.trace`,
-    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS`. The latent site is
+    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS` and Pyro's
+    autoguides. The latent site is
     ``"z"``, the observed one ``"x"``, the plate ``"data"``. A hierarchical prior has sites of its
     own, outside the plate: the data that they are shared by are those that the model is called
     with. In minibatches of N data, their KL has to count 1/N for each datum, as it does in
@@ -70,6 +71,11 @@ class VAE(LatentModel):
         # Pyro's parameter store is global and keyed by name: two models of one name in a process
         # would silently share parameters.
         self._site = f"vae{next(_instances)}"
+        # A VampPrior is made of the encoder, a semi-amortised posterior of the model. Pyro trains
+        # what either program announces, which may be alone: with a guide of one's own.
+        model, guide = ("prior", "decoder", "likelihood"), ("encoder", "posterior")
+        self._model_parts = (*model, *(guide if prior.needs_encoder else ()))
+        self._guide_parts = (*guide, *(model if posterior.needs_model else ()))
         prior.bind(self.encode, likelihood.event_shape, data)
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
@@ -87,12 +93,12 @@ class VAE(LatentModel):
         Tensor
             The observations, ``(n, *event_shape)``.
         """
-        self._announce("prior", "decoder", "likelihood")
+        self._announce(*self._model_parts)
         return self._generate(self.prior(), x, n, learn=x is not None)
 
     def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """:meth:`model` with the prior's global sites at their medians."""
-        self._announce("prior", "decoder", "likelihood")
+        self._announce(*self._model_parts)
         return self._generate(self.prior.fitted(), x, n, learn=False)
 
     def _generate(self, prior: Distribution, x: Tensor | None, n: int, *, learn: bool) -> Tensor:
@@ -122,7 +128,7 @@ class VAE(LatentModel):
 
     def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
         """q(z|x) alone."""
-        self._announce("encoder", "posterior")
+        self._announce(*self._guide_parts)
         with pyro.plate("data", len(x), dim=-1):
             return pyro.sample("z", self.encode(x))
 

@@ -18,6 +18,7 @@ from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.networks import NETWORKS
 from pyrovae.models.priors import PRIORS, Prior
 from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES
@@ -26,6 +27,7 @@ from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.plan.compatibility import conflicts
 from pyrovae.training import LossProgram
+from pyrovae.training.rehearsal import rehearse
 
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
@@ -165,6 +167,14 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         reason = f"prior '{prior}' has no density: no posterior to sample"
         raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
     training = run.config.training
+    if not _is_ours(NETWORKS[run.config.model_dump()["network"]["name"]]):
+        try:
+            rehearse(
+                program_of(run.config, dataset),
+                dataset.train.floats(slice(min(4, training.batch_size))),
+            )
+        except ConfigError as error:
+            raise ConfigError(error.message, run.place("network"), file) from None
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         x = torch.empty(training.batch_size, *dataset.event_shape)
         vae.decoder(torch.empty(training.batch_size, run.config.latent_dim))
@@ -176,20 +186,27 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
 
 def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     """As :func:`_check`, for a user's own model: nothing is declared, so one step is tried."""
-    n = 4
+    training = run.config.training
+    n = min(4, training.batch_size)
+    x = dataset.train.floats(slice(n))
     try:
         program = program_of(run.config, dataset)
+        rehearse(program, x)
         with FlopCounterMode(display=False) as counter:
-            program.record(dataset.train.floats(slice(n)))
+            program.record(x)
     except ConfigError as error:
         raise ConfigError(error.message, run.place("model"), file) from None
     except Exception as error:
         told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise ConfigError(f"its first step fails: {told}", run.place("model"), file) from error
-    training = run.config.training
+        raise ConfigError(f"it cannot be built: {told}", run.place("model"), file) from error
     # A backward pass costs twice the forward pass.
     flops = 3.0 * counter.get_total_flops() * training.batch_size / n * training.steps
     return sum(p.numel() for p in program.vae.parameters()), flops
+
+
+def _is_ours(entry: Any) -> bool:
+    """Tell whether a registered entry comes with this package, which tests all of its own."""
+    return entry.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None) -> VAE:

@@ -17,13 +17,14 @@ observed site. They are told apart by what they do, not by what they are called:
 
         return model, guide
 
-The model's law of x must not depend on x: to decode, it is run on zeros with the code given.
+The model's law of x must not depend on x: to decode, it is run on zeros with the code given. What
+sites may be is in :mod:`pyrovae.models.own.sites`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,11 +35,23 @@ from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, transform_to
 
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
+from pyrovae.core.seeded import seeded
 from pyrovae.distributions.rebatched import Rebatched, without_batch
 from pyrovae.models.contract import LatentModel
-from pyrovae.objectives import latent_sites, observed_sites, terms, trace_pair
+from pyrovae.models.own.asked import (
+    check_arguments,
+    check_guide,
+    check_sizes,
+    failed,
+    fails_on_more,
+    unset,
+)
+from pyrovae.models.own.parameters import leaves, modules_used, places
+from pyrovae.models.own.sites import Sites, check_laws, find_sites
+from pyrovae.models.sites import terms, trace_pair
 
 Program = Callable[..., Any]
 
@@ -50,9 +63,10 @@ class UserModel(LatentModel):
     ----------
     built
         ``(model, guide)``, or an object with these attributes: functions of the observations,
-        modules (:class:`pyro.nn.PyroModule` too) or methods of one. Parameters are found in
-        modules that are among them, own them as a method, or that a function closes over, and in
-        ``pyro.param`` statements. PyroModules must have been made with Pyro's setting
+        modules (:class:`pyro.nn.PyroModule` too), methods, or objects that can be called.
+        Parameters are found in ``pyro.param`` statements and in modules that the programs use, also
+        within containers and objects; what is used and not found is refused by name. Parameters
+        that need no gradient stay as they are. PyroModules must have been made with Pyro's setting
         ``module_local_params``, so that their parameters stay with them.
     event_shape
         Shape of one observation.
@@ -77,21 +91,32 @@ class UserModel(LatentModel):
         self._own = nn.ParameterDict()
         self._constraints: dict[str, Any] = {}
         self._names: dict[str, str] = {}
-        x = torch.zeros(2, *event_shape)
-        with torch.no_grad():
-            self._learn_parameters(x)
-            self._learn_sites(x)
-        self._guide_parameters = self._touched_by_guide(x)
+        for which, program in self._programs.items():
+            check_arguments(which, program)
+        used = modules_used(model, guide)
+        try:
+            with measuring(*used):
+                self._learn(used)
+        except PyrovaeError:
+            raise
+        except Exception as error:
+            raise failed(error, event_shape) from error
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Run the user's model; without ``x`` generate ``n`` observations."""
-        if x is not None:
-            return self._run("model", x)
-        return self._run("model", self._blank(n), unconditioned=True)
+        return self._run("model", x, n)
 
     def guide(self, x: Tensor, n: int = 1) -> Tensor:
         """Run the user's guide."""
         return self._run("guide", x)
+
+    def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+        """Run the user's model with its laws alone: no site is scaled or masked."""
+        return self._run("model", x, n, weighted=False)
+
+    def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
+        """Run the user's guide with its laws alone: no site is scaled or masked."""
+        return self._run("guide", x, weighted=False)
 
     def encode(self, x: Tensor) -> Distribution:
         """Return q(z|x) of observations ``(n, *event_shape)``."""
@@ -110,6 +135,13 @@ class UserModel(LatentModel):
         trace = poutine.trace(self.model).get_trace(self._blank(1))
         return without_batch(trace.nodes["z"]["fn"])
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        # Version 0.1.0 also wrote copies, which nothing used, of what PyroModules announce.
+        for name in [n for n in state_dict if n.startswith(f"{prefix}_own.")]:
+            if name.removeprefix(f"{prefix}_own.") not in self._own:
+                del state_dict[name]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def is_guide_parameter(self, name: str) -> bool:
         """Return whether the guide uses a parameter."""
         return name in self._guide_parameters
@@ -119,10 +151,10 @@ class UserModel(LatentModel):
         like = next(self.parameters(), torch.zeros(()))
         return like.new_zeros(n, *self._event_shape)
 
-    def _run(self, which: str, x: Tensor, *, unconditioned: bool = False) -> Any:
+    def _run(self, which: str, x: Tensor | None, n: int = 1, *, weighted: bool = True) -> Any:
         program = self._programs[which]
-        if unconditioned:
-            program = poutine.uncondition(program)
+        if x is None:
+            program, x = poutine.uncondition(program), self._blank(n)
         # Parameters stay with the modules: the global store would share them between models. What
         # a user's program makes of plain numbers is made where its data are.
         with (
@@ -130,7 +162,7 @@ class UserModel(LatentModel):
             pyro.settings.context(module_local_params=True),
             OwnParams(),
             _Answers(self._own, self._constraints),
-            _Renamed(self._names),
+            Sites(self._names, weighted=weighted),
         ):
             return program(x)
 
@@ -140,65 +172,98 @@ class UserModel(LatentModel):
             if id(module) not in known:
                 self.parts[f"part{len(self.parts)}"] = module
 
-    def _learn_parameters(self, x: Tensor) -> None:
-        """Take the parameters that are not in modules, and make sure that none is out of sight."""
-        with pyro.settings.context(module_local_params=True), _Collector() as found:
-            for program in self._programs.values():
-                program(x)
+    def _learn(self, used: list[nn.Module]) -> None:
+        """Run the programs on a few data, to learn what they are made of."""
+        with torch.no_grad():
+            check_guide(used, self._programs["model"], self._blank(2))
+            announced = self._learn_parameters()
+        # Data that differ, neither 0 nor 1: what a site makes of them shows.
+        with seeded(0), pyro.validation_enabled(False), torch.enable_grad():
+            x = 0.1 + 0.8 * torch.rand(5, *self._event_shape)
+            self._learn_sites(x)
+            self._learn_use(x, announced)
+
+    def _learn_parameters(self) -> list[Tensor]:
+        """Take the parameters that are not in modules; return those announced by a module."""
+        found = self._collected(2)
+        try:
+            more = self._collected(3)
+        except Exception as error:
+            raise fails_on_more(error) from error
+        check_sizes(*({k: tuple(v.shape) for k, (v, _) in f.params.items()} for f in (found, more)))
         mine = {id(p) for p in self.parameters()}
         for name, (value, constraint) in found.params.items():
-            if "$$$" not in name:
+            # A PyroModule announces the parameters that it keeps itself.
+            kept = id(value) in mine and constraint is constraints.real
+            if "$$$" not in name and not kept:
                 self._constraints[name] = constraint
                 unconstrained = transform_to(constraint).inv(value.detach())
                 self._own[_key(name)] = nn.Parameter(unconstrained.clone())
-            elif id(value) not in mine:
-                raise ConfigError(
-                    f"parameter '{name.replace('$$$', '.')}' is in a module that neither is the "
-                    "model or guide nor is closed over by one: return PyroModules, or functions "
-                    "that name the module themselves"
-                )
+        return [value for name, (value, _) in found.params.items() if "$$$" in name]
+
+    def _collected(self, n: int) -> _Collector:
+        """Run both programs on ``n`` data and note what parameters they announce."""
+        x = torch.zeros(n, *self._event_shape)
+        with pyro.settings.context(module_local_params=True), _Collector() as found:
+            model, guide = self._programs.values()
+            try:
+                model(x)
+            except KeyError:  # Pyro runs the guide first: the model may rely on its parameters
+                guide(x)
+                model(x)
+            else:
+                guide(x)
+        return found
 
     def _learn_sites(self, x: Tensor) -> None:
-        """Find the latent and the observed site, and check their shapes."""
-        model, guide = trace_pair(self.model, self.guide, x)
-        try:
-            found = terms(model, guide, data_size=len(x))
-        except ValueError:
-            latent = [q for q, _ in latent_sites(model, guide)]
-            raise ConfigError(
-                "needs, in model and guide, a latent site of one name for each datum, and in the "
-                f"model an observed one; shared by both: {_names(latent)}, observed: "
-                f"{_names(observed_sites(model))}"
-            ) from None
-        latent = [q for q, _ in latent_sites(model, guide)]
-        if len(latent) > 1 or len(found.observed) > 1:
-            raise ConfigError(
-                "needs one latent site for each datum, one observed site and no other; got latent "
-                f"{_names(latent)} and observed {_names(found.observed)}"
-            )
-        (q, p), observed = found.local[0], found.observed[0]
-        for what, site, expected in (
-            ("latent", q, (self.latent_dim,)),
-            ("latent", p, (self.latent_dim,)),
-            ("observed", observed, self._event_shape),
-        ):
-            if tuple(site["fn"].event_shape) != tuple(expected):
-                raise ConfigError(
-                    f"at its {what} site '{site['name']}' needs event shape {tuple(expected)}, got "
-                    f"{tuple(site['fn'].event_shape)}; to_event() makes event dimensions"
-                )
-        self._names = {q["name"]: "z", observed["name"]: "x"}
+        """Find the latent and the observed site, and check them."""
+        with torch.no_grad():
+            traces = trace_pair(self.model, self.guide, x)
+            try:
+                sites = find_sites(*traces, x, self.latent_dim)
+            except ConfigError as error:
+                raise ConfigError(error.message + unset(self._programs["model"])) from None
+            check_laws(self.model, sites, x)
+        self._names = {sites.q["name"]: "z", sites.x["name"]: "x"}
 
-    def _touched_by_guide(self, x: Tensor) -> frozenset[str]:
-        q = self.encode(x)
-        z = q.rsample() if q.has_rsample else q.sample()
-        names = [name for name, p in self.named_parameters() if p.requires_grad]
-        reached = torch.autograd.grad(
-            z.sum() + q.log_prob(z.detach()).sum(),
-            [p for p in self.parameters() if p.requires_grad],
-            allow_unused=True,
+    def _learn_use(self, x: Tensor, announced: list[Tensor]) -> None:
+        """Take every parameter that the loss depends on, and make sure that none is out of sight.
+
+        What a module announces (:func:`pyro.module`) is trained wherever it is kept. Without that,
+        a module inside another that has not registered it may be meant not to be trained.
+        """
+        found = terms(*trace_pair(self.model, self.guide, x))
+        q, _ = found.local[0]
+        by_guide = leaves([q["value"], q["fn"].log_prob(q["value"])])
+        used = [*by_guide, *leaves([found.distortion, found.rate, found.log_ratio]), *announced]
+        lost = {id(p): p for p in used if p.requires_grad}
+        for p in self.parameters():
+            lost.pop(id(p), None)
+        if lost:
+            self._search(lost, {id(p) for p in announced})
+        mine = {id(p) for p in by_guide}
+        self._guide_parameters = frozenset(n for n, p in self.named_parameters() if id(p) in mine)
+
+    def _search(self, lost: dict[int, Tensor], announced: set[int]) -> None:
+        """Adopt modules with parameters that are used but not among this model's."""
+        where: dict[int, str] = {}
+        for path, found, hidden in places(self._programs):
+            if isinstance(found, Tensor):
+                where.setdefault(id(found), path)
+                continue
+            inside = {id(p): f"{path}.{name}" for name, p in found.named_parameters()}
+            if lost.keys() & inside.keys() and (not hidden or announced & inside.keys()):
+                self.parts[f"part{len(self.parts)}"] = found
+                lost = {key: p for key, p in lost.items() if key not in inside}
+            where = inside | where
+            if not lost:
+                return
+        told = [where.get(key, f"one of shape {tuple(p.shape)}") for key, p in lost.items()]
+        raise ConfigError(
+            f"depends on parameters that would not be trained: {', '.join(told)}; register them "
+            "in a module that the program names (nn.ModuleList and nn.ModuleDict in place of list "
+            "and dict), use pyro.param, or set requires_grad_(False)"
         )
-        return frozenset(n for n, g in zip(names, reached, strict=True) if g is not None)
 
 
 def _pair(built: Any) -> tuple[Program, Program]:
@@ -230,24 +295,9 @@ def _modules_of(part: Any) -> list[nn.Module]:
     return [v for v in {**seen.globals, **seen.nonlocals}.values() if isinstance(v, nn.Module)]
 
 
-def _names(sites: Iterable[dict[str, Any]]) -> str:
-    return ", ".join(site["name"] for site in sites) or "none"
-
-
 def _key(name: str) -> str:
     # A parameter's name becomes part of a dotted path.
     return name.replace(".", "__")
-
-
-class _Renamed(Messenger):
-    """Gives sites other names, for all handlers outside."""
-
-    def __init__(self, names: dict[str, str]) -> None:
-        super().__init__()
-        self._map = names
-
-    def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        msg["name"] = self._map.get(msg["name"], msg["name"])
 
 
 class _Answers(Messenger):
