@@ -44,13 +44,13 @@ class StudyResults:
     failed: dict[str, str]
     missing: list[str]
     store: Store
-    configs: Mapping[str, RunConfig] = field(default=None, repr=False)  # type: ignore[assignment]
+    configs: Mapping[str, RunConfig] = field(default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
         """Read what was not given."""
-        if self.configs is None:
-            read = {run: self.folder(run).config() for run in self.runs.get("run", [])}
-            object.__setattr__(self, "configs", read)
+        unread = [run for run in self.runs.get("run", []) if run not in self.configs]
+        read = {run: self.folder(run).config() for run in unread}
+        object.__setattr__(self, "configs", {**self.configs, **read})
 
     def folder(self, run: str) -> RunFolder:
         """Return one run's folder."""
