@@ -36,7 +36,7 @@ def measure_principal_variances(study: StudyResults) -> None:
     state = derived.state(study.store, [first])
     if (derived.read(study.store, _STAGE)[derived.MADE_FROM] == state).any():
         return
-    dataset = load_dataset(**study.folder(first).config().dataset)
+    dataset = load_dataset(**study.configs[first].dataset)
     variances = principal_variances(dataset.train.floats().flatten(1))
     table = {"direction": range(1, len(variances) + 1), "variance": variances.numpy()}
     derived.write(study.store, _STAGE, pd.DataFrame({**table, derived.MADE_FROM: state}))
@@ -70,7 +70,7 @@ def levels(study: StudyResults) -> dict[str, float]:
         Unless the study is of linear VAEs with a fixed sigma and a standard normal prior, over
         several values of beta × sigma² on one data set.
     """
-    found = {run: _level(study.folder(run).config()) for run in study.runs["run"]}
+    found = {run: _level(study.configs[run]) for run in study.runs["run"]}
     known = {run: level for run, level in found.items() if level is not None}
     if len(known) < len(found) or len(set(known.values())) < 2:
         raise NoTheory(

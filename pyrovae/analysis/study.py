@@ -186,24 +186,9 @@ def load_analysis(study: StudyResults) -> StudyAnalysis | None:
 
 
 def table_of(study: StudyResults) -> tuple[pd.DataFrame, list[str]]:
-    """Return a study's runs and its factors.
-
-    Cells that no label tells apart differ in their training: they get a factor ``training``.
-    """
-    runs = study.runs
-    factors, _ = split_factors(runs, study.varying())
-    alike = runs.groupby(factors)["cell"] if factors else None
-    if (runs["cell"].nunique() if alike is None else alike.nunique().max()) > 1:
-        settings = {
-            cell: study.folder(run).config().training.model_dump(mode="json")
-            for cell, run in runs.drop_duplicates("cell").set_index("cell")["run"].items()
-        }
-        keys = next(iter(settings.values()))
-        differing = [k for k in keys if len({str(s[k]) for s in settings.values()}) > 1]
-        said = {c: ", ".join(f"{k}={s[k]}" for k in differing) for c, s in settings.items()}
-        runs = runs.assign(training=runs["cell"].map(said))
-        factors = [*factors, "training"]
-    return runs, factors
+    """Return a study's runs and its factors, which tell its cells apart."""
+    factors, _ = split_factors(study.runs, study.varying())
+    return study.runs, factors
 
 
 def _shared_out(tasks: list[tuple[Any, ...]], workers: int) -> Iterator[CellPosterior | str]:

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.arviz import InferenceData
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import KINDS, draw
 from pyrovae.study.store import results
 from pyrovae.study.store.folders import open_study
@@ -74,7 +75,7 @@ class Study(StudyResults):
         """
         if kind not in KINDS:
             raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, KINDS)}")
-        return next(iter(draw(self, kind))).figure
+        return next(iter(draw(present(self), kind))).figure
 
 
 def load_study(path: str | Path) -> Study:

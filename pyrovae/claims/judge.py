@@ -172,7 +172,7 @@ def capacity(study: StudyResults) -> Verdict:
 
 def networks(study: StudyResults) -> Verdict:
     """A dense network uses a smaller share of its latent units than a convolutional one."""
-    runs = study.runs.assign(kind=study.runs["network"].str.partition("(")[0])
+    runs = study.runs.assign(kind=[study.label(r, "network").name for r in study.runs["run"]])
     runs = runs[runs["kind"].isin(["mlp", "conv"])]
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))

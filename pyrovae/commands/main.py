@@ -194,16 +194,17 @@ def study_plan(
     workers: int | None,
 ) -> None:
     """Print the runs of FILE, their hashes, state and cost; train nothing."""
+    from pyrovae.study.config.told import varying
     from pyrovae.study.execute.workers import available_cores
-    from pyrovae.study.plan.planning import varying
+    from pyrovae.study.plan.planning import labels_of
     from pyrovae.study.store.folders import Store
 
     plan = _plan(file, profile, quick, overrides)
     store = Store(results / plan.name)
-    keys = [*varying(plan.runs), "seed"]
+    rows = labels_of(plan.runs)
+    keys = [*varying(rows), "seed"]
     table = Table("run", *keys, "parameters", "TFLOP", "state")
-    for run in plan.runs:
-        labels = run.labels()
+    for run, labels in zip(plan.runs, rows, strict=True):
         table.add_row(
             run.id,
             *(str(labels[key]) for key in keys),

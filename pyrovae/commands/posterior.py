@@ -61,6 +61,7 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     """
     from pyrovae.analysis.heldout import measure_heldout
     from pyrovae.report.look.drawn import NothingToDraw
+    from pyrovae.report.look.presented import present
     from pyrovae.report.study.comparison import write_comparison
     from pyrovae.report.tables import true_posterior
     from pyrovae.study.store.results import load_finished
@@ -71,7 +72,7 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     click.echo(table.to_string(index=False))
     click.echo(f"table and figure: {written}")
     try:
-        split = true_posterior.by_cell(study)
+        split = true_posterior.by_cell(present(study))
     except NothingToDraw as nothing:
         click.echo(str(nothing))
     else:

@@ -10,6 +10,7 @@ import pytest
 
 from pyrovae.api.stages import measure_study
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
 from pyrovae.study.store.results import StudyResults
 from report.made import POSTERIORS, PRIORS, compare_study, make_study
@@ -27,7 +28,7 @@ def main_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 @pytest.fixture(scope="session")
 def main_figure(main_study: StudyResults) -> Callable[[str], Drawn]:
     """Return a function from a kind to the (first) figure of that kind of the main study."""
-    return functools.cache(lambda kind: next(draw(main_study, kind)))
+    return functools.cache(lambda kind: next(draw(present(main_study), kind)))
 
 
 @pytest.fixture(scope="session")

@@ -7,11 +7,10 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from pyrovae.analysis.study import load_analysis
 from pyrovae.report.look import names
-from pyrovae.report.look.encoding import Encoding, encode
+from pyrovae.report.look.encoding import Encoding
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.page.columns import Column, columns
-from pyrovae.study.store.results import StudyResults
 
 #: Posterior probability from which a statement is made rather than left open.
 ENOUGH = 0.95
@@ -78,14 +77,13 @@ class Verdicts:
     fresh: bool
 
 
-def verdicts(study: StudyResults) -> Verdicts | None:
+def verdicts(presented: Presented) -> Verdicts | None:
     """Return the verdicts of a study's stored analysis; ``None`` if there is none."""
-    analysis = load_analysis(study)
+    analysis = presented.stored_analysis
     if analysis is None:
         return None
     about, contrasts = analysis.about, analysis.table("contrasts")
-    encoding = encode(study)
-    titles = {column.key: column for column in columns(study.runs)}
+    titles = {column.key: column for column in columns(presented.runs)}
     cards = []
     for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], titles)):
         column = titles.get(key) or Column(key, names.words(key).capitalize(), "", "", "")
@@ -95,7 +93,9 @@ def verdicts(study: StudyResults) -> Verdicts | None:
             found = [Verdict("refused", "The chains support no conclusion.", reason, None)]
         else:
             groups = mine.groupby("factor", sort=False)
-            found = [_verdict(part, str(f), column, entry, encoding) for f, part in groups]
+            found = [
+                _verdict(part, str(f), column, entry, presented.encoding) for f, part in groups
+            ]
         cards.append(Card(column.title, found))
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "

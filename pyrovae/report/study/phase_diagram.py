@@ -10,12 +10,13 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 from pyrovae.analysis.phase_diagram import NoTheory, beside_theory, known_variances
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
 from pyrovae.measures.collapse.theory import linear_active_units, linear_var_mu
+from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 
-def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def phase_diagram(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw active units, and Var(mu) of each, over beta × sigma², with theory.
 
     Returns
@@ -29,10 +30,13 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         Unless the study is of linear VAEs with a fixed sigma and a standard normal prior, over
         several values of beta × sigma² on one data set.
     """
+    study = presented.study
     try:
         data, eigenvalues = beside_theory(study), known_variances(study)
     except NoTheory as reason:
         raise NothingToDraw(str(reason)) from None
+    # Theory asks for beta × sigma² only: runs that differ in more stand at the same place.
+    others = [part for part in study.varying() if part not in ("objective", "likelihood")]
     with theme(style):
         figure = Figure(figsize=(style.column, 3.6), layout="constrained")
         counts, variances = figure.subplots(2, 1, sharex=True)
@@ -50,7 +54,7 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             s=14,
             color=blue,
             zorder=3,
-            label="trained (one point a seed)",
+            label=f"trained (one point a {'run' if others else 'seed'})",
         )
         counts.set_ylabel("Active units (count)")
         counts.yaxis.set_major_locator(MaxNLocator(integer=True))
@@ -74,4 +78,6 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         "models, test data. Lines: theory, a unit collapses when the principal variance of its "
         "direction falls below beta × sigma² (Lucas et al. 2019; Ichikawa & Hukushima 2024)."
     )
+    if others:
+        caption += f" Runs also differ in {' and '.join(names.title(k).lower() for k in others)}."
     return Drawn("phase-diagram", figure, data, caption)

@@ -6,16 +6,14 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyrovae.core import dotted, memory
+from pyrovae.core import memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
-from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -25,8 +23,8 @@ from pyrovae.models.networks import NETWORKS
 from pyrovae.models.priors import PRIORS, Prior
 from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
-from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import conflicts
@@ -69,7 +67,7 @@ class PlannedRun:
         return self.config.structure(self.fingerprint)
 
     def labels(self) -> dict[str, Any]:
-        """Return what tells this run from others in a table."""
+        """Return what is written with this run as its parts: see :func:`labels_of` for a table."""
         names = {key: _label(key, self.config) for key in COMPONENTS}
         return {**names, "latent_dim": self.config.latent_dim, "seed": self.config.seed}
 
@@ -80,14 +78,7 @@ def _label(key: str, config: RunConfig) -> str:
         # A user's own model takes the place of its parts; it is named where the network would be.
         assert config.model is not None
         return user_models.label(config.model) if key == "network" else OWN
-    return label(component, _defaults(key, component["name"]))
-
-
-@cache
-def _defaults(key: str, name: str) -> dict[str, Any]:
-    own = dotted.is_path(name)
-    model = parameters_of(dotted.load(name), key) if own else REGISTRIES[key].parameters(name)
-    return model.model_construct().model_dump(mode="json", by_alias=True)
+    return label(component, defaults(key, component["name"]))
 
 
 @dataclass(frozen=True)
@@ -291,7 +282,6 @@ def _matmul_rate() -> float:
     return 2 * n**3 / min(times)
 
 
-def varying(runs: Sequence[PlannedRun]) -> list[str]:
-    """Return the labels in which the runs of a study differ, seeds apart."""
-    labels = [run.labels() for run in runs]
-    return [key for key in labels[0] if key != "seed" and len({row[key] for row in labels}) > 1]
+def labels_of(runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
+    """Return the labels of each run of a study: its parts, each setting that varies, its seed."""
+    return columns([run.config for run in runs], [run.labels() for run in runs])

@@ -42,8 +42,9 @@ from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.evaluate import Evaluation
 from pyrovae.study.config import yaml
+from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
-from pyrovae.study.plan.planning import Plan, PlannedRun
+from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
 from pyrovae.training import Diverged, Record
@@ -276,16 +277,17 @@ class Store:
 
     def write_plan(self, plan: Plan) -> None:
         """Remember what the study consists of, for ``status`` and ``report``."""
+        rows = labels_of(plan.runs)
         content = {
             "name": plan.name,
             "description": plan.description,
             "runs": [
                 {
                     "id": run.id,
-                    "labels": run.labels(),
+                    "labels": labels,
                     "evaluation": run.config.evaluation.model_dump(mode="json"),
                 }
-                for run in plan.runs
+                for run, labels in zip(plan.runs, rows, strict=True)
             ],
         }
         atomic.write_text(self.root / "study.json", json.dumps(content, indent=1))
@@ -295,15 +297,32 @@ class Store:
         return read_plan(self.root)
 
     def index(self) -> pd.DataFrame:
-        """Return labels and scores of the planned runs that are finished, one row each."""
-        rows = []
-        for planned in self.planned()["runs"]:
-            folder = self.run(planned["id"])
-            if (folder.path / "metrics.json").exists():
-                metrics = folder.metrics()
-                about = {"run": folder.id, "cell": metrics["cell"], **metrics["labels"]}
-                rows.append({**about, **metrics["scores"]})
-        return pd.DataFrame(rows)
+        """Return labels and scores of the planned runs that are finished, one row each.
+
+        Labels are the parts of a run, and the settings that vary among these runs, under their
+        dotted paths (:func:`pyrovae.study.config.labels.columns`).
+        """
+        return self.finished()[0]
+
+    def finished(self) -> tuple[pd.DataFrame, dict[str, RunConfig]]:
+        """Return :meth:`index`, and the configuration of each of its runs by id."""
+        folders = [self.run(planned["id"]) for planned in self.planned()["runs"]]
+        folders = [folder for folder in folders if (folder.path / "metrics.json").exists()]
+        configs = [folder.config() for folder in folders]
+        stored = [folder.metrics() for folder in folders]
+        rows = [
+            {"run": folder.id, "cell": cell, **labels, **metrics["scores"]}
+            for folder, cell, labels, metrics in zip(
+                folders,
+                cells(configs, [metrics["cell"] for metrics in stored]),
+                columns(configs, [metrics["labels"] for metrics in stored]),
+                stored,
+                strict=True,
+            )
+        ]
+        return pd.DataFrame(rows), {
+            folder.id: config for folder, config in zip(folders, configs, strict=True)
+        }
 
     def write_index(self) -> None:
         """Write ``runs.parquet``, for those who read results without pyrovae."""

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.reading import read_json, reading
+from pyrovae.study.config.told import failure, told
 
 _PLAN = {"name": str, "description": str, "runs": list}
 #: Fields of ``failure.json``.
@@ -26,7 +27,7 @@ class Progress:
     done, missing
         Ids of runs with and without a result.
     failed
-        Run id to step and cause, for runs that diverged.
+        Run id to step and cause, for runs that diverged, with what the run was.
     in_training
         Ids of missing runs that have a checkpoint.
     """
@@ -86,13 +87,15 @@ def progress(root: Path) -> Progress:
     runs, checkpoints = root / "runs", root / "checkpoints"
     kept = set(os.listdir(checkpoints)) if checkpoints.is_dir() else set()
     found = Progress(planned["name"], [], {}, [], [])
-    for entry in planned["runs"]:
+    names = told([entry["labels"] for entry in planned["runs"]])
+    for entry, name in zip(planned["runs"], names, strict=True):
         run = entry["id"]
         if os.path.exists(runs / run / "metrics.json"):
             found.done.append(run)
-        elif os.path.exists(failure := runs / run / "failure.json"):
-            told = read_json(Path(failure), "the end of a run", FAILURE)
-            found.failed[run] = f"diverged at step {told['step']}: {told['cause']}"
+        elif os.path.exists(path := runs / run / "failure.json"):
+            stored = read_json(Path(path), "the end of a run", FAILURE)
+            reason = f"diverged at step {stored['step']}: {stored['cause']}"
+            found.failed[run] = failure(reason, name)
         else:
             found.missing.append(run)
             if f"{run}.safetensors" in kept:
