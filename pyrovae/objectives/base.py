@@ -268,4 +268,4 @@ def _rate(q: Site, p: Site) -> Tensor:
 
 
 #: Objectives by name: classes ``(*, …)``.
-OBJECTIVES: Registry = Registry("objective")
+OBJECTIVES: Registry = Registry("objective", Objective)

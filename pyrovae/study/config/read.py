@@ -19,8 +19,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
-from pyrovae.models import by_path as user_models
 from pyrovae.study.config import yaml
 from pyrovae.study.config.layout import (
     STUDY_KEYS,
@@ -100,7 +100,7 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
         For anything that is wrong, with its place.
     """
     raw = yaml.read(path)
-    user_models.make_importable(path.parent)
+    dotted.make_importable(path.parent)
     try:
         return _study(raw, profile, overrides, str(path))
     except ConfigError as error:

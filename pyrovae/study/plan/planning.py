@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -31,7 +32,7 @@ from pyrovae.training import LossProgram
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
 #: Training data that a model may take its start from.
-_START_POINTS = 10_000
+START_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -75,12 +76,13 @@ def _label(key: str, config: RunConfig) -> str:
         # A user's own model takes the place of its parts; it is named where the network would be.
         assert config.model is not None
         return user_models.label(config.model) if key == "network" else OWN
-    return label(component, _defaults(key, component["name"]))
+    return label(component, _defaults(REGISTRIES[key][component["name"]]))
 
 
-@cache
-def _defaults(key: str, name: str) -> dict[str, Any]:
-    return REGISTRIES[key].parameters(name).model_construct().model_dump(mode="json", by_alias=True)
+@cache  # by the entry: another may have taken its name
+def _defaults(entry: Callable[..., Any]) -> dict[str, Any]:
+    parameters = parameters_of(entry, "defaults")
+    return parameters.model_construct().model_dump(mode="json", by_alias=True)
 
 
 @dataclass(frozen=True)
@@ -233,7 +235,7 @@ def model_of(
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
-    data = dataset.train.floats(slice(_START_POINTS)) if _starts_from_data(config) else None
+    data = dataset.train.floats(slice(START_POINTS)) if _starts_from_data(config) else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
