@@ -67,7 +67,8 @@ class UserModel(LatentModel):
 
     def __init__(self, built: Any, event_shape: tuple[int, ...], latent_dim: int) -> None:
         super().__init__()
-        self.latent_dim, self._event_shape = latent_dim, event_shape
+        self.latent_dim = latent_dim
+        self.event_shape = self._shape = tuple(event_shape)
         model, guide = _pair(built)
         # Not attributes: a module would be registered a second time.
         self._programs = {"model": model, "guide": guide}
@@ -101,7 +102,7 @@ class UserModel(LatentModel):
         """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
         flat = z.reshape(-1, self.latent_dim)
         given = poutine.condition(self.model, data={"z": flat})
-        law = poutine.trace(given).get_trace(flat.new_zeros(len(flat), *self._event_shape))
+        law = poutine.trace(given).get_trace(flat.new_zeros(len(flat), *self._shape))
         return Rebatched.of(law.nodes["x"]["fn"], z.shape[:-1])
 
     def prior_law(self) -> Distribution:
@@ -117,7 +118,7 @@ class UserModel(LatentModel):
     def _blank(self, n: int) -> Tensor:
         """Return observations of zeros, where the parameters are."""
         like = next(self.parameters(), torch.zeros(()))
-        return like.new_zeros(n, *self._event_shape)
+        return like.new_zeros(n, *self._shape)
 
     def _run(self, which: str, x: Tensor, *, unconditioned: bool = False) -> Any:
         program = self._programs[which]
@@ -180,7 +181,7 @@ class UserModel(LatentModel):
         for what, site, expected in (
             ("latent", q, (self.latent_dim,)),
             ("latent", p, (self.latent_dim,)),
-            ("observed", observed, self._event_shape),
+            ("observed", observed, self._shape),
         ):
             if tuple(site["fn"].event_shape) != tuple(expected):
                 raise ConfigError(

@@ -67,7 +67,10 @@ class VAE(LatentModel):
         self.encoder = encoder
         self.posterior = posterior
         self.latent_dim = prior.latent_dim
+        self.event_shape = likelihood.event_shape
         self.space = posterior.space
+        #: Names and parameters of the parts, as far as they were built from them.
+        self.configuration: dict[str, Mapping[str, Any]] = {}
         # Pyro's parameter store is global and keyed by name: two models of one name in a process
         # would silently share parameters.
         self._site = f"vae{next(_instances)}"
@@ -208,9 +211,12 @@ def build_vae(
             q = _made(POSTERIORS, posterior, features, latent_dim)
         with _placed("prior"):
             p = _made(PRIORS, prior, latent_dim)
-            return VAE(
+            vae = VAE(
                 prior=p, decoder=decoder, likelihood=like, encoder=encoder, posterior=q, data=data
             )
+    parts = {"network": network, "prior": prior, "posterior": posterior, "likelihood": likelihood}
+    vae.configuration = {key: part for key, part in parts.items() if isinstance(part, Mapping)}
+    return vae
 
 
 def _made(registry: Registry, part: Any, *context: Any) -> Any:
