@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pyrovae.api.building import build
     from pyrovae.api.fitting import fit
     from pyrovae.api.studies import Study, load_study
+    from pyrovae.api.wrapping import wrap
 
 #: Where each name stands. ``import pyrovae`` answers at once: torch and all that is imported when
 #: a name is asked for.
@@ -32,8 +33,9 @@ _FACES = {
     "build": "building",
     "fit": "fitting",
     "load_study": "studies",
+    "wrap": "wrapping",
 }
-__all__ = ["Study", "build", "fit", "load_study"]
+__all__ = ["Study", "build", "fit", "load_study", "wrap"]
 
 
 def __getattr__(name: str) -> Any:

@@ -136,7 +136,7 @@ class UserModel(LatentModel):
             return program(x)
 
     def _adopt(self, part: Any) -> None:
-        for module in _modules_of(part):
+        for module in modules_of(part):
             known = {id(m) for top in self.parts.values() for m in top.modules()}
             if id(module) not in known:
                 self.parts[f"part{len(self.parts)}"] = module
@@ -215,13 +215,13 @@ def _pair(built: Any) -> tuple[Program, Program]:
     return model, guide
 
 
-def _modules_of(part: Any) -> list[nn.Module]:
+def modules_of(part: Any) -> list[nn.Module]:
     """Return the modules that a program visibly uses."""
     if isinstance(part, nn.Module):
         return [part]
     if isinstance(part, partial):
         inside = [*part.args, *part.keywords.values()]
-        return [*_modules_of(part.func), *(m for v in inside for m in _modules_of(v))]
+        return [*modules_of(part.func), *(m for v in inside for m in modules_of(v))]
     owner = getattr(part, "__self__", None)
     if isinstance(owner, nn.Module):
         return [owner]

@@ -194,7 +194,8 @@ def test_what_no_other_process_can_import_is_told(
     assert "name it 'my_parts:Cauchy'" in told
 
 
-def test_a_class_of_a_notebook_is_known_by_its_text() -> None:
+def test_a_class_of_a_notebook_is_known_by_its_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
     one, same, other = (_made("__main__", body=f"x = {x}") for x in (1, 1, 2))
     assert dotted.source_of(one) == dotted.source_of(same) != dotted.source_of(other)
     doing = [_made("__main__", body=f"f = lambda self: {x}") for x in (1, 1, 2)]
