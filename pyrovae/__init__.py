@@ -22,6 +22,21 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pyrovae.api.building import build
+    from pyrovae.api.checks import (
+        CheckFailed,
+        check_likelihood,
+        check_metric,
+        check_network,
+        check_objective,
+        check_posterior,
+        check_prior,
+        likelihood_checks,
+        metric_checks,
+        network_checks,
+        objective_checks,
+        posterior_checks,
+        prior_checks,
+    )
     from pyrovae.api.fitting import fit
     from pyrovae.api.studies import Study, load_study
     from pyrovae.api.wrapping import wrap
@@ -29,13 +44,50 @@ if TYPE_CHECKING:
 #: Where each name stands. ``import pyrovae`` answers at once: torch and all that is imported when
 #: a name is asked for.
 _FACES = {
+    **dict.fromkeys(
+        (
+            "CheckFailed",
+            "check_likelihood",
+            "check_metric",
+            "check_network",
+            "check_objective",
+            "check_posterior",
+            "check_prior",
+            "likelihood_checks",
+            "metric_checks",
+            "network_checks",
+            "objective_checks",
+            "posterior_checks",
+            "prior_checks",
+        ),
+        "checks",
+    ),
     "Study": "studies",
     "build": "building",
     "fit": "fitting",
     "load_study": "studies",
     "wrap": "wrapping",
 }
-__all__ = ["Study", "build", "fit", "load_study", "wrap"]
+__all__ = [
+    "CheckFailed",
+    "Study",
+    "build",
+    "check_likelihood",
+    "check_metric",
+    "check_network",
+    "check_objective",
+    "check_posterior",
+    "check_prior",
+    "fit",
+    "likelihood_checks",
+    "load_study",
+    "metric_checks",
+    "network_checks",
+    "objective_checks",
+    "posterior_checks",
+    "prior_checks",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:

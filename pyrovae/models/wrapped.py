@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -210,6 +211,14 @@ class Wrapped(LatentModel):
             wanted = (outputs, *event_shape)
             raise ConfigError(f"gives {found} for one code; likelihood reads {wanted}", "decode")
         self.likelihood = likelihood(event_shape)
+        # Of so many logits, some are below 0.
+        looks_squashed = given.numel() >= 16 and bool(((given >= 0) & (given <= 1)).all())
+        if self.likelihood.support == "unit" and outputs == 1 and looks_squashed:
+            warnings.warn(
+                "decode gives numbers in [0, 1] alone, and the likelihood takes them for logits: "
+                "for a decoder that ends in a sigmoid give a law, Bernoulli(probs=...)",
+                stacklevel=4,
+            )
         return event_shape
 
     def _check(self) -> None:

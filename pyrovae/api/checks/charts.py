@@ -132,7 +132,7 @@ class Grid:
             below = integrate.cumulative_simpson(self.density, x=axis, initial=0)
             return stats.kstest(places[:, 0], lambda s: np.interp(s, axis, below)).pvalue
         edges = [axis.numpy()[::_PER_CELL] for axis in self.axes]
-        counts = np.histogram2d(*places.T, bins=edges)[0]
+        counts = np.histogram2d(places[:, 0], places[:, 1], bins=edges)[0]
         return chi_square(counts, self._cells(), len(draws))
 
     def _cells(self) -> np.ndarray:
