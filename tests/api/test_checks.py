@@ -108,6 +108,14 @@ class NumpyNoise(Good):
         return _OwnNoise(normal.loc, normal.scale)
 
 
+class Heavy(Good):
+    """A law that has two in a hundred draws beyond any grid."""
+
+    def law(self) -> Distribution:
+        normal = super().law()
+        return dist.Cauchy(normal.loc, 2 * normal.scale)
+
+
 class Raising(Good):
     def forward(self) -> Distribution:
         raise KeyError("scale")
@@ -145,6 +153,10 @@ def test_numbers_are_told() -> None:
 @pytest.mark.parametrize(("name", "check"), pyrovae.prior_checks(Good, scale=0.5))
 def test_a_right_prior_passes(name: str, check: Callable[[], None]) -> None:
     check()
+
+
+def test_heavy_tails_are_no_fault() -> None:
+    pyrovae.check_prior(Heavy)
 
 
 class Shifted(Posterior):
