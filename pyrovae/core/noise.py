@@ -27,13 +27,13 @@ from torch.overrides import TorchFunctionMode
 class Draw:
     """One draw of noise that a program makes: ``kind`` in place on a tensor of ``shape``."""
 
-    kind: str  # the in-place method's name: normal_, uniform_, exponential_
+    kind: str  # the in-place method's name: normal_, uniform_, …
     shape: tuple[int, ...]
     dtype: torch.dtype
     arguments: tuple[float, ...] = ()
 
 
-_IN_PLACE = {"normal_": 2, "uniform_": 2, "exponential_": 1}
+_IN_PLACE = {"normal_": 2, "uniform_": 2, "exponential_": 1, "cauchy_": 2}
 _FACTORIES: dict[Any, tuple[str, tuple[float, ...]]] = {
     torch.randn: ("normal_", (0.0, 1.0)),
     torch.randn_like: ("normal_", (0.0, 1.0)),

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.distributions import Distribution
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class LatentModel(nn.Module):
@@ -18,10 +23,16 @@ class LatentModel(nn.Module):
         Dimension of the code.
     space
         Where codes live: ``"real"`` or ``"sphere"``.
+    event_shape
+        Shape of one observation; ``None`` where it is not known.
+    history
+        What :func:`pyrovae.fit` recorded along training, one row for each record.
     """
 
     latent_dim: int
     space: str = "real"
+    event_shape: tuple[int, ...] | None = None
+    history: DataFrame | None = None
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""

@@ -98,4 +98,4 @@ class Update:
     betas: tuple[float, float] = (0.9, 0.999)
 
 
-OBJECTIVES: Registry = Registry("objective")
+OBJECTIVES: Registry = Registry("objective", Objective)

@@ -87,7 +87,7 @@ def score_representation(
         if factors is None and needs_factors(name):
             continue
         metric = METRICS[name]
-        parameters = METRICS.resolve(name, {k: v for k, v in chosen.items() if k != "name"})
+        parameters = METRICS.arguments(name, {k: v for k, v in chosen.items() if k != "name"})
         stream = [seed, *name.encode()]
         try:
             result = metric(z, factors, np.random.default_rng(stream), **parameters)

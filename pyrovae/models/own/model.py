@@ -81,7 +81,8 @@ class UserModel(LatentModel):
 
     def __init__(self, built: Any, event_shape: tuple[int, ...], latent_dim: int) -> None:
         super().__init__()
-        self.latent_dim, self._event_shape = latent_dim, event_shape
+        self.latent_dim = latent_dim
+        self.event_shape = self._shape = tuple(event_shape)
         model, guide = _pair(built)
         # Not attributes: a module would be registered a second time.
         self._programs = {"model": model, "guide": guide}
@@ -126,7 +127,7 @@ class UserModel(LatentModel):
         """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
         flat = z.reshape(-1, self.latent_dim)
         given = poutine.condition(self.model, data={"z": flat})
-        law = poutine.trace(given).get_trace(flat.new_zeros(len(flat), *self._event_shape))
+        law = poutine.trace(given).get_trace(flat.new_zeros(len(flat), *self._shape))
         return Rebatched.of(law.nodes["x"]["fn"], z.shape[:-1])
 
     def prior_law(self) -> Distribution:
@@ -149,7 +150,7 @@ class UserModel(LatentModel):
     def _blank(self, n: int) -> Tensor:
         """Return observations of zeros, where the parameters are."""
         like = next(self.parameters(), torch.zeros(()))
-        return like.new_zeros(n, *self._event_shape)
+        return like.new_zeros(n, *self._shape)
 
     def _run(self, which: str, x: Tensor | None, n: int = 1, *, weighted: bool = True) -> Any:
         program = self._programs[which]
@@ -167,7 +168,7 @@ class UserModel(LatentModel):
             return program(x)
 
     def _adopt(self, part: Any) -> None:
-        for module in _modules_of(part):
+        for module in modules_of(part):
             known = {id(m) for top in self.parts.values() for m in top.modules()}
             if id(module) not in known:
                 self.parts[f"part{len(self.parts)}"] = module
@@ -179,7 +180,7 @@ class UserModel(LatentModel):
             announced = self._learn_parameters()
         # Data that differ, neither 0 nor 1: what a site makes of them shows.
         with seeded(0), pyro.validation_enabled(False), torch.enable_grad():
-            x = 0.1 + 0.8 * torch.rand(5, *self._event_shape)
+            x = 0.1 + 0.8 * torch.rand(5, *self._shape)
             self._learn_sites(x)
             self._learn_use(x, announced)
 
@@ -203,7 +204,7 @@ class UserModel(LatentModel):
 
     def _collected(self, n: int) -> _Collector:
         """Run both programs on ``n`` data and note what parameters they announce."""
-        x = torch.zeros(n, *self._event_shape)
+        x = torch.zeros(n, *self._shape)
         with pyro.settings.context(module_local_params=True), _Collector() as found:
             model, guide = self._programs.values()
             try:
@@ -279,13 +280,13 @@ def _pair(built: Any) -> tuple[Program, Program]:
     return model, guide
 
 
-def _modules_of(part: Any) -> list[nn.Module]:
+def modules_of(part: Any) -> list[nn.Module]:
     """Return the modules that a program visibly uses."""
     if isinstance(part, nn.Module):
         return [part]
     if isinstance(part, partial):
         inside = [*part.args, *part.keywords.values()]
-        return [*_modules_of(part.func), *(m for v in inside for m in _modules_of(v))]
+        return [*modules_of(part.func), *(m for v in inside for m in modules_of(v))]
     owner = getattr(part, "__self__", None)
     if isinstance(owner, nn.Module):
         return [owner]

@@ -17,6 +17,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from pyrovae.core import dotted
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.schedules import is_schedule
 from pyrovae.study.config.resolve import REGISTRIES
@@ -332,13 +333,21 @@ def _key(value: Any) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-@cache
 def defaults(part: str, name: str) -> dict[str, Any]:
-    """Return a component's defaults as its registry has them now; empty if it is not known."""
+    """Return a component's defaults as its registry has them now; empty if it is not known.
+
+    A dotted path is not known: results are read without importing what somebody's study names.
+    """
     registry = REGISTRIES.get(part)
     try:
-        if registry is None or name not in registry:
+        if registry is None or dotted.is_path(name) or name not in registry:
             return {}
-        return registry.parameters(name).model_construct().model_dump(mode="json", by_alias=True)
+        return _defaults(part, name, registry[name])
     except PyrovaeError:  # A plug-in that cannot be loaded: its runs can still be read.
         return {}
+
+
+@cache  # by the entry too: a notebook may have registered another of the name
+def _defaults(part: str, name: str, _entry: Any) -> dict[str, Any]:
+    parameters = REGISTRIES[part].parameters(name)
+    return parameters.model_construct().model_dump(mode="json", by_alias=True)

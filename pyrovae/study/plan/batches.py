@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pyrovae.core import dotted
-from pyrovae.core.registry import Registry
+from pyrovae.core.registry import Registry, parameters_of
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.planning import PlannedRun
 
@@ -65,10 +65,14 @@ def program(run: PlannedRun) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@cache
 def scheduled(registry: Registry, name: str) -> frozenset[str]:
     """Return the parameters of an entry that a schedule may stand for."""
-    fields = registry.parameters(name).model_fields
+    return _scheduled(registry[name])
+
+
+@cache  # by the entry: another may have taken its name
+def _scheduled(entry: Callable[..., Any]) -> frozenset[str]:
+    fields = parameters_of(entry, "scheduled").model_fields
     return frozenset(name for name, field in fields.items() if _may_be_schedule(field.annotation))
 
 

@@ -34,7 +34,7 @@ from pyrovae.training.rehearsal import rehearse
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
 #: Training data that a model may take its start from.
-_START_POINTS = 10_000
+START_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -255,7 +255,7 @@ def model_of(
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
-    data = dataset.train.floats(slice(_START_POINTS)) if _starts_from_data(config) else None
+    data = dataset.train.floats(slice(START_POINTS)) if _starts_from_data(config) else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
