@@ -20,6 +20,7 @@ VENV = ROOT / ".venv"
 BIN = VENV / ("Scripts" if os.name == "nt" else "bin")
 DEFAULT_STUDY = "studies/prior_comparison.yaml"
 #: Installed before all else: some package indexes serve a small CPU build of exactly this version.
+#: What `pip install .` takes, any version from pyproject.toml's floor on, may be another one.
 TORCH = os.environ.get("PYROVAE_TORCH", "torch==2.13.0")
 
 
@@ -36,7 +37,10 @@ def set_up() -> None:
     project = ROOT / "pyproject.toml"
     if stamp.exists() and stamp.stat().st_mtime >= project.stat().st_mtime:
         return
-    print("setting up .venv: a few minutes, once", flush=True)
+    print(
+        f"setting up .venv with {TORCH} (PYROVAE_TORCH names another): a few minutes, once",
+        flush=True,
+    )
     venv.create(VENV, with_pip=True)
     pip = (str(BIN / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
     run(*pip, TORCH)
@@ -58,7 +62,7 @@ def main(arguments: list[str]) -> None:
             rest = [DEFAULT_STUDY, *rest]
         run(python, "-m", "pyrovae", "study", "run", *rest)
     elif word == "test":
-        run(python, "-m", "pytest", "-n", "auto", *rest)
+        run(python, "-m", "pytest", "-n", "auto", "--dist", "loadscope", *rest)
     elif word == "docs":
         run(python, "-m", "mkdocs", "build", "--strict", "--quiet", *rest)
         print(f"documentation: {ROOT / 'build' / 'docs' / 'index.html'}")

@@ -9,7 +9,7 @@
 
     study = pyrovae.load_study("results/prior_comparison")
     study.runs                      # one row for each run: labels and scores
-    study.posterior["88b8a5fc"]     # ArviZ InferenceData of a run
+    study.posterior["88b8a5fc"]     # a run's draws, as ArviZ has them
     study.figure("active_units")    # a Matplotlib figure
 """
 

@@ -7,6 +7,8 @@ import os
 # Before torch is imported anywhere: tests run beside each other on few cores.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
+# A pool of compilers for each of pytest's processes costs more than it saves.
+os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
 
 import pyro
 import pytest

@@ -5,10 +5,14 @@ runs of each task are resampled among themselves, so that a task's share never c
 
 With five seeds a percentile interval of a mean covers less than it says: the resampled spread is
 short by sqrt((n - 1) / n), and its tails are not Student's. It is a check, not the conclusion.
+From fewer than three runs in a task, or six in all, there is no interval: a task's one run is drawn
+again and again, as if there were no noise, and a few runs have too few different resamples to find
+the outer 2.5 % among (of three runs, ten).
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -23,6 +27,8 @@ Strata = Sequence[Values]
 #: Coverage of intervals.
 LEVEL = 0.95
 REPETITIONS = 2000
+#: Runs that an interval needs in each task, and in all of them together.
+ENOUGH_IN_TASK, ENOUGH = 3, 6
 
 
 def mean(strata: Strata) -> Values:
@@ -75,10 +81,28 @@ def interval(
     repetitions: int = REPETITIONS,
     level: float = LEVEL,
 ) -> tuple[Values, Values]:
-    """Return the percentile interval of a statistic of one or more samples of strata."""
+    """Return the percentile interval of a statistic of one or more samples of strata.
+
+    NaN, in the statistic's shape, if a sample has not :data:`ENOUGH` runs, or one of its strata not
+    :data:`ENOUGH_IN_TASK`.
+    """
+    if no_interval(*samples):
+        nothing = np.full_like(statistic(*samples), math.nan, dtype=float)
+        return nothing, nothing
     drawn = statistic(*(resample(strata, rng, repetitions) for strata in samples))
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return low, high
+
+
+def no_interval(*samples: Strata) -> str:
+    """Return why samples have no :func:`interval`; empty if they have one."""
+    for strata in samples:
+        sizes = [values.shape[-1] for values in strata]
+        if min(sizes) < ENOUGH_IN_TASK:
+            return f"a task of {min(sizes)} runs, fewer than {ENOUGH_IN_TASK}"
+        if sum(sizes) < ENOUGH:
+            return f"{sum(sizes)} runs, fewer than {ENOUGH}"
+    return ""
 
 
 def strata_of(
@@ -107,8 +131,8 @@ def aggregates(
 ) -> pd.DataFrame:
     """Return mean and interquartile mean of each level of each factor, with intervals.
 
-    Columns: ``factor``, ``level``, ``statistic``, ``value``, ``low``, ``high``, ``tasks``,
-    ``runs``.
+    Columns: ``factor``, ``level``, ``statistic``, ``value``, ``low``, ``high`` (NaN where runs are
+    too few: :func:`interval`), ``tasks``, ``runs``, ``no_interval`` (why, or empty).
     """
     rows = []
     for factor in factors:
@@ -127,6 +151,7 @@ def aggregates(
                         "high": float(high),
                         "tasks": len(strata),
                         "runs": sum(len(values) for values in strata),
+                        "no_interval": no_interval(strata),
                     }
                 )
     return pd.DataFrame(rows)
@@ -157,6 +182,7 @@ def improvements(
                         "low": float(low),
                         "high": float(high),
                         "tasks": len(common),
+                        "no_interval": no_interval(ours, theirs),
                     }
                 )
     return pd.DataFrame(rows)
@@ -183,6 +209,7 @@ def profiles(
                         "share": profile(strata, thresholds),
                         "low": low,
                         "high": high,
+                        "no_interval": no_interval(strata),
                     }
                 )
             )

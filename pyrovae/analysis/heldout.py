@@ -72,8 +72,8 @@ def compare_cells(study: StudyResults, *, points: int) -> pd.DataFrame:
     DataFrame
         A row for each cell, best first within the data set and likelihood: the labels that vary,
         ``rank``, ``log_px`` and ``se`` (nats for each datum), ``difference`` from the best and its
-        paired standard error ``dse``, stacking ``weight``, ``seeds`` and ``seed_sd`` (of the mean
-        log p(x) over seeds).
+        paired standard error ``dse``, over ``points`` data; stacking ``weight``, ``seeds`` and
+        ``seed_sd`` (of the mean log p(x) over seeds).
 
     Raises
     ------
@@ -110,6 +110,7 @@ def compare_cells(study: StudyResults, *, points: int) -> pd.DataFrame:
                     "se": float(row["se"]) / n,
                     "difference": float(row["elpd_diff"]) / n,
                     "dse": float(row["dse"]) / n,
+                    "points": n,
                     "weight": float(row["weight"]),
                     "seeds": len(means),
                     "seed_sd": float(np.std(means, ddof=1)) if len(means) > 1 else float("nan"),

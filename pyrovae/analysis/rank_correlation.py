@@ -12,17 +12,33 @@ from scipy.stats import rankdata
 
 #: Runs without which a rank correlation says nothing.
 ENOUGH_RUNS = 6
+#: Cells (runs, if there is but one cell) that an interval needs. Of two cells every other resample
+#: is one cell twice, of three every ninth: the interval's ends are then made by accident. Of six,
+#: one of 7,776 is, and there are 462 different resamples to find the outer 2.5 % among.
+ENOUGH_CELLS = 6
 #: Coverage of the intervals, and how many resamples they come from.
 LEVEL, _RESAMPLES = 0.95, 1000
 
 
 class RankCorrelation(NamedTuple):
-    """Spearman's correlation, the ends of its interval (NaN where there is none), and n runs."""
+    """Spearman's correlation and its interval.
+
+    Attributes
+    ----------
+    correlation, low, high
+        NaN where there is none.
+    n, cells
+        Runs and cells that have both scores.
+    no_interval
+        Why there is none; empty if there is one.
+    """
 
     correlation: float
     low: float
     high: float
     n: int
+    cells: int
+    no_interval: str
 
 
 def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
@@ -42,14 +58,24 @@ def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
     Returns
     -------
     RankCorrelation
-        NaN if one of the columns is constant or there are fewer than :data:`ENOUGH_RUNS` runs.
+        NaN if one of the columns is constant or there are fewer than :data:`ENOUGH_RUNS` runs; no
+        interval from fewer than :data:`ENOUGH_CELLS` cells.
     """
     known = runs[["cell", a, b]].replace([math.inf, -math.inf], math.nan).dropna()
     x, y = known[a].to_numpy(float), known[b].to_numpy(float)
-    n = len(known)
+    n, n_cells = len(known), known["cell"].nunique()
+
+    def without(correlation: float, reason: str) -> RankCorrelation:
+        return RankCorrelation(correlation, math.nan, math.nan, n, n_cells, reason)
+
     if n < ENOUGH_RUNS:
-        return RankCorrelation(math.nan, math.nan, math.nan, n)
-    cells = known["cell"].to_numpy() if known["cell"].nunique() > 1 else np.arange(n)
+        return without(math.nan, f"{n} runs, fewer than {ENOUGH_RUNS}")
+    correlation = _spearman(x, y)
+    if math.isnan(correlation):
+        return without(correlation, "a score is the same in all runs")
+    if 1 < n_cells < ENOUGH_CELLS:
+        return without(correlation, f"{n_cells} cells, fewer than {ENOUGH_CELLS}")
+    cells = known["cell"].to_numpy() if n_cells > 1 else np.arange(n)
     groups = [np.flatnonzero(cells == cell) for cell in pd.unique(cells)]
     # A generator of its own: the same results give the same report.
     rng = np.random.default_rng(0)
@@ -60,8 +86,8 @@ def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
     resampled = np.array(drawn)
     resampled = resampled[~np.isnan(resampled)]
     tail = (1 - LEVEL) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail]) if len(resampled) else (math.nan,) * 2
-    return RankCorrelation(_spearman(x, y), float(low), float(high), n)
+    low, high = np.quantile(resampled, [tail, 1 - tail])
+    return RankCorrelation(correlation, float(low), float(high), n, n_cells, "")
 
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

@@ -55,7 +55,7 @@ class Study(StudyResults):
 
     @property
     def posterior(self) -> Posteriors:
-        """ArviZ InferenceData by run: ``z`` with dims chain, draw, datum, latent."""
+        """ArviZ's container (InferenceData, in 1.x a DataTree) by run: ``z``, see below."""
         return Posteriors(self)
 
     def figure(self, kind: str) -> Figure:

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from pyrovae import __version__
 from pyrovae.commands import (
@@ -207,7 +208,7 @@ def study_plan(
     for run, labels in zip(plan.runs, rows, strict=True):
         table.add_row(
             run.id,
-            *(str(labels[key]) for key in keys),
+            *(Text(str(labels[key])) for key in keys),
             f"{run.parameters:,}",
             f"{run.flops / 1e12:.2f}",
             store.status(run),

@@ -27,14 +27,29 @@ def test_the_means_bootstrap_variance_is_the_closed_form() -> None:
 
 
 def test_the_interval_is_that_of_all_resamples() -> None:
-    values = np.array([0.0, 1.0, 5.0, 6.0])
-    every = np.array([np.mean(c) for c in itertools.product(values, repeat=4)])
+    values = np.array([0.0, 1.0, 5.0, 6.0, 9.0, 9.0])
+    every = np.array([np.mean(c) for c in itertools.product(values, repeat=6)])
     low, high = bootstrap.interval(
         bootstrap.mean, [values], rng=np.random.default_rng(2), repetitions=40_000
     )
-    # The exact quantiles of 256 equally likely means; neighbours are a quarter apart.
-    assert low == pytest.approx(np.quantile(every, 0.025), abs=0.26)
-    assert high == pytest.approx(np.quantile(every, 0.975), abs=0.26)
+    # The exact quantiles of 6^6 equally likely means; neighbours are a sixth apart.
+    assert low == pytest.approx(np.quantile(every, 0.025), abs=0.17)
+    assert high == pytest.approx(np.quantile(every, 0.975), abs=0.17)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "reason"),
+    [((6,), ""), ((3, 3), ""), ((5,), "5 runs"), ((9, 2), "a task of 2 runs"), ((3,), "3 runs")],
+)
+def test_few_runs_have_no_interval(sizes: tuple[int, ...], reason: str) -> None:
+    strata = [np.arange(n, dtype=float) for n in sizes]
+    ends = bootstrap.interval(bootstrap.mean, strata, rng=np.random.default_rng(0))
+    assert np.isnan(ends).all() == bool(reason)
+    assert bootstrap.no_interval(strata).startswith(reason)
+    shares = bootstrap.interval(
+        lambda s: bootstrap.profile(s, np.arange(4.0)), strata, rng=np.random.default_rng(0)
+    )
+    assert np.shape(shares) == (2, 4)
 
 
 def test_each_stratum_is_drawn_from_itself() -> None:
@@ -68,17 +83,21 @@ def test_the_profile_counts_runs_above() -> None:
 def test_tables_are_by_level_and_task() -> None:
     runs = pd.DataFrame(
         {
-            "prior": ["a"] * 4 + ["b"] * 4,
-            "posterior": ["x", "x", "y", "y"] * 2,
-            "mig": [1.0, 2, 3, 4, 0, 0, 0, np.nan],
+            "prior": ["a"] * 6 + ["b"] * 6,
+            "posterior": ["x", "x", "x", "y", "y", "y"] * 2,
+            "mig": [1.0, 2, 2, 3, 4, 3, 0, 0, 0, 0, 0, np.nan],
         }
     )
     table = bootstrap.aggregates(runs, "mig", ["prior", "posterior"], np.random.default_rng(0))
     means = table[table["statistic"] == "mean"].set_index(["factor", "level"])
     assert means.loc[("prior", "a"), "value"] == 2.5
-    assert means.loc[("prior", "b"), ["tasks", "runs"]].tolist() == [2, 3]
-    assert (table["low"] <= table["value"]).all()
-    assert (table["value"] <= table["high"]).all()
+    assert means.loc[("prior", "b"), ["tasks", "runs"]].tolist() == [2, 5]
+    known = table[table["no_interval"] == ""]
+    assert set(known["level"]) == {"a", "x"}
+    assert (known["low"] <= known["value"]).all()
+    assert (known["value"] <= known["high"]).all()
+    unknown = table[table["no_interval"] != ""]
+    assert unknown[["low", "high"]].isna().all(axis=None)
     better = bootstrap.improvements(runs, "mig", ["prior"], np.random.default_rng(0))
     assert better["value"].tolist() == [1.0]
     shares = bootstrap.profiles(runs, "mig", ["prior"], np.random.default_rng(0))

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
+from pyrovae.analysis.rank_correlation import ENOUGH_CELLS, ENOUGH_RUNS, rank_correlation
 
 
 def runs(x, y, cells=None):
@@ -64,3 +64,24 @@ def test_seeds_of_a_cell_are_one_piece_of_evidence() -> None:
     )
     assert five.correlation == pytest.approx(once.correlation)
     assert (five.low, five.high) == pytest.approx((once.low, once.high), abs=0.02)
+
+
+@pytest.mark.parametrize("cells", [2, 3, ENOUGH_CELLS - 1])
+def test_few_cells_have_no_interval(cells: int) -> None:
+    x, y = np.random.default_rng(2).normal(size=(2, 20 * cells))
+    table = runs(x, y, np.repeat(range(cells), 20))
+    found = rank_correlation(table, "x", "y")
+    assert found.correlation == pytest.approx(stats.spearmanr(x, y).statistic)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert (found.cells, found.no_interval) == (cells, f"{cells} cells, fewer than {ENOUGH_CELLS}")
+    # Cells that lack a score are no evidence.
+    lacking = pd.concat([table, runs([0.0] * 9, [math.nan] * 9, range(50, 59))])
+    assert rank_correlation(lacking, "x", "y").no_interval == found.no_interval
+
+
+def test_enough_cells_have_an_interval() -> None:
+    x, y = np.random.default_rng(3).normal(size=(2, ENOUGH_CELLS))
+    found = rank_correlation(runs(x, y), "x", "y")
+    assert found.low <= found.correlation <= found.high
+    assert found.no_interval == ""

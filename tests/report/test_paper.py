@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pyrovae.report import escapes
 from pyrovae.report.look import style
 from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
@@ -47,7 +48,7 @@ def test_two_columns_take_figures_at_their_own_size(
             rf"\begin{{figure{star}}}[t]\centering",
             # No width is given: the file has the column's.
             rf"\includegraphics{{{drawn.name}.pdf}}",
-            rf"\caption{{{table.escape(drawn.caption)}}}\end{{figure{star}}}",
+            rf"\caption{{{escapes.latex(drawn.caption)}}}\end{{figure{star}}}",
         ]
     body += [r"\begin{table*}\centering", table.latex(present(main_study)), r"\end{table*}"]
     assert widths == {False, True}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import re
 import shutil
 from pathlib import Path
@@ -119,15 +118,6 @@ def test_only_seeds_that_agree_have_an_interval_of_no_width(small_study: StudyRe
     header, rows = texts(study)
     assert rows[0][header.index("Rate")] == "10.0 ± 0.0"
     assert rows[0][header.index("Distortion")] == "10.0 ± 0.1"
-
-
-def test_special_characters_are_escaped() -> None:
-    failed, tried = doctest.testmod(table)
-    assert tried > 0
-    assert failed == 0
-    assert table.escape("β = 4 \\ ~^") == (
-        r"\ensuremath{\beta} = 4 \textbackslash{} \textasciitilde{}\textasciicircum{}"
-    )
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

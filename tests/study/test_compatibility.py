@@ -65,23 +65,23 @@ DEFAULT = sorted(
 COMPILED = [("gaussian_mixture", "iaf"), ("ard", "mean_field_normal")]
 #: Whose step would take minutes to compile: it runs as it is, and a warning says so.
 TOO_LARGE = [("flow", "semi_amortized")]
-#: Parameters with which an objective shows in 50 steps what it does.
+#: Parameters with which an objective shows in 30 steps what it does.
 QUICK: dict[str, dict[str, object]] = {
     "factor": {"hidden": [8]},
-    "annealed": {"steps": 20},
+    "annealed": {"steps": 12},
     "capacity": {"capacity": 2.0, "gamma": 5.0},
     "beta": {"beta": 2.0},
     "info": {"weight": 10.0},
-    "lagging": {"inner": 2, "until": 20},
+    "lagging": {"inner": 2, "until": 12},
     "iwae": {"particles": 3},
     "dreg": {"particles": 3},
 }
 
 
 def _train(vae: VAE, objective: str = "elbo", *, compiled: bool = False) -> None:
-    """Train 50 steps of 16 data; the loss falls, gradients of all trained numbers are finite."""
+    """Train 30 steps of 16 data; the loss falls, gradients of all trained numbers are finite."""
     program = LossProgram(vae, OBJECTIVES.create(objective, **QUICK.get(objective, {})))
-    settings = TrainingSettings(steps=50, batch_size=16, lr=1e-2, records=5)
+    settings = TrainingSettings(steps=30, batch_size=16, lr=2e-2, records=3)
     trainer = Trainer(program, small_images(), settings, compiled=compiled)
     history = trainer.train(program, seed=0)
     # Means of ten steps. Where the objective's weights rise, the loss need not fall: distortion.
@@ -89,7 +89,7 @@ def _train(vae: VAE, objective: str = "elbo", *, compiled: bool = False) -> None
     first, last = (r.distortion if rising else r.loss for r in (history[1], history[-1]))
     assert last < first
     x = small_images().float() / 255
-    loss, _ = program(x, program.hyper(50))
+    loss, _ = program(x, program.hyper(30))
     gradients = torch.autograd.grad(loss, list(program.parameters()), allow_unused=True)
     assert all(g.isfinite().all() for g in gradients if g is not None)
     assert any(g.abs().sum() > 0 for g in gradients if g is not None)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from importlib.metadata import version
 from pathlib import Path
 
 import arviz as az
@@ -64,7 +65,7 @@ def test_everything_that_was_promised_is_there(finished: Path) -> None:
     assert history["kl"].map(len).eq(4).all()
     folder = results.folder(results.runs["run"][0])
     environment = json.loads((folder.path / "environment.json").read_text())
-    assert environment["versions"]["torch"] == torch.__version__
+    assert environment["versions"]["torch"] == version("torch")
     index = pd.read_parquet(finished / "results" / "tiny" / "runs.parquet")
     pd.testing.assert_frame_equal(index, results.runs)
 

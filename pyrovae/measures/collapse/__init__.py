@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyrovae.measures.collapse.bounds import Bound, estimate_bound
 from pyrovae.measures.collapse.criteria import CRITERIA, active_by, agreement
-from pyrovae.measures.collapse.information import Information, measure_information
+from pyrovae.measures.collapse.information import Information, measure_information, near_ceiling
 from pyrovae.measures.collapse.moments import Moments, moments
 from pyrovae.measures.collapse.sensitivity import Sensitivity, measure_sensitivity, weight_norms
 from pyrovae.measures.collapse.units import (
@@ -35,6 +35,7 @@ __all__ = [
     "measure_sensitivity",
     "measure_units",
     "moments",
+    "near_ceiling",
     "posterior_means",
     "weight_norms",
 ]

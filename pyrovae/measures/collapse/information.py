@@ -37,7 +37,7 @@ class Information:
     Attributes
     ----------
     unit, unit_se
-        I(x; z_u), ``(latent_dim,)``.
+        I(x; z_u), ``(latent_dim,)``; it cannot exceed log n either.
     unit_kl, unit_kl_se
         KL(q(z_u) || p(z_u)) of the aggregate posterior, ``(latent_dim,)``.
     mi, mi_se
@@ -51,7 +51,7 @@ class Information:
         E_x KL(q(z|x) || p(z)), from the same draws.
     tc, tc_se
         Total correlation KL(q(z) || prod_u q(z_u)), with q(z) as for ``mi``: an upper bound in
-        expectation.
+        expectation, too high by as much as ``mi`` is too low.
     tc_lower
         The same with q(z) as for ``mi_upper``.
     points
@@ -72,6 +72,11 @@ class Information:
     points: int
 
     @property
+    def ceiling(self) -> float:
+        """Log of the number of points: what ``mi`` and ``unit`` cannot exceed."""
+        return math.log(self.points)
+
+    @property
     def aggregate_kl(self) -> float:
         """KL(q(z) || p(z)) = rate - I(x; z): an upper bound, as ``mi`` is a lower one."""
         return self.rate - self.mi
@@ -80,6 +85,15 @@ class Information:
     def dimension_wise_kl(self) -> float:
         """Sum over units of KL(q(z_u) || p(z_u)) (Chen et al. 2018)."""
         return float(self.unit_kl.sum())
+
+
+def near_ceiling(information: float, ceiling: float) -> bool:
+    """Return whether a lower bound is so near its ceiling that it says little of what it bounds.
+
+    Of codes that are spread evenly over as many places as there are data, the estimate is about
+    log 2 below log n: from there on the ceiling is what is seen.
+    """
+    return information > ceiling - math.log(2)
 
 
 @only_measures

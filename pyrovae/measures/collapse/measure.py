@@ -34,7 +34,7 @@ OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
 
 #: Points of each split that measures along training are taken on: of single units; of information,
 #: whose cost is the square; of sensitivity, whose cost is points × units.
-_ALONG_POINTS, _ALONG_INFORMATION, _ALONG_SENSITIVITY = 500, 200, 16
+_ALONG_POINTS, ALONG_INFORMATION, _ALONG_SENSITIVITY = 500, 200, 16
 
 
 class CollapseSettings(BaseModel):
@@ -43,7 +43,9 @@ class CollapseSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     information_points: int = Field(
-        default=1000, gt=1, description="points whose codes' information is measured; cost: square"
+        default=1000,
+        gt=1,
+        description="n points whose codes' information is measured, at most log n; cost: square",
     )
     sensitivity_points: int = Field(
         default=64, gt=1, description="points whose units are replaced; cost: points × units"
@@ -183,7 +185,7 @@ def _moments(units: Units) -> dict[str, object]:
 
 
 def _information(vae: LatentModel, x: Tensor, seed: int) -> dict[str, object]:
-    information = measure_information(vae, x[:_ALONG_INFORMATION], seed=seed)
+    information = measure_information(vae, x[:ALONG_INFORMATION], seed=seed)
     sensitivity = measure_sensitivity(vae, x[:_ALONG_SENSITIVITY], seed=seed)
     return {
         "mutual_information": information.mi,
@@ -208,6 +210,7 @@ def _information_scores(information: Information) -> dict[str, float]:
         "mutual_information": information.mi,
         "mutual_information_se": information.mi_se,
         "mutual_information_upper": information.mi_upper,
+        "mutual_information_ceiling": information.ceiling,
         "aggregate_kl": information.aggregate_kl,
         "total_correlation": information.tc,
         "total_correlation_se": information.tc_se,

@@ -38,6 +38,8 @@ def mig(
     n_bins, binning
         How codes are made discrete (`discretize`). Chen et al. instead integrate over q(z|x), which
         arrays of codes do not hold; 20 equal-width bins of the means are Locatello et al.'s.
+        No more than log ``n_bins`` nats are seen: the score of a factor of L > ``n_bins`` equally
+        frequent values cannot exceed log ``n_bins`` / log L (0.86 of 32 values in 20 bins).
 
     Returns
     -------

@@ -36,7 +36,7 @@ def mig_sup(
     rng
         Not used: the estimate is deterministic.
     n_bins, binning
-        How codes are made discrete (`discretize`).
+        How codes are made discrete (`discretize`); no more than log ``n_bins`` nats are seen.
 
     Returns
     -------

@@ -118,7 +118,7 @@ def average_mutual_information(
     factors, rng
         Not used.
     n_bins, binning
-        How codes are made discrete (`discretize`).
+        How codes are made discrete (`discretize`); no more than log ``n_bins`` nats are seen.
 
     Returns
     -------

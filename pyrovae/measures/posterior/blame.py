@@ -8,6 +8,7 @@ misses it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,11 @@ from pyrovae.measures.collapse import ACTIVE_VARIANCE
 USED_KL = 0.05
 #: Bins of equal prior probability that the KL is estimated in.
 _BINS = 20
+#: What :func:`marginal_kl` cannot exceed: a law inside one bin. In nats.
+LARGEST_KL = math.log(_BINS)
+#: Data that an interval needs: of fewer there are too few different resamples to find the outer
+#: 2.5 % among, and the spread that they show is too small.
+ENOUGH_POINTS = 6
 _RESAMPLES = 1000
 
 Floats = NDArray[np.floating]
@@ -27,7 +33,10 @@ Floats = NDArray[np.floating]
 
 @dataclass(frozen=True)
 class Interval:
-    """An estimate for each unit with its 95 percent bootstrap interval over data, ``(d,)`` each."""
+    """An estimate for each unit with its 95 percent bootstrap interval over data, ``(d,)`` each.
+
+    The interval's ends are NaN where there are fewer than :data:`ENOUGH_POINTS` data.
+    """
 
     value: Floats
     low: Floats
@@ -59,7 +68,8 @@ def marginal_kl(z: Floats, prior: Floats, ess: Floats, rng: np.random.Generator)
     """Estimate E_x KL(p(z_u|x) || p(z_u)), nats, from draws of both.
 
     A histogram in bins of equal prior probability, for any law, less its bias (Miller 1955):
-    (bins - 1) / (2 ESS).
+    (bins - 1) / (2 ESS). It cannot exceed :data:`LARGEST_KL`, log of the number of bins: a
+    posterior narrower than a bin is farther from the prior than it says.
 
     Parameters
     ----------
@@ -85,6 +95,9 @@ def marginal_kl(z: Floats, prior: Floats, ess: Floats, rng: np.random.Generator)
 
 
 def _bootstrap(estimate, n: int, rng: np.random.Generator) -> Interval:  # type: ignore[no-untyped-def]
+    if n < ENOUGH_POINTS:
+        value = estimate(np.arange(n))
+        return Interval(value, np.full_like(value, math.nan), np.full_like(value, math.nan))
     drawn = np.array([estimate(rng.integers(0, n, n)) for _ in range(_RESAMPLES)])
     low, high = np.quantile(drawn, [0.025, 0.975], axis=0)
     return Interval(estimate(np.arange(n)), low, high)
@@ -104,7 +117,8 @@ def verdicts(active: NDArray[np.bool_], means: Interval, kl: Interval) -> list[s
     -------
     list of str
         ``"active"``: the guide uses it. Of collapsed units, ``"model"``: the true posterior is
-        collapsed too; ``"guide"``: it is not; ``"undecided"``: these data do not tell.
+        collapsed too; ``"guide"``: it is not; ``"undecided"``: these data do not tell, as always
+        where they are too few for an interval.
     """
     used = (means.low > ACTIVE_VARIANCE) | (kl.low > USED_KL)
     unused = (means.high < ACTIVE_VARIANCE) & (kl.high < USED_KL)

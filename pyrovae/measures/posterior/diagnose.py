@@ -252,7 +252,8 @@ def _gap_scores(bounds: dict[str, Estimate]) -> dict[str, float]:
         scores[name], scores[f"{name}_se"] = estimate.mean()
     for name, estimate in gaps.items():
         # Other test points would have other gaps: Monte Carlo errors leave that out.
-        scores[f"{name}_points_se"] = float(estimate.value.std()) / len(estimate.value) ** 0.5
+        if len(estimate.value) > 1:
+            scores[f"{name}_points_se"] = float(estimate.value.std()) / len(estimate.value) ** 0.5
     return scores
 
 

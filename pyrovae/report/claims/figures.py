@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.claims import Claim, Verdict
+from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
@@ -48,7 +49,7 @@ def _evidence(ax: Axes, verdict: Verdict, style: Style) -> None:
     numeric = pd.api.types.is_numeric_dtype(data["x"])
     # A group that has a place of its own on the axis needs no entry.
     several = len(groups) > 1 and not data["group"].equals(data["x"])
-    shown = data.assign(group=data["group"].map(names.words))
+    shown = data.assign(group=data["group"].map(names.words).map(figure_text))
     if not numeric:
         shown["x"] = data["x"].map(lambda name: names.wrapped(names.words(name), 14))
     if "error" in data:

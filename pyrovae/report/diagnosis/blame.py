@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.measures.posterior.blame import ENOUGH_POINTS
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import GREY, MARKERS, PAPER, Style, palette, theme
 from pyrovae.study.store.diagnoses import DiagnosisFolder
@@ -61,7 +62,8 @@ def blame(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         figure.legend(loc="outside upper center", ncols=2)
     caption = (
         "Each latent unit by the variance of its posterior mean over the data: of the guide (test "
-        "set) and of the true posterior (points that pass the gate; 95 % bootstrap interval). "
+        "set) and of the true posterior (points that pass the gate; 95 % bootstrap "
+        f"interval, from {ENOUGH_POINTS} points on). "
         f"Dashed: {ACTIVE_VARIANCE}, above which a unit is active; values below {_FLOOR:g} are "
         "drawn there. Units that only the guide has collapsed are to the left and above."
     )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pyrovae.measures.arviz import USABLE_K
+from pyrovae.measures.posterior.blame import ENOUGH_POINTS, LARGEST_KL
 from pyrovae.measures.posterior.convergence import MAX_R_HAT, MIN_ESS
 
 #: How log p(x) was estimated: the name among the scores, and in words.
@@ -41,14 +42,24 @@ def said(scores: Mapping[str, Any]) -> str:
         f"{100 * scores['coverage_90']:.0f} % of the codes",
         f"{scores['collapsed_units']} collapsed units: {scores['blame_model']} by the model, "
         f"{scores['blame_guide']} by the guide{_missed(scores)}, "
-        f"{scores['blame_undecided']} undecided",
+        f"{scores['blame_undecided']} undecided{_too_few(scores)}",
     ]
     return "\n".join(lines)
 
 
 def _missed(scores: Mapping[str, Any]) -> str:
     nats = scores.get("blame_guide_kl")
-    return f" ({nats:.2f} nats for each point)" if nats else ""
+    if not nats:
+        return ""
+    # Near the ceiling of a single unit the true sum may be far larger.
+    ceiling = f"; at most {LARGEST_KL:.2f} are seen of a unit" if nats > LARGEST_KL / 2 else ""
+    return f" ({nats:.2f} nats for each point{ceiling})"
+
+
+def _too_few(scores: Mapping[str, Any]) -> str:
+    if scores["points_passed"] >= ENOUGH_POINTS or not scores["blame_undecided"]:
+        return ""
+    return f" (an interval takes {ENOUGH_POINTS} points that pass)"
 
 
 def _gap(scores: Mapping[str, Any], name: str) -> str:

@@ -5,14 +5,18 @@ from __future__ import annotations
 import re
 import textwrap
 
+from pyrovae.report.escapes import figure_text
 from pyrovae.study.config.labels import assignments, phrase, title, value_text, words
 
 __all__ = ["assignments", "phrase", "slug", "title", "value_text", "words", "wrapped"]
 
 
 def wrapped(text: str, width: int) -> str:
-    """Break a name into lines of about ``width`` characters, never inside a word."""
-    return textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False)
+    """Return a name for a figure: in lines of about ``width`` characters, no word broken.
+
+    What Matplotlib would take for mathematics is shown as it stands.
+    """
+    return figure_text(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
 
 
 def slug(text: str) -> str:

@@ -26,7 +26,17 @@ _MEANINGS = {
     ),
 }
 #: Of scores that no table has a column for.
-_TITLES = {"log_px": "log p(x), bound", "exact_log_px": "log p(x), exact", "elbo": "ELBO"}
+_TITLES = {
+    "log_px": "log p(x), bound",
+    "exact_log_px": "log p(x), exact",
+    "elbo": "ELBO",
+    "mutual_information": "Mutual information, lower bound",
+    "mutual_information_upper": "Mutual information, upper bound",
+    "mutual_information_ceiling": "Largest that the lower bound can be (log of the points)",
+    "aggregate_kl": "Aggregate KL, upper bound",
+    "total_correlation": "Total correlation, upper bound",
+    "total_correlation_lower": "Total correlation, lower bound",
+}
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,18 @@ from pyrovae.report.look import names
 from pyrovae.report.page.columns import Column, score_groups
 from pyrovae.report.page.content import number
 from pyrovae.report.page.pictures import run_pictures
+from pyrovae.report.run.collapse import information_ceiling
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 from pyrovae.study.store.folders import RunFolder
 
 #: Units that have a row and a line each; the others are counted. Those of largest KL come first.
 _UNITS = 128
 #: Further columns of a run's units, with their headings.
-_MORE = {"mi": "I(x; z) (nats)", "sensitivity": "sensitivity", "kl_below": "P(KL < ε)"}
+_MORE = {
+    "mi": "I(x; z) (nats, at most {ceiling:.2f})",
+    "sensitivity": "sensitivity",
+    "kl_below": "P(KL < ε)",
+}
 #: Files of a posterior diagnosis (``results/<study>/diagnostics/<run>/``) that a page shows.
 _TABLES = {"points.csv": "True posterior of test points", "units.csv": "Who collapsed each unit"}
 #: Rows of such a table at most.
@@ -56,7 +61,7 @@ def run_details(folder: RunFolder, shown: list[Column], *, runs: int, side: int)
             for group, rows in score_groups(folder.metrics()["scores"], shown).items()
         },
         "units": _units(units.head(_UNITS)),
-        "more": _more(units.head(_UNITS)),
+        "more": _more(units.head(_UNITS), information_ceiling(folder)),
         "unitsLeftOut": max(0, len(units) - _UNITS),
         "history": _history(folder.history(), units["unit"].to_numpy(), runs),
         "pictures": {name: asdict(picture) for name, picture in run_pictures(images, side).items()},
@@ -80,10 +85,10 @@ def _units(units: pd.DataFrame) -> list[list[Any]]:
     ]
 
 
-def _more(units: pd.DataFrame) -> dict[str, list[float | None]]:
+def _more(units: pd.DataFrame, ceiling: float) -> dict[str, list[float | None]]:
     """Return further measures of the same units, by heading: those that the run has."""
     return {
-        title: [number(value, 4) for value in units[key]]
+        title.format(ceiling=ceiling): [number(value, 4) for value in units[key]]
         for key, title in _MORE.items()
         if key in units
     }

@@ -387,6 +387,10 @@
       make("div", {}, make("dt", { textContent: withUnit(column) }), make("dd", { textContent: pretty(run.values[column.key]) }))));
   }
 
+  /** KL on a logarithmic axis: idle units are seen beside those of some nats, the least of them at its foot. */
+  const FOOT = 0.001, nearZero = { type: "log", min: FOOT };
+  const visible = (kl) => (kl === null ? null : Math.max(kl, FOOT));
+
   const fixed = (value) => (value === null || value === undefined ? "–" : value.toFixed(3).replace("-", "−"));
 
   function collapse(about) {
@@ -394,13 +398,13 @@
     const tint = () => colour(data.cells[run.cell].first);
     const name = (unit) => tip(`unit ${unit[0]}, ${unit[4] ? "active" : "inactive"}`, `KL ${shown(unit[1], 3)} nats`,
       `Var(μ) ${shown(unit[2], 3)}, E(σ²) ${shown(unit[3], 3)}`, `sum ${shown(unit[2] + unit[3], 3)}`);
-    const bars = chart("KL of each unit, largest first", () => ({
+    const bars = chart("KL of each unit, largest first (logarithmic from 0.001)", () => ({
       xAxis: axis("rank", { type: "category", data: about.units.map((_, i) => i + 1), splitLine: { show: false } }),
-      yAxis: yAxis("KL (nats)", { scale: false }),
+      yAxis: yAxis("KL (nats)", nearZero),
       tooltip: { ...base().tooltip, trigger: "item" },
       series: [{
         type: "bar", barCategoryGap: "18%",
-        data: about.units.map((unit) => ({ value: unit[1], unit, itemStyle: { color: unit[4] ? tint() : ink.muted, opacity: unit[4] ? 1 : .45 } })),
+        data: about.units.map((unit) => ({ value: visible(unit[1]), unit, itemStyle: { color: unit[4] ? tint() : ink.muted, opacity: unit[4] ? 1 : .45 } })),
         tooltip: { formatter: ({ data: d }) => name(d.unit) },
       }],
     }), `KL of each unit: ${active} active; the table beside has the numbers`);
@@ -446,15 +450,15 @@
         data: past.step.map((step, at) => [step, past[key][at]]).filter((pair) => pair[1] !== null),
       })),
     }), `${title} along training`);
-    const units = chart("KL of each unit", () => ({
+    const units = chart("KL of each unit (logarithmic from 0.001)", () => ({
       xAxis: axis("step", { scale: false }),
-      yAxis: yAxis("nats", { scale: false }),
+      yAxis: yAxis("nats", nearZero),
       series: past.units.map((unit, i) => ({
         type: "line", name: `unit ${unit}`, symbolSize: 3, showSymbol: true,
         color: state.get(unit) ? colour(data.cells[run.cell].first) : ink.muted,
         lineStyle: { width: 1.3, opacity: state.get(unit) ? .8 : .4 }, itemStyle: { opacity: .5 },
-        data: past.step.map((step, at) => [step, past.kl[i][at]]).filter((pair) => pair[1] !== null),
-        tooltip: { formatter: (item) => tip(`unit ${unit}`, `step ${item.value[0]}: KL ${shown(item.value[1], 3)} nats`) },
+        data: past.step.map((step, at) => ({ value: [step, visible(past.kl[i][at])], kl: past.kl[i][at] })).filter((point) => point.kl !== null),
+        tooltip: { formatter: (item) => tip(`unit ${unit}`, `step ${item.value[0]}: KL ${shown(item.data.kl, 3)} nats`) },
       })),
     }), "KL of each unit along training: how units wake up");
     return section("Training", make("div", { className: "grid wide" },

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
-from pyrovae.measures.collapse import ACTIVE_VARIANCE, CRITERIA
+from pyrovae.measures.collapse import ACTIVE_VARIANCE, CRITERIA, near_ceiling
+from pyrovae.measures.collapse.measure import ALONG_INFORMATION
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.report.study.kl_profile import LINEAR_BELOW
@@ -72,7 +74,52 @@ def printed(folder: RunFolder) -> str:
     ]
     meanings = [f"{name}: {meaning}" for name, meaning in CRITERIA.items()]
     body = shown.to_string(index=False, float_format=lambda value: f"{value:.4g}")
-    return "\n".join([body, "", *totals, "", "active by", *meanings])
+    return "\n".join(
+        [
+            body,
+            "",
+            *totals,
+            *_at_ceiling(table, scores, information_ceiling(folder)),
+            "",
+            "active by",
+            *meanings,
+        ]
+    )
+
+
+def information_ceiling(folder: RunFolder) -> float:
+    """Return what the lower bounds on a run's information cannot exceed, in nats: log n points.
+
+    Runs of an older version do not store it: of them it is that of the settings, which for families
+    without marginals is too high.
+    """
+    metrics = folder.metrics()
+    if "mutual_information_ceiling" in metrics["scores"]:
+        return metrics["scores"]["mutual_information_ceiling"]
+    asked = metrics["evaluation"]["collapse"]["information_points"]
+    return math.log(min(asked, len(folder.codes())))
+
+
+def _at_ceiling(table: pd.DataFrame, scores: Mapping[str, float], ceiling: float) -> list[str]:
+    """Say which information is as large as an estimate from so few points can be."""
+    units = [
+        str(row.unit)
+        for row in table.sort_values("unit").itertuples()
+        if near_ceiling(row.mi, ceiling)
+    ]
+    told = []
+    if near_ceiling(scores["mutual_information"], ceiling):
+        told.append("I(x;z)")
+    if units:
+        told.append(f"I(x;z_u) of unit{'s' * (len(units) > 1)} {', '.join(units)}")
+    if not told:
+        return []
+    return [
+        f"the lower end of {' and '.join(told)} is at its ceiling: from {math.exp(ceiling):.0f} "
+        f"points it cannot exceed their log, {ceiling:.2f} nats, however much the code tells; "
+        "KL(q(z)||p(z)) and the total correlation are upper bounds, too high by as much. More "
+        "points: evaluation.collapse.information_points"
+    ]
 
 
 def profile(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
@@ -83,22 +130,20 @@ def profile(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
         ax = figure.subplots()
         colours = [_colour(active) for active in data["active"]]
         ax.vlines(data["rank"], data["kl_q05"], data["kl_q95"], color=colours, lw=1.5, alpha=0.45)
-        ax.scatter(data["rank"], data["kl"], c=colours, s=12, zorder=3)
+        for active, look in zip(_LABELS, _MARKS, strict=True):
+            part = data[data["active"] == active]
+            ax.plot(part["rank"], part["kl"], **look, ms=3.5, zorder=3)
         ax.scatter(data["rank"], data["mi"], marker="_", c=GREY, s=24, zorder=4)
-        ax.set_yscale("symlog", linthresh=LINEAR_BELOW, linscale=0.5)
-        top = float(data["kl_q95"].max())
-        decades = [10.0**k for k in range(-2, 4) if 10.0**k < 10 * top]
-        ax.yaxis.set_major_locator(FixedLocator([0.0, *decades]))
-        ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        ax.yaxis.set_minor_locator(NullLocator())
+        _scale(ax, data["kl_q95"], LINEAR_BELOW)
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         ax.set(xlabel="Latent unit, by falling KL (rank)", ylabel="Nats")
-        _legend(ax, data, extra=[("I(x; z$_u$)", {"marker": "_", "color": GREY})])
+        _legend(figure, data, extra=[("I(x; z$_u$)", {"ls": "", "marker": "_", "color": GREY})])
         tighten(figure)
     caption = (
         "KL(q(z_u|x) || p(z_u)) of each latent unit on the test set: mean (dot) and the range of "
-        "the middle 90 % of the data (bar); mutual information I(x; z_u) (dash). Logarithmic "
-        f"above {LINEAR_BELOW} nats."
+        "the middle 90 % of the data (bar); mutual information I(x; z_u) (dash; "
+        f"at most log n = {information_ceiling(folder):.2f} from n points). Logarithmic above "
+        f"{LINEAR_BELOW} nats."
     )
     columns = ["unit", "rank", "kl", "kl_se", "kl_q05", "kl_q50", "kl_q95", "mi", "active"]
     return Drawn("kl-profile", figure, data[columns], caption)
@@ -131,7 +176,7 @@ def variance_law(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
             xlim=(-0.03, 1.05 * largest),
             ylim=(-0.03, 1.05 * max(1.0, float(data["mean_var"].max()))),
         )
-        _legend(ax, data)
+        _legend(figure, data)
         tighten(figure)
     caption = (
         "Variance law: for a standard normal prior, Var_x(mu_u) + E_x(sigma_u²) = 1 at the optimum "
@@ -156,25 +201,19 @@ def evolution(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
         axes = figure.subplots(len(quantities), 1, sharex=True)
         for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
             for unit, part in long.groupby("unit"):
-                ax.plot(
-                    part["step"],
-                    part[quantity],
-                    color=_colour(units["active"][unit]),
-                    lw=0.7,
-                    alpha=0.8,
-                    ls="-" if units["active"][unit] else (0, (2, 1)),
-                )
+                ax.plot(part["step"], part[quantity], **_line(bool(units["active"][unit])))
             ax.set_ylabel(label)
-            ax.yaxis.set_major_locator(MaxNLocator(4))
+            _scale(ax, long[quantity], _LINEAR_BELOW[quantity])
         axes[-1].set_xlabel("Training steps (count)")
         axes[-1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        _legend(axes[0], units.reset_index())
+        _legend(figure, units, [_line(active) for active in _LABELS])
         figure.align_ylabels()
         tighten(figure)
     caption = (
         "Each latent unit along training, on test data: "
-        f"{', '.join(_MEANINGS[name] for name in quantities)}. Active at the end: Var(mu) > "
-        f"{ACTIVE_VARIANCE}."
+        f"{', '.join(_MEANINGS[name] for name in quantities)}. Linear below "
+        f"{', '.join(f'{_LINEAR_BELOW[name]:g}' for name in quantities)}, logarithmic above. "
+        f"Active at the end: Var(mu) > {ACTIVE_VARIANCE}."
     )
     return Drawn("unit-evolution", figure, long, caption)
 
@@ -186,11 +225,23 @@ _QUANTITIES = {
     "mi": r"I(x; z$_u$) (nats)",
     "sensitivity": "Sensitivity\n(share)",
 }
+#: Where an axis turns from linear to logarithmic, below what estimates of an idle unit scatter by:
+#: units of some nats and idle ones are seen side by side.
+_LINEAR_BELOW = {
+    "var_mu": 1e-3,
+    "mean_var": 1e-2,
+    "kl": LINEAR_BELOW,
+    "mi": LINEAR_BELOW,
+    "sensitivity": 1e-3,
+}
 _MEANINGS = {
     "var_mu": "variance of its posterior mean",
     "mean_var": "mean of its posterior variance",
     "kl": "KL from the prior",
-    "mi": "mutual information with the data (200 points)",
+    "mi": (
+        f"mutual information with the data ({ALONG_INFORMATION} points: at most "
+        f"{math.log(ALONG_INFORMATION):.2f} nats)"
+    ),
     "sensitivity": "share of the reconstructions' variance that replacing it changes (16 points)",
 }
 
@@ -258,22 +309,45 @@ def _colour(active: bool) -> Any:
     return blue if active else orange
 
 
-def _legend(ax: Axes, data: pd.DataFrame, extra: Sequence[tuple[str, Any]] = ()) -> None:
+#: How the points of active and of idle units are drawn.
+_MARKS: tuple[dict[str, Any], ...] = (
+    {"ls": "", "marker": "o", "color": _colour(True)},
+    {"ls": "", "marker": "s", "color": _colour(False), "mfc": "none"},
+)
+
+
+def _line(active: bool) -> dict[str, Any]:
+    """Return how a unit's curve is drawn."""
+    dashes = "-" if active else (0, (2, 1))
+    return {"color": _colour(active), "lw": 0.7, "alpha": 0.8, "ls": dashes}
+
+
+def _scale(ax: Axes, values: pd.Series, linear_below: float) -> None:
+    """Scale an axis so that large values and those around zero can both be told apart."""
+    ax.set_yscale("symlog", linthresh=linear_below, linscale=0.5)
+    top = max(linear_below, float(values.max()))  # The former if no value is known.
+    first, last = round(math.log10(linear_below)), math.ceil(math.log10(top))
+    decades = range(first, last + 1, max(1, (last - first) // 3))
+    ax.yaxis.set_major_locator(FixedLocator([0.0, *(10.0**k for k in decades)]))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
+
+
+def _legend(
+    figure: Figure,
+    data: pd.DataFrame,
+    looks: Sequence[dict[str, Any]] | None = None,
+    *,
+    extra: Sequence[tuple[str, dict[str, Any]]] = (),
+) -> None:
+    """Put a legend above the panels, where it hides nothing; ``looks``: of active, of idle ones."""
     counts = data["active"].value_counts()
     entries = [
-        Line2D(
-            [],
-            [],
-            ls="",
-            marker="o" if active else "s",
-            color=_colour(active),
-            mfc=_colour(active) if active else "none",
-            label=f"{name} ({counts.get(active, 0)})",
-        )
-        for active, name in _LABELS.items()
+        (f"{name} ({counts.get(active, 0)})", look)
+        for (active, name), look in zip(_LABELS.items(), looks or _MARKS, strict=True)
     ]
-    entries += [Line2D([], [], ls="", label=name, **options) for name, options in extra]
-    ax.legend(handles=entries, loc="best")
+    handles = [Line2D([], [], label=name, **look) for name, look in [*entries, *extra]]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
 #: Figures of a run's collapse.

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement import dci, mig
+from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.presented import Presented
@@ -96,7 +97,7 @@ def factor_heatmap(
                 ax=ax,
                 cbar_kws={"pad": 0.02, "ticks": [0, 0.5, 1]},
                 xticklabels=[str(unit) for unit in shown["unit"]],
-                yticklabels=[names.words(str(factor)) for factor in factor_names],
+                yticklabels=[figure_text(names.words(str(factor))) for factor in factor_names],
                 linewidths=0.4,
             )
             ax.set_title(label, loc="left")

@@ -17,9 +17,12 @@ from pyrovae.report.look.presented import Presented, present
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
 from pyrovae.study.store.results import StudyResults
 
+#: Test points that error bars need: the spread of fewer says too little of that of all.
+ENOUGH_POINTS = 6
+
 
 def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPER) -> Drawn:
-    """Draw how far each cell is below the best, with the paired standard error.
+    """Draw how far each cell is below the best, with the paired standard error over the points.
 
     Parameters
     ----------
@@ -34,14 +37,16 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
         figure = Figure(figsize=(style.column, 0.6 + 0.36 * len(table)), layout="constrained")
         ax = figure.subplots()
         ax.axvline(0, color=GREY, linewidth=0.6, dashes=(4, 2))
-        ax.errorbar(-table["difference"], y, xerr=2 * table["dse"], fmt="o", color=palette(1)[0])
+        bars = 2 * table["dse"].where(table["points"] >= ENOUGH_POINTS)
+        ax.errorbar(-table["difference"], y, xerr=bars, fmt="o", color=palette(1)[0])
         ax.set_yticks(y, [names.wrapped(title, 34) for title in titles])
         ax.set_ylim(len(table) - 0.5, -0.5)
         ax.set_xlabel("log p(x) − best, nats for each datum")
     caption = (
         "Held-out log p(x) of each cell (importance-weighted bound, mean over seeds) below the "
-        "best cell, ± 2 standard errors of the difference, paired over test points (az.compare). "
-        "Not in these intervals: the spread over seeds, which is in the table and may be larger."
+        "best cell, ± 2 standard errors of the difference, paired over test points (az.compare; "
+        f"from {ENOUGH_POINTS} points on). Not in these intervals: the spread over seeds, which is "
+        "in the table and may be larger."
     )
     return Drawn("comparison", figure, table, caption)
 

@@ -12,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
@@ -149,7 +150,7 @@ def _forest(
         for metric, ax in zip(metrics, grid.flat, strict=False):
             _draw(ax, data[data["metric"] == metric], rows, style)
             score = score_of(metric)
-            ax.set_title(score.title)
+            ax.set_title(figure_text(score.title))
             ax.set_xlabel(f"Effect ({score.unit})" if score.unit else "Effect")
         figure.align_xlabels()
         tighten(figure)

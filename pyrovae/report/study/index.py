@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from pyrovae.report.escapes import markdown as plain
+from pyrovae.report.escapes import markdown_line
 from pyrovae.report.look import names
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.tables import true_posterior, variation
@@ -36,29 +38,31 @@ def index_page(
         What figures are written as; the page shows the PNG.
     """
     study = presented.study
-    parts = [f"# {study.name}", study.description, _counts(study)]
+    parts = [f"# {markdown_line(study.name)}", plain(study.description), _counts(study)]
     parts += ["## Cells", markdown(presented)]
-    parts.append(f"{caption(presented)} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex).")
+    parts.append(
+        f"{plain(caption(presented))} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex)."
+    )
     varied = variation.markdown(presented)
     if varied:
         parts += ["## What the disentanglement scores vary with", varied]
-        parts.append(f"{variation.CAPTION} [By cell](tables/variation.csv).")
+        parts.append(f"{plain(variation.CAPTION)} [By cell](tables/variation.csv).")
     told = true_posterior.markdown(presented)
     if told:
         parts += ["## The true posterior", told]
-        parts.append(f"{true_posterior.CAPTION} [Numbers](tables/diagnosed.csv).")
+        parts.append(f"{plain(true_posterior.CAPTION)} [Numbers](tables/diagnosed.csv).")
         parts.append(_list(_diagnoses(presented)))
     parts.append("## Figures")
     for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
         others = [f"[{f.upper()}](figures/{name}.{f})" for f in formats if f != "png"]
         links = ", ".join([*others, f"[data](figures/{name}.csv)"])
-        parts.append(f"**{name}** ({links}). {text}")
+        parts.append(f"**{name}** ({links}). {plain(text)}")
     if skipped:
         parts.append("## Not drawn")
-        parts.append(_list({names.words(kind): reason for kind, reason in skipped.items()}))
+        parts.append(_list(_plain({names.words(k): why for k, why in skipped.items()})))
     if study.failed:
-        parts += ["## Failed runs", _list(study.failed)]
+        parts += ["## Failed runs", _list(_plain(study.failed))]
     if study.missing:
         parts += ["## Missing runs", _list(dict.fromkeys(study.missing, ""))]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -75,15 +79,19 @@ def _counts(study: StudyResults) -> str:
 
 
 def _diagnoses(presented: Presented) -> dict[str, str]:
-    """Return the figures of each diagnosed run as links, by what the run is."""
+    """Return the figures of each diagnosed run as links, by what the run is: both in Markdown."""
     found = {}
     for row in presented.diagnosed.itertuples():
         stored = DiagnosisFolder.of(presented.study.folder(str(row.run)))
         pictures = sorted(path.stem for path in stored.figures.glob("*.png"))
         where = f"../diagnostics/{row.run}/figures"
         links = ", ".join(f"[{name}]({where}/{name}.png)" for name in pictures)
-        found[f"{str(row.run)[:8]}, {row.title}, seed {row.seed}"] = links
+        found[markdown_line(f"{str(row.run)[:8]}, {row.title}, seed {row.seed}")] = links
     return found
+
+
+def _plain(entries: Mapping[str, str]) -> dict[str, str]:
+    return {markdown_line(key): markdown_line(text) for key, text in entries.items()}
 
 
 def _list(entries: Mapping[str, str]) -> str:

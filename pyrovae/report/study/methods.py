@@ -6,11 +6,11 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import score_of
-from pyrovae.report.tables.cells import escape
 from pyrovae.study.config.labels import LABELS
 
 _PLURALS = {

@@ -8,6 +8,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
+from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.presented import Presented
@@ -24,7 +25,8 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     -------
     Drawn
         ``data`` has a row for each pair: ``score``, ``other``, ``correlation``, ``low``, ``high``
-        (95 % bootstrap interval over cells) and ``n`` runs.
+        (95 % bootstrap interval over cells, from six cells on), ``n`` runs, ``cells``, and
+        ``no_interval``, why there is no interval where there is none.
 
     Raises
     ------
@@ -53,7 +55,7 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     for row in data.itertuples():
         matrix.loc[row.score, row.other] = row.correlation
     shown = matrix.iloc[1:, :-1]
-    titles = {score.key: score.title for score in scores}
+    titles = {score.key: figure_text(score.title) for score in scores}
     with theme(style):
         size = style.column if len(keys) <= 8 else style.text
         # Few scores need no square: rows of two lines' height are enough.
@@ -86,7 +88,14 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
         tighten(figure)
     caption = (
         "Spearman rank correlation of the disentanglement scores over the "
-        f"{len(presented.runs)} runs of the study (Locatello et al. 2019, figure 2). Intervals are "
-        f"in the data file. {captions.setting(presented)}"
+        f"{len(presented.runs)} runs of the study (Locatello et al. 2019, figure 2). "
+        f"{_intervals(data)} {captions.setting(presented)}"
     )
     return Drawn("metric-correlation", figure, data, caption.strip())
+
+
+def _intervals(data: pd.DataFrame) -> str:
+    missing = data.loc[data["no_interval"] != "", "no_interval"]
+    if len(missing) < len(data):
+        return "Intervals are in the data file."
+    return f"No intervals: {'; '.join(missing.drop_duplicates())}."

@@ -6,6 +6,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from pyrovae.analysis.bootstrap import ENOUGH, ENOUGH_IN_TASK
+from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
@@ -42,7 +44,7 @@ def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn
         figure, axes, _ = panels(len(metrics), style, height=1.25, extra=0.45, share="none")
         for metric, ax in zip(metrics, axes, strict=True):
             _draw(ax, table[table["metric"] == metric], encoding)
-            ax.set_xlabel(score_of(metric).axis_label)
+            ax.set_xlabel(figure_text(score_of(metric).axis_label))
             better = analysis.about["metrics"][metric]["better"]
             ax.set_title(f"{better} is better", fontsize=style.small, loc="right")
         figure.supylabel("Runs above (share)")
@@ -52,11 +54,20 @@ def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn
     tasks = f" averaged over {' and '.join(names.title(k).lower() for k in rest)}" if rest else ""
     caption = (
         f"Performance profiles by {names.title(encoding.first).lower()}: the share of runs whose "
-        f"score is above a threshold,{tasks or ' over all seeds'}. Bands: pointwise "
-        f"{analysis.about['level']:.0%} intervals of the stratified bootstrap (Agarwal et al. "
-        f"2021), which with few seeds are a little too narrow. {captions.setting(presented)}"
+        f"score is above a threshold,{tasks or ' over all seeds'} (Agarwal et al. 2021). "
+        f"{_bands(table, analysis.about['level'])} {captions.setting(presented)}"
     )
     return Drawn("performance-profiles", figure, table.reset_index(drop=True), caption.strip())
+
+
+def _bands(table: pd.DataFrame, level: float) -> str:
+    needed = f"{ENOUGH_IN_TASK} runs of each combination and {ENOUGH} in all"
+    if table["low"].isna().all():
+        return f"No bands: they take {needed}."
+    return (
+        f"Bands: pointwise {level:.0%} intervals of the stratified bootstrap, which with few seeds "
+        f"are a little too narrow; they take {needed}."
+    )
 
 
 def _draw(ax: Axes, data: pd.DataFrame, encoding: Encoding) -> None:

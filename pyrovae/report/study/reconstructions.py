@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from matplotlib.figure import Figure
 
+from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.mosaics import fit, mosaic, show
@@ -42,7 +43,7 @@ def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn
         k = min(len(each["inputs"]) for each in images)
         rows = torch.stack([images[0]["inputs"][:k], *(e["reconstructions"][:k] for e in images)])
         titles = [
-            "\n".join(encoding.show(label, row[label]) for label in inside)
+            "\n".join(figure_text(encoding.show(label, row[label])) for label in inside)
             for row in page.to_dict("records")
         ]
         with theme(style):

@@ -21,7 +21,8 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     -------
     Drawn
         ``data`` has a row for each score: ``correlation``, Spearman's with the number of active
-        units, ``low``, ``high`` (95 % bootstrap interval over cells) and ``n`` runs.
+        units, ``low``, ``high`` (95 % bootstrap interval over cells, from six cells on), ``n``
+        runs, ``cells``, and ``no_interval``, why there is no interval where there is none.
 
     Raises
     ------
@@ -55,7 +56,8 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 )
             r = found[score.key]
             ax.set_ylabel(names.wrapped(score.axis_label, 20))
-            told = f"ρ = {r.correlation:.2f} [{r.low:.2f}, {r.high:.2f}]"
+            interval = "" if r.no_interval else f" [{r.low:.2f}, {r.high:.2f}]"
+            told = f"ρ = {r.correlation:.2f}{interval}"
             ax.set_title(told.replace("-", "−"), color=GREY)
             ax.margins(0.08)
         figure.supxlabel("Active units (count)")
@@ -67,11 +69,15 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         else:
             legend_above(figure, [group])
         tighten(figure)
+    missing = "; ".join(dict.fromkeys(r.no_interval for r in found.values() if r.no_interval))
+    interval = f"with its {LEVEL:.0%} bootstrap interval over cells"
+    if missing:
+        some = "" if all(r.no_interval for r in found.values()) else f"{interval}, or "
+        interval = f"{some}without an interval ({missing})"
     caption = (
         "Disentanglement scores against the number of active units, a point for each run, by "
-        f"{names.title(encoding.first).lower()}. ρ: Spearman correlation with its {LEVEL:.0%} "
-        "bootstrap interval over cells. An association: what was varied moves both. "
-        f"{captions.setting(presented)}"
+        f"{names.title(encoding.first).lower()}. ρ: Spearman correlation {interval}. An "
+        f"association: what was varied moves both. {captions.setting(presented)}"
     )
     rows = [{"score": key, **r._asdict()} for key, r in found.items()]
     return Drawn("sparsity", figure, pd.DataFrame(rows), caption.strip())

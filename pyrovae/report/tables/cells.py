@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pyrovae.report import escapes
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, LEVEL
@@ -162,12 +163,11 @@ def markdown(presented: Presented) -> str:
     """Return the table for reading: ``mean ± half width`` in each place."""
     header, units = headings(presented)
     head = [f"{h} ({u})" if u else h for h, u in zip(header, units, strict=True)]
-    lines = [head, ["---"] * len(head)]
+    lines = [[escapes.markdown_line(cell) for cell in head], ["---"] * len(head)]
     for row in rows(presented):
-        lines.append([*row.labels, str(row.seeds), *(place.markdown() for place in row.places)])
-    return "\n".join(
-        "| " + " | ".join(c.replace("|", r"\|") for c in line) + " |" for line in lines
-    )
+        labels = [escapes.markdown_line(label) for label in row.labels]
+        lines.append([*labels, str(row.seeds), *(place.markdown() for place in row.places)])
+    return "\n".join(map(escapes.markdown_row, lines))
 
 
 def latex(presented: Presented) -> str:
@@ -190,7 +190,7 @@ def latex(presented: Presented) -> str:
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
         " & ".join(_stacked(h) for h in header) + r" \\",
-        " & ".join(rf"{{\scriptsize {escape(u)}}}" if u else "{}" for u in units) + r" \\",
+        " & ".join(rf"{{\scriptsize {escapes.latex(u)}}}" if u else "{}" for u in units) + r" \\",
         r"\midrule",
     ]
     previous = None
@@ -199,7 +199,7 @@ def latex(presented: Presented) -> str:
         if previous is not None and n_labels > 1 and first != previous:
             lines.append(r"\addlinespace")
         labels = ["" if n_labels > 1 and first == previous else first, *row.labels[1:]]
-        text = [escape(label) for label in labels] + [str(row.seeds)]
+        text = [escapes.latex(label) for label in labels] + [str(row.seeds)]
         lines.append(" & ".join([*text, *(place.latex() for place in row.places)]) + r" \\")
         previous = first
     lines += [
@@ -220,32 +220,7 @@ def headings(presented: Presented) -> tuple[list[str], list[str]]:
 
 def _stacked(heading: str) -> str:
     """Return a heading that is as narrow as its longest word."""
-    return r"{\shortstack{" + r"\\".join(escape(word) for word in heading.split()) + "}}"
-
-
-def escape(text: str) -> str:
-    """Return text that LaTeX prints as it stands.
-
-    >>> escape("50 % of a_b & {c}")
-    '50 \\\\% of a\\\\_b \\\\& \\\\{c\\\\}'
-    """
-    return "".join(_ESCAPES.get(character, character) for character in text)
-
-
-_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "^": r"\textasciicircum{}",
-    "~": r"\textasciitilde{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "<": r"\ensuremath{<}",
-    ">": r"\ensuremath{>}",
-    "|": r"\ensuremath{|}",
-    "–": "--",
-    CHANGES: r"\dag{}",
-    "β": r"\ensuremath{\beta}",
-    "σ": r"\ensuremath{\sigma}",
-    "γ": r"\ensuremath{\gamma}",
-}
+    return r"{\shortstack{" + r"\\".join(escapes.latex(word) for word in heading.split()) + "}}"
 
 
 def _labels(presented: Presented) -> list[str]:

@@ -6,6 +6,8 @@ import math
 
 import pandas as pd
 
+from pyrovae.measures.posterior.blame import ENOUGH_POINTS, LARGEST_KL
+from pyrovae.report import escapes
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import Presented
@@ -29,8 +31,10 @@ CAPTION = (
     "Latent units by verdict, mean over the diagnosed runs of a cell: active in the guide, or "
     "collapsed there and, by NUTS on the same model, collapsed in the true posterior too (the "
     "model, that is prior or decoder, does not use them) or not (the inference network misses "
-    "them, by so many nats for each datum). Undecided: the interval over the test points holds the "
-    "threshold. Test points that fail the gate (R-hat, ESS) are left out."
+    f"them, by so many nats for each datum; of a unit at most {LARGEST_KL:.2f} are seen). "
+    "Undecided: the interval over the test points holds the threshold, or fewer than "
+    f"{ENOUGH_POINTS} points of a run pass. Test points that fail the gate (R-hat, ESS) are left "
+    "out."
 )
 
 
@@ -68,11 +72,12 @@ def markdown(presented: Presented) -> str:
     encoding = presented.encoding
     labels = [column for column in table if column not in _HEADINGS]
     head = [*(names.title(label) for label in labels), *_HEADINGS.values()]
-    lines = [head, ["---"] * len(head)]
+    lines = [list(map(escapes.markdown_line, head)), ["---"] * len(head)]
     for _, row in table.iterrows():
         shown = [encoding.show(label, row[label]) for label in labels]
-        lines.append([*shown, *(_text(name, row[name]) for name in _HEADINGS)])
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+        texts = [*shown, *(_text(name, row[name]) for name in _HEADINGS)]
+        lines.append(list(map(escapes.markdown_line, texts)))
+    return "\n".join(map(escapes.markdown_row, lines))
 
 
 def _text(name: str, value: object) -> str:

@@ -6,6 +6,7 @@ import math
 
 import pandas as pd
 
+from pyrovae.report import escapes
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import MISSING, disentanglement_scores
 from pyrovae.report.look.summaries import VISIBLE
@@ -47,14 +48,14 @@ def markdown(presented: Presented) -> str:
         weight = rows["n"] / rows["n"].sum()
         flagged, told = int(rows["changes"].sum()), bool(rows["change"].notna().any())
         cells = [
-            f"{titles[str(key)]}{f' {CHANGES}' if flagged else ''}",
+            escapes.markdown_line(titles[str(key)]) + (f" {CHANGES}" if flagged else ""),
             _text((rows["mean"] * weight).sum()),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),
             _text((rows["change"] * weight).sum(min_count=1), sign=True),
             f"{flagged} of {len(rows)}" if told else MISSING,
         ]
-        lines.append(f"| {' | '.join(cells)} |")
+        lines.append(escapes.markdown_row(cells))
     return "\n".join(lines)
 
 

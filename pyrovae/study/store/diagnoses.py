@@ -3,7 +3,7 @@
 ::
 
     results/<study>/diagnostics/<run>/
-      posterior.nc           ArviZ InferenceData: true posterior, guide, and what figures need
+      posterior.nc           for ArviZ: true posterior, guide, and what figures need
       scores.json            scores, settings
       points.csv, units.csv, marginals.csv
       figures/               drawn by the report

@@ -14,7 +14,7 @@
                 units.parquet    one row a latent unit
                 codes.npy        posterior means of the test points that were scored
                 factors.npy      their ground-truth factors, where known
-                posterior.nc     ArviZ InferenceData
+                posterior.nc     draws, for ArviZ (InferenceData or, in 1.x, DataTree)
                 images.safetensors, model.safetensors, environment.json
                 failure.json     instead of all that, if the run diverged
                 checksums.json   sha256 of each file

@@ -115,7 +115,7 @@ def _training(runs: dict[str, RunProgress], now: float) -> Table:
         evaluating = run.step >= run.steps
         table.add_row(
             key[:8],
-            run.name,
+            Text(run.name),
             ProgressBar(run.steps, run.step, width=16),
             "evaluating" if evaluating else f"{run.step:,}/{run.steps:,}",
             f"{run.losses[-1]:.1f}" if run.losses else "compiling",
@@ -135,7 +135,7 @@ def _ended(runs: Sequence[tuple[str, RunProgress]], count: int, store: Store) ->
         failed = run.state == "failed"
         table.add_row(
             key[:8],
-            run.name,
+            Text(run.name),
             Text(f"{run.state}: {run.reason}" if failed else run.state, style="red" * failed),
             f"{scores['active_units']:.0f}" if "active_units" in scores and not failed else "",
             f"{scores['elbo']:.1f}" if "elbo" in scores and not failed else "",

@@ -109,10 +109,10 @@ class _Bars:
     def __init__(self, total: int, console: Console, names: dict[str, str]) -> None:
         self._names, self._console = names, console
         self._progress = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=24),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[note]}"),
+            TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,

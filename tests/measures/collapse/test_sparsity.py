@@ -44,7 +44,7 @@ def _assert_sparse(units: Units) -> None:
 
 def test_sprites() -> None:
     _assert_sparse(
-        _trained_units({"name": "sprites", "size": 32, "n_train": 20000, "n_test": 2000}, 1500)
+        _trained_units({"name": "sprites", "size": 16, "n_train": 20000, "n_test": 2000}, 1500)
     )
 
 

@@ -82,8 +82,8 @@ def test_scores_are_grouped_with_their_errors():
         "Gap between training and test set": [("ELBO", 1.0, None)],
         "Collapse, training set": [("Active units", 3.0, None)],
         "Information in the code": [
-            ("Mutual information", 2.0, 0.1),
-            ("Aggregate KL", 0.25, None),
+            ("Mutual information, lower bound", 2.0, 0.1),
+            ("Aggregate KL, upper bound", 0.25, None),
         ],
         "Disentanglement": [("dci: completeness", 0.5, None)],
         "Posterior diagnostics": [("Sbc p", 0.2, None)],
