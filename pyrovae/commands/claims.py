@@ -30,9 +30,7 @@ def list_claims() -> None:
 @click.option(
     "--files",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
-    default=Path("studies/claims"),
-    show_default=True,
-    help="Folder of the claims' studies.",
+    help="Folder of the claims' studies.  [default: those that come with pyrovae]",
 )
 @click.option("--quick", is_flag=True, help="The profile 'quick': a first look on a CPU.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
@@ -41,7 +39,7 @@ def list_claims() -> None:
 def run(
     names: tuple[str, ...],
     results: Path,
-    files: Path,
+    files: Path | None,
     quick: bool,
     overrides: tuple[str, ...],
     workers: int | None,
@@ -53,6 +51,7 @@ def run(
     from pyrovae.api.stages import measure_study
     from pyrovae.claims import CLAIMS
     from pyrovae.report.claims.write import chosen_claims
+    from pyrovae.study.config import shipped
     from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.runner import run_plan
     from pyrovae.study.execute.workers import available_cores
@@ -60,6 +59,7 @@ def run(
     from pyrovae.study.store.results import load_study
 
     failed: dict[str, str] = {}
+    files = files or shipped.folder() / "claims"
     chosen = [CLAIMS[name] for name in chosen_claims(names)]
     for file in dict.fromkeys(claim.file for claim in chosen):
         profile = "quick" if quick else ""

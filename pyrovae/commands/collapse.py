@@ -107,6 +107,7 @@ def capacity(
 ) -> None:
     """Search the latent_dim that the data of FILE need, with few TRAININGS.
 
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
     From a small START latent_dim grows by FACTOR until sparsity appears, from a large one it
     shrinks. Each size is trained with SEEDS seeds. Sparse models are pruned and verified at the
     end.

@@ -130,7 +130,10 @@ def study_run(
     quiet: bool,
     log: tuple[str, ...],
 ) -> None:
-    """Train, evaluate, store and report what FILE describes; finished runs are kept."""
+    """Train, evaluate, store and report what FILE describes; finished runs are kept.
+
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
+    """
     from pyrovae.api.stages import measure_study
     from pyrovae.report import write_report
     from pyrovae.study.execute.runner import run_plan
@@ -193,7 +196,10 @@ def study_plan(
     results: Path,
     workers: int | None,
 ) -> None:
-    """Print the runs of FILE, their hashes, state and cost; train nothing."""
+    """Print the runs of FILE, their hashes, state and cost; train nothing.
+
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
+    """
     from pyrovae.study.execute.workers import available_cores
     from pyrovae.study.plan.planning import varying
     from pyrovae.study.store.folders import Store
@@ -220,6 +226,19 @@ def study_plan(
         f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
         f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
     )
+
+
+@study.command("copy")
+@click.argument("name")
+@click.argument("dest", type=click.Path(path_type=Path), default=Path())
+def study_copy(name: str, dest: Path) -> None:
+    """Write the file of the study NAME, one of `pyrovae list studies`, to DEST to be edited.
+
+    DEST is a file that is not there yet, or a folder.  [default: the working directory]
+    """
+    from pyrovae.study.config import shipped
+
+    click.echo(shipped.copy(name, dest))
 
 
 @study.command("status")
