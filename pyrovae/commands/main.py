@@ -24,7 +24,6 @@ from pyrovae.commands import (
     watching,
 )
 from pyrovae.commands.failures import SOME_FAILED, OneLineGroup
-from pyrovae.core.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
 
@@ -32,15 +31,9 @@ from pyrovae.core.errors import PyrovaeError
 def _study_file(command: Any) -> Any:
     """Add the arguments that say which runs a study has."""
     for decorate in (
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="A.B=C",
-            help="Override a value of the file, e.g. training.steps=100 or grid.prior=[laplace].",
-        ),
-        click.option("--quick", is_flag=True, help="Short for --profile quick."),
-        click.option("--profile", default="", help="Apply a profile of the file."),
+        options.overrides,
+        options.quick,
+        options.profile,
         click.argument("file", type=click.Path(path_type=Path)),
     ):
         command = decorate(command)
@@ -51,9 +44,7 @@ def _plan(file: Path, profile: str, quick: bool, overrides: tuple[str, ...]) -> 
     from pyrovae.study.config.read import load_study_file
     from pyrovae.study.plan.planning import make_plan
 
-    if quick and profile:
-        raise PyrovaeError("--quick and --profile exclude each other")
-    chosen = "quick" if quick else profile
+    chosen = options.chosen_profile(profile, quick)
     study = load_study_file(file, profile=chosen, overrides=overrides)
     for remark in study.remarks:
         click.echo(f"{file}: {remark}", err=True)
@@ -89,7 +80,7 @@ for command in (
 @_study_file
 @options.results
 @options.workers
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@options.device
 @click.option("--ensemble", type=options.count(1), help="Train so many runs as one program.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
@@ -104,7 +95,7 @@ for command in (
     help="Time between checkpoints of a run.",
 )
 @click.option("--force", is_flag=True, help="Train finished and failed runs again.")
-@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+@options.compiled
 @click.option("--quiet", is_flag=True, help="Print failures only.")
 @click.option(
     "--log",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import sys
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError, first_line
 
 
@@ -73,7 +73,7 @@ def source_of(function: Callable[..., Any]) -> str:
         path = None
     if path is None:
         raise ConfigError("must be written in Python: its source is part of a run's identity")
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    return short_digest(Path(path).read_bytes())
 
 
 def told(failure: BaseException) -> str:

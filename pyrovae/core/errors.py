@@ -41,8 +41,9 @@ class UnknownNameError(ConfigError):
     """A name that no registry entry has."""
 
 
-class IncompatibleError(ConfigError):
-    """Parts that make no sense together, with the reason."""
+def diverged(step: int, cause: str) -> str:
+    """Return how the end of a run is told whose numbers were no longer finite."""
+    return f"diverged at step {step}: {cause}"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -73,7 +73,7 @@ def test_a_copy_is_the_file_and_replaces_none(elsewhere: Path) -> None:
     made = elsewhere / "networks.yaml"
     assert made.read_bytes() == (ROOT / "studies/claims/networks.yaml").read_bytes()
     made.write_text("mine")
-    for dest in ("networks.yaml", ".", "none/a.yaml"):
+    for dest in ("networks.yaml", ".", "none/a.yaml", "x" * 5000, "a\0b"):
         told = _call("study", "copy", "claims-networks", dest)
         assert told.exit_code == 2
         assert told.output.count("\n") == 1

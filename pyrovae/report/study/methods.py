@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.core.digest import short_digest
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.evidence import current_analysis
@@ -53,8 +53,8 @@ def methods(study: StudyResults) -> str:
     parts += _estimators([folder.metrics()["estimators"] for folder in folders])
     parts += _comparison(study)
     parts += _software([folder.environment() for folder in folders])
-    digest = hashlib.sha256("".join(sorted(study.runs["run"])).encode()).hexdigest()[:16]
-    parts.append(f"{len(configs)} runs, hash {digest}.")
+    identity = short_digest("".join(sorted(study.runs["run"])))
+    parts.append(f"{len(configs)} runs, hash {identity}.")
     return " ".join(parts)
 
 

@@ -10,11 +10,10 @@ import os
 from functools import cache
 from pathlib import Path
 
-import pyrovae
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.study.config import yaml
 
-_PACKAGE = Path(pyrovae.__file__).parent
+_PACKAGE = Path(__file__).parents[2]
 
 
 def folder() -> Path:

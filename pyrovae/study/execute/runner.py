@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pyrovae.core import atomic
-from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError, diverged
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS
 from pyrovae.study.execute.executors import Executor
 from pyrovae.study.execute.hardware import devices, ensemble_size
@@ -195,7 +195,7 @@ def _todo(plan: Plan, store: Store, outcome: Outcome, *, force: bool) -> list[Pl
             todo.append(run)
         elif status == "failed":
             failure = folder.failure() or {}
-            outcome.failed[run.id] = f"diverged at step {failure['step']}: {failure['cause']}"
+            outcome.failed[run.id] = diverged(failure["step"], failure["cause"])
         else:
             outcome.kept += 1
     return todo

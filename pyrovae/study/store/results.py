@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError, diverged
 from pyrovae.study.config.run import COMPONENTS
 from pyrovae.study.store.folders import RunFolder, Store, open_study
 
@@ -93,7 +93,7 @@ def load_study(path: str | Path) -> StudyResults:
         folder = store.run(entry["id"])
         failure = folder.failure()
         if failure:
-            failed[entry["id"]] = f"diverged at step {failure['step']}: {failure['cause']}"
+            failed[entry["id"]] = diverged(failure["step"], failure["cause"])
         elif not (folder.path / "metrics.json").exists():
             missing.append(entry["id"])
     return StudyResults(

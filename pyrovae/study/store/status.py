@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.errors import ConfigError, did_you_mean, diverged
 from pyrovae.core.reading import read_json, reading
 
 _PLAN = {"name": str, "description": str, "runs": list}
@@ -92,7 +92,7 @@ def progress(root: Path) -> Progress:
             found.done.append(run)
         elif os.path.exists(failure := runs / run / "failure.json"):
             told = read_json(Path(failure), "the end of a run", FAILURE)
-            found.failed[run] = f"diverged at step {told['step']}: {told['cause']}"
+            found.failed[run] = diverged(told["step"], told["cause"])
         else:
             found.missing.append(run)
             if f"{run}.safetensors" in kept:
