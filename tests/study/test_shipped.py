@@ -109,3 +109,4 @@ def test_a_wheel_carries_them(tmp_path: Path) -> None:
     assert told.stdout.startswith(str(tmp_path / "site"))
     for name in shipped.studies():
         assert name in told.stdout
+    assert (tmp_path / "site/pyrovae/py.typed").exists()
