@@ -28,9 +28,9 @@ from pyro.infer.autoguide import init_to_value
 from pyro.infer.mcmc.util import initialize_model
 from torch import Tensor
 from torch.func import grad_and_value
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae.measures.posterior.convergence import MAX_DIVERGENT
+from pyrovae.training.step import trace
 
 #: From a flat vector to gradient and value of the potential energy.
 Program = Callable[[Tensor], tuple[Tensor, Tensor]]
@@ -173,7 +173,7 @@ def _split(flat: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
 
 
 def _traced(potential: Callable[[Tensor], Tensor], flat: Tensor) -> Program:
-    graph = make_fx(grad_and_value(potential))(flat)
+    graph = trace(grad_and_value(potential), flat)
     return torch.jit.trace(graph, flat, check_trace=False)
 
 

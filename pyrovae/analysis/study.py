@@ -19,7 +19,6 @@ conclusions.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import json
 import multiprocessing
@@ -40,6 +39,7 @@ from pyrovae.analysis.metrics import Metric, comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.core import atomic
+from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
@@ -255,4 +255,4 @@ def digest(runs: pd.DataFrame, factors: Iterable[str], metrics: Iterable[str]) -
     """Return a hash of all that a comparison depends on: not of scores that others add."""
     columns = dict.fromkeys(["run", *factors, TOTAL, *metrics])
     used = runs.reindex(columns=list(columns))
-    return hashlib.sha256(used.to_csv(index=False).encode()).hexdigest()[:16]
+    return short_digest(used.to_csv(index=False))

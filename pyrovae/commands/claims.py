@@ -30,21 +30,23 @@ def list_claims() -> None:
 @click.option(
     "--files",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
-    default=Path("studies/claims"),
-    show_default=True,
-    help="Folder of the claims' studies.",
+    help="Folder of the claims' studies.  [default: those that come with pyrovae]",
 )
-@click.option("--quick", is_flag=True, help="The profile 'quick': a first look on a CPU.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
+@options.overrides
+@options.quick
+@options.profile
 @options.workers
-@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+@options.device
+@options.compiled
 def run(
     names: tuple[str, ...],
     results: Path,
-    files: Path,
+    files: Path | None,
+    profile: str,
     quick: bool,
     overrides: tuple[str, ...],
     workers: int | None,
+    device: str,
     compiled: bool,
 ) -> None:
     """Run the studies of the claims NAMES (default: all) and report; finished runs are kept."""
@@ -53,6 +55,7 @@ def run(
     from pyrovae.api.stages import measure_study
     from pyrovae.claims import CLAIMS
     from pyrovae.report.claims.write import chosen_claims
+    from pyrovae.study.config import shipped
     from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.runner import run_plan
     from pyrovae.study.execute.workers import available_cores
@@ -60,13 +63,19 @@ def run(
     from pyrovae.study.store.results import load_study
 
     failed: dict[str, str] = {}
+    profile = options.chosen_profile(profile, quick)
+    files = files or shipped.folder() / "claims"
     chosen = [CLAIMS[name] for name in chosen_claims(names)]
     for file in dict.fromkeys(claim.file for claim in chosen):
-        profile = "quick" if quick else ""
         plan = make_plan(load_study_file(files / file, profile=profile, overrides=overrides))
         click.echo(f"{plan.name}: {len(plan.runs)} runs")
         outcome = run_plan(
-            plan, results, Console(), workers=workers or available_cores(), compiled=compiled
+            plan,
+            results,
+            Console(),
+            workers=workers or available_cores(),
+            device=device,
+            compiled=compiled,
         )
         failed |= outcome.failed
         trained = load_study(results / plan.name)
@@ -74,7 +83,7 @@ def run(
             measure_study(
                 trained, pruning=any(claim.pruning for claim in chosen if claim.file == file)
             )
-    _report(results, names, quick)
+    _report(results, names, profile)
     for run_id, reason in failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
     if failed:
@@ -84,16 +93,17 @@ def run(
 @claims.command("report")
 @click.argument("names", nargs=-1)
 @options.results
-@click.option("--quick", is_flag=True, help="On the results of the profile 'quick'.")
-def report(names: tuple[str, ...], results: Path, quick: bool) -> None:
-    """Judge the claims NAMES (default: all) on the runs that are there."""
-    _report(results, names, quick)
+@options.quick
+@options.profile
+def report(names: tuple[str, ...], results: Path, profile: str, quick: bool) -> None:
+    """Judge the claims NAMES (default: all) on the runs of that profile that are there."""
+    _report(results, names, options.chosen_profile(profile, quick))
 
 
-def _report(results: Path, names: tuple[str, ...], quick: bool) -> None:
+def _report(results: Path, names: tuple[str, ...], profile: str) -> None:
     from pyrovae.report.claims.write import report_claims
 
-    suffix = "-quick" if quick else ""
+    suffix = f"-{profile}" if profile else ""
     table = report_claims(results, names, suffix=suffix)
     shown = table.drop(columns="quantity")
     click.echo(shown.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))

@@ -25,7 +25,7 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 
     folder = find_run(results, run)
     click.echo(printed(folder))
-    out = out or folder.path.parent.parent / "collapse" / folder.id
+    out = out or folder.study / "collapse" / folder.id
     for draw in FIGURES:
         drawn = draw(folder)
         for suffix, content in files(drawn).items():
@@ -49,7 +49,7 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 )
 @click.option("--samples", type=options.count(2), default=100, show_default=True)
 @click.option("--points", type=options.count(2), default=2000, show_default=True)
-@click.option("--compile/--no-compile", "compiled", default=True, help="Compile fine-tuning.")
+@options.compiled
 def prune(
     run: str,
     results: Path,
@@ -83,19 +83,22 @@ def prune(
 @click.command("capacity")
 @click.argument("file", type=click.Path(path_type=Path))
 @options.results
-@click.option("--profile", default="", help="Apply a profile of the file.")
-@click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
+@options.overrides
+@options.quick
+@options.profile
 @click.option("--start", type=options.count(1), default=2, show_default=True)
 @click.option("--factor", type=options.count(2), default=4, show_default=True)
 @click.option("--seeds", type=options.count(1), default=2, show_default=True)
 @click.option("--trainings", type=options.count(1), default=8, show_default=True)
 @click.option("--largest", type=options.count(1), default=512, show_default=True)
 @options.workers
-@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+@options.device
+@options.compiled
 def capacity(
     file: Path,
     results: Path,
     profile: str,
+    quick: bool,
     overrides: tuple[str, ...],
     start: int,
     factor: int,
@@ -103,10 +106,12 @@ def capacity(
     trainings: int,
     largest: int,
     workers: int | None,
+    device: str,
     compiled: bool,
 ) -> None:
     """Search the latent_dim that the data of FILE need, with few TRAININGS.
 
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
     From a small START latent_dim grows by FACTOR until sparsity appears, from a large one it
     shrinks. Each size is trained with SEEDS seeds. Sparse models are pruned and verified at the
     end.
@@ -123,7 +128,7 @@ def capacity(
         file,
         results,
         Console(),
-        profile=profile,
+        profile=options.chosen_profile(profile, quick),
         overrides=overrides,
         start=start,
         factor=factor,
@@ -131,6 +136,7 @@ def capacity(
         trainings=trainings,
         largest=largest,
         workers=workers or available_cores(),
+        device=device,
         compiled=compiled,
     )
     click.echo(describe(found))

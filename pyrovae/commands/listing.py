@@ -29,16 +29,20 @@ _WIDTH = 140
 
 
 @click.command("list")
-@click.argument("kind", type=click.Choice([*_KINDS, "compat"]))
+@click.argument("kind", type=click.Choice([*_KINDS, "compat", "studies"]))
 def list_kind(kind: str) -> None:
     """Print the entries of a KIND: name, parameters with defaults, meaning, source.
 
-    KIND `compat` prints which of them fit together, and why others do not.
+    KIND `compat` prints which of them fit together, and why others do not; `studies` the studies
+    that come with pyrovae.
     """
     console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     if kind == "compat":
         for part in _compatibility():
             console.print(part)
+        return
+    if kind == "studies":
+        console.print(_studies())
         return
     heads = ["name", "parameters", "meaning", "source"]
     rows = list(_schedules() if kind == "schedules" else _entries(kind))
@@ -52,6 +56,15 @@ def list_kind(kind: str) -> None:
     for row in rows:
         table.add_row(*map(Text, row))
     console.print(table)
+
+
+def _studies() -> Table:
+    from pyrovae.study.config import shipped
+
+    table = Table("name", "description", show_lines=True)
+    for name in shipped.studies():
+        table.add_row(Text(name), Text(shipped.description(name)))
+    return table
 
 
 def _entries(kind: str) -> Iterator[list[str]]:

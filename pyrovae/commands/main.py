@@ -25,7 +25,6 @@ from pyrovae.commands import (
     watching,
 )
 from pyrovae.commands.failures import SOME_FAILED, OneLineGroup
-from pyrovae.core.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
 
@@ -33,15 +32,9 @@ from pyrovae.core.errors import PyrovaeError
 def _study_file(command: Any) -> Any:
     """Add the arguments that say which runs a study has."""
     for decorate in (
-        click.option(
-            "--set",
-            "overrides",
-            multiple=True,
-            metavar="A.B=C",
-            help="Override a value of the file, e.g. training.steps=100 or grid.prior=[laplace].",
-        ),
-        click.option("--quick", is_flag=True, help="Short for --profile quick."),
-        click.option("--profile", default="", help="Apply a profile of the file."),
+        options.overrides,
+        options.quick,
+        options.profile,
         click.argument("file", type=click.Path(path_type=Path)),
     ):
         command = decorate(command)
@@ -52,9 +45,7 @@ def _plan(file: Path, profile: str, quick: bool, overrides: tuple[str, ...]) -> 
     from pyrovae.study.config.read import load_study_file
     from pyrovae.study.plan.planning import make_plan
 
-    if quick and profile:
-        raise PyrovaeError("--quick and --profile exclude each other")
-    chosen = "quick" if quick else profile
+    chosen = options.chosen_profile(profile, quick)
     study = load_study_file(file, profile=chosen, overrides=overrides)
     for remark in study.remarks:
         click.echo(f"{file}: {remark}", err=True)
@@ -90,7 +81,7 @@ for command in (
 @_study_file
 @options.results
 @options.workers
-@click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
+@options.device
 @click.option("--ensemble", type=options.count(1), help="Train so many runs as one program.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
@@ -105,7 +96,7 @@ for command in (
     help="Time between checkpoints of a run.",
 )
 @click.option("--force", is_flag=True, help="Train finished and failed runs again.")
-@click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
+@options.compiled
 @click.option("--quiet", is_flag=True, help="Print failures only.")
 @click.option(
     "--log",
@@ -131,7 +122,10 @@ def study_run(
     quiet: bool,
     log: tuple[str, ...],
 ) -> None:
-    """Train, evaluate, store and report what FILE describes; finished runs are kept."""
+    """Train, evaluate, store and report what FILE describes; finished runs are kept.
+
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
+    """
     from pyrovae.api.stages import measure_study
     from pyrovae.report import write_report
     from pyrovae.study.execute.runner import run_plan
@@ -194,7 +188,10 @@ def study_plan(
     results: Path,
     workers: int | None,
 ) -> None:
-    """Print the runs of FILE, their hashes, state and cost; train nothing."""
+    """Print the runs of FILE, their hashes, state and cost; train nothing.
+
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
+    """
     from pyrovae.study.config.told import varying
     from pyrovae.study.execute.workers import available_cores
     from pyrovae.study.plan.planning import labels_of
@@ -222,6 +219,19 @@ def study_plan(
         f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
         f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
     )
+
+
+@study.command("copy")
+@click.argument("name")
+@click.argument("dest", type=click.Path(path_type=Path), default=Path())
+def study_copy(name: str, dest: Path) -> None:
+    """Write the file of the study NAME, one of `pyrovae list studies`, to DEST to be edited.
+
+    DEST is a file that is not there yet, or a folder.  [default: the working directory]
+    """
+    from pyrovae.study.config import shipped
+
+    click.echo(shipped.copy(name, dest))
 
 
 @study.command("status")

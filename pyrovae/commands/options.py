@@ -8,6 +8,8 @@ from typing import Any
 
 import click
 
+from pyrovae.core.errors import PyrovaeError
+
 #: No command needs more of anything that it counts.
 _MOST = 1_000_000
 
@@ -32,6 +34,42 @@ class Finite(click.FloatRange):
 seed = click.IntRange(min=0, max=2**32 - 1)
 #: Processes.
 workers = click.option("--workers", type=count(1, 1024), help="Processes.  [default: one a core]")
+
+compiled = click.option(
+    "--compile/--no-compile", "compiled", default=True, help="Compile training steps."
+)
+device = click.option(
+    "--device",
+    type=click.Choice(["cpu", "cuda"]),
+    default="cpu",
+    show_default=True,
+    help="Train there.",
+)
+
+#: Changes of a study's file.
+overrides = click.option(
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="A.B=C",
+    help="Override a value of the file, e.g. training.steps=100 or grid.prior=[laplace].",
+)
+quick = click.option("--quick", is_flag=True, help="Short for --profile quick.")
+profile = click.option("--profile", default="", help="Apply a profile of the file.")
+
+
+def chosen_profile(profile: str, quick: bool) -> str:
+    """Return the name of the profile that :data:`profile` and :data:`quick` ask for.
+
+    Raises
+    ------
+    PyrovaeError
+        If both are given.
+    """
+    if quick and profile:
+        raise PyrovaeError("--quick and --profile exclude each other")
+    return "quick" if quick else profile
+
 
 #: Where the results of all studies lie.
 results = click.option(

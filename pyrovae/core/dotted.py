@@ -7,7 +7,6 @@ function, or in a notebook's cell that has been executed again, is found in this
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import inspect
 import sys
@@ -18,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError, first_line
 
 #: What no other process can import, by path: the definition that was named last.
@@ -111,7 +111,7 @@ def source_of(entry: Callable[..., Any]) -> str:
         If it is not written in Python.
     """
     entry = inspect.unwrap(entry)
-    return hashlib.sha256(_text(entry)).hexdigest()[:16]
+    return short_digest(_text(entry))
 
 
 def _text(entry: Callable[..., Any]) -> bytes:

@@ -45,6 +45,11 @@ class IncompatibleError(ConfigError):
     """Parts that make no sense together, with the reason."""
 
 
+def diverged(step: int, cause: str) -> str:
+    """Return how the end of a run is told whose numbers were no longer finite."""
+    return f"diverged at step {step}: {cause}"
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Return ``"; did you mean 'x'?"`` for the nearest known word, or the list of known words."""
     known = sorted(known)

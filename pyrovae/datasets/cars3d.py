@@ -11,7 +11,6 @@ from typing import Annotated
 
 import numpy as np
 from pydantic import Field
-from scipy.io import loadmat
 
 from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
@@ -27,6 +26,9 @@ _MESH = re.compile(r"(^|/)cars/[^/.]+\.mat$")
 
 def _meshes(path: Path, grid: FactorGrid) -> Iterator[tuple[int, np.ndarray]]:
     """Yield ``(model, images)``, the images of one car as (elevation, azimuth, channel, y, x)."""
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.io import loadmat
+
     n_elevations, n_azimuths, n_models = grid.sizes
     with tarfile.open(path) as archive:
         # In the archive's order: going back in a compressed archive means starting again.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.splits import Count, Seed, split_dataset
@@ -29,5 +28,8 @@ def digits(*, n_train: Count = 1437, n_test: Count = 360, seed: Seed = 0) -> Dat
         If more than 1,797 images are asked for.
     """
     # Intensities are counts of set pixels in 4×4 blocks: 0 to 16.
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from sklearn.datasets import load_digits
+
     images = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[:, None]
     return split_dataset("digits", images, n_train=n_train, n_test=n_test, seed=seed)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from scipy.io import loadmat
 
 from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
@@ -33,6 +32,9 @@ def read_freyfaces(path: Path, n: int = 1965) -> np.ndarray:
     DataError
         If the file is neither.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.io import loadmat
+
     with reading(path, f"a file of {n} Frey faces"):
         if path.suffix == ".mat":
             images = loadmat(path)["ff"].T

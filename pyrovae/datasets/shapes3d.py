@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import h5py  # type: ignore[import-untyped]
 import numpy as np
 
 from pyrovae.core.reading import reading
@@ -14,6 +14,9 @@ from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.rows import gather_rows
 from pyrovae.datasets.splits import Count, Seed
+
+if TYPE_CHECKING:
+    import h5py  # type: ignore[import-untyped]
 
 GRID = FactorGrid(
     ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"),
@@ -53,6 +56,9 @@ def read_shapes3d(path: Path, index: np.ndarray, grid: FactorGrid) -> np.ndarray
     DataError
         If the file is damaged or its images are not in the grid's order.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    import h5py
+
     with reading(path, f"3D Shapes with {len(grid)} images"), h5py.File(path, "r") as file:
         images, labels = file["images"], file["labels"]
         if images.shape != (len(grid), 64, 64, 3) or images.dtype != np.uint8:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -17,13 +18,20 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-with warnings.catch_warnings():
-    # 0.23 announces 1.0 at every import; this module is ready for both.
-    warnings.simplefilter("ignore", FutureWarning)
-    import arviz as az
 
-# 1.x answers for names of 0.x with a warning: its version is asked, not its names.
-_BEFORE_1 = az.__version__.startswith("0.")
+@cache
+def _arviz() -> Any:
+    """Import ArviZ when it is needed: it takes longer than planning a study or listing priors."""
+    with warnings.catch_warnings():
+        # 0.23 announces 1.0 at every import; this module is ready for both.
+        warnings.simplefilter("ignore", FutureWarning)
+        return import_module("arviz")
+
+
+def _before_1() -> bool:
+    # 1.x answers for names of 0.x with a warning: its version is asked, not its names.
+    return _arviz().__version__.startswith("0.")
+
 
 #: ``InferenceData`` in ArviZ 0.x, ``xarray.DataTree`` in 1.x.
 InferenceData = Any
@@ -33,14 +41,14 @@ _EVENT_DIMS = {1: ("feature",), 3: ("channel", "row", "column")}
 
 def bundle(groups: dict[str, xr.Dataset]) -> InferenceData:
     """Return the groups as the container of the installed ArviZ."""
-    if _BEFORE_1:
-        return az.InferenceData(**groups)
+    if _before_1():
+        return _arviz().InferenceData(**groups)
     return xr.DataTree.from_dict({f"/{name}": data for name, data in groups.items()})
 
 
 def groups(data: InferenceData) -> list[str]:
     """Return the names of the container's groups."""
-    names = data.groups() if _BEFORE_1 else data.groups
+    names = data.groups() if _before_1() else data.groups
     return [name.strip("/") for name in names if name.strip("/")]
 
 
@@ -70,7 +78,7 @@ def save(data: InferenceData, path: Path) -> None:
 
 def load(path: Path) -> InferenceData:
     """Read what :func:`save` wrote."""
-    return az.from_netcdf(str(path), engine="h5netcdf")
+    return _arviz().from_netcdf(str(path), engine="h5netcdf")
 
 
 def rhat(draws: np.ndarray) -> np.ndarray:
@@ -86,12 +94,12 @@ def rhat(draws: np.ndarray) -> np.ndarray:
     ndarray
         Of shape ``shape``.
     """
-    return az.rhat(_anonymous(draws))["z"].values
+    return _arviz().rhat(_anonymous(draws))["z"].values
 
 
 def ess(draws: np.ndarray, kind: Literal["bulk", "tail"]) -> np.ndarray:
     """Return the effective sample size of draws ``(chain, draw, *shape)``, of shape ``shape``."""
-    return az.ess(_anonymous(draws), method=kind)["z"].values
+    return _arviz().ess(_anonymous(draws), method=kind)["z"].values
 
 
 #: Up to the first Pareto k weights have a finite variance; up to the second, their smoothed mean is
@@ -120,7 +128,9 @@ def pareto_k(log_weight: np.ndarray) -> np.ndarray:
         rows = np.ascontiguousarray(log_weight.T[spread])
         # 1.x takes what loo has, log likelihoods, and turns their sign itself.
         k[spread] = (
-            az.psislw(rows) if _BEFORE_1 else _of_arviz_stats("base").array_stats.psislw(-rows)
+            _arviz().psislw(rows)
+            if _before_1()
+            else _of_arviz_stats("base").array_stats.psislw(-rows)
         )[1]
     return k
 
@@ -149,7 +159,7 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
     pointwise = xr.DataArray(log_px, dims="datum", coords={"datum": np.arange(n)})
     ks = xr.DataArray(k, dims="datum", coords={"datum": np.arange(n)})
     total, se = float(log_px.sum()), float(np.sqrt(n * log_px.var(ddof=1)))
-    if _BEFORE_1:
+    if _before_1():
         from arviz.stats.stats_utils import ELPDData
 
         content = {
@@ -195,8 +205,8 @@ def compare(log_px: Mapping[str, np.ndarray]) -> pd.DataFrame:
         (stacking; Yao et al. 2018, arXiv:1704.02030).
     """
     # 1.x rounds for reading unless it is asked not to.
-    exact = {} if _BEFORE_1 else {"round_to": "none"}
-    table = az.compare({name: elpd(values) for name, values in log_px.items()}, **exact)
+    exact = {} if _before_1() else {"round_to": "none"}
+    table = _arviz().compare({name: elpd(values) for name, values in log_px.items()}, **exact)
     table = table.rename(columns={"elpd_loo": "elpd"})
     # 1.x counts differences from the best downwards.
     table["elpd_diff"] = table["elpd_diff"].astype(float).abs()
@@ -206,9 +216,9 @@ def compare(log_px: Mapping[str, np.ndarray]) -> pd.DataFrame:
 def khat_plot(k: np.ndarray) -> Any:
     """Return ``az.plot_khat`` of the data's Pareto k, a Matplotlib figure."""
     shown = elpd(np.zeros(len(k)), np.where(np.isfinite(k), k, 0.0))
-    if _BEFORE_1:
-        return _figure(az.plot_khat(shown, show_bins=True, show_hlines=True))
-    return _figure(az.plot_khat(shown, backend="matplotlib"))
+    if _before_1():
+        return _figure(_arviz().plot_khat(shown, show_bins=True, show_hlines=True))
+    return _figure(_arviz().plot_khat(shown, backend="matplotlib"))
 
 
 def _anonymous(draws: np.ndarray) -> xr.Dataset:
@@ -218,13 +228,13 @@ def _anonymous(draws: np.ndarray) -> xr.Dataset:
 
 def parameter_summary(data: InferenceData) -> Any:
     """Return ``az.summary`` of all of a posterior's variables, with ``variable`` as a column."""
-    table = az.summary(data, round_to="none")
+    table = _arviz().summary(data, round_to="none")
     return table.rename_axis("variable").reset_index()
 
 
 def summary(data: InferenceData, *, datum: list[int], latent: list[int]) -> Any:
     """Return ``az.summary`` of the codes of some data points and units, as a DataFrame."""
-    return az.summary(_selected(data, datum, latent), var_names=["z"])
+    return _arviz().summary(_selected(data, datum, latent), var_names=["z"])
 
 
 def _selected(data: InferenceData, datum: list[int], latent: list[int]) -> xr.Dataset:
@@ -247,25 +257,24 @@ def plots(data: InferenceData, *, datum: list[int], latent: list[int]) -> dict[s
     chosen = bundle({"posterior": _selected(data, datum, latent)})
     made: dict[str, Any] = {}
     # All that was asked for is drawn: ArviZ's own limit would leave panels out.
-    with az.rc_context({"plot.max_subplots": None}):
+    with _arviz().rc_context({"plot.max_subplots": None}):
         for name in ("trace", "rank", "forest", "autocorr"):
             options = dict(_OPTIONS.get(name, {}))
-            if name == "autocorr" and not _BEFORE_1:
+            if name == "autocorr" and _before_1():
+                options["combined"] = True  # 1.x draws the chains of a code in one panel anyway
+            elif name == "autocorr":
                 # Its default of 100 lags fails on shorter chains.
                 options["max_lag"] = min(100, chosen["posterior"].sizes["draw"])
-            drawn = getattr(az, f"plot_{name}" if name != "trace" else _TRACE)(
-                chosen, var_names=["z"], **options
-            )
+            # ArviZ 1.x renamed the density-and-trace plot.
+            renamed = name == "trace" and hasattr(_arviz(), "plot_trace_dist")
+            draw = getattr(_arviz(), "plot_trace_dist" if renamed else f"plot_{name}")
+            drawn = draw(chosen, var_names=["z"], **options)
             made[name] = _figure(drawn)
     return made
 
 
-# ArviZ 1.x renamed the density-and-trace plot.
-_TRACE = "plot_trace_dist" if hasattr(az, "plot_trace_dist") else "plot_trace"
 # Each code gets a row of its own in the trace plot: in one panel their colours run out.
 _OPTIONS: dict[str, dict[str, Any]] = {"trace": {"compact": False}, "forest": {"combined": True}}
-if _BEFORE_1:
-    _OPTIONS["autocorr"] = {"combined": True}  # 1.x draws the chains of a code in one panel anyway
 
 
 def _figure(drawn: Any) -> Any:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from pyrovae.core.errors import diverged
 from pyrovae.core.measuring import measuring, untouched
 from pyrovae.core.schedules import at
 from pyrovae.datasets.base import as_float
@@ -41,7 +42,7 @@ class Diverged(ArithmeticError):
 
     def __init__(self, step: int, cause: str) -> None:
         self.step, self.cause = step, cause
-        super().__init__(f"diverged at step {step}: {cause}")
+        super().__init__(diverged(step, cause))
 
 
 class Stopped(Exception):

@@ -16,9 +16,8 @@ from pyrovae.analysis.sampling import Sampling
 from pyrovae.claims import CLAIMS, judge, verdict
 from pyrovae.claims.verdict import Undecidable
 from pyrovae.commands.main import main
+from pyrovae.study.config import shipped
 from pyrovae.study.config.read import load_study_file
-
-ROOT = Path(__file__).parents[2]
 
 
 def _study(runs: pd.DataFrame) -> Any:
@@ -149,6 +148,6 @@ def test_bad_names_and_nothing_to_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", ["", "quick"])
 def test_each_claim_has_a_study_of_its_name(name: str, profile: str) -> None:
     claim = CLAIMS[name]
-    study = load_study_file(ROOT / "studies/claims" / claim.file, profile=profile)
+    study = load_study_file(shipped.folder() / "claims" / claim.file, profile=profile)
     assert study.name == claim.study + ("-quick" if profile else "")
     assert claim.criterion.endswith(".")

@@ -72,6 +72,7 @@ class Place:
             "codes": str(self.root / "codes.npy"),
             "factors": str(self.root / "factors.npy"),
             "kind": "active_units",
+            "dest": str(self.root / "tiny.yaml"),
         }
 
     def invoke(self, *arguments: str) -> Result:

@@ -31,6 +31,7 @@ from pyrovae.study.plan.compatibility import (
     objective_conflict,
     objective_matrix,
     refusals,
+    unknown_need,
 )
 from pyrovae.study.plan.planning import make_plan
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
@@ -370,3 +371,29 @@ def test_a_place_is_one_that_the_user_wrote(tmp_path: Path, change: str, place: 
     with pytest.raises(ConfigError) as error:
         _plan(tmp_path, change)
     assert error.value.place == f"base.{place}"
+
+
+def test_a_need_that_no_part_declares_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    elbo = {"name": "elbo"}
+    assert not [n for n in OBJECTIVES if unknown_need({"name": n, **OBJECTIVES.resolve(n, {})})]
+    for word, near in (
+        ("posterior.momets", "posterior.moments"),
+        ("postrior.moments", "posterior.moments"),
+        ("training.batches", "training.batch"),
+    ):
+        monkeypatch.setattr(OBJECTIVES["elbo"], "needs", frozenset({word}))
+        assert unknown_need(elbo) == (
+            f"objective 'elbo' needs '{word}', which no part declares; did you mean '{near}'?"
+        )
+    # A third party's prior may declare a fact of its own.
+    monkeypatch.setattr(OBJECTIVES["elbo"], "needs", frozenset({"prior.tame"}))
+    assert unknown_need(elbo)
+    laplace = PRIORS["laplace"]
+    monkeypatch.setattr(laplace, "properties", laplace.properties | {"tame"})
+    assert unknown_need(elbo) is None
+
+
+def test_a_plan_refuses_it_with_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(OBJECTIVES["elbo"], "needs", frozenset({"training.btch"}))
+    with pytest.raises(ConfigError, match=r"bad\.yaml: base\.objective: .*'training\.btch'"):
+        _plan(tmp_path)

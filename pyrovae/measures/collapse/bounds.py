@@ -48,11 +48,6 @@ class Bound:
         """Evidence lower bound for each datum, shape ``(n,)``."""
         return -(self.distortion + self.rate)
 
-    @property
-    def monte_carlo_se(self) -> float:
-        """Standard error of the mean ELBO of these very data, from the draws alone."""
-        return float(self.error.double().sum().sqrt() / len(self.error))
-
 
 def estimate_bound(
     model: Program, guide: Program, x: Tensor, *, samples: int, seed: int = 0

@@ -7,7 +7,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from pyrovae.measures.disentanglement.base import (
@@ -75,6 +74,9 @@ def beta_vae(
     classifier can also recognise a factor by a pair of codes, so entangled codes may score 1
     (Kim & Mnih 2018, sec. 4).
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from sklearn.linear_model import LogisticRegression
+
     z, v = check_pair(codes, factors, min_factors=2)
     rng = np.random.default_rng(rng)
     split = train_test_split(z, v, n_train, n_test, rng)

@@ -7,7 +7,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from scipy.special import entr
 
 from pyrovae.measures.disentanglement.base import (
     METRICS,
@@ -120,6 +119,9 @@ def concentration(importance: NDArray[np.float64]) -> NDArray[np.float64]:
 
     1 where one entry has all the weight, 0 where it is spread evenly or there is none.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.special import entr
+
     total = importance.sum(axis=1)
     if importance.shape[1] == 1:
         return (total > 0).astype(np.float64)

@@ -7,11 +7,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import roc_auc_score
-from sklearn.multiclass import OneVsRestClassifier
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from pyrovae.measures.disentanglement.base import METRICS, Codes, MetricResult, RNGLike, costly
@@ -81,6 +76,13 @@ def explicitness(
 def _area(
     z_train: Codes, v_train: NDArray[np.int64], z_test: Codes, v_test: NDArray[np.int64]
 ) -> float:
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.metrics import roc_auc_score
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
     model = make_pipeline(StandardScaler(), OneVsRestClassifier(LogisticRegression()))
     # Matrices of ten columns: BLAS threads wait for each other for ten times as long as they work.
     with threadpool_limits(limits=1, user_api="blas"):

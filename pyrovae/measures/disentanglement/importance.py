@@ -13,21 +13,16 @@ wheels need an OpenMP run-time from the system, which a fresh machine may lack (
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
-from sklearn.ensemble import (
-    GradientBoostingClassifier,
-    HistGradientBoostingClassifier,
-    RandomForestClassifier,
-)
-from sklearn.linear_model import Lasso
-from sklearn.preprocessing import StandardScaler
 from threadpoolctl import threadpool_limits
 
 from pyrovae.measures.disentanglement.base import Codes
+
+if TYPE_CHECKING:
+    from sklearn.ensemble import HistGradientBoostingClassifier
 
 Learner = Literal["hist_gradient_boosting", "gradient_boosting", "random_forest", "lasso"]
 Factor = NDArray[np.int64]
@@ -52,6 +47,13 @@ def fit_factor(
     learner: Learner, z_train: Codes, v_train: Factor, z_test: Codes, v_test: Factor, seed: int
 ) -> Fit:
     """Predict a factor (n,) from codes (n, d), and say which codes the prediction rests on."""
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from sklearn.ensemble import (
+        GradientBoostingClassifier,
+        HistGradientBoostingClassifier,
+        RandomForestClassifier,
+    )
+
     if learner == "lasso":
         return _fit_lasso(z_train, v_train, z_test, v_test)
     model = {
@@ -94,6 +96,9 @@ def _shared_among_ties(importance: NDArray[np.float64], codes: Codes) -> NDArray
     histogram trees always take the first (scikit-learn issue 26428), and would call a duplicated
     code complete. The mean is what the random choice has in expectation.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.stats import rankdata
+
     ranks = rankdata(codes, axis=0)
     ranks = (ranks - ranks.mean(axis=0)) / np.where(np.ptp(ranks, axis=0) > 0, ranks.std(axis=0), 1)
     tied = np.abs(ranks.T @ ranks) / len(ranks) > 1 - 1e-9
@@ -102,6 +107,10 @@ def _shared_among_ties(importance: NDArray[np.float64], codes: Codes) -> NDArray
 
 
 def _fit_lasso(z_train: Codes, v_train: Factor, z_test: Codes, v_test: Factor) -> Fit:
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from sklearn.linear_model import Lasso
+    from sklearn.preprocessing import StandardScaler
+
     codes, target = StandardScaler().fit(z_train), StandardScaler().fit(v_train[:, None])
     model = Lasso(alpha=LASSO_ALPHA).fit(
         codes.transform(z_train), target.transform(v_train[:, None])[:, 0]

@@ -10,8 +10,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import entr
-from scipy.stats import rankdata
 
 from pyrovae.measures.disentanglement.base import Codes
 
@@ -44,6 +42,9 @@ def discretize(values: NDArray[np.number], n_bins: int, binning: Binning = "unif
     -------
     (n, m) integers in [0, n_bins). A constant column is a single bin.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.stats import rankdata
+
     if binning == "quantile":
         rank = rankdata(values, method="min", axis=0).astype(np.intp) - 1
         return rank * n_bins // len(values)
@@ -95,4 +96,7 @@ def gap(matrix: Matrix, axis: int) -> Matrix:
 
 
 def _entropy(labels: Labels) -> float:
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.special import entr
+
     return float(entr(np.bincount(labels) / len(labels)).sum())

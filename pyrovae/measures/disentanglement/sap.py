@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
-from sklearn.svm import LinearSVC
 
 from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, costly
 from pyrovae.measures.disentanglement.information import gap
@@ -99,6 +98,9 @@ def _squared_correlation(codes: NDArray[np.float64], factors: NDArray[np.int64])
 
 def _accuracy(split: Split, seed: int) -> NDArray:
     """Return the test accuracy with which each code predicts each factor, (d, k)."""
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from sklearn.svm import LinearSVC
+
     return np.array(
         [
             [

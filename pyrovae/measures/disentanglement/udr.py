@@ -7,8 +7,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
-from sklearn.linear_model import Lasso
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement.base import Codes, MetricResult
@@ -107,6 +105,10 @@ def _informative(
 
 def _similarity(a: Codes, b: Codes, kind: str, alpha: float) -> NDArray[np.float64]:
     """Return R, (d_a, d_b), of two standardised sets of codes."""
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.stats import rankdata
+    from sklearn.linear_model import Lasso
+
     d_a, d_b = a.shape[1], b.shape[1]
     if not (d_a and d_b):
         return np.zeros((d_a, d_b))

@@ -13,7 +13,6 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import stats
 from torch import Generator
 
 from pyrovae.core.measuring import only_measures
@@ -123,6 +122,9 @@ def band(n: int, draws: int, content: float = 0.95) -> tuple[Floats, Floats, Flo
     places, low, high
         The ECDF's arguments, and the band's limits of ECDF minus arguments; ``(draws,)`` each.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy import stats
+
     level = np.quantile(_null(n, draws), 1 - content)
     places = np.arange(1, draws + 1) / (draws + 1)
     low = stats.binom.ppf(level / 2, n, places) / n - places
@@ -144,6 +146,9 @@ def _ecdf_counts(ranks: NDArray[np.integer], draws: int) -> NDArray[np.integer]:
 
 def _least_tail(counts: NDArray[np.integer], n: int) -> Floats:
     """Return the smallest two-sided binomial tail along each ECDF, ``(trials,)``."""
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy import stats
+
     draws = counts.shape[1]
     grid = np.arange(n + 1)[:, None]
     places = np.arange(1, draws + 1) / (draws + 1)

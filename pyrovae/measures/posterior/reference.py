@@ -9,7 +9,6 @@ from itertools import pairwise
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import find_peaks
 from torch import Tensor
 
 from pyrovae.core.measuring import only_measures
@@ -199,6 +198,9 @@ def count_modes(values: Floats, bins: int = 128) -> int:
     The density is a kernel estimate with Silverman's bandwidth for the smaller of standard
     deviation and scaled interquartile range, which keeps two narrow peaks apart.
     """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy.signal import find_peaks
+
     sd, quartiles = values.std(), np.quantile(values, [0.25, 0.75])
     scale = min(sd, (quartiles[1] - quartiles[0]) / 1.349) or sd
     if scale == 0:

@@ -39,6 +39,9 @@ class Prior(Scheduled):
     global_sites: tuple[str, ...] = ()
     #: Whether p(z) is made of the encoder and posterior: :meth:`bind` must come before a call.
     needs_encoder = False
+    #: Whether :meth:`bind` starts from training data. They are handed over only then: as floats
+    #: they are a large copy in each worker.
+    starts_from_data = False
     #: ``density``: ``log_prob`` is the density that ``sample`` draws from. ``reparameterizable``:
     #: ``rsample`` is a function of standard noise. ``factorized``: dimensions are independent,
     #: given global sites, and the law is an ``Independent``.
@@ -91,7 +94,8 @@ class Prior(Scheduled):
         event_shape
             Shape of one observation.
         data
-            Observations ``(n, *event_shape)`` to start from; ``None`` if there are none at hand.
+            Observations ``(n, *event_shape)`` to start from; ``None`` if there are none at hand, or
+            :attr:`starts_from_data` says that none are wanted.
         """
 
     @classmethod

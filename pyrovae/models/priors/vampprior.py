@@ -37,6 +37,7 @@ class VampPrior(Prior):
 
     space = None
     needs_encoder = True
+    starts_from_data = True
     inputs: Tensor | None
 
     def __init__(

@@ -15,6 +15,7 @@ from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
 from pyrovae.report.claims.figures import claim_figure
 from pyrovae.report.look.formats import files
 from pyrovae.study.store.results import load_study
+from pyrovae.study.store.status import study_root
 
 
 def chosen_claims(names: Sequence[str]) -> list[str]:
@@ -59,9 +60,11 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
     parts = ["# Claims"]
     for name in chosen_claims(names):
         claim = CLAIMS[name]
-        root = results / f"{claim.study}{suffix}"
-        if not (root / "study.json").exists():
-            rows.append({"claim": name, "verdict": f"study {root.name} has not been run"})
+        try:
+            root = study_root(results, f"{claim.study}{suffix}")
+        except ConfigError:
+            told = f"study {claim.study}{suffix} has not been run"
+            rows.append({"claim": name, "verdict": told})
             continue
         study = load_study(root)
         try:

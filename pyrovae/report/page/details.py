@@ -96,13 +96,12 @@ def _more(units: pd.DataFrame, ceiling: float) -> dict[str, list[float | None]]:
 
 def _diagnosis(folder: RunFolder) -> list[dict[str, Any]]:
     """Return the tables of the run's posterior diagnosis, if there is one, and what they say."""
-    root = folder.path.parent.parent / "diagnostics" / folder.id
-    stored, made = DiagnosisFolder(root), []
+    stored, made = DiagnosisFolder.of(folder), []
     if stored.exists:
         lines = [[line] for line in said(stored.scores()).splitlines()]
         made.append({"title": "In words", "columns": [""], "rows": lines, "leftOut": 0})
     for name, title in _TABLES.items():
-        if not (root / name).exists():
+        if not (stored.path / name).exists():
             continue
         table = stored.table(name)
         made.append(

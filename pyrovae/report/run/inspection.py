@@ -55,7 +55,7 @@ def inspect(
         )
     by_kl = folder.units().sort_values("kl", ascending=False)["unit"]
     chosen = {"datum": list(range(points)), "latent": [int(u) for u in by_kl[:units]]}
-    out = out or folder.path.parent.parent / "inspect" / folder.id
+    out = out or folder.study / "inspect" / folder.id
     written = []
     # ArviZ draws through pyplot. Its figures are closed here and never shown, and the backend stays
     # what the caller (a notebook, say) made it.

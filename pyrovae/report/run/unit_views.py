@@ -73,7 +73,7 @@ def write_traversals(
     chosen = torch.tensor(ranked["unit"].to_numpy())
     images = traverse(vae, posterior_means(vae, x[:points]), values, chosen)
 
-    out = out or folder.path.parent.parent / "traverse" / folder.id
+    out = out or folder.study / "traverse" / folder.id
     written = []
 
     def write(name: str, content: bytes) -> None:

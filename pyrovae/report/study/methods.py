@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.core.digest import short_digest
 from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
@@ -56,8 +56,8 @@ def methods(presented: Presented) -> str:
     parts += _estimators([folder.metrics()["estimators"] for folder in folders])
     parts += _comparison(presented)
     parts += _software([folder.environment() for folder in folders])
-    digest = hashlib.sha256("".join(sorted(study.runs["run"])).encode()).hexdigest()[:16]
-    parts.append(f"{len(configs)} runs, hash {digest}.")
+    identity = short_digest("".join(sorted(study.runs["run"])))
+    parts.append(f"{len(configs)} runs, hash {identity}.")
     return " ".join(parts)
 
 

@@ -67,6 +67,7 @@ def search_capacity(
     trainings: int = 8,
     largest: int = 512,
     workers: int = 1,
+    device: str = "cpu",
     compiled: bool = True,
 ) -> Capacity:
     """Search the latent_dim that the data of a study need.
@@ -88,7 +89,7 @@ def search_capacity(
         Trainings for each latent_dim.
     trainings
         At most so many in all.
-    workers, compiled
+    workers, device, compiled
         As for any study.
 
     Raises
@@ -102,7 +103,15 @@ def search_capacity(
     while size is not None and (len(plans) + 1) * seeds <= trainings:
         plans.append(_plan(file, profile, overrides, size, seeds))
         union = _union(plans)
-        outcome = run_plan(union, results, console, workers=workers, compiled=compiled, quiet=True)
+        outcome = run_plan(
+            union,
+            results,
+            console,
+            workers=workers,
+            device=device,
+            compiled=compiled,
+            quiet=True,
+        )
         if outcome.failed:
             raise PyrovaeError(f"latent_dim {size}: {next(iter(outcome.failed.values()))}")
         runs = Store(results / union.name).index()

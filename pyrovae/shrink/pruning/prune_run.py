@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.datasets import Dataset
 from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
@@ -28,7 +28,7 @@ from pyrovae.shrink.pruning.deep import prune_hidden
 from pyrovae.shrink.pruning.surgery import prune_units, unit_directions
 from pyrovae.shrink.pruning.turn import active_directions, prune_directions, turnable
 from pyrovae.study.config.run import RunConfig
-from pyrovae.study.execute.execution import _environment as environment
+from pyrovae.study.execute.execution import environment
 from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
 from pyrovae.study.store.folders import RunFolder, Store, history_table
 from pyrovae.study.store.trained import data_of
@@ -236,7 +236,7 @@ def _store(
     """Write the run into the study of pruned runs, beside that of its parent."""
     fingerprint = dataset.fingerprint
     run_id = _digest({k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)})
-    study = parent.path.parent.parent
+    study = parent.study
     store = Store(study.with_name(f"{study.name}-pruned"))
     run = PlannedRun(run_id, config, fingerprint, _size(vae), 0.0)
     evaluation = evaluate(vae, dataset, config.evaluation, config.seed)
@@ -264,4 +264,4 @@ _IDENTITY = ("parent", "criterion", "kept_units", "hidden_units_removed", "finet
 
 def _digest(content: dict[str, Any]) -> str:
     text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_digest(text)

@@ -20,7 +20,7 @@ from typing import Any
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
-from pyrovae.study.config import yaml
+from pyrovae.study.config import shipped, yaml
 from pyrovae.study.config.exclude import Exclusions
 from pyrovae.study.config.layout import (
     STUDY_KEYS,
@@ -96,7 +96,7 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
     Parameters
     ----------
     path
-        The file.
+        The file; where there is none, the name of a study that comes with pyrovae.
     profile
         Name of the patch under ``profiles`` to apply; the study's name gets it as a suffix.
     overrides
@@ -108,6 +108,7 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
     ConfigError
         For anything that is wrong, with its place.
     """
+    path = shipped.located(path)
     raw = yaml.read(path)
     dotted.make_importable(path.parent)
     try:

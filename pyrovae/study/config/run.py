@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from pyrovae.core import dotted
+from pyrovae.core.digest import short_digest
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.training import TrainingSettings
 
@@ -65,7 +65,7 @@ class RunConfig(BaseModel):
 
 def _digest(content: dict[str, Any]) -> str:
     text = json.dumps({"format": _FORMAT, **content}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return short_digest(text)
 
 
 def label(component: dict[str, Any], defaults: dict[str, Any]) -> str:

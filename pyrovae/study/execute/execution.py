@@ -127,21 +127,21 @@ class Execution:
 
     def _finish(self, trainee: _Trainee, ended: Ended, dataset: Dataset, size: int) -> Event:
         run, trainee.over = trainee.run, True
-        environment = {
-            **_environment(),
+        about = {
+            **environment(),
             "device": str(self._device),
             "trained_together": size,
             "training_seconds": round(trainee.seconds(), 3),
         }
         if ended.failure:
-            self._store.write_failure(run, ended.failure, environment)
+            self._store.write_failure(run, ended.failure, about)
             self._store.checkpoints.remove(run.id)
             return Event("diverged", run, reason=str(ended.failure))
         vae = trainee.program.vae
         assert isinstance(vae, LatentModel)
         evaluation = self._evaluate(run, vae, dataset)
         history = trainee.history(ended.records)
-        self._store.write_run(run, vae.state_dict(), history, evaluation, environment)
+        self._store.write_run(run, vae.state_dict(), history, evaluation, about)
         self._store.checkpoints.remove(run.id)
         return Event("done", run)
 
@@ -242,7 +242,7 @@ def crash(run: PlannedRun, failure: Exception) -> Event:
     return Event("crashed", run, reason=f"{told}\n{trace}")
 
 
-def _environment() -> dict[str, Any]:
+def environment() -> dict[str, Any]:
     """Return what may change the numbers besides the configuration."""
     packages = ("pyrovae", "torch", "pyro-ppl", "arviz", "numpy", "scikit-learn")
     return {

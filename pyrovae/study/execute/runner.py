@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from pyrovae.core import atomic
-from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError, diverged
 from pyrovae.study.config.told import failure, told
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS
 from pyrovae.study.execute.executors import Executor
@@ -199,7 +199,7 @@ def _todo(
             todo.append(run)
         elif status == "failed":
             stored = folder.failure() or {}
-            reason = f"diverged at step {stored['step']}: {stored['cause']}"
+            reason = diverged(stored["step"], stored["cause"])
             outcome.failed[run.id] = failure(reason, names[run.id])
         else:
             outcome.kept += 1

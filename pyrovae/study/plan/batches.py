@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import typing
 from collections.abc import Callable, Iterable, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pyrovae.core import dotted
+from pyrovae.core.digest import short_digest
 from pyrovae.core.registry import Registry, parameters_of
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.planning import PlannedRun
@@ -62,7 +62,7 @@ def program(run: PlannedRun) -> str:
         "precision": config.training.precision,
         "data": run.fingerprint,
     }
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    return short_digest(json.dumps(content, sort_keys=True))
 
 
 def scheduled(registry: Registry, name: str) -> frozenset[str]:

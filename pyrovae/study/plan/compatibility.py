@@ -9,6 +9,7 @@ from typing import Any, Literal
 import torch
 from torch.distributions import Distribution
 
+from pyrovae.core.errors import did_you_mean
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
 from pyrovae.models.likelihoods import LIKELIHOODS
@@ -65,6 +66,22 @@ def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
         f"likelihood '{likelihood}' is for values in [0, 1] but data set '{dataset.name}' holds "
         f"{value:g} at {split}{index}"
     )
+
+
+def unknown_need(objective: Mapping[str, Any]) -> str | None:
+    """Return why an objective's needs make no sense, or ``None``: a word that no part declares.
+
+    A word is known if it is one of :data:`NEEDS`, or a property of some registered family.
+    """
+    known = set(NEEDS)
+    registries = {"prior": PRIORS, "posterior": POSTERIORS, "likelihood": LIKELIHOODS}
+    for part, registry in registries.items():
+        known |= {f"{part}.{fact}" for name in registry for fact in registry[name].properties}
+    needs = OBJECTIVES[objective["name"]].requirements(objective)
+    for need in sorted(needs - known):
+        near = did_you_mean(need, known)
+        return f"objective '{objective['name']}' needs '{need}', which no part declares{near}"
+    return None
 
 
 def objective_conflict(
@@ -198,7 +215,7 @@ class ObjectiveRow:
     Attributes
     ----------
     needs
-        In words.
+        In words; those that no part declares, as they stand.
     refused
         Names by part (``prior``, ``posterior``, ``likelihood``), default parameters each.
     """

@@ -20,14 +20,14 @@ from pyrovae.measures.posterior.density import has_density
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.networks import NETWORKS
-from pyrovae.models.priors import PRIORS, Prior
+from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
-from pyrovae.study.plan.compatibility import conflicts
+from pyrovae.study.plan.compatibility import conflicts, unknown_need
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse
 
@@ -149,6 +149,9 @@ def _load(run: PlacedRun, file: str) -> Dataset:
 
 def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     """Return the number of parameters and the cost of a run, or say why it is impossible."""
+    unknown = unknown_need(run.config.model_dump()["objective"])
+    if unknown:
+        raise ConfigError(unknown, run.place("objective"), file)
     if run.config.model is not None:
         return _try(run, dataset, file)
     conflict = conflicts(run.config.model_dump(), dataset)
@@ -255,15 +258,11 @@ def model_of(
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
-    data = dataset.train.floats(slice(START_POINTS)) if _starts_from_data(config) else None
+    wanted = config.prior is not None and PRIORS[config.prior["name"]].starts_from_data
+    data = dataset.train.floats(slice(START_POINTS)) if wanted else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
-
-
-def _starts_from_data(config: RunConfig) -> bool:
-    """Tell whether a run's prior looks at data: as floats they are a large copy in each worker."""
-    return config.prior is not None and PRIORS[config.prior["name"]].bind is not Prior.bind
 
 
 def _matmul_rate() -> float:

@@ -6,7 +6,6 @@ by a stage before them, which keeps a table here, with what each row was made fr
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pandas as pd
 from pyarrow import ArrowInvalid
 
 from pyrovae.core import atomic
+from pyrovae.core.digest import short_digest
 from pyrovae.study.store.folders import Store
 
 #: Column that holds the :func:`state` of the runs that a row was made from.
@@ -22,14 +22,14 @@ MADE_FROM = "made_from"
 
 def state(store: Store, runs: Iterable[str]) -> str:
     """Return a hash of what runs are at this moment: it changes when one is measured anew."""
-    found = hashlib.sha256()
+    found = b""
     for run in sorted(runs):
         folder = store.run(run).path
         # A folder from before there were checksums is known by its scores.
         about = folder / "checksums.json"
         about = about if about.exists() else folder / "metrics.json"
-        found.update(run.encode() + about.read_bytes())
-    return found.hexdigest()[:16]
+        found += run.encode() + about.read_bytes()
+    return short_digest(found)
 
 
 def read(store: Store, name: str) -> pd.DataFrame:

@@ -57,7 +57,7 @@ class DiagnosisFolder:
     @classmethod
     def of(cls, run: RunFolder) -> DiagnosisFolder:
         """Return the folder that belongs to a run; it need not exist."""
-        return cls(run.path.parent.parent / "diagnostics" / run.id)
+        return cls(run.study / "diagnostics" / run.id)
 
     @property
     def exists(self) -> bool:

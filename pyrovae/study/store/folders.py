@@ -78,6 +78,11 @@ class RunFolder:
         """The run's hash."""
         return self.path.name
 
+    @property
+    def study(self) -> Path:
+        """The folder of the study that the run is of."""
+        return self.path.parent.parent
+
     def config(self) -> RunConfig:
         """Return the resolved configuration."""
         with self._reading("config.yaml", "the configuration of a run") as path:

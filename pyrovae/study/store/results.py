@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.errors import PyrovaeError, diverged
 from pyrovae.study.config.labels import LABELS, Label, columns, label_of, varying_settings
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.config.told import failure, told
@@ -156,6 +156,6 @@ def _told(
     texts = [*(each["labels"] for each in failures.values()), *finished.to_dict("records")]
     what = dict(zip(failures, told(columns(known, texts)), strict=False))
     return {
-        run: failure(f"diverged at step {stored['step']}: {stored['cause']}", what[run])
+        run: failure(diverged(stored["step"], stored["cause"]), what[run])
         for run, stored in failures.items()
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.errors import ConfigError, did_you_mean, diverged
 from pyrovae.core.reading import read_json, reading
 from pyrovae.study.config.told import failure, told
 
@@ -94,7 +94,7 @@ def progress(root: Path) -> Progress:
             found.done.append(run)
         elif os.path.exists(path := runs / run / "failure.json"):
             stored = read_json(Path(path), "the end of a run", FAILURE)
-            reason = f"diverged at step {stored['step']}: {stored['cause']}"
+            reason = diverged(stored["step"], stored["cause"])
             found.failed[run] = failure(reason, name)
         else:
             found.missing.append(run)
