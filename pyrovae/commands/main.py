@@ -191,7 +191,7 @@ def study_plan(
 
     FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
     """
-    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.plan.planning import varying
     from pyrovae.study.store.folders import Store
 
