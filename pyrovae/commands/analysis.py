@@ -46,7 +46,7 @@ def analyse(
 
     from pyrovae.analysis import Sampling
     from pyrovae.analysis.study import analyse as analyse_study
-    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.store.results import load_finished
 
     torch.set_num_threads(1)  # The tensors are tiny.

@@ -57,8 +57,8 @@ def run(
     from pyrovae.report.claims.write import chosen_claims
     from pyrovae.study.config import shipped
     from pyrovae.study.config.read import load_study_file
+    from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.execute.runner import run_plan
-    from pyrovae.study.execute.workers import available_cores
     from pyrovae.study.plan.planning import make_plan
     from pyrovae.study.store.results import load_study
 

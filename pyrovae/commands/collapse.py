@@ -122,7 +122,7 @@ def capacity(
     from pyrovae.report.look.formats import files
     from pyrovae.report.study.capacity import capacity_curve
     from pyrovae.shrink.capacity.run import describe, search_capacity
-    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.execute.cores import available_cores
 
     found = search_capacity(
         file,

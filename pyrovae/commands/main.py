@@ -193,7 +193,7 @@ def study_plan(
     FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
     """
     from pyrovae.study.config.told import varying
-    from pyrovae.study.execute.workers import available_cores
+    from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.plan.planning import labels_of
     from pyrovae.study.store.folders import Store
 

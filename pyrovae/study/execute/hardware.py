@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.study.execute.workers import available_cores
+from pyrovae.study.execute.cores import available_cores
 from pyrovae.study.plan.planning import PlannedRun
 
 #: On a CPU one model keeps a core busy: see benchmarks/README.md.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 import time
@@ -45,13 +44,6 @@ _PRELOADED = [
 _RESTARTS = 1
 #: What workers get to leave checkpoints, and to end the evaluation that they are at.
 _GRACE_SECONDS = 30.0
-
-
-def available_cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class LocalExecutor:
