@@ -4,6 +4,7 @@
 
     import pyrovae
 
+    study = pyrovae.run_study("prior_comparison", profile="quick")
     study = pyrovae.load_study("results/prior_comparison")
     study.runs                      # one row for each run: labels and scores
     study.posterior["88b8a5fc"]     # ArviZ InferenceData of a run
@@ -12,20 +13,23 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pyrovae.api.running import run_study
     from pyrovae.api.studies import Study, load_study
 
-__all__ = ["Study", "load_study"]
+#: Where each name stands. ``import pyrovae`` answers at once: torch and all that is imported when
+#: a name is asked for.
+_FACES = {"Study": "studies", "load_study": "studies", "run_study": "running"}
+__all__ = ["Study", "load_study", "run_study"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch and all that only when it is asked for: ``import pyrovae`` answers at once."""
-    if name in __all__:
-        from pyrovae.api import studies
-
-        return getattr(studies, name)
+    """Import what stands behind a name."""
+    if name in _FACES:
+        return getattr(import_module(f"pyrovae.api.{_FACES[name]}"), name)
     raise AttributeError(f"module 'pyrovae' has no attribute '{name}'")

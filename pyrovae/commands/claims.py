@@ -54,7 +54,7 @@ def run(
     from pyrovae.claims import CLAIMS
     from pyrovae.report.claims.write import chosen_claims
     from pyrovae.study.config.read import load_study_file
-    from pyrovae.study.execute.runner import run_plan
+    from pyrovae.study.execute.runner import RunOptions, run_plan
     from pyrovae.study.execute.workers import available_cores
     from pyrovae.study.plan.planning import make_plan
     from pyrovae.study.store.results import load_study
@@ -65,9 +65,8 @@ def run(
         profile = "quick" if quick else ""
         plan = make_plan(load_study_file(files / file, profile=profile, overrides=overrides))
         click.echo(f"{plan.name}: {len(plan.runs)} runs")
-        outcome = run_plan(
-            plan, results, Console(), workers=workers or available_cores(), compiled=compiled
-        )
+        options = RunOptions(workers=workers or available_cores(), compiled=compiled)
+        outcome = run_plan(plan, results, options, console=Console())
         failed |= outcome.failed
         trained = load_study(results / plan.name)
         if not trained.runs.empty:
