@@ -7,6 +7,7 @@
     vae = pyrovae.build((1, 28, 28), latent_dim=16, prior="student_t")
     vae = pyrovae.fit(vae, images)  # trained in place; vae.history is a DataFrame
 
+    study = pyrovae.run_study("prior_comparison", profile="quick")
     study = pyrovae.load_study("results/prior_comparison")
     study.runs                      # one row for each run: labels and scores
     study.posterior["88b8a5fc"]     # a run's draws, as ArviZ has them
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
         prior_checks,
     )
     from pyrovae.api.fitting import fit
+    from pyrovae.api.running import run_study
     from pyrovae.api.studies import Study, load_study
     from pyrovae.api.wrapping import wrap
 
@@ -66,6 +68,7 @@ _FACES = {
     "build": "building",
     "fit": "fitting",
     "load_study": "studies",
+    "run_study": "running",
     "wrap": "wrapping",
 }
 __all__ = [
@@ -86,6 +89,7 @@ __all__ = [
     "objective_checks",
     "posterior_checks",
     "prior_checks",
+    "run_study",
     "wrap",
 ]
 

@@ -14,7 +14,6 @@ import pytest
 import torch
 from elsewhere import elsewhere
 from families import small_images, small_program, small_vae
-from rich.console import Console
 from tiny_study import tiny_plan
 from torch import Tensor
 from torch.utils._pytree import tree_leaves, tree_map
@@ -31,7 +30,7 @@ from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.vae import build_vae
 from pyrovae.study.execute.execution import Execution
-from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.batches import batches
 from pyrovae.study.plan.planning import Plan
 from pyrovae.study.store.folders import Store
@@ -263,8 +262,7 @@ def test_a_study_on_a_gpu_ends_where_it_ends_on_the_cpu(tmp_path: Path) -> None:
     plan, found = tiny_plan(tmp_path), {}
     for device in ("cpu", "cuda"):
         results = tmp_path / device
-        console = Console(quiet=True)
-        outcome = run_plan(plan, results, console, workers=1, compiled=False, device=device)
+        outcome = run_plan(plan, results, RunOptions(workers=1, compiled=False, device=device))
         assert (outcome.done, outcome.failed) == (4, {})
         found[device] = load_study(results / "tiny").runs.set_index("run").sort_index()
     ours, theirs = found["cpu"], found["cuda"]

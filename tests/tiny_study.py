@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
 from pyrovae.study.config.read import load_study_file
-from pyrovae.study.execute.runner import Outcome, run_plan
+from pyrovae.study.execute.runner import Outcome, RunOptions, run_plan
 from pyrovae.study.plan.planning import Plan, make_plan
 
 TINY = """
@@ -40,5 +38,4 @@ def tiny_plan(folder: Path, *overrides: str, text: str = TINY) -> Plan:
 
 def run(plan: Plan, results: Path, *, workers: int = 2, force: bool = False) -> Outcome:
     """Run a plan without compiling, silently."""
-    console = Console(quiet=True)
-    return run_plan(plan, results, console, workers=workers, compiled=False, force=force)
+    return run_plan(plan, results, RunOptions(workers=workers, compiled=False, force=force))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import Registry
+from pyrovae.measures.disentanglement import METRICS
+from pyrovae.study.config.resolve import REGISTRIES
 
 
 def configured(registry: Registry, value: Any) -> dict[str, Any]:
@@ -54,3 +56,46 @@ def part(registry: Registry, value: Any, place: str) -> Any:
         return configured(registry, value)
     except ConfigError as error:
         raise error.at(place) from None
+
+
+def with_names(study: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a study in which a class stands nowhere any more, but its name or dotted path.
+
+    Parameters
+    ----------
+    study
+        What a study's file holds; under the keys of parts, and in ``metrics``, classes (or
+        functions, of data sets and metrics) may stand where names do.
+
+    Raises
+    ------
+    ConfigError
+        For a class that is of another kind, with its place.
+    """
+    found = _named(dict(study), None, "")
+    assert isinstance(found, dict)
+    return found
+
+
+def _named(value: Any, registry: Registry | None, place: str) -> Any:
+    if isinstance(value, Mapping):
+        return {
+            key: _named(inner, _registry(key, registry), f"{place}.{key}" if place else str(key))
+            for key, inner in value.items()
+        }
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_named(inner, registry, f"{place}[{i}]") for i, inner in enumerate(value)]
+    if registry is None or not (inspect.isclass(value) or inspect.isroutine(value)):
+        return value
+    try:
+        return registry.name_of(value)
+    except ConfigError as error:
+        raise error.at(place) from None
+
+
+def _registry(key: Any, outer: Registry | None) -> Registry | None:
+    """Return what names below a key are looked up in: ``prior``, ``name``, ``metrics`` …"""
+    if key == "name":
+        return outer
+    last = str(key).rpartition(".")[2]
+    return METRICS if last == "metrics" else REGISTRIES.get(last)

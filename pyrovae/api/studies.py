@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from matplotlib.figure import Figure
@@ -16,6 +16,7 @@ from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import KINDS, draw
+from pyrovae.study.execute.runner import Outcome
 from pyrovae.study.store import results
 from pyrovae.study.store.folders import open_study
 from pyrovae.study.store.results import StudyResults
@@ -46,12 +47,20 @@ class Posteriors(Mapping[str, InferenceData]):
         return len(self._study.runs)
 
 
+@dataclass(frozen=True)
 class Study(StudyResults):
     """A study's results, with what is made from them.
 
     Besides what :class:`pyrovae.study.store.results.StudyResults` has (``runs``, ``units()``,
     ``history()``, ``folder(run)``):
+
+    Attributes
+    ----------
+    outcome
+        What became of the runs in the call that ran the study; ``None`` if it was opened.
     """
+
+    outcome: Outcome | None = None
 
     @property
     def posterior(self) -> Posteriors:

@@ -58,7 +58,7 @@ def run(
     from pyrovae.study.config import shipped
     from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.cores import available_cores
-    from pyrovae.study.execute.runner import run_plan
+    from pyrovae.study.execute.runner import RunOptions, run_plan
     from pyrovae.study.plan.planning import make_plan
     from pyrovae.study.store.results import load_study
 
@@ -69,14 +69,10 @@ def run(
     for file in dict.fromkeys(claim.file for claim in chosen):
         plan = make_plan(load_study_file(files / file, profile=profile, overrides=overrides))
         click.echo(f"{plan.name}: {len(plan.runs)} runs")
-        outcome = run_plan(
-            plan,
-            results,
-            Console(),
-            workers=workers or available_cores(),
-            device=device,
-            compiled=compiled,
+        chosen_options = RunOptions(
+            workers=workers or available_cores(), device=device, compiled=compiled
         )
+        outcome = run_plan(plan, results, chosen_options, console=Console())
         failed |= outcome.failed
         trained = load_study(results / plan.name)
         if not trained.runs.empty:

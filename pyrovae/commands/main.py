@@ -83,7 +83,9 @@ for command in (
 @options.workers
 @options.device
 @click.option("--ensemble", type=options.count(1), help="Train so many runs as one program.")
-@click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
+@click.option(
+    "--executor", type=click.Choice(["inline", "local", "ray"]), default="local", show_default=True
+)
 @click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
 @click.option(
     "--max-hours", type=options.Finite(min=0, max=1e6), help="Leave checkpoints and end then."
@@ -126,33 +128,41 @@ def study_run(
 
     FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
     """
-    from pyrovae.api.stages import measure_study
+    from pyrovae.api.running import run_planned
     from pyrovae.report import write_report
-    from pyrovae.study.execute.runner import run_plan
-    from pyrovae.study.store.results import load_study
+    from pyrovae.study.execute.runner import RunOptions
 
-    console = Console()
+    options = RunOptions(
+        executor=executor,
+        address=address,
+        workers=workers,
+        compiled=compiled,
+        device=device,
+        ensemble=ensemble,
+        max_hours=max_hours,
+        checkpoint_seconds=60 * checkpoint_minutes,
+        force=force,
+        quiet=quiet,
+        log=log,
+    )
     plan = _plan(file, profile, quick, overrides)
     try:
-        outcome = run_plan(
-            plan,
-            results,
-            console,
-            workers=workers,
-            compiled=compiled,
-            device=device,
-            ensemble=ensemble,
-            executor=executor,
-            address=address,
-            max_hours=max_hours,
-            checkpoint_seconds=60 * checkpoint_minutes,
-            force=force,
-            quiet=quiet,
-            log=log,
-        )
+        ran = run_planned(plan, results, options, console=Console())
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on with the runs that are missing", err=True)
         sys.exit(130)
+    assert ran.outcome is not None
+    _tell_outcome(plan.name, ran.outcome, quiet)
+    if not ran.runs.empty:
+        written = write_report(ran)
+        if not quiet:
+            click.echo(f"report: {written}")
+    if ran.outcome.failed:
+        sys.exit(SOME_FAILED)
+
+
+def _tell_outcome(name: str, outcome: Any, quiet: bool) -> None:
+    """Print what became of the runs; end the command if it was interrupted."""
     for run_id, what in outcome.damaged.items():
         click.echo(f"damaged {run_id}: {what}", err=True)
     if outcome.signal:
@@ -160,20 +170,12 @@ def study_run(
         sys.exit(128 + outcome.signal)
     if not quiet:
         click.echo(
-            f"{plan.name}: {outcome.done} runs done, {outcome.kept} kept from before, "
+            f"{name}: {outcome.done} runs done, {outcome.kept} kept from before, "
             f"{len(outcome.failed)} failed"
             + (f", {outcome.left} left when time was up" if outcome.left else "")
         )
     for run_id, reason in outcome.failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
-    if outcome.done + outcome.kept:
-        trained = load_study(results / plan.name)
-        measure_study(trained)
-        written = write_report(trained)
-        if not quiet:
-            click.echo(f"report: {written}")
-    if outcome.failed:
-        sys.exit(SOME_FAILED)
 
 
 @study.command("plan")

@@ -12,11 +12,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from rich.console import Console
 from tiny_study import tiny_plan
 
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.store.results import load_study
 
 ray = pytest.importorskip("ray", reason="needs pip install 'pyrovae[ray]'")
@@ -85,11 +84,7 @@ def test_a_node_that_is_lost_costs_nothing(
     outcome = run_plan(
         plan,
         tmp_path / "results",
-        Console(quiet=True),
-        compiled=False,
-        executor="ray",
-        address=ADDRESS,
-        checkpoint_seconds=1.0,
+        RunOptions(compiled=False, executor="ray", address=ADDRESS, checkpoint_seconds=1.0),
     )
     assert second_node not in _raylets()
     assert (outcome.done, outcome.failed, outcome.left) == (4, {}, 0)
@@ -105,15 +100,15 @@ def test_results_come_back_where_no_folder_is_shared(
     monkeypatch.setattr(cluster, "atomic", SimpleNamespace(write_text=lambda *_: None))
     plan = tiny_plan(tmp_path, "seeds=1")
     outcome = run_plan(
-        plan, tmp_path / "results", Console(quiet=True), compiled=False, executor="ray",
-        address=ADDRESS,
-    )  # fmt: skip
+        plan, tmp_path / "results", RunOptions(compiled=False, executor="ray", address=ADDRESS)
+    )
     assert (outcome.done, outcome.failed) == (2, {})
 
 
 def test_no_cluster_is_told_in_a_line(tmp_path: Path) -> None:
     with pytest.raises(PyrovaeError, match=r"no Ray cluster at 127\.0\.0\.1:1"):
         run_plan(
-            tiny_plan(tmp_path), tmp_path / "results", Console(quiet=True), executor="ray",
-            address="127.0.0.1:1",
-        )  # fmt: skip
+            tiny_plan(tmp_path),
+            tmp_path / "results",
+            RunOptions(executor="ray", address="127.0.0.1:1"),
+        )

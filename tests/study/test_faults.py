@@ -14,14 +14,13 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 from safetensors.torch import load_file
 from tiny_study import run, tiny_plan
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.study.execute.execution import Execution
-from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.execute.workers import LocalExecutor
 from pyrovae.study.plan.batches import batches
 from pyrovae.study.plan.planning import Plan
@@ -108,7 +107,7 @@ def test_damaged_runs_are_found_set_aside_and_trained_again(
     history = store.run(a).path / "history.parquet"
     history.write_bytes(history.read_bytes()[:-7])
     (store.run(b).path / "metrics.json").unlink()
-    outcome = run_plan(small, copied, Console(quiet=True), workers=1, compiled=False)
+    outcome = run_plan(small, copied, RunOptions(workers=1, compiled=False))
     assert (outcome.done, outcome.kept, outcome.failed) == (2, 0, {})
     assert "history.parquet has another checksum" in outcome.damaged[a]
     assert "metrics.json is missing" in outcome.damaged[b]
@@ -124,7 +123,7 @@ def test_two_runners_of_one_study_do_not_meet(small: Plan, tmp_path: Path) -> No
 
 
 def test_time_that_is_up_before_the_start_trains_nothing(small: Plan, tmp_path: Path) -> None:
-    outcome = run_plan(small, tmp_path, Console(quiet=True), workers=1, compiled=False, max_hours=0)
+    outcome = run_plan(small, tmp_path, RunOptions(workers=1, compiled=False, max_hours=0))
     assert (outcome.done, outcome.left, outcome.signal) == (0, 2, None)
 
 

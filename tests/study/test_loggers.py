@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from rich.console import Console
 from tiny_study import tiny_plan
 
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.results import StudyResults, load_study
 from pyrovae.study.watch import loggers
@@ -19,7 +18,7 @@ from pyrovae.study.watch.loggers import logger
 
 def _logged(kind: str, folder: Path) -> StudyResults:
     plan = tiny_plan(folder, "seeds=1")
-    outcome = run_plan(plan, folder, Console(quiet=True), workers=1, compiled=False, log=[kind])
+    outcome = run_plan(plan, folder, RunOptions(workers=1, compiled=False, log=[kind]))
     assert outcome.done == 2
     return load_study(folder / "tiny")
 

@@ -16,7 +16,7 @@ from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.shrink.capacity.search import Belief, Observation, belief, next_size
 from pyrovae.shrink.pruning.prune_run import Pruned, prune_run
 from pyrovae.study.config.read import load_study_file
-from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import Plan, make_plan
 from pyrovae.study.store.folders import Store
 
@@ -100,18 +100,11 @@ def search_capacity(
     plans: list[Plan] = []
     observations: list[Observation] = []
     size: int | None = start
+    options = RunOptions(workers=workers, device=device, compiled=compiled, quiet=True)
     while size is not None and (len(plans) + 1) * seeds <= trainings:
         plans.append(_plan(file, profile, overrides, size, seeds))
         union = _union(plans)
-        outcome = run_plan(
-            union,
-            results,
-            console,
-            workers=workers,
-            device=device,
-            compiled=compiled,
-            quiet=True,
-        )
+        outcome = run_plan(union, results, options, console=console)
         if outcome.failed:
             raise PyrovaeError(f"latent_dim {size}: {next(iter(outcome.failed.values()))}")
         runs = Store(results / union.name).index()

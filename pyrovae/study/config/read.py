@@ -112,12 +112,30 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
     raw = yaml.read(path)
     dotted.make_importable(path.parent)
     try:
-        return _study(raw, profile, overrides, str(path))
+        return read_study(raw, profile=profile, overrides=overrides, file=str(path))
     except ConfigError as error:
         raise error.at(file=str(path)) from None
 
 
-def _study(raw: Any, profile: str, overrides: Sequence[str], file: str) -> Study:
+def read_study(
+    raw: Any, *, profile: str = "", overrides: Sequence[str] = (), file: str = ""
+) -> Study:
+    """Read a study from what its YAML file holds; it is not changed.
+
+    Parameters
+    ----------
+    raw
+        Plain data: words, numbers, lists and mappings.
+    profile, overrides
+        As for :func:`load_study_file`.
+    file
+        Where it stands, if it does in a file.
+
+    Raises
+    ------
+    ConfigError
+        For anything that is wrong, with its place.
+    """
     require_mapping(raw, "")
     known_keys(raw, STUDY_KEYS, "")
     check_plain(raw)

@@ -12,19 +12,21 @@ from pathlib import Path
 from rich.console import Console
 
 from pyrovae.core import atomic
-from pyrovae.core.errors import PyrovaeError, diverged
+from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean, diverged
 from pyrovae.study.config.told import failure, told
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS
 from pyrovae.study.execute.executors import Executor
 from pyrovae.study.execute.hardware import devices, ensemble_size
+from pyrovae.study.execute.inline import InlineExecutor
 from pyrovae.study.execute.workers import LocalExecutor
 from pyrovae.study.plan.batches import batches
 from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.lock import locked
+from pyrovae.study.watch.events import Tell
 from pyrovae.study.watch.live import Publisher
 from pyrovae.study.watch.loggers import logger
-from pyrovae.study.watch.observers import Dispensable, Together
+from pyrovae.study.watch.observers import Dispensable, Together, Told
 from pyrovae.study.watch.progress import Display, display
 
 
@@ -57,22 +59,59 @@ class Outcome:
     damaged: dict[str, str] = field(default_factory=dict)
 
 
+#: Where a study may be executed.
+EXECUTORS = ("inline", "local", "ray")
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a plan is executed; none of it is part of a run's identity.
+
+    Attributes
+    ----------
+    executor, address
+        ``inline`` (this process), ``local`` (processes of this machine), or ``ray`` and the
+        address of its cluster.
+    workers
+        Number of processes; one a core, or one a GPU, by default. ``inline`` has none.
+    compiled
+        Whether training steps are compiled.
+    device
+        ``cpu`` or ``cuda``.
+    ensemble
+        How many runs of one program train together; what suits the device by default.
+    max_hours
+        After this time the study ends early.
+    checkpoint_seconds
+        Time between checkpoints of a run: what a crash costs at most.
+    force
+        Train finished and failed runs again too. Each old result stays until the new one is there.
+    quiet
+        Show failures only.
+    log
+        Loggers that are told too: keys of :data:`pyrovae.study.watch.loggers.LOGGERS`.
+    """
+
+    executor: str = "local"
+    address: str | None = None
+    workers: int | None = None
+    compiled: bool = True
+    device: str = "cpu"
+    ensemble: int | None = None
+    max_hours: float | None = None
+    checkpoint_seconds: float = CHECKPOINT_SECONDS
+    force: bool = False
+    quiet: bool = False
+    log: Sequence[str] = ()
+
+
 def run_plan(
     plan: Plan,
     results: Path,
-    console: Console,
+    options: RunOptions = RunOptions(),
     *,
-    workers: int | None = None,
-    compiled: bool = True,
-    device: str = "cpu",
-    ensemble: int | None = None,
-    executor: str = "local",
-    address: str | None = None,
-    max_hours: float | None = None,
-    checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    force: bool = False,
-    quiet: bool = False,
-    log: Sequence[str] = (),
+    console: Console | None = None,
+    tell: Tell | None = None,
 ) -> Outcome:
     """Execute what is missing of a plan and rebuild the study's index.
 
@@ -84,28 +123,12 @@ def run_plan(
         Its runs are executed in the plan's order, as far as compiled steps allow.
     results
         The folder that holds all studies.
+    options
+        How.
     console
-        Where progress is shown.
-    workers
-        Number of processes; one a core, or one a GPU, by default.
-    compiled
-        Whether training steps are compiled.
-    device
-        ``cpu`` or ``cuda``.
-    ensemble
-        How many runs of one program train together; what suits the device by default.
-    executor, address
-        ``local``, or ``ray`` and the address of its cluster.
-    max_hours
-        After this time the study ends early.
-    checkpoint_seconds
-        Time between checkpoints of a run: what a crash costs at most.
-    force
-        Train finished and failed runs again too. Each old result stays until the new one is there.
-    quiet
-        Show failures only.
-    log
-        Loggers that are told too: keys of :data:`pyrovae.study.watch.loggers.LOGGERS`.
+        Where progress is shown; nowhere by default.
+    tell
+        Is told every event as it happens.
 
     Raises
     ------
@@ -120,26 +143,13 @@ def run_plan(
             store.write_plan(plan)
             outcome = Outcome()
             names = describe(plan)
-            todo = _todo(plan, store, outcome, names, force=force)
+            todo = _todo(plan, store, outcome, names, force=options.force)
             if todo:
-                chosen = _executor(
-                    executor,
-                    store,
-                    plan,
-                    address=address,
-                    workers=workers,
-                    compiled=compiled,
-                    device=device,
-                    checkpoint_seconds=checkpoint_seconds,
-                )
-                for task in batches(todo, ensemble_size(todo, device, ensemble)):
-                    chosen.submit(task)
-                observers = [
-                    display(len(todo), console, names, quiet=quiet),
-                    Publisher(store.root, len(todo), names),
-                    *(Dispensable(logger(kind, store, names), kind, console) for kind in log),
-                ]
-                _follow(chosen, Together(observers), outcome, names, max_hours)
+                executor = _executor(store, plan, options)
+                for task in batches(todo, ensemble_size(todo, options.device, options.ensemble)):
+                    executor.submit(task)
+                observer = _observer(store, names, todo, options, console, tell)
+                _follow(executor, observer, outcome, names, options.max_hours)
                 outcome.left = (
                     len(todo) - outcome.done - len({run.id for run in todo} & outcome.failed.keys())
                 )
@@ -149,37 +159,58 @@ def run_plan(
     return outcome
 
 
-def _executor(
-    kind: str,
+def _observer(
     store: Store,
-    plan: Plan,
-    *,
-    address: str | None,
-    workers: int | None,
-    compiled: bool,
-    device: str,
-    checkpoint_seconds: float,
-) -> Executor:
-    """Return an executor. Of GPUs, only the local one needs any on this machine."""
-    if kind == "ray":
+    names: dict[str, str],
+    todo: Sequence[PlannedRun],
+    options: RunOptions,
+    console: Console | None,
+    tell: Tell | None,
+) -> Display:
+    observers: list[Display] = [Publisher(store.root, len(todo), names)]
+    if console is not None:
+        observers.insert(0, display(len(todo), console, names, quiet=options.quiet))
+    if tell is not None:
+        observers.append(Told(tell))
+    warnings = console or Console(stderr=True)
+    observers += [Dispensable(logger(kind, store, names), kind, warnings) for kind in options.log]
+    return Together(observers)
+
+
+def _executor(store: Store, plan: Plan, options: RunOptions) -> Executor:
+    """Return an executor. Of GPUs, only those of this machine are asked for here."""
+    if options.executor not in EXECUTORS:
+        raise ConfigError(
+            f"unknown executor '{options.executor}'{did_you_mean(options.executor, EXECUTORS)}",
+            "executor",
+        )
+    if options.executor == "ray":
         from pyrovae.study.execute.cluster import RayExecutor
 
         return RayExecutor(
             store,
             plan.datasets,
-            address=address,
-            compiled=compiled,
-            device=device,
-            checkpoint_seconds=checkpoint_seconds,
+            address=options.address,
+            compiled=options.compiled,
+            device=options.device,
+            checkpoint_seconds=options.checkpoint_seconds,
         )
-    places = devices(device)
+    places = devices(options.device)
+    if options.executor == "inline":
+        return InlineExecutor(
+            store,
+            plan.datasets,
+            compiled=options.compiled,
+            device=places[0],
+            checkpoint_seconds=options.checkpoint_seconds,
+        )
     return LocalExecutor(
         store,
         plan.datasets,
-        workers=workers or len(places),
-        compiled=compiled,
+        workers=options.workers or len(places),
+        compiled=options.compiled,
         devices=places,
-        checkpoint_seconds=checkpoint_seconds,
+        checkpoint_seconds=options.checkpoint_seconds,
     )
 
 

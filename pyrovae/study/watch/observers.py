@@ -13,7 +13,7 @@ from typing import Self
 
 from rich.console import Console
 
-from pyrovae.study.watch.events import Event
+from pyrovae.study.watch.events import Event, Tell
 from pyrovae.study.watch.progress import Display
 
 
@@ -49,6 +49,29 @@ class Together:
         """Tell each observer."""
         for observer in self._observers:
             observer.show(event)
+
+
+class Told:
+    """A function as an observer.
+
+    Parameters
+    ----------
+    tell
+        Called with each event.
+    """
+
+    def __init__(self, tell: Tell) -> None:
+        self._tell = tell
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, event: Event) -> None:
+        """Tell the function."""
+        self._tell(event)
 
 
 class Dispensable:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from rich.console import Console
 
 from pyrovae.analysis.phase_diagram import measure_principal_variances
 from pyrovae.datasets import load_dataset
@@ -23,7 +22,7 @@ from pyrovae.report import NothingToDraw
 from pyrovae.report.look.presented import present
 from pyrovae.report.study.phase_diagram import phase_diagram
 from pyrovae.study.config.read import load_study_file
-from pyrovae.study.execute.runner import run_plan
+from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import make_plan
 from pyrovae.study.store.results import load_study
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
@@ -117,7 +116,7 @@ grid:
 def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
     (tmp_path / "levels.yaml").write_text(STUDY)
     plan = make_plan(load_study_file(tmp_path / "levels.yaml"))
-    run_plan(plan, tmp_path, Console(quiet=True), workers=1, compiled=False)
+    run_plan(plan, tmp_path, RunOptions(workers=1, compiled=False))
     study = load_study(tmp_path / "levels")
     with pytest.raises(NothingToDraw, match="`pyrovae study measure levels` does"):
         phase_diagram(present(study))
