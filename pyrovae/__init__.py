@@ -20,12 +20,19 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from pyrovae.api.running import run_study
+    from pyrovae.api.runs import Run, load_run
     from pyrovae.api.studies import Study, load_study
 
 #: Where each name stands. ``import pyrovae`` answers at once: torch and all that is imported when
 #: a name is asked for.
-_FACES = {"Study": "studies", "load_study": "studies", "run_study": "running"}
-__all__ = ["Study", "load_study", "run_study"]
+_FACES = {
+    "Run": "runs",
+    "Study": "studies",
+    "load_run": "runs",
+    "load_study": "studies",
+    "run_study": "running",
+}
+__all__ = ["Run", "Study", "load_run", "load_study", "run_study"]
 
 
 def __getattr__(name: str) -> Any:
