@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     )
     from pyrovae.api.fitting import fit
     from pyrovae.api.running import run_study
+    from pyrovae.api.runs import Run, load_run
     from pyrovae.api.studies import Study, load_study
     from pyrovae.api.wrapping import wrap
 
@@ -64,15 +65,18 @@ _FACES = {
         ),
         "checks",
     ),
+    "Run": "runs",
     "Study": "studies",
     "build": "building",
     "fit": "fitting",
+    "load_run": "runs",
     "load_study": "studies",
     "run_study": "running",
     "wrap": "wrapping",
 }
 __all__ = [
     "CheckFailed",
+    "Run",
     "Study",
     "build",
     "check_likelihood",
@@ -83,6 +87,7 @@ __all__ = [
     "check_prior",
     "fit",
     "likelihood_checks",
+    "load_run",
     "load_study",
     "metric_checks",
     "network_checks",

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from pyrovae.api.runs import Run, load_run
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.report.look.presented import present
@@ -66,6 +67,20 @@ class Study(StudyResults):
     def posterior(self) -> Posteriors:
         """ArviZ's container (InferenceData, in 1.x a DataTree) by run: ``z``, see below."""
         return Posteriors(self)
+
+    def run(self, prefix: str) -> Run:
+        """Open the finished run whose id starts with ``prefix``.
+
+        Raises
+        ------
+        ConfigError
+            If there is none, or more than one, or a file of it is missing or damaged.
+        """
+        found = [run for run in self.runs.get("run", ()) if run.startswith(prefix)]
+        if len(found) != 1:
+            problem = f"{len(found) or 'no'} finished runs of {self.name}"
+            raise ConfigError(f"{problem} have an id that starts with '{prefix}'")
+        return load_run(self.folder(found[0]).path)
 
     def figure(self, kind: str) -> Figure:
         """Draw a figure of the report, to change and save; of several of a kind, the first.

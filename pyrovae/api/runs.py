@@ -1,0 +1,241 @@
+"""``pyrovae.load_run``: one stored run as a model for new data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.core.measuring import measuring
+from pyrovae.core.seeded import seeded
+from pyrovae.distributions.sphere_coordinates import unit as on_sphere
+from pyrovae.measures.collapse import posterior_means
+from pyrovae.measures.traversal import Over, levels, traverse
+from pyrovae.models.contract import LatentModel
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.store.folders import RunFolder, find_run
+from pyrovae.study.store.trained import load_trained
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained run. Nothing that is asked of it writes a file or moves the global random state.
+
+    Data are arrays or tensors ``(n, *event_shape)``, ``uint8`` for values / 255, else taken as
+    they are; codes are ``(n, latent_dim)``. What is given as a NumPy array is answered with one,
+    anything else with tensors.
+
+    Attributes
+    ----------
+    folder
+        Everything that is stored of it.
+    """
+
+    folder: RunFolder
+
+    @property
+    def id(self) -> str:
+        """The run's hash."""
+        return self.folder.id
+
+    @cached_property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        return self.folder.config()
+
+    @cached_property
+    def scores(self) -> pd.Series:
+        """One number each, by name; measured when the run was trained."""
+        return pd.Series(self.folder.metrics()["scores"], name=self.id)
+
+    @property
+    def units(self) -> pd.DataFrame:
+        """One row for each latent unit, measured on the test set."""
+        return self.folder.units()
+
+    @cached_property
+    def _trained(self) -> tuple[LatentModel, tuple[int, ...]]:
+        model, dataset = load_trained(self.folder)
+        return model, dataset.event_shape
+
+    @property
+    def model(self) -> LatentModel:
+        """The trained model, in evaluation mode."""
+        return self._trained[0]
+
+    def encode(self, x: Any) -> Any:
+        """Return E[z|x] under q, ``(n, latent_dim)``; ``model.encode(x)`` has the whole law."""
+        return _answer(x, lambda: posterior_means(self.model, self._data(x)))
+
+    def decode(self, z: Any) -> Any:
+        """Return E[x|z], ``(n, *event_shape)``."""
+        return _answer(z, lambda: self._decoded(self._codes(z)))
+
+    def reconstruct(self, x: Any) -> Any:
+        """Return the decoded :meth:`encode` of x, ``(n, *event_shape)``."""
+        return _answer(x, lambda: self._decoded(posterior_means(self.model, self._data(x))))
+
+    def sample(self, n: int, *, seed: int = 0) -> Tensor:
+        """Return E[x|z] of ``n`` draws from the prior, ``(n, *event_shape)``."""
+        _whole("n", n, 1)
+        _whole("seed", seed, 0)
+        with measuring(self.model), torch.no_grad(), seeded(seed):
+            z = self.model.prior_law().sample((n,))
+        return self._decoded(z)
+
+    def interpolate(self, a: Any, b: Any, *, steps: int = 8) -> Any:
+        """Return what lies between two observations, ``(steps, *event_shape)``.
+
+        Their codes are joined by a straight line; on a sphere it is brought back to the surface.
+        """
+        _whole("steps", steps, 2)
+        ends = [
+            posterior_means(self.model, self._data(_one(x), name))
+            for x, name in ((a, "a"), (b, "b"))
+        ]
+        share = torch.linspace(0, 1, steps)[:, None]
+        return _answer(a, lambda: self._decoded((1 - share) * ends[0] + share * ends[1]))
+
+    def traverse(
+        self,
+        x: Any = None,
+        *,
+        units: Sequence[int] | None = None,
+        steps: int = 11,
+        over: Over = "prior",
+        seed: int = 0,
+    ) -> Any:
+        """Change one unit at a time, through its quantiles from 5 % to 95 %.
+
+        Parameters
+        ----------
+        x
+            Observations that the traversals go through; one draw from the prior by default.
+        units
+            Which; all of them by default.
+        steps
+            Values of each unit.
+        over
+            Quantiles of the ``prior``, or of the aggregate ``posterior`` of x.
+        seed
+            Of draws.
+
+        Returns
+        -------
+        array or tensor
+            ``(n, units, steps, *event_shape)``.
+        """
+        _whole("steps", steps, 2)
+        _whole("seed", seed, 0)
+        d = self.model.latent_dim
+        chosen = list(range(d)) if units is None else list(units)
+        for i, unit in enumerate(chosen):
+            if (
+                isinstance(unit, bool)
+                or not isinstance(unit, int | np.integer)
+                or not 0 <= unit < d
+            ):
+                raise ConfigError(f"must be a unit from 0 to {d - 1}, got {unit!r}", f"units[{i}]")
+        if over not in ("prior", "posterior"):
+            raise ConfigError(f"must be prior or posterior, got {over!r}", "over")
+        if x is None and over == "posterior":
+            raise ConfigError("needs x: the aggregate posterior is that of data", "over")
+        if x is None:
+            with measuring(self.model), torch.no_grad(), seeded(seed):
+                centre = self.model.prior_law().sample((1,))
+            data = torch.empty(0)
+        else:
+            data = self._data(x)
+            centre = posterior_means(self.model, data)
+        values = levels(self.model, data, steps=steps, over=over, seed=seed)
+        found = torch.tensor([int(unit) for unit in chosen])
+        return _answer(x, lambda: traverse(self.model, centre, values, found))
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        with measuring(self.model), torch.no_grad():
+            return self.model.reconstruct(on_sphere(z) if self.model.space == "sphere" else z)
+
+    def _data(self, x: Any, what: str = "x") -> Tensor:
+        return _checked(x, self._trained[1], what, grey=True)
+
+    def _codes(self, z: Any) -> Tensor:
+        return _checked(z, (self.model.latent_dim,), "z")
+
+    def _repr_html_(self) -> str:
+        labels = {**self.folder.metrics()["labels"], "folder": self.folder.path}
+        shown = ("elbo", "rate", "distortion", "active_units")
+        labels |= {name: f"{self.scores[name]:.4g}" for name in shown if name in self.scores}
+        rows = "".join(
+            f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
+            for k, v in labels.items()
+        )
+        return f"<table><caption>run {escape(self.id)}</caption>{rows}</table>"
+
+
+def load_run(run: str | Path, *, results: str | Path = "results") -> Run:
+    """Open a finished run.
+
+    Parameters
+    ----------
+    run
+        Its folder, ``results/<study>/runs/<id>``, or the start of its id.
+    results
+        The folder that holds all studies, in which an id is looked for.
+
+    Raises
+    ------
+    ConfigError
+        If there is none, or more than one, or a file of it is missing or damaged.
+
+    Examples
+    --------
+    ::
+
+        run = pyrovae.load_run("results/prior_comparison/runs/88b8a5fc…")
+        run.reconstruct(images)
+    """
+    return Run(find_run(Path(results), str(run)))
+
+
+def _answer(given: Any, compute: Callable[[], Tensor]) -> Any:
+    found = compute().detach()
+    return found.numpy() if isinstance(given, np.ndarray) else found
+
+
+def _one(x: Any) -> Any:
+    return x[None] if hasattr(x, "shape") else x
+
+
+def _checked(given: Any, shape: tuple[int, ...], what: str, *, grey: bool = False) -> Tensor:
+    if not isinstance(given, np.ndarray | Tensor):
+        raise DataError(f"{what} must be an array or a tensor, got {type(given).__name__}")
+    try:
+        values = torch.as_tensor(given).detach().cpu()
+    except (TypeError, ValueError):
+        raise DataError(f"{what} holds {given.dtype}: must be real numbers") from None
+    if values.is_complex():
+        raise DataError(f"{what} holds {values.dtype}: must be real numbers")
+    if tuple(values.shape[1:]) != shape or values.dim() == 0 or not len(values):
+        wanted = ", ".join(map(str, shape))
+        raise DataError(f"{what} has shape {tuple(values.shape)}: must be (n, {wanted}), n > 0")
+    taken = values.float() / 255 if grey and values.dtype == torch.uint8 else values.float()
+    bad = (~taken.isfinite()).nonzero()
+    if len(bad):
+        raise DataError(
+            f"{what} holds {float(taken[tuple(bad[0])])} at {bad[0].tolist()}: must be finite"
+        )
+    return taken
+
+
+def _whole(place: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise ConfigError(f"must be a whole number of at least {least}, got {value!r}", place)
