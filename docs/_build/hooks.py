@@ -93,7 +93,21 @@ def family_page(kind: str, title: str, intro: str) -> str:
     parts = [f"# {title}", intro, f"`pyrovae list {kind}s` prints the same in the terminal."]
     for name in registry:
         parts += [f"## `{name}`", *_entry(registry, name, known.get(name))]
+        if kind == "metric":
+            parts.append(scores_table(name))
     return "\n\n".join(parts) + "\n"
+
+
+def scores_table(metric: str) -> str:
+    """Return a table of what a metric stores: keys, titles with units, directions, meanings."""
+    from pyrovae.measures.disentanglement import METRICS
+
+    rows = ["| stored as | score | better | meaning |", "|---|---|---|---|"]
+    rows += [
+        f"| `{s.key}` | {escaped(s.axis_label)} | {s.better} | {escaped(s.meaning)} |"
+        for s in METRICS.scores_of(metric)
+    ]
+    return "\n".join(rows)
 
 
 def scheduled_parameters() -> str:

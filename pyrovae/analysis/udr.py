@@ -6,11 +6,9 @@ import math
 from dataclasses import replace
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.measures.disentanglement import udr
+from pyrovae.measures.disentanglement.udr import UDR, udr
 from pyrovae.study.store.results import StudyResults
 
-#: Name of the score.
-UDR = "udr"
 #: Test points that codes are compared on. The lasso fits each code of each pair of runs.
 _POINTS = 1000
 
@@ -32,7 +30,7 @@ def with_udr(study: StudyResults) -> StudyResults:
         scores |= _of_cell(study, cell["run"].tolist())
     if not scores:
         return study
-    runs = study.runs.assign(**{UDR: study.runs["run"].map(scores).astype(float)})
+    runs = study.runs.assign(**{UDR.key: study.runs["run"].map(scores).astype(float)})
     return replace(study, runs=runs)
 
 

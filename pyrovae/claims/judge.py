@@ -11,9 +11,11 @@ from torch import Tensor
 
 from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Verdict, decide, fit
+from pyrovae.measures.collapse.bounds import ELBO
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
+from pyrovae.measures.scores import score_of
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.names import component
-from pyrovae.report.look.scores import score_of
 from pyrovae.report.study.phase_diagram import phase_diagram
 from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.study.store.results import StudyResults
@@ -40,7 +42,7 @@ def sparsity(study: StudyResults) -> Verdict:
         (-math.inf, 0.5),
         quantity="growth exponent of active units at the largest number of latent units",
         evidence=_evidence(runs, "latent_dim", "active_units"),
-        labels=("Latent units (count)", "Active units (count)"),
+        labels=("Latent units (count)", ACTIVE_UNITS.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -122,7 +124,7 @@ def self_regularisation(study: StudyResults) -> Verdict:
         (-math.inf, 0.0),
         quantity="gap's growth for each doubling of latent units, VAE minus autoencoder (nats)",
         evidence=_evidence(runs, "latent_dim", "distortion_gap", "objective"),
-        labels=("Latent units (count)", "Distortion, test minus train (nats)"),
+        labels=("Latent units (count)", score_of("distortion_gap").axis_label),
         divergent=fitted.divergent,
     )
 
@@ -177,7 +179,7 @@ def capacity(study: StudyResults) -> Verdict:
         (-math.inf, 0.01 * abs(float(runs["elbo"].max()))),
         quantity="ELBO of the best size minus that of the pruned models (nats)",
         evidence=evidence,
-        labels=("Latent units (count)", "ELBO (nats)"),
+        labels=("Latent units (count)", ELBO.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -196,7 +198,7 @@ def networks(study: StudyResults) -> Verdict:
         (-math.inf, 0.0),
         quantity="share of active units, dense minus convolutional",
         evidence=_evidence(runs, "kind", "active_units", "kind"),
-        labels=("Network", "Active units (count)"),
+        labels=("Network", ACTIVE_UNITS.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -243,7 +245,7 @@ def theory(study: StudyResults) -> Verdict:
             ],
             ignore_index=True,
         ),
-        labels=("β × σ²", "Active units (count)"),
+        labels=("β × σ²", ACTIVE_UNITS.axis_label),
         divergent=None,
     )
 

@@ -108,7 +108,11 @@ class Registry(Generic[T]):
         for point in entry_points(group=f"pyrovae.{self.kind}s"):
             package = point.dist.name if point.dist else point.value
             try:
-                self.register(point.name, source=f"plugin {point.value}")(point.load())
+                entry = point.load()
+                if self._entries.get(point.name) is entry:  # Its module has registered it.
+                    self._sources[point.name] += f"; plugin {point.value}"
+                else:
+                    self.register(point.name, source=f"plugin {point.value}")(entry)
             except Exception as reason:
                 # Whatever a stranger's import raises, the user is to know whose it is.
                 raise PyrovaeError(

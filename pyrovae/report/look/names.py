@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 #: Words that are not written as they stand. Anything else keeps its letters, so that the name of a
@@ -116,6 +116,15 @@ def words(name: str) -> str:
     for word, written in _WORDS.items():
         text = re.sub(rf"\b{word}\b", written, text)
     return text
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence has them.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def wrapped(text: str, width: int) -> str:

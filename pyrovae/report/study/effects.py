@@ -13,11 +13,11 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pyrovae.analysis.study import StudyAnalysis
+from pyrovae.measures.scores import score_of
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.report.look.evidence import current_analysis
-from pyrovae.report.look.scores import score_of
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 from pyrovae.study.store.results import StudyResults
 

@@ -7,11 +7,12 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.measures.scores import score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.evidence import current_analysis
-from pyrovae.report.look.scores import score_of
 from pyrovae.report.tables.cells import escape
+from pyrovae.study.store.columns import side_by_side
 from pyrovae.study.store.results import LABELS, StudyResults
 
 _PLURALS = {
@@ -51,7 +52,9 @@ def methods(study: StudyResults) -> str:
         for s in (config["evaluation"] for config in configs)
     )
     parts.append(f"Evaluation: {'; or '.join(evaluation)}.")
-    parts += _estimators([folder.metrics()["estimators"] for folder in folders])
+    parts += _estimators(
+        [run["estimators"] for run in side_by_side(folder.metrics() for folder in folders)]
+    )
     parts += _comparison(study)
     parts += _software(
         [json.loads((folder.path / "environment.json").read_text()) for folder in folders]

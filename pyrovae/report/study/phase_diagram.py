@@ -10,6 +10,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from pyrovae.datasets import load_dataset
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.measures.collapse.theory import linear_active_units, linear_var_mu, principal_variances
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
@@ -66,7 +67,7 @@ def phase_diagram(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             zorder=3,
             label="trained (one point a seed)",
         )
-        counts.set_ylabel("Active units (count)")
+        counts.set_ylabel(ACTIVE_UNITS.axis_label)
         counts.yaxis.set_major_locator(MaxNLocator(integer=True))
         counts.legend()
         shown = int((data.groupby("direction")["var_mu"].max() > ACTIVE_VARIANCE).sum())

@@ -6,13 +6,13 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from pyrovae.measures.scores import score_of
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.report.look.evidence import current_analysis
 from pyrovae.report.look.legends import legend_above, line_group
 from pyrovae.report.look.panels import panels
-from pyrovae.report.look.scores import score_of
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 from pyrovae.study.store.results import StudyResults
 
@@ -33,7 +33,7 @@ def performance_profiles(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     """
     analysis, encoding = current_analysis(study), encode(study)
     table = analysis.table("profiles")
-    ranked = [key for key, entry in analysis.about["metrics"].items() if entry["better"]]
+    ranked = [key for key in analysis.about["metrics"] if score_of(key).direction]
     if not table.empty:
         table = table[(table["factor"] == encoding.first) & table["metric"].isin(ranked)]
     if table.empty:
@@ -43,9 +43,9 @@ def performance_profiles(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         figure, axes, _ = panels(len(metrics), style, height=1.25, extra=0.45, share="none")
         for metric, ax in zip(metrics, axes, strict=True):
             _draw(ax, table[table["metric"] == metric], encoding)
-            ax.set_xlabel(score_of(metric).axis_label)
-            better = analysis.about["metrics"][metric]["better"]
-            ax.set_title(f"{better} is better", fontsize=style.small, loc="right")
+            score = score_of(metric)
+            ax.set_xlabel(score.axis_label)
+            ax.set_title(score.direction, fontsize=style.small, loc="right")
         figure.supylabel("Runs above (share)")
         legend_above(figure, [line_group(encoding)])
         tighten(figure)

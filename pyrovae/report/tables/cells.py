@@ -8,12 +8,15 @@ from collections.abc import Sequence
 import pandas as pd
 
 from pyrovae.analysis.study import table_of
+from pyrovae.measures.collapse.bounds import LOG_PX
+from pyrovae.measures.collapse.measure import VARIANCE_LAW
+from pyrovae.measures.scores import Score
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.report.look.evidence import current_analysis
 from pyrovae.report.look.intervals import ENOUGH, LEVEL, summarise
-from pyrovae.report.look.scores import LOG_PX, MISSING, Score, table_scores
+from pyrovae.report.look.scores import MISSING, table_scores
 from pyrovae.report.tables.variation import CHANGES, changed
 from pyrovae.study.store.results import StudyResults
 
@@ -72,20 +75,20 @@ def caption(study: StudyResults) -> str:
     bold = f"Bold: best with a posterior probability above {SURE:.0%}. "
     bold = bold if best_cells(study) else ""
     dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(study) else ""
-    bound = "log p(x): importance-weighted bound (Burda et al. 2016). "
-    bound = bound if LOG_PX in table_scores(study.runs) else ""
+    explained = [s for s in (LOG_PX, VARIANCE_LAW) if s in table_scores(study.runs)]
+    meanings = " ".join(f"{s.title}: {s.meaning[:1].lower()}{s.meaning[1:]}" for s in explained)
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
-        f"seeds on), on the test set. {bound}Variance-law error: median over units of "
-        "|Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|, which theory puts at 0 for a standard normal "
-        f"prior only. {bold}{dagger}{captions.setting(study, encode(study))}".strip()
+        f"seeds on), on the test set; arrows point to what is better. {meanings} "
+        f"{bold}{dagger}{captions.setting(study, encode(study))}".strip()
     )
 
 
 def markdown(study: StudyResults) -> str:
     """Return the table for reading: ``mean ± half width`` in each place."""
     header, units, rows = text_cells(study, plus_minus=" ± ")
-    head = [f"{h} ({u})" if u else h for h, u in zip(header, units, strict=True)]
+    shown = zip(_headings(study, header), units, strict=True)
+    head = [f"{h} ({u})" if u else h for h, u in shown]
     for row, column in _bold(study, header):
         rows[row][column] = f"**{rows[row][column]}**"
     lines = [head, ["---"] * len(head), *rows]
@@ -115,7 +118,7 @@ def latex(study: StudyResults) -> str:
         r"\sbox0{%",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"\toprule",
-        " & ".join(_stacked(h) for h in header) + r" \\",
+        " & ".join(_stacked(h) for h in _headings(study, header)) + r" \\",
         " & ".join(rf"{{\scriptsize {escape(u)}}}" if u else "{}" for u in units) + r" \\",
         r"\midrule",
     ]
@@ -173,6 +176,12 @@ def _bold(study: StudyResults, header: Sequence[str]) -> set[tuple[int, int]]:
     }
 
 
+def _headings(study: StudyResults, header: Sequence[str]) -> list[str]:
+    """Return the headings of :func:`text_cells` with arrows to what is better."""
+    scores = table_scores(study.runs)
+    return [*header[: len(header) - len(scores)], *(score.heading for score in scores)]
+
+
 def _stacked(heading: str) -> str:
     """Return a heading that is as narrow as its longest word."""
     return r"{\shortstack{" + r"\\".join(escape(word) for word in heading.split()) + "}}"
@@ -196,6 +205,8 @@ _ESCAPES = {
     ">": r"\ensuremath{>}",
     "|": r"\ensuremath{|}",
     "–": "--",
+    "↑": r"\ensuremath{\uparrow}",
+    "↓": r"\ensuremath{\downarrow}",
     CHANGES: r"\dag{}",
     "β": r"\ensuremath{\beta}",
     "σ": r"\ensuremath{\sigma}",

@@ -6,10 +6,10 @@ import math
 
 import pandas as pd
 
+from pyrovae.measures.scores import score_of
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.report.look.evidence import current_analysis
-from pyrovae.report.look.scores import score_of
 from pyrovae.report.tables.cells import escape
 from pyrovae.study.store.results import StudyResults
 

@@ -8,7 +8,7 @@ from collections.abc import Hashable
 import numpy as np
 import pandas as pd
 
-from pyrovae.measures.disentanglement.representation import ACTIVE_ONLY, STANDARD_ERROR
+from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR, score_of
 from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.intervals import ENOUGH
 from pyrovae.report.look.scores import MISSING, disentanglement_scores
@@ -87,7 +87,6 @@ def markdown(study: StudyResults) -> str:
     table = variation_table(study)
     if table.empty:
         return ""
-    titles = {score.key: score.title for score in disentanglement_scores(study.runs)}
     lines = [
         "| Score | Mean | Seed | Points | Change without inactive units | Cells that change |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -96,7 +95,7 @@ def markdown(study: StudyResults) -> str:
         weight = rows["n"] / rows["n"].sum()
         flagged, told = int(rows["changes"].sum()), bool(rows["change"].notna().any())
         cells = [
-            f"{titles[str(key)]}{f' {CHANGES}' if flagged else ''}",
+            f"{score_of(str(key)).title}{f' {CHANGES}' if flagged else ''}",
             _text((rows["mean"] * weight).sum()),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),

@@ -42,6 +42,7 @@ from pyrovae.study.config import yaml
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun
 from pyrovae.study.store.checkpoints import Checkpoints
+from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import study_root
 from pyrovae.training import Diverged, Record
 
@@ -158,8 +159,8 @@ class Store:
             return "failed"
         if not (folder.path / "metrics.json").exists():
             return "missing"
-        wanted = run.config.evaluation.model_dump(mode="json")
-        return "done" if folder.metrics()["evaluation"] == wanted else "outdated"
+        wanted, stored = run.config.evaluation.model_dump(mode="json"), folder.metrics()
+        return "done" if stored["evaluation"] == wanted and has_all(stored) else "outdated"
 
     def write_run(
         self,
@@ -241,14 +242,15 @@ class Store:
 
     def index(self) -> pd.DataFrame:
         """Return labels and scores of the planned runs that are finished, one row each."""
-        rows = []
-        for planned in self.planned()["runs"]:
-            folder = self.run(planned["id"])
-            if (folder.path / "metrics.json").exists():
-                metrics = folder.metrics()
-                about = {"run": folder.id, "cell": metrics["cell"], **metrics["labels"]}
-                rows.append({**about, **metrics["scores"]})
-        return pd.DataFrame(rows)
+        folders = [self.run(planned["id"]) for planned in self.planned()["runs"]]
+        folders = [folder for folder in folders if (folder.path / "metrics.json").exists()]
+        stored = side_by_side(folder.metrics() for folder in folders)
+        return pd.DataFrame(
+            [
+                {"run": folder.id, "cell": run["cell"], **run["labels"], **run["scores"]}
+                for folder, run in zip(folders, stored, strict=True)
+            ]
+        )
 
     def write_index(self) -> None:
         """Write ``runs.parquet``, for those who read results without pyrovae."""
