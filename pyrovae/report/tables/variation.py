@@ -94,8 +94,9 @@ def markdown(study: StudyResults) -> str:
     for key, rows in table.groupby("score", sort=False):
         weight = rows["n"] / rows["n"].sum()
         flagged, told = int(rows["changes"].sum()), bool(rows["change"].notna().any())
+        title = score_of(str(key)).title.replace("|", r"\|")
         cells = [
-            f"{score_of(str(key)).title}{f' {CHANGES}' if flagged else ''}",
+            title + f" {CHANGES}" * bool(flagged),
             _text((rows["mean"] * weight).sum()),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),

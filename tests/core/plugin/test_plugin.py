@@ -25,7 +25,7 @@ base:
   evaluation:
     points: 100
     samples: 4
-    metrics: [{name: mean_correlation, power: 2}]
+    metrics: [mean_correlation, {name: mean_correlation, power: 2}, undeclared]
     guide_draws: {points: 2, draws: 5}
 grid:
   prior: [standard_normal, {name: cauchy, scale: 0.5}]
@@ -68,7 +68,32 @@ def test_a_study_uses_the_plugin(installed: Path, tmp_path: Path) -> None:
     assert set(runs["prior"]) == {"standard_normal", "cauchy(scale=0.5)"}
     assert runs["mean_correlation"].between(0, 1).all()
     estimators = load_study(results / "plugged").folder(runs["run"][0]).metrics()["estimators"]
-    assert estimators["mean_correlation"]["estimator"] == {"power": 2}
+    assert estimators["mean_correlation[power=2]"]["estimator"] == {"power": 2}
+    assert (runs["mean_correlation[power=2]"] <= runs["mean_correlation"]).all()
+    # What is declared in the plug-in is what the report says, of its parts too.
+    header = (results / "plugged/report/report.md").read_text()
+    assert r"| Mean \|r\| ↑ |" in header
+    assert r"| Mean \|r\| (power = 2) ↑ |" in header
+    assert "| Undeclared |" in header
+
+
+def test_without_the_plugin_its_scores_still_show(installed: Path, tmp_path: Path) -> None:
+    file = tmp_path / "plugged.yaml"
+    file.write_text(STUDY.replace(", {name: cauchy, scale: 0.5}", ""))
+    results = tmp_path / "results"
+    options = ("--no-compile", "--workers", "1", "--results", str(results))
+    assert _pyrovae("study", "run", str(file), *options, path=installed).returncode == 0
+    told = _pyrovae("study", "report", "plugged", "--results", str(results), path=tmp_path)
+    assert told.returncode == 0, told.stderr
+    header = (results / "plugged/report/report.md").read_text()
+    for title in ("Mean correlation", "Mean correlation (power = 2)", "Undeclared"):
+        assert f"| {title} |" in header
+
+
+def test_its_scores_are_listed(installed: Path) -> None:
+    listed = _pyrovae("list", "metrics", path=installed).stdout
+    assert "Nobody 2026; plugin" in " ".join(listed.split())
+    assert "Lost factors" in listed
 
 
 def test_its_parameters_are_checked(installed: Path, tmp_path: Path) -> None:
