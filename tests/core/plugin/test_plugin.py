@@ -57,37 +57,41 @@ def _pyrovae(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_study_uses_the_plugin(installed: Path, tmp_path: Path) -> None:
-    file = tmp_path / "plugged.yaml"
+@pytest.fixture(scope="module")
+def plugged(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a study that uses the plug-in."""
+    folder = tmp_path_factory.mktemp("plugged")
+    file = folder / "plugged.yaml"
     file.write_text(STUDY)
-    results = tmp_path / "results"
-    options = ("--no-compile", "--workers", "1", "--results", str(results))
+    options = ("--no-compile", "--workers", "1", "--results", str(folder))
     done = _pyrovae("study", "run", str(file), *options, path=installed)
     assert done.returncode == 0, done.stderr
-    runs = load_study(results / "plugged").runs
+    return folder / "plugged"
+
+
+def test_a_study_uses_the_plugin(plugged: Path) -> None:
+    study = load_study(plugged)
+    runs = study.runs
     assert set(runs["prior"]) == {"standard_normal", "cauchy(scale=0.5)"}
     assert runs["mean_correlation"].between(0, 1).all()
-    estimators = load_study(results / "plugged").folder(runs["run"][0]).metrics()["estimators"]
+    estimators = study.folder(runs["run"][0]).metrics()["estimators"]
     assert estimators["mean_correlation[power=2]"]["estimator"] == {"power": 2}
     assert (runs["mean_correlation[power=2]"] <= runs["mean_correlation"]).all()
-    # What is declared in the plug-in is what the report says, of its parts too.
-    header = (results / "plugged/report/report.md").read_text()
-    assert r"| Mean \|r\| ↑ |" in header
-    assert r"| Mean \|r\| (power = 2) ↑ |" in header
-    assert "| Undeclared |" in header
 
 
-def test_without_the_plugin_its_scores_still_show(installed: Path, tmp_path: Path) -> None:
-    file = tmp_path / "plugged.yaml"
-    file.write_text(STUDY.replace(", {name: cauchy, scale: 0.5}", ""))
-    results = tmp_path / "results"
-    options = ("--no-compile", "--workers", "1", "--results", str(results))
-    assert _pyrovae("study", "run", str(file), *options, path=installed).returncode == 0
-    told = _pyrovae("study", "report", "plugged", "--results", str(results), path=tmp_path)
-    assert told.returncode == 0, told.stderr
-    header = (results / "plugged/report/report.md").read_text()
-    for title in ("Mean correlation", "Mean correlation (power = 2)", "Undeclared"):
-        assert f"| {title} |" in header
+def test_the_report_says_what_the_plugin_declares_and_without_it_nothing(
+    installed: Path, plugged: Path, tmp_path: Path
+) -> None:
+    for path, titles in (
+        (installed, (r"Mean \|r\| ↑", r"Mean \|r\| (power = 2) ↑")),
+        (tmp_path, ("Mean correlation", "Mean correlation (power = 2)")),
+    ):
+        results = ("--results", str(plugged.parent))
+        told = _pyrovae("study", "report", "plugged", *results, path=path)
+        assert told.returncode == 0, told.stderr
+        text = (plugged / "report" / "report.md").read_text()
+        for title in (*titles, "Undeclared"):
+            assert f"| {title} |" in text
 
 
 def test_its_scores_are_listed(installed: Path) -> None:
