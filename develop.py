@@ -3,7 +3,7 @@
 
 python3 develop.py study [FILE] [OPTIONS]   run a study (default: the prior comparison)
 python3 develop.py test [OPTIONS]           run the test suite; options go to pytest
-python3 develop.py check                    lint, format and type checks
+python3 develop.py check                    lint, format, type and import checks
 python3 develop.py docs                     build the documentation into build/docs
 """
 
@@ -66,6 +66,7 @@ def main(arguments: list[str]) -> None:
         run(python, "-m", "ruff", "check", ".")
         run(python, "-m", "ruff", "format", "--check", ".")
         run(python, "-m", "mypy")
+        run(str(BIN / "lint-imports"), "--no-cache")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,9 @@
 
     import pyrovae
 
+    vae = pyrovae.build((1, 28, 28), latent_dim=16, prior="student_t")
+    vae = pyrovae.fit(vae, images)  # trained in place; vae.history is a DataFrame
+
     study = pyrovae.load_study("results/prior_comparison")
     study.runs                      # one row for each run: labels and scores
     study.posterior["88b8a5fc"]     # ArviZ InferenceData of a run
@@ -12,20 +15,88 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from pyrovae.api.building import build
+    from pyrovae.api.checks import (
+        CheckFailed,
+        check_likelihood,
+        check_metric,
+        check_network,
+        check_objective,
+        check_posterior,
+        check_prior,
+        likelihood_checks,
+        metric_checks,
+        network_checks,
+        objective_checks,
+        posterior_checks,
+        prior_checks,
+    )
+    from pyrovae.api.fitting import fit
     from pyrovae.api.studies import Study, load_study
+    from pyrovae.api.wrapping import wrap
 
-__all__ = ["Study", "load_study"]
+#: Where each name stands. ``import pyrovae`` answers at once: torch and all that is imported when
+#: a name is asked for.
+_FACES = {
+    **dict.fromkeys(
+        (
+            "CheckFailed",
+            "check_likelihood",
+            "check_metric",
+            "check_network",
+            "check_objective",
+            "check_posterior",
+            "check_prior",
+            "likelihood_checks",
+            "metric_checks",
+            "network_checks",
+            "objective_checks",
+            "posterior_checks",
+            "prior_checks",
+        ),
+        "checks",
+    ),
+    "Study": "studies",
+    "build": "building",
+    "fit": "fitting",
+    "load_study": "studies",
+    "wrap": "wrapping",
+}
+__all__ = [
+    "CheckFailed",
+    "Study",
+    "build",
+    "check_likelihood",
+    "check_metric",
+    "check_network",
+    "check_objective",
+    "check_posterior",
+    "check_prior",
+    "fit",
+    "likelihood_checks",
+    "load_study",
+    "metric_checks",
+    "network_checks",
+    "objective_checks",
+    "posterior_checks",
+    "prior_checks",
+    "wrap",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Import torch and all that only when it is asked for: ``import pyrovae`` answers at once."""
-    if name in __all__:
-        from pyrovae.api import studies
-
-        return getattr(studies, name)
+    """Import what stands behind a name."""
+    if name in _FACES:
+        return getattr(import_module(f"pyrovae.api.{_FACES[name]}"), name)
     raise AttributeError(f"module 'pyrovae' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """Return the names, for completion."""
+    return sorted({*globals(), *_FACES})

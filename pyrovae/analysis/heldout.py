@@ -10,10 +10,13 @@ from numpy.typing import NDArray
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.arviz import compare
 from pyrovae.measures.posterior.weights import draw_guide, log_mean
+from pyrovae.study.store import derived
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.study.store.results import StudyResults
 from pyrovae.study.store.trained import load_trained
 
+#: Name of the stage.
+_STAGE = "heldout"
 #: Data whose codes are drawn at a time.
 _CHUNK = 100
 #: log p(x) can be compared only where these are the same: other data, or another measure.
@@ -31,8 +34,35 @@ def heldout_log_px(folder: RunFolder, *, points: int, samples: int) -> NDArray[n
     return torch.cat(parts).numpy()
 
 
-def compare_cells(study: StudyResults, *, points: int, samples: int) -> pd.DataFrame:
-    """Compare cells by ``az.compare`` on held-out data.
+def measure_heldout(study: StudyResults, *, points: int, samples: int) -> None:
+    """Keep :func:`heldout_log_px` of every run with the study; what is there is not made again.
+
+    Kept is a row for each run and datum: ``run``, ``point``, ``log_px`` (nats), ``samples`` and
+    ``asked``, the points that were asked for: a data set may have fewer.
+    """
+    known, parts = derived.read(study.store, _STAGE), []
+    for run in study.runs["run"]:
+        state = derived.state(study.store, [run])
+        made = known[known[derived.MADE_FROM] == state]
+        if made.empty or made["asked"].iloc[0] < points or made["samples"].iloc[0] != samples:
+            values = heldout_log_px(study.folder(run), points=points, samples=samples)
+            made = pd.DataFrame(
+                {
+                    "run": run,
+                    "point": np.arange(len(values)),
+                    "log_px": values,
+                    "samples": samples,
+                    "asked": points,
+                    derived.MADE_FROM: state,
+                }
+            )
+        parts.append(made)
+    if parts:
+        derived.write(study.store, _STAGE, pd.concat(parts, ignore_index=True))
+
+
+def compare_cells(study: StudyResults, *, points: int) -> pd.DataFrame:
+    """Compare cells by ``az.compare`` on the first test points, as :func:`measure_heldout` left it.
 
     A cell's log p(x) of a datum is the mean over its seeds: what one more run can be expected to
     reach.
@@ -48,14 +78,13 @@ def compare_cells(study: StudyResults, *, points: int, samples: int) -> pd.DataF
     Raises
     ------
     PyrovaeError
-        If there is but one cell to compare.
+        If there is but one cell to compare, or a run has not been measured.
     """
     if study.runs["cell"].nunique() < 2:
         raise PyrovaeError(f"{study.name}: one cell, there is nothing to compare")
     runs = study.runs.copy()
-    runs["pointwise"] = [
-        heldout_log_px(study.folder(run), points=points, samples=samples) for run in runs["run"]
-    ]
+    known = derived.read(study.store, _STAGE)
+    runs["pointwise"] = [_kept(study, known, run)[:points] for run in runs["run"]]
     labels = study.varying()
     tables = []
     for _, group in runs.groupby(list(_COMPARABLE), sort=False):
@@ -87,3 +116,10 @@ def compare_cells(study: StudyResults, *, points: int, samples: int) -> pd.DataF
                 }
             )
     return pd.DataFrame(tables)
+
+
+def _kept(study: StudyResults, known: pd.DataFrame, run: str) -> NDArray[np.floating]:
+    made = known[known[derived.MADE_FROM] == derived.state(study.store, [run])]
+    if made.empty:
+        raise PyrovaeError(f"{run}: its held-out log p(x) has not been measured")
+    return made.sort_values("point")["log_px"].to_numpy()

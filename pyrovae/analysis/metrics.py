@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
 from pyrovae.measures.scores import COLLAPSE, Kind, Score, is_declared, score_of
-from pyrovae.study.store.results import LABELS
+from pyrovae.study.config.labels import is_label
 
 #: Main scores that stand before those of metrics, in the order of reports; others stand behind.
 _FIRST = ("active_units", "elbo", "log_px", "rate", "distortion")
-#: A score's key: a word, maybe with parameters. (The name of a setting has a point.)
-_KEY = re.compile(r"[\w-]+(\[.*\]\w*)?", re.DOTALL)
-#: Columns of a table of runs that are no scores.
-_ABOUT = ("run", "cell", "seed", *LABELS)
+#: Columns of a table of runs that are neither scores nor labels.
+_ABOUT = ("run", "cell", "seed")
 
 
 def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Score:
@@ -57,11 +54,7 @@ def comparable(runs: pd.DataFrame) -> list[str]:
 
 
 def _is_score(runs: pd.DataFrame, key: str) -> bool:
-    return (
-        key not in _ABOUT
-        and _KEY.fullmatch(key) is not None
-        and pd.api.types.is_numeric_dtype(runs[key])
-    )
+    return key not in _ABOUT and not is_label(key) and pd.api.types.is_numeric_dtype(runs[key])
 
 
 def _stands_alone(key: str, others: list[str]) -> bool:

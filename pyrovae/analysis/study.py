@@ -41,12 +41,17 @@ from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.scores import Score, score_of
 from pyrovae.study.store.results import StudyResults
 
 #: Packages whose version may change a number.
 _PACKAGES = ("pyrovae", "torch", "pyro-ppl", "arviz", "numpy")
+#: Fields of ``analysis.json`` that reports read.
+_ABOUT = {"factors": list, "digest": str, "metrics": dict}
+#: What helps against a file that is damaged.
+_AGAIN = "`pyrovae study analyse` makes it again"
 _POSTERIOR = ("cells", "levels", "contrasts", "effects")
 _BOOTSTRAP: dict[str, Callable[..., pd.DataFrame]] = {
     "bootstrap": bootstrap.aggregates,
@@ -90,11 +95,16 @@ class StudyAnalysis:
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables (see the module) by its name."""
         path = self.root / f"{name}.csv"
-        return pd.read_csv(path) if path.exists() else pd.DataFrame(columns=["metric"])
+        if not path.exists():
+            return pd.DataFrame(columns=["metric"])
+        with reading(path, "a table of an analysis", _AGAIN):
+            return pd.read_csv(path)
 
     def posterior(self, metric: str) -> inference_data.InferenceData:
         """Return a metric's draws."""
-        return inference_data.load(self.root / f"{score_of(metric).file_stem}.nc")
+        path = self.root / f"{score_of(metric).file_stem}.nc"
+        with reading(path, "a file of draws", _AGAIN):
+            return inference_data.load(path)
 
 
 def analyse(
@@ -170,31 +180,16 @@ def load_analysis(study: StudyResults) -> StudyAnalysis | None:
     path = root / "analysis.json"
     if not path.exists():
         return None
-    about = json.loads(path.read_text())
+    about = read_json(path, "an analysis", _ABOUT, advice=_AGAIN)
     runs, factors = table_of(study)
     same = about["digest"] == digest(runs, factors, about["metrics"])
     return StudyAnalysis(root, about, same)
 
 
 def table_of(study: StudyResults) -> tuple[pd.DataFrame, list[str]]:
-    """Return a study's runs and its factors.
-
-    Cells that no label tells apart differ in their training: they get a factor ``training``.
-    """
-    runs = study.runs
-    factors, _ = split_factors(runs, study.varying())
-    alike = runs.groupby(factors)["cell"] if factors else None
-    if (runs["cell"].nunique() if alike is None else alike.nunique().max()) > 1:
-        settings = {
-            cell: study.folder(run).config().training.model_dump(mode="json")
-            for cell, run in runs.drop_duplicates("cell").set_index("cell")["run"].items()
-        }
-        keys = next(iter(settings.values()))
-        differing = [k for k in keys if len({str(s[k]) for s in settings.values()}) > 1]
-        said = {c: ", ".join(f"{k}={s[k]}" for k in differing) for c, s in settings.items()}
-        runs = runs.assign(training=runs["cell"].map(said))
-        factors = [*factors, "training"]
-    return runs, factors
+    """Return a study's runs and its factors, which tell its cells apart."""
+    factors, _ = split_factors(study.runs, study.varying())
+    return study.runs, factors
 
 
 def _shared_out(tasks: list[tuple[Any, ...]], workers: int) -> Iterator[CellPosterior | str]:

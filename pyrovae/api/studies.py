@@ -5,6 +5,7 @@ This is the end of the data's way, above results and report, so that neither kno
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from matplotlib.figure import Figure
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.arviz import InferenceData
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import KINDS, draw
 from pyrovae.study.store import results
 from pyrovae.study.store.folders import open_study
@@ -73,7 +75,7 @@ class Study(StudyResults):
         """
         if kind not in KINDS:
             raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, KINDS)}")
-        return next(iter(draw(self, kind))).figure
+        return next(iter(draw(present(self), kind))).figure
 
 
 def load_study(path: str | Path) -> Study:
@@ -84,6 +86,6 @@ def load_study(path: str | Path) -> Study:
     ConfigError
         If no study has been run there.
     """
-    folder = Path(path)
+    folder = Path(os.path.abspath(path))  # "." has no name
     found = results.load_study(open_study(folder.parent, folder.name).root)
     return Study(**{field.name: getattr(found, field.name) for field in fields(found)})

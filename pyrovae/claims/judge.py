@@ -9,15 +9,14 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.analysis.phase_diagram import NoTheory, beside_theory
 from pyrovae.claims import exact, models
-from pyrovae.claims.verdict import Verdict, decide, fit
+from pyrovae.claims.verdict import Undecidable, Verdict, decide, fit
+from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.collapse.bounds import ELBO
 from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.measures.scores import score_of
-from pyrovae.report.look.drawn import NothingToDraw
-from pyrovae.report.look.names import component
-from pyrovae.report.study.phase_diagram import phase_diagram
-from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
+from pyrovae.shrink.pruning.stage import pruned_runs
 from pyrovae.study.store.results import StudyResults
 
 #: Latent units are used in full if more than this share is active.
@@ -49,28 +48,21 @@ def sparsity(study: StudyResults) -> Verdict:
 
 def inactive_units(study: StudyResults) -> Verdict:
     """Pruning changes the distortion by less than half a per cent, in the mean over runs."""
-    rows = []
-    for row in study.runs.itertuples():
-        folder = study.folder(str(row.run))
-        try:
-            found = prune_run(folder, samples=20, points=1000).comparison
-        except NothingToPrune:
-            continue
-        kind = f"{component(row.network)}, {component(row.posterior)}"
-        rows.append(
-            {
-                "x": kind,
-                # Relative, so that data sets and likelihoods can stand together; in per cent.
-                "y": 100 * found.distortion_change / row.distortion,
-                "error": 100 * found.distortion_change_se / row.distortion,
-                "group": "runs",
-                "distortion": row.distortion,
-                "distortion_change": found.distortion_change,
-                "rate_change": found.rate_change,
-            }
-        )
-    _need(bool(rows), "a run with an inactive unit")
-    evidence = pd.DataFrame(rows)
+    runs = study.runs.merge(_pruned(study), on="run")
+    runs = runs[runs["pruned"] != ""]
+    _need(not runs.empty, "a run with an inactive unit")
+    evidence = pd.DataFrame(
+        {
+            "x": runs["network"] + ", " + runs["posterior"],
+            # Relative, so that data sets and likelihoods can stand together; in per cent.
+            "y": 100 * runs["distortion_change"] / runs["distortion"],
+            "error": 100 * runs["distortion_change_se"] / runs["distortion"],
+            "group": "runs",
+            "distortion": runs["distortion"],
+            "distortion_change": runs["distortion_change"],
+            "rate_change": runs["rate_change"],
+        }
+    )
     share, error = _tensor(evidence["y"]) / 100, _tensor(evidence["error"]) / 100
     return decide(
         exact.common_mean(share, error, _NEGLIGIBLE_LOSS),
@@ -159,8 +151,8 @@ def capacity(study: StudyResults) -> Verdict:
     runs = _elbo_runs(study)
     large = runs[runs["latent_dim"] == runs["latent_dim"].max()]
     _need((large["inactive_units"] > 0).all(), "inactive units at the largest latent_dim")
-    pruned = [prune_run(study.folder(r), samples=20, points=2000).comparison for r in large["run"]]
-    after = large["elbo"] + [p.change for p in pruned]
+    change = _pruned(study).set_index("run")["change"].loc[large["run"]].to_numpy()
+    after = large["elbo"] + change
     sizes, level = _levels(runs["latent_dim"])
     value = torch.cat([_tensor(runs["elbo"]), _tensor(after)])
     level = torch.cat([level, torch.full((len(after),), len(sizes))])
@@ -186,7 +178,7 @@ def capacity(study: StudyResults) -> Verdict:
 
 def networks(study: StudyResults) -> Verdict:
     """A dense network uses a smaller share of its latent units than a convolutional one."""
-    runs = study.runs.assign(kind=study.runs["network"].str.partition("(")[0])
+    runs = study.runs.assign(kind=[study.label(r, "network").name for r in study.runs["run"]])
     runs = runs[runs["kind"].isin(["mlp", "conv"])]
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
@@ -227,9 +219,9 @@ def generation(study: StudyResults) -> Verdict:
 def theory(study: StudyResults) -> Verdict:
     """Linear VAEs have the active units that theory says, at nine of ten settings and more."""
     try:
-        table = phase_diagram(study).data.drop_duplicates("run")
-    except NothingToDraw as reason:
-        raise type(reason)(f"{study.name}: {reason}") from None
+        table = beside_theory(study).drop_duplicates("run")
+    except NoTheory as reason:
+        raise Undecidable(f"{study.name}: {reason}") from None
     right = (table["active_units"] == table["active_units_theory"]).to_numpy()
     return decide(
         exact.share(int(right.sum()), int((~right).sum())),
@@ -258,7 +250,14 @@ def _elbo_runs(study: StudyResults) -> pd.DataFrame:
 
 def _need(condition: bool, what: str) -> None:
     if not condition:
-        raise NothingToDraw(f"needs {what}")
+        raise Undecidable(f"needs {what}")
+
+
+def _pruned(study: StudyResults) -> pd.DataFrame:
+    try:
+        return pruned_runs(study)
+    except PyrovaeError as reason:
+        raise Undecidable(str(reason)) from None
 
 
 def _levels(column: pd.Series) -> tuple[list[int], Tensor]:

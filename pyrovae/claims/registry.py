@@ -24,12 +24,15 @@ class Claim:
         Its name: where its results are.
     judge
         From its runs to the verdict; the docstring says what exactly is decided.
+    pruning
+        Whether it judges the pruned runs too, which have to be made before.
     """
 
     statement: str
     file: str
     study: str
     judge: Callable[[StudyResults], Verdict]
+    pruning: bool = False
 
     @property
     def criterion(self) -> str:
@@ -47,6 +50,7 @@ CLAIMS: dict[str, Claim] = {
         "inactive_units.yaml",
         "claims-inactive-units",
         judge.inactive_units,
+        pruning=True,
     ),
     "variance_law": Claim(
         "The variance law holds on active and inactive units", *_LATENT_DIM, judge.variance_law
@@ -64,7 +68,7 @@ CLAIMS: dict[str, Claim] = {
         judge.disentanglement,
     ),
     "capacity": Claim(
-        "Training large and pruning tunes the capacity", *_LATENT_DIM, judge.capacity
+        "Training large and pruning tunes the capacity", *_LATENT_DIM, judge.capacity, pruning=True
     ),
     "networks": Claim(
         "Dense networks are sparser than convolutional ones",

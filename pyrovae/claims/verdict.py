@@ -11,7 +11,13 @@ from torch import Tensor
 
 from pyrovae.analysis.sampling import Sampling, run_nuts
 from pyrovae.claims.models import Posed
+from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.posterior.convergence import Convergence, convergence
+
+
+class Undecidable(PyrovaeError):
+    """A claim that a study's runs cannot decide, with the reason."""
+
 
 #: How NUTS is run for a verdict.
 SAMPLING = Sampling()

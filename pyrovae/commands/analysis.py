@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import click
@@ -21,11 +22,11 @@ from pyrovae.core.errors import PyrovaeError
     metavar="METRIC=HALF-WIDTH",
     help="What counts as practically equal, instead of the default.",
 )
-@click.option("--chains", type=click.IntRange(min=2), default=4, show_default=True)
-@click.option("--draws", type=click.IntRange(min=4), default=600, show_default=True)
-@click.option("--warmup", type=click.IntRange(min=20), default=240, show_default=True)
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--chains", type=options.count(2), default=4, show_default=True)
+@click.option("--draws", type=options.count(4), default=600, show_default=True)
+@click.option("--warmup", type=options.count(20), default=240, show_default=True)
+@click.option("--seed", type=options.seed, default=0, show_default=True)
+@options.workers
 def analyse(
     name: str,
     results: Path,
@@ -46,12 +47,11 @@ def analyse(
     from pyrovae.analysis import Sampling
     from pyrovae.analysis.study import analyse as analyse_study
     from pyrovae.study.execute.workers import available_cores
-    from pyrovae.study.store.folders import open_study
-    from pyrovae.study.store.results import load_study
+    from pyrovae.study.store.results import load_finished
 
     torch.set_num_threads(1)  # The tensors are tiny.
     found = analyse_study(
-        load_study(open_study(results, name).root),
+        load_finished(results, name),
         metrics=metrics,
         rope=dict(_rope(text) for text in ropes),
         sampling=Sampling(chains=chains, draws=draws, warmup=warmup, seed=seed),
@@ -69,6 +69,6 @@ def _rope(text: str) -> tuple[str, float]:
         width = float(value)
     except ValueError:
         raise PyrovaeError(f"--rope {text}: must have the form metric=number") from None
-    if not width > 0:
-        raise PyrovaeError(f"--rope {text}: the half width must be positive")
+    if not 0 < width < math.inf:
+        raise PyrovaeError(f"--rope {text}: the half width must be positive and finite")
     return key, width

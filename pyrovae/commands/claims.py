@@ -36,7 +36,7 @@ def list_claims() -> None:
 )
 @click.option("--quick", is_flag=True, help="The profile 'quick': a first look on a CPU.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@options.workers
 @click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
 def run(
     names: tuple[str, ...],
@@ -50,15 +50,18 @@ def run(
     """Run the studies of the claims NAMES (default: all) and report; finished runs are kept."""
     from rich.console import Console
 
+    from pyrovae.api.stages import measure_study
     from pyrovae.claims import CLAIMS
     from pyrovae.report.claims.write import chosen_claims
     from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.runner import run_plan
     from pyrovae.study.execute.workers import available_cores
     from pyrovae.study.plan.planning import make_plan
+    from pyrovae.study.store.results import load_study
 
     failed: dict[str, str] = {}
-    for file in dict.fromkeys(CLAIMS[name].file for name in chosen_claims(names)):
+    chosen = [CLAIMS[name] for name in chosen_claims(names)]
+    for file in dict.fromkeys(claim.file for claim in chosen):
         profile = "quick" if quick else ""
         plan = make_plan(load_study_file(files / file, profile=profile, overrides=overrides))
         click.echo(f"{plan.name}: {len(plan.runs)} runs")
@@ -66,6 +69,11 @@ def run(
             plan, results, Console(), workers=workers or available_cores(), compiled=compiled
         )
         failed |= outcome.failed
+        trained = load_study(results / plan.name)
+        if not trained.runs.empty:
+            measure_study(
+                trained, pruning=any(claim.pruning for claim in chosen if claim.file == file)
+            )
     _report(results, names, quick)
     for run_id, reason in failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)

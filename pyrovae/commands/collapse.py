@@ -44,9 +44,11 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
     help="By which units are inactive, on training data.",
 )
 @click.option("--deep", is_flag=True, help="Also remove hidden units without influence (mlp).")
-@click.option("--finetune", type=click.IntRange(min=0), default=0, help="Training steps after it.")
-@click.option("--samples", type=click.IntRange(min=2), default=100, show_default=True)
-@click.option("--points", type=click.IntRange(min=2), default=2000, show_default=True)
+@click.option(
+    "--finetune", type=options.count(0, 10**9), default=0, help="Training steps after it."
+)
+@click.option("--samples", type=options.count(2), default=100, show_default=True)
+@click.option("--points", type=options.count(2), default=2000, show_default=True)
 @click.option("--compile/--no-compile", "compiled", default=True, help="Compile fine-tuning.")
 def prune(
     run: str,
@@ -83,12 +85,12 @@ def prune(
 @options.results
 @click.option("--profile", default="", help="Apply a profile of the file.")
 @click.option("--set", "overrides", multiple=True, metavar="A.B=C", help="Override a value.")
-@click.option("--start", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--factor", type=click.IntRange(min=2), default=4, show_default=True)
-@click.option("--seeds", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--trainings", type=click.IntRange(min=1), default=8, show_default=True)
-@click.option("--largest", type=click.IntRange(min=1), default=512, show_default=True)
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@click.option("--start", type=options.count(1), default=2, show_default=True)
+@click.option("--factor", type=options.count(2), default=4, show_default=True)
+@click.option("--seeds", type=options.count(1), default=2, show_default=True)
+@click.option("--trainings", type=options.count(1), default=8, show_default=True)
+@click.option("--largest", type=options.count(1), default=512, show_default=True)
+@options.workers
 @click.option("--compile/--no-compile", "compiled", default=True, help="Compile training steps.")
 def capacity(
     file: Path,

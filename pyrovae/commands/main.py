@@ -23,23 +23,10 @@ from pyrovae.commands import (
     sharing,
     watching,
 )
+from pyrovae.commands.failures import SOME_FAILED, OneLineGroup
 from pyrovae.core.errors import PyrovaeError
 
 # Packages that import torch are imported inside the commands: `pyrovae --help` answers at once.
-
-#: Exit code when some runs failed, as against 2 for bad input.
-SOME_FAILED = 1
-
-
-class _Group(click.Group):
-    """Prints errors that are the input's fault as one line, and exits with 2."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except PyrovaeError as error:
-            click.echo(str(error), err=True)
-            ctx.exit(2)
 
 
 def _study_file(command: Any) -> Any:
@@ -67,12 +54,16 @@ def _plan(file: Path, profile: str, quick: bool, overrides: tuple[str, ...]) -> 
     if quick and profile:
         raise PyrovaeError("--quick and --profile exclude each other")
     chosen = "quick" if quick else profile
-    return make_plan(load_study_file(file, profile=chosen, overrides=overrides))
+    study = load_study_file(file, profile=chosen, overrides=overrides)
+    for remark in study.remarks:
+        click.echo(f"{file}: {remark}", err=True)
+    return make_plan(study)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="pyrovae")
-def main() -> None:
+@click.option("--debug", is_flag=True, envvar="PYROVAE_DEBUG", help="Show where a command failed.")
+def main(debug: bool) -> None:
     """Study how VAEs collapse and disentangle under varying priors and posteriors."""
 
 
@@ -84,6 +75,7 @@ def study() -> None:
 for command in (
     analysis.analyse,
     posterior.compare,
+    reporting.measure,
     reporting.report,
     sharing.page,
     sharing.export,
@@ -96,15 +88,17 @@ for command in (
 @study.command("run")
 @_study_file
 @options.results
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@options.workers
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
-@click.option("--ensemble", type=click.IntRange(min=1), help="Train so many runs as one program.")
+@click.option("--ensemble", type=options.count(1), help="Train so many runs as one program.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local", show_default=True)
 @click.option("--address", help="Of the Ray cluster; 'auto' finds the one that this node is in.")
-@click.option("--max-hours", type=click.FloatRange(min=0), help="Leave checkpoints and end then.")
+@click.option(
+    "--max-hours", type=options.Finite(min=0, max=1e6), help="Leave checkpoints and end then."
+)
 @click.option(
     "--checkpoint-minutes",
-    type=click.FloatRange(min=0),
+    type=options.Finite(min=0, max=1e6),
     default=1.0,
     show_default=True,
     help="Time between checkpoints of a run.",
@@ -137,6 +131,7 @@ def study_run(
     log: tuple[str, ...],
 ) -> None:
     """Train, evaluate, store and report what FILE describes; finished runs are kept."""
+    from pyrovae.api.stages import measure_study
     from pyrovae.report import write_report
     from pyrovae.study.execute.runner import run_plan
     from pyrovae.study.store.results import load_study
@@ -177,7 +172,9 @@ def study_run(
     for run_id, reason in outcome.failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
     if outcome.done + outcome.kept:
-        written = write_report(load_study(results / plan.name))
+        trained = load_study(results / plan.name)
+        measure_study(trained)
+        written = write_report(trained)
         if not quiet:
             click.echo(f"report: {written}")
     if outcome.failed:
@@ -187,7 +184,7 @@ def study_run(
 @study.command("plan")
 @_study_file
 @options.results
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: one a core]")
+@options.workers
 def study_plan(
     file: Path,
     profile: str,
@@ -197,16 +194,17 @@ def study_plan(
     workers: int | None,
 ) -> None:
     """Print the runs of FILE, their hashes, state and cost; train nothing."""
+    from pyrovae.study.config.told import varying
     from pyrovae.study.execute.workers import available_cores
-    from pyrovae.study.plan.planning import varying
+    from pyrovae.study.plan.planning import labels_of
     from pyrovae.study.store.folders import Store
 
     plan = _plan(file, profile, quick, overrides)
     store = Store(results / plan.name)
-    keys = [*varying(plan.runs), "seed"]
+    rows = labels_of(plan.runs)
+    keys = [*varying(rows), "seed"]
     table = Table("run", *keys, "parameters", "TFLOP", "state")
-    for run in plan.runs:
-        labels = run.labels()
+    for run, labels in zip(plan.runs, rows, strict=True):
         table.add_row(
             run.id,
             *(str(labels[key]) for key in keys),
@@ -252,8 +250,8 @@ main.add_command(listing.list_kind)
 @main.command("inspect")
 @click.argument("run")
 @options.results
-@click.option("--points", type=click.IntRange(min=1), default=2, show_default=True)
-@click.option("--units", type=click.IntRange(min=1), default=6, show_default=True)
+@click.option("--points", type=options.count(1), default=2, show_default=True)
+@click.option("--units", type=options.count(1), default=6, show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for plots.")
 def inspect_run(run: str, results: Path, points: int, units: int, out: Path | None) -> None:
     """Print az.summary of RUN's posterior draws and draw ArviZ's standard plots.

@@ -2,9 +2,36 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
+from typing import Any
 
 import click
+
+#: No command needs more of anything that it counts.
+_MOST = 1_000_000
+
+
+def count(least: int, most: int = _MOST) -> click.IntRange:
+    """Return the type of an option that counts something."""
+    return click.IntRange(min=least, max=most)
+
+
+class Finite(click.FloatRange):
+    """A number within bounds; of NaN, which no bound holds back, click would say nothing."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not a finite number.", param, ctx)
+        return number
+
+
+#: What NumPy's and scikit-learn's generators take.
+seed = click.IntRange(min=0, max=2**32 - 1)
+#: Processes.
+workers = click.option("--workers", type=count(1, 1024), help="Processes.  [default: one a core]")
 
 #: Where the results of all studies lie.
 results = click.option(

@@ -13,10 +13,10 @@ from pyrovae.commands import options
 @click.command("diagnose")
 @click.argument("run")
 @options.results
-@click.option("--points", type=click.IntRange(min=2), help="Test points.  [default: 32]")
-@click.option("--warmup", type=click.IntRange(min=20), help="Of each chain.  [default: 1000]")
-@click.option("--draws", type=click.IntRange(min=100), help="In each chain.  [default: 1000]")
-@click.option("--temperatures", type=click.IntRange(min=2), help="Of AIS.  [default: 4000]")
+@click.option("--points", type=options.count(2), help="Test points.  [default: 32]")
+@click.option("--warmup", type=options.count(20), help="Of each chain.  [default: 1000]")
+@click.option("--draws", type=options.count(100), help="In each chain.  [default: 1000]")
+@click.option("--temperatures", type=options.count(2), help="Of AIS.  [default: 4000]")
 @click.option("--compile", "compiled", is_flag=True, help="Compile the sampler's step.")
 def diagnose(
     run: str,
@@ -51,26 +51,28 @@ def diagnose(
 @click.command("compare")
 @click.argument("name")
 @options.results
-@click.option("--points", type=click.IntRange(min=2), default=500, show_default=True)
-@click.option("--samples", type=click.IntRange(min=1), default=200, show_default=True)
+@click.option("--points", type=options.count(2), default=500, show_default=True)
+@click.option("--samples", type=options.count(1), default=200, show_default=True)
 def compare(name: str, results: Path, points: int, samples: int) -> None:
     """Compare the cells of the study NAME by az.compare on held-out log p(x).
 
     log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide. Of cells
     with diagnosed runs it is told who collapsed their units.
     """
+    from pyrovae.analysis.heldout import measure_heldout
     from pyrovae.report.look.drawn import NothingToDraw
+    from pyrovae.report.look.presented import present
     from pyrovae.report.study.comparison import write_comparison
     from pyrovae.report.tables import true_posterior
-    from pyrovae.study.store.folders import open_study
-    from pyrovae.study.store.results import load_study
+    from pyrovae.study.store.results import load_finished
 
-    study = load_study(open_study(results, name).root)
-    table, written = write_comparison(study, points=points, samples=samples)
+    study = load_finished(results, name)
+    measure_heldout(study, points=points, samples=samples)
+    table, written = write_comparison(study, points=points)
     click.echo(table.to_string(index=False))
     click.echo(f"table and figure: {written}")
     try:
-        split = true_posterior.by_cell(study)
+        split = true_posterior.by_cell(present(study))
     except NothingToDraw as nothing:
         click.echo(str(nothing))
     else:

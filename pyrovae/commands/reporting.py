@@ -1,4 +1,4 @@
-"""``pyrovae study report`` and ``pyrovae plot``: figures and tables, all or one by one."""
+"""``pyrovae study measure``, ``study report``, ``pyrovae plot``: tables and figures, and before."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from pyrovae.commands import options
-from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
+from pyrovae.core.errors import ConfigError, did_you_mean
 
 
 def _figure_options(command: Any) -> Any:
@@ -31,6 +31,24 @@ def _figure_options(command: Any) -> Any:
     return command
 
 
+@click.command("measure")
+@click.argument("name")
+@options.results
+@click.option("--pruning", is_flag=True, help="Prune every run too: seconds to minutes for each.")
+def measure(name: str, results: Path, pruning: bool) -> None:
+    """Compute what takes all runs of the study NAME: what its report and the claims read.
+
+    `study run` and `claims run` do it by themselves. Needed for results of version 0.1.0, and after
+    runs were added by hand. What is there and still right is kept.
+    """
+    from pyrovae.api.stages import measure_study
+    from pyrovae.study.store.results import load_finished
+
+    study = load_finished(results, name)
+    measure_study(study, pruning=pruning, tell=click.echo)
+    click.echo(f"measured: {study.store.root / 'derived'}")
+
+
 @click.command("report")
 @click.argument("name")
 @options.results
@@ -39,9 +57,12 @@ def report(name: str, results: Path, style: str, formats: str) -> None:
     """Draw the figures and write the tables of the study NAME."""
     from pyrovae.report import write_report
     from pyrovae.report.look.formats import parse_formats
+    from pyrovae.study.store.results import load_finished
 
     chosen, suffixes = _style(style), parse_formats(formats)
-    click.echo(f"report: {write_report(_open(name, results), style=chosen, formats=suffixes)}")
+    click.echo(
+        f"report: {write_report(load_finished(results, name), style=chosen, formats=suffixes)}"
+    )
 
 
 @click.command("plot")
@@ -72,6 +93,7 @@ def plot(
     from pyrovae.report.look.formats import parse_formats
     from pyrovae.report.study.gallery import KINDS
     from pyrovae.report.study.write import write_figures
+    from pyrovae.study.store.results import load_finished
 
     if kind not in KINDS:
         said = did_you_mean(kind, KINDS) or f"; there are: {', '.join(KINDS)}"
@@ -80,19 +102,9 @@ def plot(
     for name in names:
         folder = out / name if len(names) > 1 else out
         for path in write_figures(
-            _open(name, results), kind, folder, style=chosen, formats=suffixes
+            load_finished(results, name), kind, folder, style=chosen, formats=suffixes
         ):
             click.echo(path)
-
-
-def _open(name: str, results: Path) -> Any:
-    from pyrovae.study.store.folders import open_study
-    from pyrovae.study.store.results import load_study
-
-    found = load_study(open_study(results, name).root)
-    if found.runs.empty:
-        raise PyrovaeError(f"{name}: no run is finished, there is nothing to report")
-    return found
 
 
 def _style(name: str) -> Any:

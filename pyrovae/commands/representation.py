@@ -17,14 +17,14 @@ from pyrovae.commands import options
 )
 @click.option(
     "--seed",
-    type=click.IntRange(min=0),
+    type=options.seed,
     default=0,
     show_default=True,
     help="Of votes, splits and learners.",
 )
 @click.option(
     "--resamples",
-    type=click.IntRange(min=0),
+    type=options.count(0),
     default=0,
     show_default=True,
     help="Random halves of the points for standard errors.",
@@ -64,9 +64,9 @@ def metrics(
     show_default=True,
     help="Whose quantiles, from 5 % to 95 %, the values are.",
 )
-@click.option("--points", type=click.IntRange(min=1), default=4, show_default=True)
-@click.option("--units", type=click.IntRange(min=1), default=10, show_default=True)
-@click.option("--steps", type=click.IntRange(min=2), default=11, show_default=True)
+@click.option("--points", type=options.count(1), default=4, show_default=True)
+@click.option("--units", type=options.count(1), default=10, show_default=True)
+@click.option("--steps", type=options.count(2, 100), default=11, show_default=True)
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder.")
 def traverse(
     run: str, results: Path, over: str, points: int, units: int, steps: int, out: Path | None

@@ -13,7 +13,9 @@ from pyrovae.commands import options
 @click.command("watch")
 @click.argument("name")
 @options.results
-@click.option("--interval", type=click.FloatRange(min=0.1), default=1.0, show_default=True)
+@click.option(
+    "--interval", type=options.Finite(min=0.1, max=86_400), default=1.0, show_default=True
+)
 @click.option("--once", is_flag=True, help="Show this moment only.")
 def watch(name: str, results: Path, interval: float, once: bool) -> None:
     """Show the study NAME while it runs: runs, losses, active units. Ctrl-C ends the watching."""

@@ -52,3 +52,9 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     if near:
         return f"; did you mean '{near[0]}'?"
     return f"; known: {', '.join(known)}" if known else ""
+
+
+def first_line(failure: BaseException) -> str:
+    """Return the first line that an exception says; its type if it says nothing."""
+    lines = str(failure).strip().splitlines()
+    return lines[0] if lines else type(failure).__name__

@@ -8,7 +8,8 @@ families need). Under :class:`Supply` the same program takes those draws from te
 caller made, e.g. with :func:`draw` from a generator that belongs to one run alone.
 
 Both are :class:`torch.overrides.TorchFunctionMode`\\ s: they see ``torch.randn`` or
-``Tensor.normal_`` as Python calls, so any distribution's ``rsample`` works unchanged.
+``Tensor.normal_`` as Python calls, so any distribution's ``rsample`` works unchanged. Dropout and
+Bernoulli draws compare uniform noise with their probability.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 
@@ -26,18 +27,25 @@ from torch.overrides import TorchFunctionMode
 class Draw:
     """One draw of noise that a program makes: ``kind`` in place on a tensor of ``shape``."""
 
-    kind: str  # the in-place method's name: normal_, uniform_, exponential_
+    kind: str  # the in-place method's name: normal_, uniform_, …
     shape: tuple[int, ...]
     dtype: torch.dtype
     arguments: tuple[float, ...] = ()
 
 
-_IN_PLACE = {"normal_": 2, "uniform_": 2, "exponential_": 1}
+_IN_PLACE = {"normal_": 2, "uniform_": 2, "exponential_": 1, "cauchy_": 2}
 _FACTORIES: dict[Any, tuple[str, tuple[float, ...]]] = {
     torch.randn: ("normal_", (0.0, 1.0)),
     torch.randn_like: ("normal_", (0.0, 1.0)),
     torch.rand: ("uniform_", (0.0, 1.0)),
     torch.rand_like: ("uniform_", (0.0, 1.0)),
+}
+#: How many dimensions are dropped as one; ``None``: single elements are.
+_DROPOUTS: dict[Any, int | None] = {
+    nn.functional.dropout: None,
+    nn.functional.dropout1d: 1,
+    nn.functional.dropout2d: 2,
+    nn.functional.dropout3d: 3,
 }
 
 
@@ -50,6 +58,14 @@ class _Intercept(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if isinstance(kwargs.get("out"), Tensor):
+            # ``torch.func`` has no functions that write to an argument (spectral norm calls some).
+            given = {k: v for k, v in kwargs.items() if k != "out"}
+            return kwargs["out"].copy_(self.__torch_function__(func, types, args, given))
+        if func in _DROPOUTS:
+            return self._dropped(_DROPOUTS[func], *args, **kwargs)
+        if func is torch.bernoulli:
+            return self._coins(*args, **kwargs)
         name = getattr(func, "__name__", "")
         if name in _IN_PLACE and isinstance(args[0], Tensor):
             numbers = (*args[1:], *(v for k, v in kwargs.items() if k != "generator"))
@@ -62,6 +78,29 @@ class _Intercept(TorchFunctionMode):
             blank = like(*args, **{k: v for k, v in kwargs.items() if k != "generator"})
             return self._answer(Draw(kind, tuple(blank.shape), blank.dtype, numbers))
         return func(*args, **kwargs)
+
+    def _coins(self, chance: Tensor, *, generator: Generator | None = None) -> Tensor:
+        noise = self._answer(Draw("uniform_", tuple(chance.shape), chance.dtype, (0.0, 1.0)))
+        return (noise < chance).to(chance.dtype)
+
+    def _dropped(
+        self,
+        spatial: int | None,
+        input: Tensor,
+        p: float = 0.5,
+        training: bool = True,
+        inplace: bool = False,
+    ) -> Tensor:
+        """Return what dropout leaves; ``spatial``: dimensions of a channel, which goes as one."""
+        if not training or p == 0:
+            return input
+        if p == 1:
+            return input * 0
+        shape = tuple(input.shape)
+        if spatial is not None:
+            shape = (*shape[: len(shape) - spatial], *[1] * spatial)
+        noise = self._answer(Draw("uniform_", shape, input.dtype, (0.0, 1.0)))
+        return input * (noise >= p) / (1 - p)
 
 
 class Recorder(_Intercept):

@@ -5,6 +5,10 @@ dimension, an image shape); its **keyword-only parameters are the user's**: they
 YAML may set, their annotations are what it is validated against, their defaults are filled in
 before a run is hashed.
 
+An entry of one's own needs no name: the class itself stands for one in Python, its dotted path
+(``my_priors:Cauchy``, see :mod:`pyrovae.core.dotted`) in YAML. A hash of its source is then part of
+what is resolved, so that a run is not taken for one of an edited class.
+
 A third party adds entries through ``importlib.metadata`` entry points of the group
 ``pyrovae.<kind>s``, e.g. in its ``pyproject.toml``::
 
@@ -15,13 +19,16 @@ A third party adds entries through ``importlib.metadata`` entry points of the gr
 from __future__ import annotations
 
 import inspect
+import sys
 import typing
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, PyrovaeError, UnknownNameError, did_you_mean
 from pyrovae.core.schedules import is_schedule
 
@@ -36,20 +43,35 @@ class Registry(Generic[T]):
     kind
         Singular, as error messages use it: ``"prior"``. Entry points of the group
         ``pyrovae.priors`` are added on first use.
+    base
+        What an entry that comes by a dotted path must be a subclass of; none for functions.
     """
 
-    def __init__(self, kind: str) -> None:
-        self.kind = kind
+    def __init__(self, kind: str, base: type | None = None) -> None:
+        self.kind, self.base = kind, base
         self._entries: dict[str, T] = {}
         self._sources: dict[str, str] = {}
+        self._everywhere: set[str] = set()
         self._plugins_loaded = False
 
     def register(self, name: str, *, source: str) -> Callable[[T], T]:
-        """Return a decorator that adds a class under ``name``; ``source`` is the publication."""
+        """Return a decorator that adds a class under ``name``; ``source`` is the publication.
+
+        A definition that is executed again, as in a notebook's cell or a reloaded module, takes the
+        place of the one before, and a warning says so.
+
+        Raises
+        ------
+        ValueError
+            If another package, or other code, has that name.
+        """
 
         def add(entry: T) -> T:
             if name in self._entries:
-                raise ValueError(f"{self.kind} '{name}' is registered twice")
+                if not _is_again(entry, self._entries[name]):
+                    raise ValueError(f"{self.kind} '{name}' is registered twice")
+                message = f"{self.kind} '{name}' is registered again: the new one takes its place"
+                _say(message, (__name__, type(self).__module__))
             self._entries[name] = entry
             self._sources[name] = source
             return entry
@@ -62,9 +84,11 @@ class Registry(Generic[T]):
 
     def __contains__(self, name: str) -> bool:
         self._load_plugins()
-        return name in self._entries
+        return name in self._entries or dotted.is_path(name)
 
     def __getitem__(self, name: str) -> T:
+        if dotted.is_path(name):
+            return self._own(name)
         self._load_plugins()
         try:
             return self._entries[name]
@@ -87,19 +111,82 @@ class Registry(Generic[T]):
         return parameters_of(self[name], name)
 
     def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        """Validate ``given`` and fill in the defaults.
+        """Validate ``given`` and fill in the defaults; by a dotted path, ``source`` is among them.
 
         Raises
         ------
         ConfigError
             For an unknown name, an unknown parameter or a value that the annotation refuses; its
-            ``place`` is the parameter's name.
+            ``place`` is the parameter's name. For a class that has changed since ``source`` was
+            taken.
         """
-        return resolved(self.parameters(name), given, f"{self.kind} '{name}'")
+        who = f"{self.kind} '{name}'"
+        if not dotted.is_path(name):
+            return resolved(self.parameters(name), given, who)
+        entry = self[name]
+        source, rest = dotted.source_of(entry), dict(given)
+        if rest.pop("source", source) != source:
+            raise ConfigError(f"{who} has changed since this run was trained")
+        return {"source": source, **resolved(self.parameters(name), rest, who)}
+
+    def arguments(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        """Return what the entry is called with: as :meth:`resolve`, without the source."""
+        values = self.resolve(name, given)
+        if dotted.is_path(name):
+            del values["source"]
+        return values
 
     def create(self, name: str, *context: Any, **parameters: Any) -> Any:
         """Build the entry from the program's ``context`` and the user's ``parameters``."""
-        return self[name](*context, **self.resolve(name, parameters))
+        return self[name](*context, **self.arguments(name, parameters))
+
+    def name_of(self, entry: T) -> str:
+        """Return the name of a class or function: as registered, else its dotted path.
+
+        Raises
+        ------
+        ConfigError
+            For what cannot be an entry.
+        """
+        self._load_plugins()
+        for name, known in self._entries.items():
+            if known is entry:
+                return name
+        path = dotted.path_of(entry)
+        self[path]
+        return path
+
+    def not_elsewhere(self, name: str) -> str | None:
+        """Return why another process does not know a name, and the remedy, or ``None`` if it does.
+
+        Another process imports this package, plug-ins and dotted paths.
+        """
+        if dotted.is_path(name):
+            return dotted.not_elsewhere(name)
+        entry = self[name]
+        if name in self._everywhere or entry.__module__.partition(".")[0] == _PACKAGE:
+            return None
+        path = dotted.path_of(entry)
+        problem = dotted.not_elsewhere(path)
+        return problem or (
+            f"{self.kind} '{name}' is registered in this process alone: name it '{path}', or run "
+            "with executor='inline'"
+        )
+
+    def _own(self, path: str) -> T:
+        entry: Any = dotted.load(path)
+        if self.base is not None and not (
+            inspect.isclass(entry) and issubclass(entry, self.base) and entry is not self.base
+        ):
+            raise ConfigError(f"'{path}' is no {self.kind}: it must {_kinship(self.base)}")
+        try:
+            fields = parameters_of(entry, self.kind).model_fields
+        except Exception as reason:  # whatever an annotation may be
+            raise ConfigError(f"parameters of '{path}' cannot be told: {reason}") from reason
+        taken = {"name", "source"} & set(fields)
+        if taken:
+            raise ConfigError(f"'{path}' has a parameter '{taken.pop()}': call it something else")
+        return entry
 
     def _load_plugins(self) -> None:
         if self._plugins_loaded:
@@ -113,12 +200,40 @@ class Registry(Generic[T]):
                     self._sources[point.name] += f"; plugin {point.value}"
                 else:
                     self.register(point.name, source=f"plugin {point.value}")(entry)
+                self._everywhere.add(point.name)
             except Exception as reason:
                 # Whatever a stranger's import raises, the user is to know whose it is.
                 raise PyrovaeError(
                     f"plugin '{package}': {self.kind} '{point.name}' ({point.value}) cannot be "
                     f"used: {reason}"
                 ) from reason
+
+
+#: Where what is built in stands.
+_PACKAGE = __name__.partition(".")[0]
+
+
+def _is_again(new: Any, old: Any) -> bool:
+    """Return whether a definition is the one before, executed again."""
+    if new.__module__ != old.__module__:
+        return False
+    return new.__module__ == "__main__" or new.__qualname__ == old.__qualname__
+
+
+def _say(message: str, registries: tuple[str, ...]) -> None:
+    """Warn at the caller's place, each time: a cell is executed again at the same place."""
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__") in registries:
+        frame = frame.f_back
+    place = frame.f_code.co_filename, frame.f_lineno
+    warnings.warn_explicit(message, UserWarning, *place, registry=None)
+
+
+def _kinship(base: type) -> str:
+    if getattr(base, "_is_protocol", False):
+        methods = sorted(name for name in vars(base) if not name.startswith("_"))
+        return f"be a class with the methods {' and '.join(methods)}"
+    return f"be a subclass of {base.__module__}.{base.__qualname__}"
 
 
 def parameters_of(entry: Callable[..., Any], name: str) -> type[BaseModel]:

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from pyrovae.core import dotted
+from pyrovae.core.errors import DataError, first_line
+from pyrovae.core.registry import parameters_of
+
 # Imported for their effect: each registers its data set.
 from pyrovae.datasets import (  # noqa: F401
     cars3d,
@@ -18,22 +22,23 @@ from pyrovae.datasets import (  # noqa: F401
     linear_gaussian,
     mnist,
     mpi3d,
+    own,
     shapes3d,
     smallnorb,
     sprites,
 )
-from pyrovae.datasets.base import DATASETS, Dataset, Split
+from pyrovae.datasets.base import DATASETS, Dataset, Split, made
 
 __all__ = ["DATASETS", "Dataset", "Split", "load_dataset"]
 
 
 def load_dataset(name: str, **parameters: Any) -> Dataset:
-    """Load a data set by its registry name.
+    """Load a data set by its registry name, or by the dotted path of a function that returns one.
 
     Parameters
     ----------
     name
-        One of ``list(DATASETS)``.
+        One of ``list(DATASETS)``, or ``package.module:function`` (:mod:`pyrovae.datasets.own`).
     parameters
         Its keyword parameters; the rest take their defaults.
 
@@ -42,6 +47,16 @@ def load_dataset(name: str, **parameters: Any) -> Dataset:
     ConfigError
         For an unknown name, an unknown parameter or a value that cannot be.
     DataError
-        If its file is missing or damaged.
+        If its file is missing or damaged, or it needs more memory than there is.
     """
-    return DATASETS.create(name, **parameters)
+    if dotted.is_path(name):
+        return own.load(name, parameters)
+    resolved, make = DATASETS.resolve(name, parameters), DATASETS[name]
+    known = parameters_of(make, DATASETS.kind)
+    if not make.__module__.startswith(f"{__name__}."):
+        # A plug-in's, or registered in a notebook.
+        return made(lambda **given: own.called(name, make, given), known, resolved)
+    try:
+        return made(make, known, resolved)
+    except MemoryError as failure:
+        raise DataError(f"needs more memory than there is: {first_line(failure)}") from failure

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
+from pydantic import BaseModel, Field, create_model
 from torch import Tensor
 
 from pyrovae.core.registry import Registry
@@ -31,7 +34,8 @@ class Split:
     def __post_init__(self) -> None:
         # A dimension of size 1 may have any stride. That of a single channel decides whether a
         # compiled convolution takes images for channels-last: here it is always the usual one.
-        usual = self.values.reshape(-1).view(self.values.shape)
+        values = torch.as_tensor(self.values)
+        usual = values.reshape(-1).view(values.shape)
         object.__setattr__(self, "values", usual)
 
     def __len__(self) -> int:
@@ -72,6 +76,17 @@ class Dataset:
         """Shape of one observation: ``(channels, height, width)`` for images, else ``(d,)``."""
         return tuple(self.train.values.shape[1:])
 
+    def outside_unit(self) -> tuple[str, list[int], float] | None:
+        """Return the first value that is not in [0, 1]: its split, index and itself."""
+        for which, split in (("train", self.train), ("test", self.test)):
+            if split.values.dtype == torch.uint8:
+                continue
+            outside = (split.values < 0) | (split.values > 1)
+            if outside.any():
+                index = [int(i) for i in outside.nonzero()[0]]
+                return which, index, float(split.values[tuple(index)])
+        return None
+
     @property
     def fingerprint(self) -> str:
         """sha256 over both splits' bytes, shapes and types: part of a run's identity."""
@@ -89,5 +104,53 @@ def as_float(values: Tensor) -> Tensor:
     return values.to(torch.float32) / 255 if values.dtype == torch.uint8 else values
 
 
+class _Datasets(Registry):
+    """Names to data sets, each of which can also be had flat (:func:`with_flatten`)."""
+
+    def parameters(self, name: str) -> type[BaseModel]:
+        return with_flatten(super().parameters(name))
+
+    def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
+        return chosen(super().resolve(name, given))
+
+
+def with_flatten(own: type[BaseModel]) -> type[BaseModel]:
+    """Add the parameter ``flatten`` to those of a data set that has none of this name itself."""
+    if "flatten" in own.model_fields:
+        return own
+    flatten = Field(default=False, description="whether each observation is made a vector")
+    return create_model(own.__name__, __base__=own, flatten=(bool, flatten))
+
+
+def chosen(values: dict[str, Any]) -> dict[str, Any]:
+    """Leave ``flatten`` out where it is false.
+
+    Data as they are then have the identity that they had before there was a choice.
+    """
+    return {k: v for k, v in values.items() if k != "flatten" or v}
+
+
+def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[str, Any]) -> Dataset:
+    """Call a data set's function, and flatten what it returns if that is asked for.
+
+    Parameters
+    ----------
+    function, own
+        The function, and its own parameters.
+    values
+        Resolved parameters, which may have ``flatten`` besides.
+    """
+    if "flatten" in own.model_fields:
+        return function(**values)
+    flat = values.pop("flatten", False)
+    dataset = function(**values)
+    if not flat:
+        return dataset
+    train, test = (
+        Split(split.values.flatten(1), split.factors) for split in (dataset.train, dataset.test)
+    )
+    return replace(dataset, train=train, test=test)
+
+
 #: Data sets by name: functions ``(*, …) -> Dataset`` whose keyword-only parameters the YAML sets.
-DATASETS: Registry = Registry("dataset")
+DATASETS: Registry = _Datasets("dataset")

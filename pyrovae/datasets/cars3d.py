@@ -13,8 +13,9 @@ import numpy as np
 from pydantic import Field
 from scipy.io import loadmat
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
-from pyrovae.datasets.files import locate, reading
+from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.resize import area_average
 from pyrovae.datasets.splits import Count, Seed

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -86,26 +84,3 @@ def locate(dataset: str, *names: str) -> Path:
 def open_binary(path: Path) -> BinaryIO:
     """Open for reading, decompressing if the name ends in ``.gz``."""
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")
-
-
-@contextmanager
-def reading(path: Path, what: str) -> Iterator[None]:
-    """Turn whatever a decoder raises inside the block into one ``DataError`` about the file.
-
-    Parameters
-    ----------
-    path
-        The file that is being read.
-    what
-        What it should have been: ``"an IDX file of shape (10000, 28, 28)"``.
-    """
-    try:
-        yield
-    except DataError:
-        raise
-    # Damaged bytes make the decoders of gzip, zip, npy, HDF5 and MATLAB files raise nearly
-    # anything: EOFError, zlib.error, TokenError, UnboundLocalError. The cause stays attached.
-    except Exception as failure:
-        raise DataError(
-            f"{path} is not {what}: {str(failure) or type(failure).__name__}"
-        ) from failure

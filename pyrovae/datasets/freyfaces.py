@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 from scipy.io import loadmat
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
-from pyrovae.datasets.files import locate, reading
+from pyrovae.datasets.files import locate
 from pyrovae.datasets.splits import Count, Seed, split_dataset
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pyrovae.datasets.files import open_binary, reading
+from pyrovae.core.reading import reading
+from pyrovae.datasets.files import open_binary
 
 _UINT8 = 0x08
 

@@ -20,6 +20,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import LowRankMultivariateNormal
 
+from pyrovae.core import memory
 from pyrovae.core.errors import ConfigError
 from pyrovae.datasets.base import DATASETS, Dataset, Split
 from pyrovae.datasets.splits import Count, Seed
@@ -72,6 +73,11 @@ def linear_gaussian(
     lengths = np.geomspace(2.0, 0.5, rank) if scales is None else np.array(scales)
     if len(lengths) != rank:
         raise ConfigError(f"{len(lengths)} scales were given for rank {rank}", "scales")
+
+    # Parameters with their decomposition; draws of the code, of the noise and their sum.
+    floats = 4 * dim * rank + (n_train + n_test) * (rank + 3 * dim)
+    place = max((("n_train", n_train), ("n_test", n_test), ("dim", dim)), key=lambda pair: pair[1])
+    memory.require(8 * floats, "making these data", place[0])
 
     of_parameters, of_train, of_test = map(
         np.random.default_rng, np.random.SeedSequence(seed).spawn(3)

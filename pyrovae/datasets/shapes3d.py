@@ -8,8 +8,9 @@ from pathlib import Path
 import h5py  # type: ignore[import-untyped]
 import numpy as np
 
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
-from pyrovae.datasets.files import locate, reading
+from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.rows import gather_rows
 from pyrovae.datasets.splits import Count, Seed

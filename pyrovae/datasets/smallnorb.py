@@ -11,8 +11,9 @@ import numpy as np
 from pydantic import Field
 
 from pyrovae.core.errors import DataError
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import DATASETS, Dataset
-from pyrovae.datasets.files import locate, open_binary, reading
+from pyrovae.datasets.files import locate, open_binary
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.resize import area_average
 from pyrovae.datasets.rows import gather_rows, stream_blocks

@@ -12,7 +12,8 @@ from torch import Tensor
 from torch.distributions import register_kl
 
 from pyrovae.distributions.angle import angle_quantile
-from pyrovae.distributions.sphere import HypersphericalUniform, log_area, unit
+from pyrovae.distributions.sphere import HypersphericalUniform
+from pyrovae.distributions.sphere_coordinates import directions, log_area, unit
 
 
 class AroundDirection(TorchDistribution):
@@ -30,7 +31,7 @@ class AroundDirection(TorchDistribution):
         "loc": constraints.sphere,
         "concentration": constraints.nonnegative,
     }
-    support = constraints.sphere
+    support = directions
     has_rsample = True
 
     def __init__(

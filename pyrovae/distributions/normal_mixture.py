@@ -14,8 +14,10 @@ import pyro.distributions as dist
 import torch
 from torch import Tensor
 
+from pyrovae.distributions.mixture import Mixture
 
-class NormalMixture(dist.MixtureSameFamily):
+
+class NormalMixture(Mixture):
     """A mixture of K normal laws of one number.
 
     The derivative with respect to a weight moves draws across the gaps between components. It has
@@ -68,7 +70,7 @@ class NormalMixture(dist.MixtureSameFamily):
         return z - (level - level.detach()) / density
 
 
-class DiagonalNormalMixture(dist.MixtureSameFamily):
+class DiagonalNormalMixture(Mixture):
     """A mixture of K normal laws of d numbers, each with diagonal covariance.
 
     Draws are made one dimension after the other, from the mixture that dimension has given those

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any, ClassVar
 
-import pyro.distributions.constraints as constraints
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
 
-
-def log_area(dim: int) -> float:
-    """Return the log of the area of the unit sphere in R^dim: 2 pi^(dim/2) / Gamma(dim/2)."""
-    return math.log(2) + dim / 2 * math.log(math.pi) - math.lgamma(dim / 2)
+from pyrovae.distributions.sphere_coordinates import directions, log_area, unit
 
 
 class HypersphericalUniform(TorchDistribution):
@@ -26,7 +21,7 @@ class HypersphericalUniform(TorchDistribution):
     """
 
     arg_constraints: ClassVar[dict[str, Any]] = {}
-    support = constraints.sphere
+    support = directions
     has_rsample = True
 
     def __init__(self, like: Tensor, *, validate_args: bool | None = None) -> None:
@@ -66,9 +61,3 @@ class HypersphericalUniform(TorchDistribution):
     def variance(self) -> Tensor:
         """1/d in each coordinate."""
         return torch.full_like(self._like, 1 / self.event_shape[0])
-
-
-def unit(x: Tensor) -> Tensor:
-    """Scale vectors to length 1."""
-    length = torch.linalg.vector_norm(x, dim=-1, keepdim=True)
-    return x / length.clamp(min=torch.finfo(x.dtype).tiny)

@@ -11,11 +11,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
-from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.measures.collapse import estimate_bound, posterior_means
 from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
@@ -138,6 +139,7 @@ class Evaluation:
     factor_names: tuple[str, ...] = ()
 
 
+@only_measures
 def evaluate(
     vae: LatentModel,
     dataset: Dataset,

@@ -23,10 +23,9 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
-if TYPE_CHECKING:
-    from pyrovae.measures.disentanglement.base import Metrics
+from pyrovae.core import dotted
 
 #: ``count``: whole numbers up to the latent dimension; ``proportion``: in [0, 1]; ``positive``:
 #: compared by ratios; ``real``: compared by differences.
@@ -50,8 +49,9 @@ _GROUPS = (
 #: Suffixes of a key: the score's standard error, and its value over the active units alone.
 STANDARD_ERROR, ACTIVE_ONLY = "_se", "_active_only"
 
-#: Modules that declare scores, besides the metrics' registry.
+#: Modules that declare scores, or know whose metrics do.
 _DECLARING = (
+    "pyrovae.measures.disentanglement",
     "pyrovae.measures.evaluate",
     "pyrovae.measures.disentanglement.udr",
     "pyrovae.measures.posterior.scores",
@@ -150,7 +150,19 @@ class Score:
         return f"{value} {self.unit}" if self.unit not in ("", "count") else value
 
 
+class Metrics(Protocol):
+    """The registry of metrics, whose scores are declared where a metric is registered."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the metrics' names."""
+
+    @property
+    def scores(self) -> Mapping[str, Score]:
+        """The scores of all metrics and of their parts, by key."""
+
+
 _DECLARED: dict[str, Score] = {}
+_KNOWN: list[Metrics] = []
 
 
 def declare(score: Score) -> Score:
@@ -164,6 +176,11 @@ def declare(score: Score) -> Score:
     if _DECLARED.setdefault(score.key, score) != score:
         raise ValueError(f"score '{score.key}' is declared twice")
     return score
+
+
+def declare_metrics(metrics: Metrics) -> None:
+    """Make known the registry that declares scores of metrics."""
+    _KNOWN[:] = [metrics]
 
 
 def score_of(key: str) -> Score:
@@ -190,11 +207,22 @@ def score_of(key: str) -> Score:
         meaning = f"{of.title} without the inactive units."
         title = f"{of.title}, active units only"
         return replace(of, key=key, title=title, meaning=meaning, main=False)
-    words = key.replace("_", " ").strip()
     # A part that a metric returns and does not declare is still the metric's.
     metric = _metric_of(key)
     group = score_of(metric).group if metric else OTHER
-    return Score(key, words[:1].upper() + words[1:], group=group)
+    # A dotted path is a metric's: it is not imported for this, as the results are there without it.
+    return replace(undeclared(key), group=DISENTANGLEMENT if dotted.is_path(key) else group)
+
+
+def undeclared(key: str) -> Score:
+    """Return a score of which nothing is known but its key.
+
+    >>> undeclared("my_metric").title, undeclared("package.module:my_metric").title
+    ('My metric', 'My metric')
+    """
+    name = key.rpartition(".")[2] if dotted.is_path(key) else key
+    words = name.rpartition(":")[2].replace("_", " ").strip()
+    return Score(key, words[:1].upper() + words[1:])
 
 
 def is_declared(key: str) -> bool:
@@ -243,13 +271,14 @@ def _load() -> None:
 
 
 def _metrics() -> Metrics:
-    from pyrovae.measures.disentanglement import METRICS
-
-    return METRICS
+    _load()
+    return _KNOWN[0]
 
 
 def _metric_of(key: str) -> str | None:
     """Return the metric that a part is of: ``dci`` of ``dci_completeness``."""
+    if dotted.is_path(key):
+        return None
     found = [name for name in _metrics() if key.startswith(f"{name}_")]
     return max(found, key=len, default=None)
 

@@ -7,8 +7,9 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
-from pyrovae.distributions.sphere import unit as on_sphere
+from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.models.contract import LatentModel
 
 Over = Literal["prior", "posterior"]
@@ -19,6 +20,7 @@ ENDS = (0.05, 0.95)
 _DRAWS = 10_000
 
 
+@only_measures
 def levels(
     vae: LatentModel, x: Tensor, *, steps: int, over: Over = "prior", seed: int = 0
 ) -> Tensor:
@@ -51,6 +53,7 @@ def levels(
         return draws.quantile(torch.linspace(*ENDS, steps, device=draws.device), dim=0)
 
 
+@only_measures
 def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:
     """Decode codes in which one unit at a time takes other values.
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from torch import Tensor, nn
 from torch.distributions import Distribution
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 class LatentModel(nn.Module):
     """A pair of Pyro programs, and the laws that they are made of.
 
-    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.UserModel` makes one of any
-    model and guide. The latent site is ``"z"``.
+    :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.model.UserModel` makes one of
+    any model and guide. The latent site is ``"z"``.
 
     Attributes
     ----------
@@ -18,10 +23,16 @@ class LatentModel(nn.Module):
         Dimension of the code.
     space
         Where codes live: ``"real"`` or ``"sphere"``.
+    event_shape
+        Shape of one observation; ``None`` where it is not known.
+    history
+        What :func:`pyrovae.fit` recorded along training, one row for each record.
     """
 
     latent_dim: int
     space: str = "real"
+    event_shape: tuple[int, ...] | None = None
+    history: DataFrame | None = None
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""
@@ -32,7 +43,7 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
     def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
-        """:meth:`model` after training, one datum's view: global sites are fixed.
+        """:meth:`model` after training, one datum's view: global sites are fixed, none is weighted.
 
         Data are independent here, so that it is this model whose log p(x), posterior and bounds
         belong to a datum.

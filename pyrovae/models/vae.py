@@ -13,10 +13,11 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.registry import Registry
 from pyrovae.core.seeded import seeded
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
-from pyrovae.models.networks import NETWORKS
+from pyrovae.models.networks import NETWORKS, Network
 from pyrovae.models.posteriors import POSTERIORS, Posterior
 from pyrovae.models.priors import PRIORS, Prior
 
@@ -27,7 +28,8 @@ class VAE(LatentModel):
     """A variational autoencoder whose :meth:`model` and :meth:`guide` are plain Pyro callables.
 
     They work as they are with :class:`pyro.infer.SVI`, :func:`pyro.poutine.trace`,
-    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS`. The latent site is
+    :class:`pyro.infer.Predictive` and, for the model, :class:`pyro.infer.NUTS` and Pyro's
+    autoguides. The latent site is
     ``"z"``, the observed one ``"x"``, the plate ``"data"``. A hierarchical prior has sites of its
     own, outside the plate: the data that they are shared by are those that the model is called
     with. In minibatches of N data, their KL has to count 1/N for each datum, as it does in
@@ -66,10 +68,18 @@ class VAE(LatentModel):
         self.encoder = encoder
         self.posterior = posterior
         self.latent_dim = prior.latent_dim
+        self.event_shape = likelihood.event_shape
         self.space = posterior.space
+        #: Names and parameters of the parts, as far as they were built from them.
+        self.configuration: dict[str, Mapping[str, Any]] = {}
         # Pyro's parameter store is global and keyed by name: two models of one name in a process
         # would silently share parameters.
         self._site = f"vae{next(_instances)}"
+        # A VampPrior is made of the encoder, a semi-amortised posterior of the model. Pyro trains
+        # what either program announces, which may be alone: with a guide of one's own.
+        model, guide = ("prior", "decoder", "likelihood"), ("encoder", "posterior")
+        self._model_parts = (*model, *(guide if prior.needs_encoder else ()))
+        self._guide_parts = (*guide, *(model if posterior.needs_model else ()))
         prior.bind(self.encode, likelihood.event_shape, data)
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
@@ -87,12 +97,12 @@ class VAE(LatentModel):
         Tensor
             The observations, ``(n, *event_shape)``.
         """
-        self._announce("prior", "decoder", "likelihood")
+        self._announce(*self._model_parts)
         return self._generate(self.prior(), x, n, learn=x is not None)
 
     def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """:meth:`model` with the prior's global sites at their medians."""
-        self._announce("prior", "decoder", "likelihood")
+        self._announce(*self._model_parts)
         return self._generate(self.prior.fitted(), x, n, learn=False)
 
     def _generate(self, prior: Distribution, x: Tensor | None, n: int, *, learn: bool) -> Tensor:
@@ -122,7 +132,7 @@ class VAE(LatentModel):
 
     def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
         """q(z|x) alone."""
-        self._announce("encoder", "posterior")
+        self._announce(*self._guide_parts)
         with pyro.plate("data", len(x), dim=-1):
             return pyro.sample("z", self.encode(x))
 
@@ -165,14 +175,14 @@ def build_vae(
     event_shape: tuple[int, ...],
     latent_dim: int,
     *,
-    network: Mapping[str, Any],
-    prior: Mapping[str, Any],
-    posterior: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: Mapping[str, Any] | Network,
+    prior: Mapping[str, Any] | Prior,
+    posterior: Mapping[str, Any] | Posterior,
+    likelihood: Mapping[str, Any] | Likelihood,
     seed: int = 0,
     data: Tensor | None = None,
 ) -> VAE:
-    """Build a VAE from registry names, each ``{"name": …, **parameters}``.
+    """Build a VAE from registry names, each ``{"name": …, **parameters}``, or parts as they are.
 
     Initial weights depend on ``seed`` and ``data`` alone: the global random state is neither read
     nor changed.
@@ -197,23 +207,30 @@ def build_vae(
     """
     with seeded(seed):
         with _placed("network"):
-            net = NETWORKS.create(**network)
+            net = _made(NETWORKS, network)
         with _placed("likelihood"):
-            like = LIKELIHOODS.create(likelihood["name"], event_shape, **_rest(likelihood))
+            like = _made(LIKELIHOODS, likelihood, event_shape)
         with _placed("network"):
             encoder, features = net.encoder(event_shape)
             decoder = net.decoder(latent_dim, event_shape, like.outputs_per_element)
         with _placed("posterior"):
-            q = POSTERIORS.create(posterior["name"], features, latent_dim, **_rest(posterior))
+            q = _made(POSTERIORS, posterior, features, latent_dim)
         with _placed("prior"):
-            p = PRIORS.create(prior["name"], latent_dim, **_rest(prior))
-            return VAE(
+            p = _made(PRIORS, prior, latent_dim)
+            vae = VAE(
                 prior=p, decoder=decoder, likelihood=like, encoder=encoder, posterior=q, data=data
             )
+    parts = {"network": network, "prior": prior, "posterior": posterior, "likelihood": likelihood}
+    vae.configuration = {key: part for key, part in parts.items() if isinstance(part, Mapping)}
+    return vae
 
 
-def _rest(component: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in component.items() if key != "name"}
+def _made(registry: Registry, part: Any, *context: Any) -> Any:
+    """Return a part that is as it is, or made of its name, parameters and context."""
+    if not isinstance(part, Mapping):
+        return part
+    parameters = {key: value for key, value in part.items() if key != "name"}
+    return registry.create(part["name"], *context, **parameters)
 
 
 @contextmanager

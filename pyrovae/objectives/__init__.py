@@ -2,18 +2,8 @@
 
 from __future__ import annotations
 
-from pyrovae.objectives.base import (
-    OBJECTIVES,
-    Objective,
-    Terms,
-    Update,
-    latent_sites,
-    log_ratio,
-    observed_sites,
-    terms,
-    trace_pair,
-    variable_sites,
-)
+from pyrovae.models.sites import Terms
+from pyrovae.objectives.base import OBJECTIVES, Objective, Update
 from pyrovae.objectives.dip import DipI, DipII
 from pyrovae.objectives.elbo import Annealed, Autoencoder, Beta, Elbo
 from pyrovae.objectives.factor import Factor
@@ -46,10 +36,4 @@ __all__ = [
     "Objective",
     "Terms",
     "Update",
-    "latent_sites",
-    "log_ratio",
-    "observed_sites",
-    "terms",
-    "trace_pair",
-    "variable_sites",
 ]

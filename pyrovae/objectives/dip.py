@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.distributions import Distribution, Independent
 
 from pyrovae.core.schedules import NotNegative, at
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.models.sites import Terms
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 class _Dip(Objective):

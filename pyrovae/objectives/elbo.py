@@ -9,7 +9,8 @@ from pydantic import Field
 from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, Positive, at, schedule
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.models.sites import Terms
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 @OBJECTIVES.register("elbo", source="Kingma & Welling 2014, eq. 3; arXiv:1312.6114")

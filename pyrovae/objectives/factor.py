@@ -14,7 +14,8 @@ from torch.nn.functional import softplus
 
 from pyrovae.core.schedules import LearningRate, NotNegative, at
 from pyrovae.models.contract import LatentModel
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, Update
+from pyrovae.models.sites import Terms
+from pyrovae.objectives.base import OBJECTIVES, Objective, Update
 
 
 @OBJECTIVES.register("factor", source="Kim & Mnih 2018, eq. 2 and algorithm 2; arXiv:1802.05983")

@@ -13,8 +13,10 @@ from pyro.poutine import Trace
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.models.contract import LatentModel
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms, terms, trace_pair
+from pyrovae.models.sites import SAMPLES, Terms, is_weighted, terms, trace_pair
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 @OBJECTIVES.register("iwae", source="Burda, Grosse & Salakhutdinov 2016, eq. 8; arXiv:1509.00519")
@@ -43,6 +45,7 @@ class Dreg(Iwae):
 
     With normalised weights w_k, parameters of p get sum_k w_k grad log p(x, z_k), those of q get
     sum_k w_k² (d log weight_k / d z_k) (d z_k / d phi). The decoder runs twice: weights come first.
+    That holds where log q(z|x) counts once: a scaled or masked latent site is refused.
 
     Parameters
     ----------
@@ -61,6 +64,11 @@ class Dreg(Iwae):
         """Return a loss with the bound's value and the gradient above, and the terms."""
         model_trace, guide_trace = trace_pair(vae.model, vae.guide, x, samples=self.samples)
         found = terms(model_trace, guide_trace, data_size=data_size)
+        if any(is_weighted(q) for q, _ in found.local):
+            raise ConfigError(
+                "objective 'dreg': its gradient is not that of a bound whose latent site is scaled "
+                "or masked; 'iwae' takes such a model"
+            )
         bound = self.loss(found, hyper)
         weights = found.log_weight.detach().softmax(0)
         replayed = guide_trace.copy()
@@ -74,7 +82,7 @@ class Dreg(Iwae):
             for name, p in vae.named_parameters()
             if vae.is_guide_parameter(name)
         }
-        with pyro.plate("samples", self.samples, dim=-2):
+        with pyro.plate(SAMPLES, self.samples, dim=-2):
             guide = functional_call(_Replayed(vae), fixed, (replayed, x))
             model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
         again = terms(model, guide, data_size=data_size)

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.schedules import NotNegative, Number, Within, at, values
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.models.sites import Terms
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 def squared_mmd(z: Tensor, reference: Tensor) -> Tensor:

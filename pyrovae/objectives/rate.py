@@ -10,7 +10,8 @@ from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, Number, Within, at, schedule
 from pyrovae.distributions import analytic_kl, marginals
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.models.sites import Terms, is_weighted, weighted
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
@@ -90,7 +91,12 @@ def unit_rates(terms: Terms) -> Tensor:
     """
     q, p = marginals(terms.q), marginals(terms.p)
     closed = analytic_kl(q, p)
-    return q.log_prob(terms.z) - p.log_prob(terms.z) if closed is None else closed
+    rates = q.log_prob(terms.z) - p.log_prob(terms.z) if closed is None else closed
+    site, _ = terms.local[0]
+    if not is_weighted(site):
+        return rates
+    # Weights are for data, not for units: with the units in front they broadcast.
+    return weighted(rates.movedim(-1, 0), site).movedim(0, -1)
 
 
 @OBJECTIVES.register(

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.core.errors import ConfigError
+from pyrovae.models.sites import Terms, is_weighted
+from pyrovae.objectives.base import OBJECTIVES, Objective
 from pyrovae.objectives.elbo import Elbo
 
 
@@ -37,6 +39,11 @@ class Balanced(Objective):
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return (D/2) (1 + log(2 pi MSE)) + rate, averaged over the batch."""
         site = terms.observed[0]
+        if is_weighted(site):
+            raise ConfigError(
+                "objective 'balanced' weighs the distortion itself: the observed site must be "
+                "neither scaled nor masked"
+            )
         law, x = site["fn"].base_dist, site["value"]
         dims = site["fn"].event_dim
         size = math.prod(x.shape[-dims:])

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, at
 from pyrovae.distributions import marginals
-from pyrovae.objectives.base import OBJECTIVES, Objective, Terms
+from pyrovae.models.sites import Terms, weighted
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 def decompose(
@@ -21,7 +22,7 @@ def decompose(
 
     log q(z|x) - log q(z), log q(z) - sum_u log q(z_u), sum_u log q(z_u) - log p(z): they sum to
     log q(z|x) - log p(z) whatever the estimate of q(z) is (Chen et al. 2018, eq. 2;
-    arXiv:1802.04942).
+    arXiv:1802.04942). Each is weighted as the latent site is; q(z) is that of all data.
 
     Parameters
     ----------
@@ -36,10 +37,11 @@ def decompose(
     log_qz = (q.log_prob(places) + log_weights).logsumexp(1)
     each = marginals(q).log_prob(places) + log_weights.unsqueeze(-1)  # (n, n, latent_dim)
     log_product = each.logsumexp(1).sum(-1)
+    site, _ = terms.local[0]
     return (
-        q.log_prob(z) - log_qz,
-        log_qz - log_product,
-        log_product - terms.p.log_prob(z),
+        weighted(q.log_prob(z) - log_qz, site),
+        weighted(log_qz - log_product, site),
+        weighted(log_product - terms.p.log_prob(z), site),
     )
 
 

@@ -1,14 +1,14 @@
 """Reports: figures and tables from a study's results.
 
-Each figure function takes a :class:`pyrovae.study.store.results.StudyResults` and returns a
-:class:`Drawn`: a Matplotlib figure to change at will, the numbers in it, and a draft of a caption.
+Each figure function takes a :class:`Presented` study and returns a :class:`Drawn`: a Matplotlib
+figure to change at will, the numbers in it, and a draft of a caption.
 
 ::
 
-    from pyrovae.report import kl_profile, theme
-    from pyrovae.study.results import load_study
+    from pyrovae import load_study
+    from pyrovae.report import kl_profile, present, theme
 
-    drawn = kl_profile(load_study("results/prior_comparison"))
+    drawn = kl_profile(present(load_study("results/prior_comparison")))
     drawn.figure.axes[0].set_title("Mine")
     with theme():
         drawn.figure.savefig("mine.pdf")
@@ -17,6 +17,7 @@ Each figure function takes a :class:`pyrovae.study.store.results.StudyResults` a
 from __future__ import annotations
 
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import Presented, present
 from pyrovae.report.look.style import PAPER, STYLES, Style, theme
 from pyrovae.report.run.factor_heatmaps import factor_heatmap
 from pyrovae.report.run.traversals import traversals
@@ -33,7 +34,6 @@ from pyrovae.report.study.samples import samples
 from pyrovae.report.study.sparsity import sparsity
 from pyrovae.report.study.variance_law import variance_law
 from pyrovae.report.study.write import write_report
-from pyrovae.report.tables.cells import cell_table
 
 __all__ = [
     "FIGURES",
@@ -41,9 +41,9 @@ __all__ = [
     "STYLES",
     "Drawn",
     "NothingToDraw",
+    "Presented",
     "Style",
     "active_units",
-    "cell_table",
     "disentanglement",
     "draw",
     "effects",
@@ -53,6 +53,7 @@ __all__ = [
     "kl_profile",
     "metric_correlation",
     "performance_profiles",
+    "present",
     "rate_distortion",
     "reconstructions",
     "samples",

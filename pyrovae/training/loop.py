@@ -9,13 +9,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map
 
+from pyrovae.core.measuring import measuring, untouched
 from pyrovae.core.schedules import at
 from pyrovae.datasets.base import as_float
 from pyrovae.training.ensemble import many, stacked, step_of
@@ -82,12 +83,15 @@ class Snapshot:
         After that step.
     window
         (loss, distortion, rate) of the steps since the last record, ``(n, 3)``.
+    buffers
+        Those that steps write, after that step.
     """
 
     step: int
     params: Tensors
     moments: tuple[Tensors, Tensors]
     window: Tensor
+    buffers: Tensors = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -167,6 +171,7 @@ class Trainer:
         size: int = 1,
     ) -> None:
         self._data, self._settings, self._size = data, settings, size
+        self._program = program
         index = torch.arange(settings.batch_size) % len(data)
         own = next(program.parameters(), data).device
         with torch.device(own):
@@ -181,7 +186,8 @@ class Trainer:
                 {name: torch.zeros(lead) for name in program.hyper(0)},
             )
         state = many(State.of(program), size, data.device)
-        with torch.device(data.device), computing_in(settings.precision):
+        # What a layer keeps of a traced pass (a weight that it computes) is of no use outside.
+        with torch.device(data.device), computing_in(settings.precision), untouched(program):
             step = layers_in(settings.precision, step_of(program, size))
             self._stepper = Stepper(step, state, inputs, data, compiled=compiled)
 
@@ -231,7 +237,8 @@ class Trainer:
         Stopped
             When asked to stop, after handing out snapshots.
         """
-        slots = [_Slot(i, each, self._draws, self._data) for i, each in enumerate(members)]
+        written = self._program.written
+        slots = [_Slot(i, each, self._draws, self._data, written) for i, each in enumerate(members)]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
         padding = [slots[0]] * (self._size - len(slots))
         self._stepper.load(stacked([slot.start() for slot in [*slots, *padding]]))
@@ -308,8 +315,17 @@ class _Feed:
 class _Slot:
     """A member's place in the batch, and how far it is."""
 
-    def __init__(self, place: int, member: Member, draws: Sequence[Any], data: Tensor) -> None:
+    def __init__(
+        self,
+        place: int,
+        member: Member,
+        draws: Sequence[Any],
+        data: Tensor,
+        written: Sequence[str],
+    ) -> None:
         self.place, self.member, self._device = place, member, data.device
+        self._written = written
+        member.program.train()
         settings = member.settings
         self._noise = NoiseStream(draws, member.seed, data.device)
         self._batches = BatchStream(len(data), settings.batch_size, member.seed, data.device)
@@ -320,7 +336,7 @@ class _Slot:
         if member.start is None:
             self.step, self._window = 0, torch.empty(0, 3)
             nan = float("nan")
-            self.records.append(Record(0, nan, nan, nan, member.measure(member.program)))
+            self.records.append(Record(0, nan, nan, nan, self._measured()))
         else:
             self.step, self._window = member.start.step, member.start.window
 
@@ -328,7 +344,8 @@ class _Slot:
         """Return what to begin with."""
         state, before = State.of(self.member.program), self.member.start
         if before is not None:
-            state = state._replace(params=before.params, moments=before.moments)
+            buffers = state.buffers | before.buffers
+            state = State(params=before.params, moments=before.moments, buffers=buffers)
         # A checkpoint comes on the CPU; to be stacked, all have to be on one device.
         return tree_map(lambda tensor: tensor.to(self._device), state)
 
@@ -370,9 +387,12 @@ class _Slot:
             return
         loss, distortion, rate = self._window.mean(0).tolist()
         self._write(state, size)
-        measured = self.member.measure(self.member.program)
-        self.records.append(Record(self.step, loss, distortion, rate, measured))
+        self.records.append(Record(self.step, loss, distortion, rate, self._measured()))
         self._window = torch.empty(0, 3)
+
+    def _measured(self) -> Any:
+        with measuring(self.member.program):
+            return self.member.measure(self.member.program)
 
     def failure(self, state: State, size: int) -> Diverged:
         """Return the first step whose numbers, or whose result, are not finite."""
@@ -393,13 +413,16 @@ class _Slot:
 
     def keep(self, state: State, size: int) -> None:
         # Copied: the next steps overwrite them.
-        params, moments = tree_map(
+        params, moments, buffers = tree_map(
             lambda tensor: tensor.to("cpu", copy=True),
-            member_of((state.params, state.moments), self.place, size),
+            member_of((state.params, state.moments, self._carried(state)), self.place, size),
         )
-        self.member.keep(Snapshot(self.step, params, moments, self._window), self.records)
+        self.member.keep(Snapshot(self.step, params, moments, self._window, buffers), self.records)
+
+    def _carried(self, state: State) -> Tensors:
+        return {name: state.buffers[name] for name in self._written}
 
     def _write(self, state: State, size: int) -> None:
-        params = member_of(state.params, self.place, size)
-        State(params=params, moments=({}, {}), buffers={}).write_to(self.member.program)
+        params, buffers = member_of((state.params, self._carried(state)), self.place, size)
+        State(params=params, moments=({}, {}), buffers=buffers).write_to(self.member.program)
         self.member.program.stand_at(self.step)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrovae.core.measuring import buffers_written, in_mode
 from pyrovae.core.noise import Draw, Recorder, Supply
 from pyrovae.core.params import OwnParams
 from pyrovae.core.scheduled import Scheduled
@@ -38,7 +39,11 @@ MOST_NODES = 5000
 
 
 class State(NamedTuple):
-    """Everything that a step changes, and the buffers that it reads."""
+    """Everything that a step changes, and what it reads.
+
+    ``buffers`` also has the frozen parameters; a step writes only some of them
+    (:attr:`LossProgram.written`).
+    """
 
     params: Tensors
     moments: tuple[Tensors, Tensors]
@@ -47,15 +52,21 @@ class State(NamedTuple):
     @classmethod
     def of(cls, module: nn.Module) -> State:
         """Return the state before the first step, with copies of the module's tensors."""
-        params = {name: p.detach().clone() for name, p in module.named_parameters()}
-        buffers = {name: b.detach().clone() for name, b in module.named_buffers()}
+        params = {n: p.detach().clone() for n, p in module.named_parameters() if p.requires_grad}
+        fixed = {n: p for n, p in module.named_parameters() if not p.requires_grad}
+        read = dict(module.named_buffers()) | fixed
+        buffers = {name: tensor.detach().clone() for name, tensor in read.items()}
         return cls(params=params, moments=adam.init(params), buffers=buffers)
 
     def write_to(self, module: nn.Module) -> None:
-        """Copy the parameters into the module."""
+        """Copy the parameters, and the buffers that are there, into the module."""
         with torch.no_grad():
             for name, parameter in module.named_parameters():
-                parameter.copy_(self.params[name])
+                if name in self.params:
+                    parameter.copy_(self.params[name])
+            for name, buffer in module.named_buffers():
+                if name in self.buffers:
+                    buffer.copy_(self.buffers[name])
 
 
 class LossProgram(nn.Module):
@@ -67,6 +78,12 @@ class LossProgram(nn.Module):
         Has ``model`` and ``guide``, Pyro callables of the observations.
     objective
         What is minimised.
+
+    Attributes
+    ----------
+    written
+        Names of the buffers that a training step writes (running statistics, say), as far as
+        :meth:`record` has seen: the step carries them from one to the next.
     """
 
     def __init__(self, vae: LatentModel, objective: Objective) -> None:
@@ -74,6 +91,7 @@ class LossProgram(nn.Module):
         self.vae = vae
         self.objective = objective
         objective.prepare(vae)
+        self.written: tuple[str, ...] = ()
         self._scheduled = [
             (f"vae.{place}.", part)
             for place, part in vae.named_modules()
@@ -93,9 +111,16 @@ class LossProgram(nn.Module):
         return loss, torch.stack([parts.distortion.mean(), parts.rate.mean()])
 
     def record(self, x: Tensor) -> list[Draw]:
-        """Return the draws of noise that one evaluation makes."""
-        with Recorder() as recorder, torch.no_grad():
-            self(x, self.hyper(0))
+        """Return the draws of noise that one evaluation in training makes.
+
+        What it writes meanwhile is put back, and remembered in :attr:`written`.
+        """
+        with in_mode(self, training=True), Recorder() as recorder:
+            written = buffers_written(
+                self, lambda buffers: functional_call(self, buffers, (x, self.hyper(0)))
+            )
+        scheduled = self._numbers(0)
+        self.written = tuple(name for name in written if name not in scheduled)
         return recorder.draws
 
     def hyper(self, step: int) -> Tensors:
@@ -149,19 +174,23 @@ class LossProgram(nn.Module):
         noise: Sequence[Tensor],
         hyper: Mapping[str, Tensor],
         data_size: int,
-    ) -> tuple[Tensors, Tensor]:
-        """Return the gradient for each parameter, and (loss, distortion, rate)."""
+    ) -> tuple[Tensors, Tensors, Tensor]:
+        """Return gradients, the buffers :attr:`written`, and (loss, distortion, rate)."""
         buffers = {
             name: hyper[name].to(buffer).expand_as(buffer) if name in hyper else buffer
             for name, buffer in buffers.items()
         }
 
-        def loss_of(values: Tensors) -> tuple[Tensor, Tensor]:
+        def loss_of(values: Tensors) -> tuple[Tensor, tuple[Tensor, Tensors]]:
+            # A buffer is written in place or replaced: the copies that are made here take both.
+            tensors = values | buffers | {name: buffers[name].clone() for name in self.written}
             with Supply(noise):
-                return functional_call(self, (values, buffers), (x, hyper, data_size))
+                loss, parts = functional_call(self, tensors, (x, hyper, data_size))
+            return loss, (parts, {name: tensors[name].detach() for name in self.written})
 
-        grads, (loss, parts) = grad_and_value(loss_of, has_aux=True)(params)
-        return grads, torch.cat([loss.unsqueeze(0), parts])
+        with in_mode(self, training=True):
+            grads, (loss, (parts, after)) = grad_and_value(loss_of, has_aux=True)(params)
+        return grads, after, torch.cat([loss.unsqueeze(0), parts])
 
     def step(
         self,
@@ -174,20 +203,22 @@ class LossProgram(nn.Module):
         index: Tensor,
         noise: list[Tensor],
         hyper: Tensors,
-    ) -> tuple[Tensors, tuple[Tensors, Tensors], Tensor]:
+    ) -> tuple[Tensors, tuple[Tensors, Tensors], Tensors, Tensor]:
         """Do one step of Adam on the minibatch ``data[index]``.
 
         Returns
         -------
         params, moments
             After the step.
+        buffers
+            Those :attr:`written`, after the step.
         values
             (loss, distortion, rate) before it, shape ``(3,)``, nats per datum.
         """
         x = as_float(data[index])
-        grads, values = self.gradients(params, buffers, x, noise, hyper, len(data))
+        grads, after, values = self.gradients(params, buffers, x, noise, hyper, len(data))
         params, moments = self._updated(params, grads, moments, count, lr, hyper)
-        return params, moments, values
+        return params, moments, after, values
 
     def _updated(
         self,
@@ -229,7 +260,7 @@ class LossProgram(nn.Module):
         return new, (firsts, seconds)
 
 
-StepFunction = Callable[..., tuple[Tensors, tuple[Tensors, Tensors], Tensor]]
+StepFunction = Callable[..., tuple[Tensors, tuple[Tensors, Tensors], Tensors, Tensor]]
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:

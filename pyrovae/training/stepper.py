@@ -98,7 +98,9 @@ def _in_place(step: StepFunction) -> Callable[..., None]:
         count, lr, index, noise, hyper = now
         new = step(params, moments, buffers, count, lr, data, index, noise, hyper)
         tree_map_(lambda place, tensor: place.copy_(tensor), (params, moments), new[:2])
-        told.index_copy_(0, row, new[2].unsqueeze(0))
+        for name, tensor in new[2].items():
+            buffers[name].copy_(tensor)
+        told.index_copy_(0, row, new[3].unsqueeze(0))
         row.add_(1)
 
     return act

@@ -6,13 +6,19 @@ import numpy as np
 import pytest
 from report.made import PRIORS, make_study
 
-from pyrovae.analysis.udr import with_udr
+from pyrovae.analysis.udr import measure_udr, with_udr
 from pyrovae.measures.disentanglement import udr
+from pyrovae.study.store.results import StudyResults
+
+
+def _scored(study: StudyResults) -> StudyResults:
+    measure_udr(study)
+    return with_udr(study)
 
 
 def test_each_run_is_scored_against_the_other_seeds_of_its_cell(tmp_path) -> None:
     study = make_study(tmp_path / "s", seeds=3, units=6, prior=PRIORS[:2])
-    found = with_udr(study)
+    found = _scored(study)
     assert "udr" not in study.runs  # the study that was given is left as it was
     for _, cell in found.runs.groupby("cell"):
         folders = [study.folder(run) for run in cell["run"]]
@@ -30,21 +36,21 @@ def test_seeds_that_agree_score_more_than_seeds_that_do_not(tmp_path) -> None:
         units.to_parquet(folder.path / "units.parquet")
     for run, flip in zip(first, (1, -1, 1), strict=True):
         np.save(study.folder(run).path / "codes.npy", flip * shared)
-    scores = with_udr(study).runs.set_index("run")["udr"]
+    scores = _scored(study).runs.set_index("run")["udr"]
     assert scores[first].tolist() == pytest.approx([0.9] * 3, abs=0.05)  # 1 less the lasso's 0.1
     assert scores[second].max() < 0.7
 
 
 def test_a_single_seed_has_no_score(tmp_path) -> None:
     study = make_study(tmp_path / "s", seeds=1, units=4, prior=PRIORS[:2])
-    assert with_udr(study) is study
+    assert _scored(study) is study
 
 
 def test_runs_of_before_codes_were_kept_have_no_score(tmp_path) -> None:
     study = make_study(tmp_path / "s", seeds=3, units=4, prior=PRIORS[:1])
     runs = study.runs["run"].tolist()
     (study.folder(runs[0]).path / "codes.npy").unlink()
-    scores = with_udr(study).runs.set_index("run")["udr"]
+    scores = _scored(study).runs.set_index("run")["udr"]
     assert np.isnan(scores[runs[0]])
     assert scores[runs[1:]].notna().all()
 
@@ -53,4 +59,29 @@ def test_codes_of_other_points_are_not_compared(tmp_path) -> None:
     study = make_study(tmp_path / "s", seeds=2, units=4, prior=PRIORS[:1])
     folder = study.folder(study.runs["run"].iloc[0])
     np.save(folder.path / "codes.npy", folder.codes()[:20])
+    assert _scored(study) is study
+
+
+def test_scores_are_read_as_long_as_they_are_of_these_runs(tmp_path) -> None:
+    study = make_study(tmp_path / "s", seeds=3, units=4, prior=PRIORS[:2])
+    assert with_udr(study) is study  # nothing has been measured yet
+    found = _scored(study).runs.set_index("run")["udr"]
+    file = study.store.root / "derived/udr.parquet"
+    before = file.read_bytes()
+    measure_udr(study)
+    assert file.read_bytes() == before
+    first, other = (group["run"].tolist() for _, group in study.runs.groupby("cell", sort=False))
+    about = study.folder(first[0]).path / "checksums.json"
+    about.write_text(about.read_text() + "\n")  # measured again
+    left = with_udr(study).runs.set_index("run")["udr"]
+    assert left[first].isna().all()
+    assert left[other].tolist() == found[other].tolist()
+
+
+def test_half_a_table_is_no_table(tmp_path) -> None:
+    study = make_study(tmp_path / "s", seeds=2, units=4, prior=PRIORS[:1])
+    found = _scored(study).runs["udr"].tolist()
+    file = study.store.root / "derived/udr.parquet"
+    file.write_bytes(file.read_bytes()[:100])
     assert with_udr(study) is study
+    assert _scored(study).runs["udr"].tolist() == found

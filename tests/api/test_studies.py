@@ -12,6 +12,7 @@ from report.made import PRIORS, make_study
 
 import pyrovae
 from pyrovae.core.errors import ConfigError
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.cell_scores import active_units
 
 
@@ -35,7 +36,7 @@ def test_tables_and_posteriors(study: pyrovae.Study):
 
 def test_figures(study: pyrovae.Study):
     assert isinstance(study.figure("active_units"), Figure)
-    drawn = active_units(study)
+    drawn = active_units(present(study))
     drawn.axes[0].set_title("mine")
     assert drawn.figure.axes[0].get_title() == "mine"
     with pytest.raises(ConfigError, match="did you mean 'active_units'"):

@@ -14,8 +14,8 @@ from report.made import make_study
 
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.claims import CLAIMS, judge, verdict
+from pyrovae.claims.verdict import Undecidable
 from pyrovae.commands.main import main
-from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.study.config.read import load_study_file
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,7 @@ def test_gaps_that_grow_apart() -> None:
     assert verdict.probability > 0.99
     low, high = verdict.interval
     assert low < 0.2 - 2.0 < high
-    with pytest.raises(NothingToDraw, match="needs runs with objectives 'elbo' and 'autoencoder'"):
+    with pytest.raises(Undecidable, match="needs runs with objectives 'elbo' and 'autoencoder'"):
         judge.self_regularisation(_study(runs[runs["objective"] == "elbo"]))
 
 
@@ -100,7 +100,7 @@ def test_the_posterior_of_a_share_without_a_chain(monkeypatch: pytest.MonkeyPatc
     table = pd.DataFrame(
         {"run": list("abcdefgh"), "level": 1.0, "active_units": 3, "active_units_theory": 3}
     )
-    monkeypatch.setattr(judge, "phase_diagram", lambda study: SimpleNamespace(data=table))
+    monkeypatch.setattr(judge, "beside_theory", lambda study: table)
     # Eight of eight: P(share > 0.9) = 1 - 0.9^9 under a uniform prior.
     assert judge.theory(_study(table)).probability == pytest.approx(1 - 0.9**9, abs=2e-3)
 

@@ -13,7 +13,8 @@ import pooch
 import pytest
 
 from pyrovae.core.errors import DataError
-from pyrovae.datasets.files import data_dir, locate, open_binary, reading
+from pyrovae.core.reading import reading
+from pyrovae.datasets.files import data_dir, locate, open_binary
 from pyrovae.datasets.sources import SOURCES, RemoteFile, Source
 
 CONTENT = b"the canonical bytes"

@@ -18,7 +18,8 @@ from pyrovae.distributions import analytic_kl
 from pyrovae.distributions.around_direction import AroundDirection
 from pyrovae.distributions.bessel import log_tilt, mean_cosine
 from pyrovae.distributions.power_spherical import PowerSpherical
-from pyrovae.distributions.sphere import HypersphericalUniform, log_area
+from pyrovae.distributions.sphere import HypersphericalUniform
+from pyrovae.distributions.sphere_coordinates import log_area
 from pyrovae.distributions.von_mises_fisher import VonMisesFisher
 
 FAMILIES = [VonMisesFisher, PowerSpherical]

@@ -106,6 +106,15 @@ def test_schedules(tmp_path: Path):
     assert at(config.prior["spike"], 399) == pytest.approx(0.05)
 
 
+def test_from_python(capsys: pytest.CaptureFixture[str]):
+    page: dict[str, object] = {"__name__": "python_page"}
+    for block in _PYTHON.findall((ROOT / "docs" / "python.md").read_text()):
+        exec(compile(block, "python.md", "exec"), page)
+    assert list(page["vae"].history["step"]) == [0, 20, 40, 60, 80, 100]
+    assert page["wide"].prior.scale == 2.0
+    assert "step 100/100: loss" in capsys.readouterr().out
+
+
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     text = (ROOT / "README.md").read_text()
     make_study(tmp_path / "results" / "prior_comparison", seeds=2, units=4, prior=PRIORS[:2])

@@ -14,9 +14,9 @@ from scipy import stats
 from torch import Tensor
 
 from objectives.gaussian import LinearGaussian, data
+from pyrovae.models.sites import Terms
 from pyrovae.models.vae import build_vae
 from pyrovae.objectives import BetaTC, DipI, DipII, Factor, Info
-from pyrovae.objectives.base import Terms
 from pyrovae.objectives.info import squared_mmd
 from pyrovae.objectives.total_correlation import decompose
 from pyrovae.training import LossProgram, Trainer, TrainingSettings

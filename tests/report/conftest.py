@@ -8,7 +8,9 @@ from collections.abc import Callable
 import matplotlib as mpl
 import pytest
 
+from pyrovae.api.stages import measure_study
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
 from pyrovae.study.store.results import StudyResults
 from report.made import POSTERIORS, PRIORS, compare_study, make_study
@@ -26,14 +28,16 @@ def main_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 @pytest.fixture(scope="session")
 def main_figure(main_study: StudyResults) -> Callable[[str], Drawn]:
     """Return a function from a kind to the (first) figure of that kind of the main study."""
-    return functools.cache(lambda kind: next(draw(main_study, kind)))
+    return functools.cache(lambda kind: next(draw(present(main_study), kind)))
 
 
 @pytest.fixture(scope="session")
 def small_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """Two priors, three seeds, eight units."""
     root = tmp_path_factory.mktemp("results") / "small"
-    return make_study(root, seeds=3, units=8, prior=PRIORS[:2])
+    study = make_study(root, seeds=3, units=8, prior=PRIORS[:2])
+    measure_study(study)
+    return study
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from pyrovae.measures.arviz import bundle
 from pyrovae.measures.evaluate import Evaluation, EvaluationSettings
 from pyrovae.measures.posterior.convergence import Convergence
 from pyrovae.study.config.resolve import REGISTRIES
-from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.run import MODEL_PARTS, RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.results import StudyResults, load_study
@@ -46,18 +46,18 @@ def make_study(
     event: tuple[int, ...] = (1, 32, 32),
     fail: Sequence[int] = (),
     leave_out: Sequence[int] = (),
+    cells: Sequence[Mapping[str, Any]] = (),
     **grid: Sequence[Any],
 ) -> StudyResults:
     """Write a study whose runs are the product of ``grid``'s values and the seeds; read it.
 
-    ``fail`` and ``leave_out`` are positions of runs that diverge, and of runs never made.
+    Keys are parts of a run, or settings by their path (``training.lr``). ``cells`` says what each
+    cell has instead of a grid. ``fail`` and ``leave_out`` are positions of runs that diverge, and
+    of runs never made.
     """
     keys = list(grid)
-    runs = [
-        _planned(dict(zip(keys, values, strict=True)), units, seed)
-        for values in itertools.product(*grid.values())
-        for seed in range(seeds)
-    ]
+    chosen = cells or [dict(zip(keys, v, strict=True)) for v in itertools.product(*grid.values())]
+    runs = [planned(cell, units, seed) for cell in chosen for seed in range(seeds)]
     store = Store(root)
     store.write_plan(Plan(root.name, "A made study.", tuple(runs), {}))
     for position, run in enumerate(runs):
@@ -70,7 +70,8 @@ def make_study(
     return load_study(root)
 
 
-def _planned(chosen: dict[str, Any], units: int, seed: int) -> PlannedRun:
+def planned(chosen: Mapping[str, Any], units: int, seed: int) -> PlannedRun:
+    """Return a run of the study, with some parts or settings chosen."""
     parts: dict[str, Any] = {
         "dataset": "sprites",
         "network": "mlp",
@@ -79,15 +80,30 @@ def _planned(chosen: dict[str, Any], units: int, seed: int) -> PlannedRun:
         "likelihood": "bernoulli",
         "objective": "elbo",
         "latent_dim": units,
-        **chosen,
+        **{key: value for key, value in chosen.items() if "." not in key},
     }
+    settings: dict[str, dict[str, Any]] = {"training": {"steps": 3000}, "evaluation": {}}
+    for path, value in chosen.items():
+        if "." in path:
+            group, *inside = path.split(".")
+            at = settings[group]
+            for key in inside[:-1]:
+                at = at.setdefault(key, {})
+            at[inside[-1]] = value
+    if "model" in parts:
+        parts |= dict.fromkeys(MODEL_PARTS)
     for key, registry in REGISTRIES.items():
+        if parts[key] is None:
+            continue
         given = parts[key] if isinstance(parts[key], dict) else {"name": parts[key]}
         name = given["name"]
         options = {k: v for k, v in given.items() if k != "name"}
         parts[key] = {"name": name, **registry.resolve(name, options)}
     config = RunConfig(
-        **parts, training=TrainingSettings(steps=3000), evaluation=EvaluationSettings(), seed=seed
+        **parts,
+        training=TrainingSettings(**settings["training"]),
+        evaluation=EvaluationSettings(**settings["evaluation"]),
+        seed=seed,
     )
     return PlannedRun(config.identity("data"), config, "data", 1000, 1e9)
 
@@ -98,7 +114,8 @@ def _results(
     config = run.config
     dim = config.latent_dim
     shift = {"mean_field_normal": 0, "laplace": -1, "full_rank_normal": 2}
-    active = _ACTIVE.get(config.prior["name"], 10) + shift.get(config.posterior["name"], 0)
+    prior, posterior = ((part or {}).get("name") for part in (config.prior, config.posterior))
+    active = _ACTIVE.get(prior, 10) + shift.get(posterior, 0)
     active = int(np.clip(active + rng.integers(-1, 2), 1, dim))
     kl = rng.normal(0, 1.5e-3, dim)
     kl[:active] = np.linspace(3.6, 0.6, active) * rng.uniform(0.9, 1.1, active)
@@ -233,8 +250,10 @@ def _blob(event: tuple[int, ...], x: float, y: float, radius: float) -> torch.Te
 def compare_study(study: StudyResults) -> None:
     """Store a comparison whose posterior is normal around the cells' means: no sampling."""
     runs, factors = table_of(study)
-    tables: dict[str, list[pd.DataFrame]] = {"effects": [], "profiles": [], "cells": []}
-    entries = {}
+    tables: dict[str, list[pd.DataFrame]] = {
+        name: [] for name in ("effects", "profiles", "cells", "contrasts")
+    }
+    entries: dict[str, dict[str, Any]] = {}
     for key in comparable(runs):
         metric = describe(key, runs[key])
         groups = runs.groupby(factors or ["cell"], sort=False)[key]
@@ -252,13 +271,20 @@ def compare_study(study: StudyResults) -> None:
         )
         tables["effects"].append(posterior.effects().assign(metric=key))
         tables["cells"].append(posterior.cells().assign(metric=key))
+        tables["contrasts"].append(posterior.contrasts().assign(metric=key))
         tables["profiles"].append(profiles(runs, key, factors, rng).assign(metric=key))
-        entries[key] = {"status": "passed", "reason": "", "better": metric.better}
+        entries[key] = {
+            "status": "passed",
+            "reason": "",
+            "better": metric.better,
+            "rope": metric.rope,
+        }
     with folder(study.store.root / "analysis") as made:
         for name, parts in tables.items():
             pd.concat(parts).to_csv(made / f"{name}.csv", index=False)
         about = {
             "factors": factors,
+            "runs": len(runs),
             "digest": digest(runs, factors, entries),
             "level": 0.95,
             "sampling": {"chains": 4, "draws": 300, "warmup": 120, "seed": 0},

@@ -7,13 +7,14 @@ import pytest
 from scipy import stats
 
 from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.metric_correlation import metric_correlation
 from pyrovae.report.study.sparsity import sparsity
 from pyrovae.study.store.results import StudyResults
 
 
 def test_each_pair_of_metrics_has_its_correlation(main_study: StudyResults) -> None:
-    drawn = metric_correlation(main_study)
+    drawn = metric_correlation(present(main_study))
     runs = main_study.runs
     assert len(drawn.data) == 3
     shown = np.ma.filled(drawn.figure.axes[0].collections[0].get_array(), np.nan).reshape(2, 2)
@@ -27,7 +28,7 @@ def test_each_pair_of_metrics_has_its_correlation(main_study: StudyResults) -> N
 
 
 def test_each_metric_is_drawn_against_the_active_units(main_study: StudyResults) -> None:
-    drawn = sparsity(main_study)
+    drawn = sparsity(present(main_study))
     runs = main_study.runs
     for ax, row in zip(drawn.figure.axes, drawn.data.itertuples(), strict=False):
         points = np.vstack([np.column_stack(line.get_data()) for line in ax.get_lines()])
@@ -40,6 +41,6 @@ def test_each_metric_is_drawn_against_the_active_units(main_study: StudyResults)
 
 def test_too_little_to_correlate(lone_study: StudyResults) -> None:
     with pytest.raises(NothingToDraw):
-        metric_correlation(lone_study)
+        metric_correlation(present(lone_study))
     with pytest.raises(NothingToDraw):
-        sparsity(lone_study)
+        sparsity(present(lone_study))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
 from pyrovae.study.store.results import StudyResults
 from report.made import PRIORS, make_study
@@ -24,7 +25,7 @@ def sizes_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 
 
 def test_it_shows_each_training_and_what_is_recommended(sizes_study: StudyResults) -> None:
-    (drawn,) = draw(sizes_study, "capacity_curve")
+    (drawn,) = draw(present(sizes_study), "capacity_curve")
     active, *_ = drawn.figure.axes
     points = np.vstack([c.get_offsets() for c in active.collections if len(c.get_offsets()) > 1])
     shown = sizes_study.runs[["latent_dim", "active_units"]].to_numpy(dtype=float)
@@ -43,4 +44,4 @@ def test_it_shows_each_training_and_what_is_recommended(sizes_study: StudyResult
 
 def test_what_else_varies_is_told(small_study: StudyResults) -> None:
     with pytest.raises(NothingToDraw, match="here varies: prior"):
-        next(draw(small_study, "capacity_curve"))
+        next(draw(present(small_study), "capacity_curve"))

@@ -10,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.style import palette
 from pyrovae.report.study.gallery import draw
 from pyrovae.study.store.results import StudyResults
@@ -56,19 +57,18 @@ def test_of_labels_changed_one_at_a_time_that_with_most_values_is_first(tmp_path
     assert encode(alone).labels == ["objective", "prior", "posterior"]
 
 
-def test_a_label_that_goes_along_takes_no_role(small_study: StudyResults) -> None:
-    runs = small_study.runs.assign(
-        posterior=small_study.runs["prior"].map(
-            {"standard_normal": "mean_field_normal", "laplace": "laplace"}
-        )
-    )
-    study = StudyResults("zipped", "", runs, {}, [], small_study.store)
+def test_a_label_that_goes_along_takes_no_role(tmp_path: Path) -> None:
+    zipped = [
+        {"prior": "standard_normal", "posterior": "mean_field_normal"},
+        {"prior": "laplace", "posterior": "laplace"},
+    ]
+    study = make_study(tmp_path / "zipped", seeds=3, units=8, cells=zipped)
     encoding = encode(study)
     assert encoding.labels == ["prior"]
     assert encoding.tied == {
         "posterior": "mean-field normal with standard normal; Laplace with Laplace"
     }
-    (drawn,) = draw(study, "active_units")
+    (drawn,) = draw(present(study), "active_units")
     assert "mean-field normal with standard normal" in drawn.caption
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from scipy import stats
 
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.cell_scores import active_units, disentanglement
 from pyrovae.report.study.evolution import evolution
 from pyrovae.report.study.kl_profile import kl_profile
@@ -58,7 +59,7 @@ def test_data_beside_the_figure_are_what_it_shows(
 
 
 def test_too_few_seeds_show_points_without_bars(lone_study: StudyResults) -> None:
-    drawn = active_units(lone_study)
+    drawn = active_units(present(lone_study))
     means, bars = _means_and_bars(drawn.figure.axes[0])
     assert [x for x, _ in means] == lone_study.runs["active_units"].tolist()
     assert bars == []
@@ -66,7 +67,7 @@ def test_too_few_seeds_show_points_without_bars(lone_study: StudyResults) -> Non
 
 
 def test_counts_have_whole_ticks_even_if_all_agree(lone_study: StudyResults) -> None:
-    (ax,) = active_units(lone_study).figure.axes
+    (ax,) = active_units(present(lone_study)).figure.axes
     low, high = ax.get_xlim()
     ticks = [tick for tick in ax.get_xticks() if low <= tick <= high]
     assert len(ticks) > 1
@@ -93,7 +94,7 @@ def test_disentanglement_has_a_panel_for_each_score(
 
 def test_without_factors_there_is_no_disentanglement(lone_study: StudyResults) -> None:
     with pytest.raises(NothingToDraw, match="no ground-truth factors"):
-        disentanglement(lone_study)
+        disentanglement(present(lone_study))
 
 
 def test_kl_profile_lines_are_means_over_seeds(main_study: StudyResults, main_figure: Draw) -> None:
@@ -123,7 +124,7 @@ def test_kl_profile_data_fall_with_position(main_figure: Draw) -> None:
 
 
 def test_one_seed_has_a_profile_without_band(lone_study: StudyResults) -> None:
-    (ax,) = kl_profile(lone_study).figure.axes
+    (ax,) = kl_profile(present(lone_study)).figure.axes
     (line,) = (line for line in ax.get_lines() if len(line.get_xdata()) == 4)
     np.testing.assert_allclose(line.get_ydata(), np.sort(lone_study.units()["kl"])[::-1])
     drawn = [path.vertices for band in ax.collections for path in band.get_paths()]
@@ -170,7 +171,7 @@ def test_evolution_lines_are_means_over_seeds(main_study: StudyResults, main_fig
 
 def test_losses_of_other_data_have_an_axis_of_their_own(main_figure: Draw, tmp_path: Path) -> None:
     study = make_study(tmp_path / "s", seeds=1, prior=PRIORS[:2], dataset=["sprites", "digits"])
-    one, other = evolution(study).figure.axes[2:]
+    one, other = evolution(present(study)).figure.axes[2:]
     assert not one.get_shared_y_axes().joined(one, other)
     one, other, _ = main_figure("evolution").figure.axes[3:]
     assert one.get_shared_y_axes().joined(one, other)

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from pyrovae.analysis import load_analysis
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.style import PAPER
 from pyrovae.report.study.gallery import FIGURES, draw
 from pyrovae.study.store.results import StudyResults
@@ -57,14 +58,14 @@ def test_texts_stay_apart_and_on_the_page(any_study: StudyResults, kind: str) ->
         pytest.skip("a correlation takes more runs")
     if kind in ANALYSED and not any_study.varying():
         with pytest.raises(NothingToDraw, match="nothing varies"):
-            next(draw(any_study, kind))
+            next(draw(present(any_study), kind))
         return
     if kind == "interactions" and len(load_analysis(any_study).factors) < 2:
         with pytest.raises(NothingToDraw, match="no two factors"):
-            next(draw(any_study, kind))
+            next(draw(present(any_study), kind))
         return
     # Traversals are alike: two are enough.
-    for drawn in itertools.islice(draw(any_study, kind), 2):
+    for drawn in itertools.islice(draw(present(any_study), kind), 2):
         _check(drawn.figure)
 
 
@@ -84,9 +85,9 @@ def _check(figure: Figure) -> None:
 def test_vectors_are_no_images_but_have_all_other_figures(lone_study: StudyResults) -> None:
     for kind in ("traversals", "reconstructions", "samples"):
         with pytest.raises(NothingToDraw, match=r"\(12,\)"):
-            list(draw(lone_study, kind))
+            list(draw(present(lone_study), kind))
     for kind in ("active_units", "kl_profile", "rate_distortion", "evolution"):
-        (drawn,) = draw(lone_study, kind)
+        (drawn,) = draw(present(lone_study), kind)
         assert overlaps(drawn.figure) == []
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.methods import latex_methods, methods
 from pyrovae.study.store.results import StudyResults
 
 
 def test_it_names_every_part_that_ran(main_study: StudyResults, small_study: StudyResults) -> None:
-    text = methods(small_study)
+    text = methods(present(small_study))
     assert "Priors: standard normal; Laplace (scale = " in text
     assert "Posterior: mean-field normal." in text
     assert "Latent units: 8." in text
@@ -15,15 +16,20 @@ def test_it_names_every_part_that_ran(main_study: StudyResults, small_study: Stu
     assert "steps = 3000, batch size = 128, learning rate = 0.001" in text
     assert "6 runs, hash " in text
     assert "Comparison" not in text  # None is stored.
-    assert "Seeds: 4 to 5 in each cell, as some runs failed or are missing." in methods(main_study)
+    assert "Seeds: 4 to 5 in each cell, as some runs failed or are missing." in methods(
+        present(main_study)
+    )
 
 
 def test_other_runs_have_another_hash(small_study: StudyResults) -> None:
     fewer = StudyResults("small", "", small_study.runs[:-1], {}, [], small_study.store)
-    assert methods(fewer).rsplit("hash", 1)[1] != methods(small_study).rsplit("hash", 1)[1]
+    assert (
+        methods(present(fewer)).rsplit("hash", 1)[1]
+        != methods(present(small_study)).rsplit("hash", 1)[1]
+    )
 
 
 def test_latex_takes_it(small_study: StudyResults) -> None:
-    plain, tex = methods(small_study), latex_methods(small_study)
+    plain, tex = methods(present(small_study)), latex_methods(present(small_study))
     assert "_" not in tex.replace(r"\_", "")
     assert len(tex) >= len(plain)

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 from report.made import PRIORS, make_study
@@ -40,7 +41,7 @@ def test_medians_over_points_are_drawn_unit_by_unit(tmp_path: Path) -> None:
         ]
     )
     table.to_csv(folder.path / "marginals.csv", index=False)
-    (drawn,) = draw(study, "nuts_vs_guide")
+    (drawn,) = draw(present(study), "nuts_vs_guide")
     assert drawn.name == f"fit-{run[:8]}"
     axes = drawn.figure.axes
     for ax, key in zip(axes, ("shift", "sd_ratio", "w1_sd"), strict=True):
@@ -63,4 +64,4 @@ def test_medians_over_points_are_drawn_unit_by_unit(tmp_path: Path) -> None:
 
     table.head(0).to_csv(folder.path / "marginals.csv", index=False)
     with pytest.raises(NothingToDraw, match="no point passed the gate"):
-        next(draw(study, "nuts_vs_guide"))
+        next(draw(present(study), "nuts_vs_guide"))

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pyrovae.report.look import style
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
 from pyrovae.report.study.methods import latex_methods
 from pyrovae.report.study.write import files
@@ -34,10 +35,10 @@ KINDS = ("kl_profile", "rate_distortion", "effects")
 def test_two_columns_take_figures_at_their_own_size(
     main_study: StudyResults, tmp_path: Path
 ) -> None:
-    body = ["Before the figures.", latex_methods(main_study)]
+    body = ["Before the figures.", latex_methods(present(main_study))]
     widths = set()
     for kind in KINDS:
-        drawn = next(draw(main_study, kind))
+        drawn = next(draw(present(main_study), kind))
         wide = drawn.figure.get_figwidth() > style.PAPER.column
         widths.add(wide)
         (tmp_path / f"{drawn.name}.pdf").write_bytes(files(drawn, formats=["pdf"])["pdf"])
@@ -48,7 +49,7 @@ def test_two_columns_take_figures_at_their_own_size(
             rf"\includegraphics{{{drawn.name}.pdf}}",
             rf"\caption{{{table.escape(drawn.caption)}}}\end{{figure{star}}}",
         ]
-    body += [r"\begin{table*}\centering", table.latex(main_study), r"\end{table*}"]
+    body += [r"\begin{table*}\centering", table.latex(present(main_study)), r"\end{table*}"]
     assert widths == {False, True}
     told = compiled(tmp_path, "\n".join([PREAMBLE, *body, r"\end{document}"]))
     # A twentieth of a point is the rounding of a PDF's box.

@@ -8,6 +8,7 @@ import torch
 
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.mosaics import blocks, mosaic
+from pyrovae.report.look.presented import present
 from pyrovae.report.run.traversals import traversals
 from pyrovae.report.study.reconstructions import reconstructions
 from pyrovae.report.study.samples import samples
@@ -53,7 +54,7 @@ def test_an_empty_block_is_white() -> None:
 
 def test_traversal_rows_are_named_by_falling_kl(main_study: StudyResults) -> None:
     run = main_study.runs["run"].iloc[-1]
-    drawn = traversals(main_study, run)
+    drawn = traversals(present(main_study), run)
     (ax,) = drawn.figure.axes
     units = main_study.folder(run).units().sort_values("kl", ascending=False).head(8)
     expected = [
@@ -70,14 +71,14 @@ def test_traversal_rows_are_named_by_falling_kl(main_study: StudyResults) -> Non
 
 def test_inactive_units_look_different(lone_study: StudyResults, small_study: StudyResults) -> None:
     for run in small_study.runs["run"]:
-        (ax,) = traversals(small_study, run).figure.axes
+        (ax,) = traversals(present(small_study), run).figure.axes
         styles = [label.get_fontstyle() for label in ax.get_yticklabels()]
         units = small_study.folder(run).units().sort_values("kl", ascending=False)
         assert styles == ["normal" if active else "italic" for active in units["active"]]
 
 
 def test_reconstructions_stand_below_their_inputs(small_study: StudyResults) -> None:
-    (drawn,) = reconstructions(small_study)
+    (drawn,) = reconstructions(present(small_study))
     (ax,) = drawn.figure.axes
     names = [label.get_text() for label in ax.get_yticklabels()]
     assert names == ["input", "standard normal", "Laplace"]
@@ -90,13 +91,13 @@ def test_reconstructions_stand_below_their_inputs(small_study: StudyResults) -> 
 
 
 def test_each_cell_is_shown_by_its_first_finished_seed(main_study: StudyResults) -> None:
-    (drawn,) = reconstructions(main_study)
+    (drawn,) = reconstructions(present(main_study))
     assert len(drawn.data) == 12
     assert drawn.data["seed"].tolist() == [0] * 12
 
 
 def test_samples_stand_by_prior_and_posterior(main_study: StudyResults) -> None:
-    (drawn,) = samples(main_study)
+    (drawn,) = samples(present(main_study))
     (ax,) = drawn.figure.axes
     assert len(ax.get_yticklabels()) == len(PRIORS)
     canvas = ax.get_images()[0].get_array()

@@ -13,11 +13,11 @@ from click.testing import CliRunner
 from matplotlib.colors import to_rgb
 
 from pyrovae.commands.main import main
-from pyrovae.report import STYLES, active_units, performance_profiles
+from pyrovae.report import STYLES, active_units, effects, performance_profiles
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.formats import files
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.style import palette, prior_colours
-from pyrovae.report.study import effects
 from pyrovae.report.study.rate_distortion import pareto_front
 from pyrovae.study.store.results import StudyResults
 from report.texts import cut_off, drawn_texts, overlaps
@@ -37,7 +37,7 @@ def test_files_have_the_venues_width_and_letters(small_study: StudyResults, name
     column, text, size = VENUES[name]
     style = STYLES[name]
     assert style.text == pytest.approx(text, abs=1e-3)
-    drawn = active_units(small_study, style=style)
+    drawn = active_units(present(small_study), style=style)
     made = files(drawn, style, ["pdf", "svg"])
     box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+)", made["pdf"])
     assert box
@@ -53,7 +53,7 @@ def test_files_have_the_venues_width_and_letters(small_study: StudyResults, name
 
 def test_the_same_results_give_the_same_bytes(small_study: StudyResults) -> None:
     first, second = (
-        files(active_units(small_study), formats=["pdf", "png", "svg"]) for _ in range(2)
+        files(active_units(present(small_study)), formats=["pdf", "png", "svg"]) for _ in range(2)
     )
     assert first == second
 
@@ -112,13 +112,13 @@ def test_interactions_are_those_of_the_analysis(
 def test_no_analysis_or_an_old_one_is_told(small_study: StudyResults) -> None:
     for kind in (effects, performance_profiles):
         with pytest.raises(NothingToDraw, match="pyrovae study analyse small"):
-            kind(small_study)
+            kind(present(small_study))
 
 
 def test_runs_that_came_since_are_told(main_study: StudyResults) -> None:
     fewer = StudyResults("prior_comparison", "", main_study.runs[1:], {}, [], main_study.store)
     with pytest.raises(NothingToDraw, match="have changed"):
-        effects(fewer)
+        effects(present(fewer))
 
 
 def test_the_pareto_front_has_what_nothing_beats() -> None:

@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from pyrovae.report.look.presented import present
 from pyrovae.report.tables import cells as table
 from pyrovae.report.tables.effects import effects_table
 from pyrovae.report.tables.effects import latex as effects_latex
@@ -19,8 +20,18 @@ from report.latex import compiled
 from report.made import PRIORS, make_study
 
 
+def texts(study: StudyResults) -> tuple[list[str], list[list[str]]]:
+    """Return the table's headings and rows as they are read."""
+    presented = present(study)
+    rows = [
+        [*row.labels, str(row.seeds), *(place.markdown() for place in row.places)]
+        for row in table.rows(presented)
+    ]
+    return table.headings(presented)[0], rows
+
+
 def test_numbers_are_those_of_the_runs(main_study: StudyResults) -> None:
-    cells = table.cell_table(main_study)
+    cells = present(main_study).cells
     assert cells["prior"].drop_duplicates().tolist() == list(PRIORS)
     assert len(cells) == 12
     assert cells["seeds"].tolist() == [4, 4, *[5] * 10]  # One run failed, one is missing.
@@ -37,7 +48,7 @@ def test_numbers_are_those_of_the_runs(main_study: StudyResults) -> None:
 
 
 def test_a_score_that_is_missing_is_a_dash(lone_study: StudyResults) -> None:
-    header, _, (row,) = table.text_cells(lone_study, plus_minus=" ± ")
+    header, (row,) = texts(lone_study)
     for title in ("MIG", "DCI disent.", "FactorVAE"):
         assert row[header.index(title)] == table.MISSING
     # One seed: a number, no interval.
@@ -50,11 +61,11 @@ def test_a_score_that_is_missing_is_a_dash(lone_study: StudyResults) -> None:
 def test_markdown_and_latex_say_the_same(main_study: StudyResults) -> None:
     in_markdown = [
         [cell.strip() for cell in line.strip("|").split("|")]
-        for line in table.markdown(main_study).splitlines()[2:]
+        for line in table.markdown(present(main_study)).splitlines()[2:]
     ]
     in_latex = [
         [cell.strip() for cell in line.removesuffix(r" \\").split("&")]
-        for line in table.latex(main_study).splitlines()
+        for line in table.latex(present(main_study)).splitlines()
         if re.search(r"& .*\d\(\d", line)
     ]
     assert len(in_markdown) == len(in_latex) == 12
@@ -69,8 +80,10 @@ def test_markdown_and_latex_say_the_same(main_study: StudyResults) -> None:
 
 
 def test_effects_are_listed_with_interactions(main_study: StudyResults) -> None:
-    listed = effects_table(main_study)
-    lines = [line for line in effects_latex(main_study).splitlines() if line.count(" & ") == 4][1:]
+    listed = effects_table(present(main_study))
+    lines = [
+        line for line in effects_latex(present(main_study)).splitlines() if line.count(" & ") == 4
+    ][1:]
     assert len(lines) == len(listed)
     for line, row in zip(lines, listed.itertuples(), strict=True):
         name, mean, low, high, positive = line.removesuffix(r" \\").split(" & ")
@@ -94,7 +107,7 @@ def test_decimals_follow_the_interval(
     spread = half / stats.t.ppf(0.975, 2) * 3**0.5
     runs["rate"] = [10 - spread, 10, 10 + spread] * 2
     study = StudyResults("s", "", runs, {}, [], small_study.store)
-    header, _, rows = table.text_cells(study, plus_minus=" ± ")
+    header, rows = texts(study)
     assert rows[0][header.index("Rate")] == f"{10:.{decimals}f} ± {half:.{decimals}f}"
 
 
@@ -103,7 +116,7 @@ def test_only_seeds_that_agree_have_an_interval_of_no_width(small_study: StudyRe
     runs["rate"] = [10.0, 10.0, 10.0, 8.0, 10.0, 12.0]
     runs["distortion"] = [10.0, 10.001, 10.002, 8.0, 10.0, 12.0]
     study = StudyResults("s", "", runs, {}, [], small_study.store)
-    header, _, rows = table.text_cells(study, plus_minus=" ± ")
+    header, rows = texts(study)
     assert rows[0][header.index("Rate")] == "10.0 ± 0.0"
     assert rows[0][header.index("Distortion")] == "10.0 ± 0.1"
 
@@ -134,9 +147,9 @@ def test_latex_compiles_and_fits_the_page(
             r"\usepackage[textwidth=6.75in]{geometry}",
             r"\usepackage{booktabs,graphicx,longtable,siunitx}",
             r"\begin{document}\begin{table}\centering",
-            table.latex(study),
+            table.latex(present(study)),
             r"\end{table}",
-            "" if effects_table(study).empty else effects_latex(study),
+            "" if effects_table(present(study)).empty else effects_latex(present(study)),
             r"\end{document}",
         ]
     )
@@ -148,7 +161,7 @@ def test_latex_compiles_and_fits_the_page(
 def test_only_what_the_posterior_is_sure_of_is_bold(
     main_study: StudyResults, small_study: StudyResults
 ) -> None:
-    best = table.best_cells(main_study)
+    best = table.best_cells(present(main_study))
     stored = pd.read_csv(main_study.store.root / "analysis" / "cells.csv")
     sure = stored[stored["best"] > 0.95]
     assert len(best) == len(sure) > 0
@@ -159,9 +172,9 @@ def test_only_what_the_posterior_is_sure_of_is_bold(
     assert "active_units" not in {key for _, key in best}
     shown = [score.key for score in table.table_scores(main_study.runs)]
     in_table = sum(key in shown for _, key in best)
-    assert table.markdown(main_study).count("**") == 2 * in_table
-    assert table.latex(main_study).count(r"\bfseries") == in_table
+    assert table.markdown(present(main_study)).count("**") == 2 * in_table
+    assert table.latex(present(main_study)).count(r"\bfseries") == in_table
     # Nobody compared the small study: its largest number is just a number.
-    assert table.best_cells(small_study) == set()
-    assert "**" not in table.markdown(small_study)
-    assert "Bold" not in table.caption(small_study)
+    assert table.best_cells(present(small_study)) == set()
+    assert "**" not in table.markdown(present(small_study))
+    assert "Bold" not in table.caption(present(small_study))

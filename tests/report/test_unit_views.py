@@ -15,6 +15,7 @@ from tiny_study import tiny_plan
 from pyrovae.commands.main import main
 from pyrovae.measures.disentanglement import mig
 from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.run.animation import traversal_gif
 from pyrovae.report.run.factor_heatmaps import factor_heatmap, factor_heatmaps
 from pyrovae.report.run.traversals import traversal_grid
@@ -106,10 +107,10 @@ def test_what_the_study_did_not_measure_is_measured_for_the_heat_map(run: RunFol
 
 
 def test_each_cell_has_its_heat_maps(small_study: StudyResults, lone_study: StudyResults) -> None:
-    names = [drawn.name for drawn in factor_heatmaps(small_study)]
+    names = [drawn.name for drawn in factor_heatmaps(present(small_study))]
     assert names == ["factors-standard-normal-prior", "factors-laplace-prior"]
     with pytest.raises(NothingToDraw, match="no ground-truth factors"):
-        list(factor_heatmaps(lone_study))
+        list(factor_heatmaps(present(lone_study)))
 
 
 def test_the_command_writes_grids_animation_and_heat_maps(run: RunFolder, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from matplotlib.image import imread
 
 from pyrovae.report import write_report
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.index import index_page
 from pyrovae.study.store.results import StudyResults, load_study
 
@@ -87,20 +88,12 @@ def test_writing_again_changes_no_byte_and_nothing_in_pyplot(
 
 
 def test_failed_and_missing_runs_are_told(main_study: StudyResults) -> None:
-    page = index_page(main_study, {}, {})
+    page = index_page(present(main_study), {}, {})
     assert "58 runs in 12 cells" in page
     assert "1 failed and 1 are missing" in page
     (failed,) = main_study.failed
     assert f"- {failed}: diverged at step 17" in page
     assert f"- {main_study.missing[0]}" in page
-
-
-def test_cells_without_a_label_of_their_own_are_told(small_study: StudyResults) -> None:
-    assert "no label" not in index_page(small_study, {}, {})
-    runs = small_study.runs.copy()
-    runs.loc[0, "cell"] = "0123456789abcdef"  # Another learning rate, say.
-    study = StudyResults("s", "", runs, {}, [], small_study.store)
-    assert "differ in settings that have no label" in index_page(study, {}, {})
 
 
 def test_what_cannot_be_drawn_is_told(lone_study: StudyResults) -> None:

@@ -268,6 +268,58 @@ BAD = [
         "base.network.channels: network 'conv': 4 halvings are too many for images of 8×8",
     ),
     (GOOD.replace("n_train: 200", "n_train: 20000"), "", "base.dataset"),
+    # What no part of a study can mean.
+    (GOOD.replace("n_test: 100", "3: 100"), "", "base.dataset: keys must be words, got 3"),
+    (GOOD + "seeds: [18446744073709551616]", "", "seeds[0]: must be below 2^63 in size, got 1.84e"),
+    (GOOD + "seeds: 1000000000000", "", "seeds: must be at most 1,000,000 seeds"),
+    (
+        GOOD.replace("latent_dim: 4", f"latent_dim: {10**30}"),
+        "",
+        "base.latent_dim: must be below 2^63 in size, got 1e+30: so many numbers would take 4e",
+    ),
+    (
+        GOOD.replace("latent_dim: 4", f"latent_dim: {10**18}"),
+        "",
+        "base.latent_dim: 1e+18 is too large: so many numbers alone would take 4 EB of memory",
+    ),
+    (
+        GOOD.replace("latent_dim: 4", f"latent_dim: {10**12}"),
+        "",
+        "base.latent_dim: training 2.6e+13 parameters on batches of 128 would take 928 TB of mem",
+    ),
+    (GOOD.replace("hidden: [8]", f"hidden: [{10**12}]"), "", "base.network.hidden: training 1.4"),
+    (GOOD.replace("latent_dim: 4", "latent_dim: " + "9" * 5000), "", "not valid YAML: a number of"),
+    (GOOD.replace("steps: 5", "steps: 5, lr: .nan"), "", "base.training.lr: must be a finite"),
+    (GOOD.replace("latent_dim: 4", "latent_dim: 2020-01-01"), "", "base.latent_dim: must be a num"),
+    (GOOD + "exclude: &a [{prior: *a}]", "", "exclude[0].prior[0].prior[0]"),
+    (GOOD + "exclude: " + "[" * 600, "", "not valid YAML: it is nested too deep"),
+    (GOOD + "\n\tx: 1", "", "line 13, column 1: not valid YAML"),
+    (
+        GOOD.replace("tiny", "x" * 300),
+        "",
+        "name: must be letters, digits, '.', '_' or '-'",
+    ),
+    (GOOD + "profiles: {'../x': {}}", "", "profiles.../x: must be letters, digits"),
+    (
+        GOOD + "exclude: [{prior.dff: 3}]",
+        "",
+        "exclude[0].prior.dff: unknown key; did you mean 'df'",
+    ),
+    (
+        GOOD + "exclude: [{prior: {name: student_t, dff: 3}}]",
+        "",
+        "exclude[0].prior.dff: unknown key; did you mean 'df'?",
+    ),
+    (GOOD + "exclude: [{training.step: 3}]", "", "exclude[0].training.step: unknown key; did you"),
+    (GOOD + "exclude: [{latent_dim: 5}]", "", "exclude[0]: matches no run"),
+    (GOOD + "exclude: [{prior: {name: [1]}}]", "", "exclude[0].prior.name: unknown prior '[1]'"),
+    (
+        GOOD + f"grid: {{latent_dim: {list(range(1, 1001))}, training.lr: {list(range(1, 1003))}}}",
+        "",
+        "grid: gives 1e+06 runs",
+    ),
+    (GOOD, "--set=latent_dim=[", "--set latent_dim: not valid YAML"),
+    (GOOD, "--set=profiles.quick.seeds=1", "--set profiles.quick.seeds: profiles are chosen by"),
 ]
 
 
@@ -284,6 +336,14 @@ def test_bad_input_is_one_line_with_its_place(
     assert len(lines) == 1
     assert lines[0].startswith(f"{file}: {expected}"), lines[0]
     assert not (tmp_path / "results").exists()
+
+
+def test_what_a_profile_takes_away_need_not_be_excluded(tmp_path: Path) -> None:
+    text = GOOD + "grid: {latent_dim: [2, 4]}\nexclude: [{latent_dim: 2}]\n"
+    assert _load(tmp_path, text).remarks == ()
+    study = _load(tmp_path, text, overrides=["grid.latent_dim=[4, 8]"])
+    assert len(study.runs) == 2
+    assert study.remarks == ("exclude[0]: matches no run, so that it leaves nothing out",)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:

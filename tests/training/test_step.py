@@ -49,7 +49,7 @@ def test_traced_step_equals_the_pyro_program(prior: str, posterior: str, likelih
     program = small_program(prior, posterior, likelihood)
     arguments = _arguments(program)
     graph = trace(program.step, *arguments)
-    _, moments, values = graph(*arguments)
+    _, moments, _, values = graph(*arguments)
     loss, gradients = _eager(program, arguments)
     torch.testing.assert_close(values[0], loss, rtol=1e-5, atol=0)
     for name, gradient in gradients.items():
@@ -93,7 +93,7 @@ def test_no_pyro_and_no_randomness_is_left_in_the_graph() -> None:
         if torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ())
     ]
     assert random == []
-    first, second = graph(*arguments)[2], graph(*arguments)[2]
+    first, second = graph(*arguments)[3], graph(*arguments)[3]
     assert torch.equal(first, second)
 
 

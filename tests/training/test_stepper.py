@@ -61,7 +61,7 @@ def test_steps_in_place_equal_the_steps_one_by_one(
         params, moments = state.params, state.moments
         for i in range(STEPS):
             count, lr, index, noise, hyper = tree_map(lambda rows, i=i: rows[i], inputs)
-            params, moments, values = step(
+            params, moments, _, values = step(
                 params, moments, state.buffers, count, lr, data, index, noise, hyper
             )
             torch.testing.assert_close(told[i], values, rtol=1e-4, atol=1e-4)

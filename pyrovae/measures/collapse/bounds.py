@@ -11,9 +11,11 @@ from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
 
+from pyrovae.core.measuring import measuring
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.scores import TEST, Score, declare
-from pyrovae.objectives import latent_sites, log_ratio, terms, variable_sites
+from pyrovae.models.own.parameters import modules_used
+from pyrovae.models.sites import latent_sites, log_ratio, terms, variable_sites
 
 _CHUNK = 1000
 
@@ -106,7 +108,9 @@ def estimate_bound(
     Parameters
     ----------
     model, guide
-        Pyro programs of the observations, with a latent site in common.
+        Pyro programs of the observations, with a latent site in common. Scales and masks of their
+        sites count: for a bound on log p(x), take programs without
+        (:meth:`pyrovae.models.contract.LatentModel.datum_model`).
     x
         Observations ``(n, *event_shape)``.
     samples
@@ -115,7 +119,7 @@ def estimate_bound(
         Of the draws; the global random state is left as it was.
     """
     distortions, rates, log_weights, errors = [], [], [], []
-    with torch.no_grad(), seeded(seed, x.device):
+    with measuring(*modules_used(model, guide)), torch.no_grad(), seeded(seed, x.device):
         for part in x.split(_CHUNK):
             traces = _draws(guide, part, samples)
             draws = [_halves(model, trace, part) for trace in traces]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import marginals
 from pyrovae.measures.collapse.moments import DRAWS
@@ -81,6 +82,7 @@ class Information:
         return float(self.unit_kl.sum())
 
 
+@only_measures
 def measure_information(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Information:
     """Measure the information of the codes of some data.
 

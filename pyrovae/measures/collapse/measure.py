@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import marginals
 from pyrovae.measures.collapse import (
@@ -165,6 +166,7 @@ class CollapseMeasures:
     maps: Tensor
 
 
+@only_measures
 def measure_collapse(
     vae: LatentModel, x: Tensor, settings: CollapseSettings, samples: int, seed: int
 ) -> CollapseMeasures:
@@ -238,6 +240,7 @@ def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[
     return dataset.test.floats(points).to(device), dataset.train.floats(points).to(device)
 
 
+@only_measures
 def measure_along_training(
     vae: LatentModel, test: Tensor, train: Tensor, seed: int
 ) -> AlongTraining:

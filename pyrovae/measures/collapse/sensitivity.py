@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.models.contract import LatentModel
 
@@ -51,6 +52,7 @@ class Sensitivity:
         return self.share > NEGLIGIBLE_SHARE
 
 
+@only_measures
 def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensitivity:
     """Replace each unit of the codes of some data by a draw from the prior, and decode.
 

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.distributions.quadrature import expectation
@@ -101,6 +102,7 @@ class Units:
         return float(v.sum()) ** 2 / squares if squares > 0 else 0.0
 
 
+@only_measures
 def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int = 0) -> Units:
     """Measure each unit of a VAE on data.
 
@@ -146,6 +148,7 @@ def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int =
     )
 
 
+@only_measures
 def posterior_means(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
     """Return E[z|x], shape ``(n, latent_dim)``: the representation that scores are computed on.
 

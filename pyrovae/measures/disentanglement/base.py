@@ -27,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pyrovae.core.registry import Registry
-from pyrovae.measures.scores import DISENTANGLEMENT, OTHER, Score
+from pyrovae.measures.scores import DISENTANGLEMENT, OTHER, Score, declare_metrics, undeclared
 
 Codes = NDArray[np.float64]
 Factors = NDArray[np.int64]
@@ -71,8 +71,8 @@ class Metrics(Registry[Metric]):
     """The known metrics, each with the declaration of its score.
 
     A plug-in registers by the same decorator; its entry point names the function. A function that
-    was only named by an entry point is taken for a metric of one factor or more, and nothing is
-    claimed of its score.
+    was only named by an entry point, or comes by its dotted path, is taken for a metric of one
+    factor or more, and nothing is claimed of its score.
     """
 
     def __init__(self) -> None:
@@ -113,7 +113,7 @@ class Metrics(Registry[Metric]):
         ValueError
             If the keys do not go with the name, or the name is taken.
         """
-        score = score or Score(name, _words(name))
+        score = score or undeclared(name)
         if score.key != name:
             raise ValueError(f"metric '{name}': its score has the key '{score.key}'")
         for part in parts:
@@ -125,8 +125,7 @@ class Metrics(Registry[Metric]):
 
         def add(metric: M) -> M:
             registered(metric)
-            summary = (inspect.getdoc(metric) or "").split("\n")[0].replace("``", "`")
-            own = replace(_grouped(score), meaning=score.meaning or summary, main=True)
+            own = _main(score, metric)
             self._facts[name] = _Facts(own, tuple(map(_grouped, parts)), min_factors, costly)
             return metric
 
@@ -151,16 +150,27 @@ class Metrics(Registry[Metric]):
         return self._of(name).costly
 
     def _of(self, name: str) -> _Facts:
-        self[name]
-        return self._facts[name]
+        metric = self[name]
+        if name in self._facts:
+            return self._facts[name]
+        for known, facts in self._facts.items():
+            if self[known] is metric:  # The path of a function that has a name too.
+                score, *parts = (
+                    replace(s, key=name + s.key.removeprefix(known))
+                    for s in (facts.score, *facts.parts)
+                )
+                return replace(facts, score=score, parts=tuple(parts))
+        return _Facts(_main(undeclared(name), metric), (), min_factors=1, costly=False)
 
 
 METRICS = Metrics()
+declare_metrics(METRICS)
 
 
-def _words(name: str) -> str:
-    words = name.replace("_", " ").strip()
-    return words[:1].upper() + words[1:]
+def _main(score: Score, metric: Metric) -> Score:
+    """Return the score of a metric, which explains it unless the declaration does."""
+    summary = (inspect.getdoc(metric) or "").split("\n")[0].replace("``", "`")
+    return replace(_grouped(score), meaning=score.meaning or summary, main=True)
 
 
 def _grouped(score: Score) -> Score:

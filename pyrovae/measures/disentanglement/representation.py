@@ -97,9 +97,10 @@ def score_representation(
         if factors is None and needs_factors(name):
             continue
         metric, asked = METRICS[name], {"name": name, **parameters}
+        arguments = METRICS.arguments(name, parameters)
         stream = [seed, *name.encode()]
         try:
-            result = metric(z, factors, np.random.default_rng(stream), **parameters)
+            result = metric(z, factors, np.random.default_rng(stream), **arguments)
         except ConfigError as refusal:
             # A run that took hours to train is not lost to a metric that does not fit its data.
             estimators[key] = {"metric": asked, "refused": str(refusal)}
@@ -107,7 +108,7 @@ def score_representation(
         alone = result
         if not active.all():
             kept = only_active(z, active)
-            alone = metric(kept, factors, np.random.default_rng(stream), **parameters)
+            alone = metric(kept, factors, np.random.default_rng(stream), **arguments)
         scores |= {key: result.score, f"{key}{ACTIVE_ONLY}": alone.score}
         scores |= {
             f"{key}_{part}": value
@@ -118,7 +119,7 @@ def score_representation(
         if halves and math.isfinite(result.score):
             rng = np.random.default_rng([*stream, 1])
             try:
-                error = standard_error(metric, z, factors, rng, n_resamples=halves, **parameters)
+                error = standard_error(metric, z, factors, rng, n_resamples=halves, **arguments)
                 scores[f"{key}{STANDARD_ERROR}"] = error
             except ConfigError:
                 halves = 0  # A half lacks a rare value of some factor: there is no error to tell.

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.posterior.density import Density, Evaluated, draw_codes
 from pyrovae.measures.posterior.warmup import choose
@@ -54,6 +55,7 @@ class Annealing:
         return ((scaled - scaled[0]) / (scaled[-1] - scaled[0])).float()
 
 
+@only_measures
 def log_px(
     vae: LatentModel, x: Tensor, settings: Annealing, generator: Generator
 ) -> tuple[Estimate, float]:
@@ -85,6 +87,7 @@ class Bracket:
         return (self.upper - self.lower).mean()
 
 
+@only_measures
 def simulated_bracket(
     vae: LatentModel, n: int, settings: Annealing, generator: Generator
 ) -> tuple[Bracket, Tensor]:
@@ -106,6 +109,7 @@ def simulated_bracket(
     return Bracket(log_mean(forward), Estimate(-backward.value, backward.error)), x
 
 
+@only_measures
 def simulate(vae: LatentModel, z: Tensor, generator: Generator) -> Tensor:
     """Return a draw of p(x|z) for each code; the global random state is left as it was."""
     seed = int(torch.randint(2**62, (), generator=generator))

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import stats
 from torch import Generator
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.posterior.annealing import simulate
 from pyrovae.measures.posterior.density import draw_codes
@@ -61,6 +62,7 @@ class Calibration:
         return (2 * centred[None] <= np.asarray(nominal)[:, None, None]).mean(1)
 
 
+@only_measures
 def calibrate(
     vae: LatentModel, *, simulations: int = 1000, draws: int = 127, seed: int = 0
 ) -> Calibration:

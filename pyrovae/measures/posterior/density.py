@@ -6,7 +6,6 @@ Pyro is left in the loop: one call serves all chains of all data points.
 
 from __future__ import annotations
 
-import math
 import warnings
 from typing import NamedTuple
 
@@ -16,9 +15,10 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.measuring import buffers_written, measuring, only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
-from pyrovae.distributions.sphere import log_area, unit
+from pyrovae.distributions.sphere_coordinates import log_area, log_standard_normal, unit
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.priors import Prior
 from pyrovae.training.step import compile_step, trace
@@ -54,10 +54,9 @@ class Evaluated(NamedTuple):
 class Density:
     """p(z) p(x|z) of a trained LatentModel, as a function of unconstrained coordinates ``u``.
 
-    On a space ``"real"``, ``u`` is the code itself. On the sphere the code is u/|u| and |u| is
-    given the law that a standard normal vector has: for the uniform prior, ``u`` is standard normal
-    (Muller 1959, https://doi.org/10.1145/377939.377946). Draws of ``u`` give exact draws of the
-    code, and p(x) is the same.
+    On a space ``"real"``, ``u`` is the code itself. On the sphere the code is u/|u|
+    (:mod:`pyrovae.distributions.sphere_coordinates`): draws of ``u`` give exact draws of the code,
+    and p(x) is the same.
 
     It is the model of one datum (:meth:`pyrovae.models.contract.LatentModel.datum_model`): a
     hierarchical prior stands at its fitted scales.
@@ -88,7 +87,11 @@ class Density:
             dict(self._program.named_buffers()),
         )
         start = self.draw_prior(torch.Generator().manual_seed(0))
-        with warnings.catch_warnings():
+        with measuring(vae):
+            self._written = buffers_written(
+                self._program, lambda given: functional_call(self._program, given, (x, start))
+            )
+        with warnings.catch_warnings(), measuring(vae):
             # Pyro is told of parameters that are not for training.
             warnings.filterwarnings("ignore", message=".*was not registered in the param store")
             graph = trace(self._evaluate, *self._tensors, x, start)
@@ -122,7 +125,10 @@ class Density:
         self, params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, u: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         def part(at: Tensor, which: int) -> tuple[Tensor, Tensor]:
-            found = functional_call(self._program, (params, buffers), (x, at))[which]
+            # What a forward pass writes in spite of eval mode is written to copies.
+            copies = {name: buffers[name].clone() for name in self._written}
+            tensors = params | buffers | copies
+            found = functional_call(self._program, tensors, (x, at))[which]
             # Chains do not meet: the gradient of the sum holds that of each.
             return found.sum(), found
 
@@ -137,6 +143,7 @@ def has_density(vae: LatentModel) -> bool:
     return not isinstance(prior, Prior) or "density" in prior.properties
 
 
+@only_measures
 def draw_codes(vae: LatentModel, n: int, generator: torch.Generator) -> Tensor:
     """Return ``n`` codes from the fitted prior, ``(n, d)``; the global random state is kept."""
     seed = int(torch.randint(2**62, (), generator=generator))
@@ -161,7 +168,5 @@ class _Joint(nn.Module):
             site["fn"].log_prob(site["value"]) for site in (trace.nodes["z"], trace.nodes["x"])
         )
         if self._sphere:
-            d = u.shape[-1]
-            log_normal = -0.5 * (u**2).sum(-1) - 0.5 * d * math.log(2 * math.pi)
-            log_prior = log_prior + log_area(d) + log_normal
+            log_prior = log_prior + log_area(u.shape[-1]) + log_standard_normal(u)
         return log_prior, log_likelihood

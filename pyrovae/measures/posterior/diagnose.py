@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.datasets import Dataset
 from pyrovae.measures.arviz import (
     USABLE_K,
@@ -71,6 +72,7 @@ class Diagnosis:
     data: InferenceData
 
 
+@only_measures
 def diagnose(
     vae: LatentModel,
     dataset_: Dataset,

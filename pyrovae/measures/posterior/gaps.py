@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.posterior.weights import draws_at_a_time
 from pyrovae.models.contract import LatentModel
@@ -25,6 +26,7 @@ from pyrovae.models.vae import VAE
 _DRAWS, _LR = 32, 0.02
 
 
+@only_measures
 def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, seed: int) -> Tensor:
     """Weigh draws from the best q of the family, of which each datum gets its own.
 
@@ -61,9 +63,12 @@ def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, see
         optimiser = torch.optim.Adam(free.values(), lr=_LR)
         mean = {name: torch.zeros_like(tensor) for name, tensor in free.items()}
         for step in range(steps):
-            optimiser.zero_grad()
             # Data do not meet: the gradient of the sum holds that of each.
-            (-_log_weight(vae, q(), x, _DRAWS).sum() / _DRAWS).backward()
+            loss = -_log_weight(vae, q(), x, _DRAWS).sum() / _DRAWS
+            # backward() would leave gradients with the model's parameters too.
+            slopes = torch.autograd.grad(loss, [*free.values()], allow_unused=True)
+            for tensor, slope in zip(free.values(), slopes, strict=True):
+                tensor.grad = slope
             optimiser.step()
             counted = step - steps // 2 + 1
             if counted > 0:

@@ -8,12 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.arviz import InferenceData, bundle, dataset
 from pyrovae.measures.posterior.weights import draws_at_a_time
 from pyrovae.models.contract import LatentModel
 
 
+@only_measures
 def guide_draws(
     vae: LatentModel,
     x: Tensor,

@@ -9,6 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Generator, Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.measures.posterior.annealing import simulate
 from pyrovae.models.contract import LatentModel
 
@@ -36,6 +37,7 @@ STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+@only_measures
 def replicated_statistics(vae: LatentModel, z: Tensor, generator: Generator) -> dict[str, Tensor]:
     """Return the statistics of replicated images, ``(draws, n)``, for codes ``(draws, n, d)``."""
     rows = [simulate(vae, codes, generator) for codes in z.split(10)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import find_peaks
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.measures.arviz import ess, rhat
 from pyrovae.measures.posterior import nuts
 from pyrovae.measures.posterior.convergence import MAX_R_HAT, MIN_ESS
@@ -77,6 +78,7 @@ class Reference:
         return self.statistics["diverging"].sum((0, 1))
 
 
+@only_measures
 def sample_posterior(
     vae: LatentModel,
     x: Tensor,

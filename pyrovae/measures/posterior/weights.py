@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.models.contract import LatentModel
 
@@ -47,6 +48,7 @@ class Estimate:
         return float(self.value.mean()), float((self.error**2).sum().sqrt()) / len(self.value)
 
 
+@only_measures
 def draw_guide(vae: LatentModel, x: Tensor, *, samples: int, seed: int) -> Weighted:
     """Draw codes from q(z|x) and weigh them.
 

@@ -82,4 +82,4 @@ class Likelihood(Scheduled):
 
 
 #: Likelihoods by name: classes ``(event_shape, *, …)``.
-LIKELIHOODS: Registry = Registry("likelihood")
+LIKELIHOODS: Registry = Registry("likelihood", Likelihood)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import nn
 
@@ -17,6 +17,7 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 
+@runtime_checkable
 class Network(Protocol):
     """What a registry entry offers."""
 
@@ -30,4 +31,4 @@ class Network(Protocol):
 
 
 #: Networks by name: classes ``(*, …)`` with ``encoder`` and ``decoder``.
-NETWORKS: Registry = Registry("network")
+NETWORKS: Registry = Registry("network", Network)

@@ -90,4 +90,4 @@ def head(features: int, outputs: int) -> nn.Linear:
 
 
 #: Posterior families by name: classes ``(features, latent_dim, *, …)``.
-POSTERIORS: Registry = Registry("posterior")
+POSTERIORS: Registry = Registry("posterior", Posterior)

@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.schedules import Positive
 from pyrovae.models.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
 
@@ -73,9 +74,17 @@ class SemiAmortized(Posterior):
         ------
         TypeError
             Without ``log_joint``.
+        PyrovaeError
+            Under ``torch.jit.trace``, as in Pyro's JIT ELBOs.
         """
         if log_joint is None:
             raise TypeError("posterior 'semi_amortized' needs log_joint: it is fitted to the model")
+        if torch.jit.is_tracing():
+            # Not even autograd would do: tensors saved for a backward pass become constants there.
+            raise PyrovaeError(
+                "posterior 'semi_amortized' takes gradient steps, which torch.jit cannot trace: "
+                "use an ELBO that is not a Jit one, such as Trace_ELBO"
+            )
 
         def bound(parameters: Tensor, noise: Tensor) -> Tensor:
             q = _law(parameters)

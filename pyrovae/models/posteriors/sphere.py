@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.distributions.power_spherical import PowerSpherical as PowerSphericalLaw
-from pyrovae.distributions.sphere import unit
+from pyrovae.distributions.sphere_coordinates import unit
 from pyrovae.distributions.von_mises_fisher import VonMisesFisher as VonMisesFisherLaw
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
 

@@ -101,4 +101,4 @@ class Prior(Scheduled):
 
 
 #: Priors by name: classes ``(latent_dim, *, …)``.
-PRIORS: Registry = Registry("prior")
+PRIORS: Registry = Registry("prior", Prior)

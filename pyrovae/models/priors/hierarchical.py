@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from pyrovae.core.schedules import Positive
+from pyrovae.distributions.half_cauchy import HalfCauchy
 from pyrovae.models.priors.base import PRIORS, Prior
 
 #: softplus of this is 0.1: variational posteriors start narrow, around 1.
@@ -121,8 +122,8 @@ class Horseshoe(Prior):
 
     def forward(self) -> Distribution:
         """Sample the scales and return N(0, diag((t l)²))."""
-        t_law = dist.HalfCauchy(self.expected)
-        l_law = dist.HalfCauchy(torch.ones_like(self.local_scale.loc)).to_event(1)
+        t_law = HalfCauchy(self.expected)
+        l_law = HalfCauchy(torch.ones_like(self.local_scale.loc)).to_event(1)
         t = pyro.sample("prior.global_scale", t_law)
         return self._given(t, pyro.sample("prior.local_scale", l_law))
 

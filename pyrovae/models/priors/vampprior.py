@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.distributions.mixture import Mixture
 from pyrovae.models.priors.base import PRIORS, Prior
 
 
@@ -95,7 +96,7 @@ class VampPrior(Prior):
         return _EvenMixture(dist.Categorical(logits=weights), self._encode(self.inputs))
 
 
-class _EvenMixture(dist.MixtureSameFamily):
+class _EvenMixture(Mixture):
     """A mixture with equal weights: its choices need no derivative."""
 
     has_rsample = True

@@ -9,11 +9,10 @@ from pathlib import Path
 import pandas as pd
 
 from pyrovae.claims.registry import CLAIMS
-from pyrovae.claims.verdict import Verdict
+from pyrovae.claims.verdict import Undecidable, Verdict
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
 from pyrovae.report.claims.figures import claim_figure
-from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.formats import files
 from pyrovae.study.store.results import load_study
 
@@ -67,9 +66,9 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
         study = load_study(root)
         try:
             if study.runs.empty:
-                raise NothingToDraw("needs a finished run")
+                raise Undecidable("needs a finished run")
             verdict = claim.judge(study)
-        except NothingToDraw as reason:
+        except Undecidable as reason:
             rows.append({"claim": name, "verdict": f"no verdict: {reason}"})
             continue
         drawn = claim_figure(name, claim, verdict)

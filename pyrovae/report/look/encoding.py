@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +25,9 @@ from pandas.api.types import is_numeric_dtype
 from pyrovae.analysis.factors import split_factors
 from pyrovae.report.look import names
 from pyrovae.report.look.style import DASHES, MARKERS, Colour, palette, prior_colours
+from pyrovae.study.config.labels import Label
 from pyrovae.study.config.run import COMPONENTS
-from pyrovae.study.store.results import LABELS, StudyResults
+from pyrovae.study.store.results import StudyResults
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,10 @@ class Encoding:
         Labels by role; ``second`` is ``None`` and ``others`` empty if fewer vary.
     levels
         The values of each varying label, in order of appearance; numbers in their own order.
+    data
+        The label that each of those values stands for.
     shown
-        How each of those values is written.
+        How each of them is written.
     tied
         Labels that vary but say nothing new, as they follow from the others (``zip`` in the study's
         file), with the value that goes along with each combination.
@@ -50,6 +53,7 @@ class Encoding:
     second: str | None
     others: tuple[str, ...]
     levels: dict[str, list[Any]]
+    data: dict[str, dict[Any, Label]]
     shown: dict[str, dict[Any, str]]
     tied: dict[str, str]
 
@@ -69,13 +73,13 @@ class Encoding:
     def level_phrase(self, factor: str, level: Any) -> str:
         """Return :meth:`phrase` of a level, given its text in the tables of a comparison."""
         shown = {str(value): text for value, text in self.shown.get(factor, {}).items()}
-        return names.phrase(factor, shown.get(str(level), names.display(level)))
+        return names.phrase(factor, shown.get(str(level), names.words(str(level))))
 
     def colours(self) -> dict[Any, Colour]:
         """Return the colour of each value of the first label."""
         levels = self.levels[self.first]
         if self.first == "prior":
-            found = prior_colours([names.component(level) for level in levels])
+            found = prior_colours([self.data["prior"][level].name for level in levels])
             return dict(zip(levels, found, strict=True))
         ordered = len(levels) > 1 and not isinstance(levels[0], str)
         return dict(zip(levels, palette(len(levels), ordered=ordered), strict=True))
@@ -123,28 +127,32 @@ class Encoding:
             if values in groups:
                 yield values, groups[values]
 
-    def cell_title(self, row: Any) -> str:
-        """Return what tells a run's cell from others: ``"Laplace prior, logistic posterior"``."""
+    def cell_title(self, row: Mapping[Hashable, Any]) -> str:
+        """Return what tells a run's cell from others: ``"Laplace prior, logistic posterior"``.
+
+        ``row`` is the run's row in the table of runs.
+        """
         return self.title(row, self.labels)
 
-    def title(self, row: Any, labels: Sequence[str]) -> str:
+    def title(self, row: Mapping[Hashable, Any], labels: Sequence[str]) -> str:
         """Return the values of some labels of a run, in words."""
-        return ", ".join(self.phrase(label, getattr(row, label)) for label in labels)
+        return ", ".join(self.phrase(label, row[label]) for label in labels)
 
 
 def encode(study: StudyResults) -> Encoding:
     """Give each varying label of a study its role."""
     chosen, followed = split_factors(study.runs, study.varying())
-    tied = {label: _pairs(study.runs, by, label) for label, by in followed.items()}
     first, *rest = _in_turn(study.runs, chosen) or ["prior"]
-    levels = {label: _levels(study.runs[label]) for label in LABELS}
+    levels = {label: _levels(study.runs[label]) for label in study.labels}
+    data = {label: _data(study, label) for label in study.labels}
     return Encoding(
         first=first,
         second=rest[0] if rest else None,
         others=tuple(rest[1:]),
         levels=levels,
-        shown={label: _shown(study, label, values) for label, values in levels.items()},
-        tied=tied,
+        data=data,
+        shown={label: _shown(label, data[label]) for label in levels},
+        tied={label: _pairs(study.runs, by, label, data) for label, by in followed.items()},
     )
 
 
@@ -161,44 +169,57 @@ def _levels(column: pd.Series) -> list[Any]:
     return sorted(values) if is_numeric_dtype(column) else values
 
 
-def _shown(study: StudyResults, label: str, levels: list[Any]) -> dict[Any, str]:
+def _data(study: StudyResults, part: str) -> dict[Any, Label]:
+    """Return what each level of a label stands for, from the first run that has it."""
+    first = study.runs.drop_duplicates(part)
+    return {
+        level: study.label(run, part) for run, level in zip(first["run"], first[part], strict=True)
+    }
+
+
+def _shown(part: str, data: Mapping[Any, Label]) -> dict[Any, str]:
     """Write levels so that each can be told from the others, and from no more than that.
 
-    A run's label leaves out parameters that have their default; next to another value of the same
-    parameter the default must be said too: ``β = 1``, ``β = 4``.
+    What is the default is left out; next to another value of the same parameter it must be said
+    too: ``β = 1``, ``β = 4``.
     """
-    shown = {level: names.display(level) for level in levels}
-    if label not in COMPONENTS:
-        return shown
-    for name in dict.fromkeys(names.component(level) for level in levels):
-        alike = [level for level in levels if names.component(level) == name]
-        if len(alike) < 2:
-            continue
-        configs = [_component(study, label, level) for level in alike]
-        differing = [k for k in configs[0] if any(c.get(k) != configs[0][k] for c in configs)]
-        for level, config in zip(alike, configs, strict=True):
-            said = {key: config[key] for key in differing}
-            all_alike = len(alike) == len(levels)
-            shown[level] = (
-                names.assignments(said) if all_alike else names.with_parameters(name, said)
-            )
-    return shown
+    shown = {level: label.changed().shown() for level, label in data.items()}
+    if part in COMPONENTS:
+        for name in dict.fromkeys(label.name for label in data.values()):
+            alike = {level: label for level, label in data.items() if label.name == name}
+            if len(alike) > 1:
+                shown |= _contrasted(alike, named=len(alike) < len(data))
+    distinct = len(set(shown.values())) == len(shown)
+    return shown if distinct else {level: str(level) for level in data}
 
 
-def _component(study: StudyResults, label: str, level: Any) -> dict[str, Any]:
-    """Return the full configuration of a component, from a run that has it."""
-    run = study.runs.loc[study.runs[label] == level, "run"].iloc[0]
-    return getattr(study.folder(run).config(), label)
+def _contrasted(data: Mapping[Any, Label], *, named: bool) -> dict[Any, str]:
+    """Write labels of one name by the parameters in which they differ."""
+    keys = dict.fromkeys(key for label in data.values() for key in label.parameters)
+    values = {key: [label.parameters.get(key) for label in data.values()] for key in keys}
+    differing = [key for key, known in values.items() if any(v != known[0] for v in known)]
+    said = {level: label.having(differing) for level, label in data.items()}
+    return {
+        level: label.shown() if named else names.assignments(label.parameters)
+        for level, label in said.items()
+    }
 
 
-def _pairs(runs: pd.DataFrame, by: list[str], label: str) -> str:
+def _pairs(
+    runs: pd.DataFrame, by: list[str], label: str, data: Mapping[str, Mapping[Any, Label]]
+) -> str:
     """Return which value goes along with what; of a value that most have, only the exceptions."""
     pairs = runs[[*by, label]].drop_duplicates()
     common, times = pairs[label].mode().iloc[0], int(pairs[label].value_counts().iloc[0])
     usual = times > 2 and times > len(pairs) / 2
+
+    def written(part: str, level: Any) -> str:
+        return data[part][level].changed().shown()
+
     told = "; ".join(
-        f"{names.display(row[-1])} with {', '.join(names.display(v) for v in row[:-1])}"
-        for row in pairs.itertuples(index=False)
+        f"{written(label, row[-1])} with "
+        + ", ".join(written(part, level) for part, level in zip(by, row[:-1], strict=True))
+        for row in pairs.itertuples(index=False, name=None)
         if not (usual and row[-1] == common)
     )
-    return f"{names.display(common)}, but {told}" if usual else told
+    return f"{written(label, common)}, but {told}" if usual else told

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass
-from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
@@ -13,12 +12,12 @@ import pandas as pd
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.scores import Score
 from pyrovae.report.look import names
-from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.report.look.intervals import summarise
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import Colour
 from pyrovae.report.page.columns import columns
 from pyrovae.study.config import yaml
-from pyrovae.study.store.results import LABELS, StudyResults
+from pyrovae.study.store.results import StudyResults
 
 #: How far a colour goes towards white on a dark page.
 _LIGHTER = 0.28
@@ -59,7 +58,7 @@ class Content:
     environments: list[tuple[str, int]]
 
 
-def content(study: StudyResults) -> Content:
+def content(presented: Presented) -> Content:
     """Collect what the page says.
 
     Raises
@@ -67,11 +66,12 @@ def content(study: StudyResults) -> Content:
     PyrovaeError
         If no run is finished.
     """
+    study = presented.study
     if study.runs.empty:
         raise PyrovaeError(f"{study.name}: no run is finished, there is nothing to show")
-    encoding, shown = encode(study), columns(study.runs)
+    encoding, shown = presented.encoding, columns(study.runs)
     labels = [*encoding.labels, *encoding.tied]
-    first_run = study.folder(study.runs["run"].iloc[0])
+    first_run = study.configs[study.runs["run"].iloc[0]]
     return Content(
         facts=_facts(study, labels),
         columns=shown,
@@ -79,18 +79,12 @@ def content(study: StudyResults) -> Content:
             names.title(label): [encoding.show(label, value) for value in encoding.levels[label]]
             for label in labels
         },
-        overview=_overview(study, encoding, shown),
+        overview=_overview(presented, shown),
         seeds=sorted(int(seed) for seed in study.runs["seed"].unique()),
-        rows=_rows(study, encoding, labels, shown),
-        configuration=yaml.dump(first_run.config().model_dump(mode="json")),
+        rows=_rows(presented, labels, shown),
+        configuration=yaml.dump(first_run.model_dump(mode="json")),
         environments=_environments(study),
     )
-
-
-def cell_names(study: StudyResults, encoding: Encoding) -> dict[str, str]:
-    """Return what tells each cell from others, by its hash."""
-    first = study.runs.drop_duplicates("cell")
-    return {row.cell: encoding.cell_title(row) for row in first.itertuples()}
 
 
 def _facts(study: StudyResults, varying: list[str]) -> list[tuple[str, str]]:
@@ -103,16 +97,16 @@ def _facts(study: StudyResults, varying: list[str]) -> list[tuple[str, str]]:
         ("Seeds a cell", span),
     ]
     same = [
-        (names.title(label), names.display(runs[label].iloc[0]))
-        for label in LABELS
+        (names.title(label), study.label(runs["run"].iloc[0], label).changed().shown())
+        for label in study.labels
         if label not in varying
     ]
     return counted + same
 
 
-def _overview(study: StudyResults, encoding: Encoding, shown: list[Score]) -> dict[str, Any]:
+def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
+    study, encoding, titles = presented.study, presented.encoding, presented.titles
     colours = encoding.colours()
-    titles = cell_names(study, encoding)
     cells = list(titles)
     first_of = study.runs.drop_duplicates("cell").set_index("cell")
     means = {column.key: _means(study.runs, column.key) for column in shown}
@@ -166,19 +160,18 @@ def _means(runs: pd.DataFrame, key: str) -> dict[str, list[float | None]]:
     }
 
 
-def _rows(
-    study: StudyResults, encoding: Encoding, labels: list[str], shown: list[Score]
-) -> list[dict[str, Any]]:
+def _rows(presented: Presented, labels: list[str], shown: list[Score]) -> list[dict[str, Any]]:
+    encoding = presented.encoding
     return [
         {
             "id": row["run"],
-            "title": encoding.cell_title(SimpleNamespace(**{str(k): v for k, v in row.items()})),
+            "title": presented.titles[row["cell"]],
             "labels": [encoding.show(label, row[label]) for label in labels],
             "colour": encoding.levels[encoding.first].index(row[encoding.first]),
             "seed": int(row["seed"]),
             "values": [(number(row[c.key]), text(row[c.key], c)) for c in shown],
         }
-        for row in study.runs.to_dict("records")
+        for row in presented.runs.to_dict("records")
     ]
 
 

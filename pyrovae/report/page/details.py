@@ -102,7 +102,7 @@ def _diagnosis(folder: RunFolder) -> list[dict[str, Any]]:
     for name, title in _TABLES.items():
         if not (root / name).exists():
             continue
-        table = pd.read_csv(root / name)
+        table = stored.table(name)
         made.append(
             {
                 "title": title,

@@ -7,12 +7,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from pyrovae.analysis.study import load_analysis
 from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.look import names
-from pyrovae.report.look.encoding import Encoding, encode
+from pyrovae.report.look.encoding import Encoding
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.page.columns import columns
-from pyrovae.study.store.results import StudyResults
 
 #: Posterior probability from which a statement is made rather than left open.
 ENOUGH = 0.95
@@ -79,14 +78,13 @@ class Verdicts:
     fresh: bool
 
 
-def verdicts(study: StudyResults) -> Verdicts | None:
+def verdicts(presented: Presented) -> Verdicts | None:
     """Return the verdicts of a study's stored analysis; ``None`` if there is none."""
-    analysis = load_analysis(study)
+    analysis = presented.stored_analysis
     if analysis is None:
         return None
     about, contrasts = analysis.about, analysis.table("contrasts")
-    encoding = encode(study)
-    shown = [score.key for score in columns(study.runs)]
+    shown = [score.key for score in columns(presented.runs)]
     cards = []
     for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], shown)):
         score = score_of(key)
@@ -96,7 +94,7 @@ def verdicts(study: StudyResults) -> Verdicts | None:
             found = [Verdict("refused", "The chains support no conclusion.", reason, None)]
         else:
             groups = mine.groupby("factor", sort=False)
-            found = [_verdict(part, str(f), score, entry, encoding) for f, part in groups]
+            found = [_verdict(part, str(f), score, entry, presented.encoding) for f, part in groups]
         cards.append(Card(score.title, found))
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "

@@ -11,6 +11,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pyrovae import __version__
 from pyrovae.core import atomic
+from pyrovae.report.look.presented import present
 from pyrovae.report.page.content import content
 from pyrovae.report.page.details import run_details
 from pyrovae.report.page.pictures import are_pictures, tile_side
@@ -46,7 +47,8 @@ def write_page(study: StudyResults, path: Path | None = None) -> Path:
 
 def render_page(study: StudyResults) -> str:
     """Return the page as HTML."""
-    parts = content(study)
+    presented = present(study)
+    parts = content(presented)
     runs = [row["id"] for row in parts.rows]
     images = study.folder(runs[0]).images()
     side = tile_side(images, len(runs)) if are_pictures(images["inputs"]) else 0
@@ -66,7 +68,7 @@ def render_page(study: StudyResults) -> str:
     return environment.get_template("page.html.j2").render(
         study=study,
         content=parts,
-        verdicts=verdicts(study),
+        verdicts=verdicts(presented),
         overview=embedded(parts.overview),
         details={run: embedded(about) for run, about in details.items()},
         style=_asset("style.css"),

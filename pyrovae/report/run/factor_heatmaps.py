@@ -14,17 +14,15 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement import dci, mig
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.encoding import encode
-from pyrovae.report.look.representatives import first_runs
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 from pyrovae.study.store.folders import RunFolder
-from pyrovae.study.store.results import StudyResults
 
 #: Units in a figure: those of largest KL. More would not be legible in a column.
 _UNITS = 16
 
 
-def factor_heatmaps(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
+def factor_heatmaps(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the heat maps of each cell's first finished seed: see :func:`factor_heatmap`.
 
     Raises
@@ -32,13 +30,13 @@ def factor_heatmaps(study: StudyResults, *, style: Style = PAPER) -> Iterator[Dr
     NothingToDraw
         If that is so of every run.
     """
-    encoding = encode(study)
     reason, drawn = None, 0
-    for row in first_runs(study).itertuples():
-        title = encoding.cell_title(row)
+    chosen = presented.representatives
+    for run, cell in zip(chosen["run"], chosen["cell"], strict=True):
+        title = presented.titles[cell]
         try:
             yield factor_heatmap(
-                study.folder(row.run),
+                presented.study.folder(run),
                 title=title,
                 name=f"factors-{names.slug(title)}",
                 style=style,

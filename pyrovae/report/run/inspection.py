@@ -9,6 +9,8 @@ import matplotlib
 import matplotlib.pyplot as plt
 
 from pyrovae.core import atomic
+from pyrovae.core.errors import ConfigError
+from pyrovae.core.reading import reading
 from pyrovae.measures.posterior import plots, summary
 from pyrovae.study.store.folders import RunFolder
 
@@ -35,8 +37,22 @@ def inspect(
         ``az.summary`` as text.
     list of Path
         The plots.
+
+    Raises
+    ------
+    ConfigError
+        If fewer points were drawn for.
     """
     data = folder.posterior()
+    with reading(folder.path / "posterior.nc", "a file of draws"):
+        drawn = data["posterior"].sizes["datum"]
+    if points > drawn:
+        raise ConfigError(
+            f"draws of {drawn} test points are stored, not of {points}; evaluation.guide_draws."
+            "points of a study says how many",
+            "--points",
+            str(folder.path),
+        )
     by_kl = folder.units().sort_values("kl", ascending=False)["unit"]
     chosen = {"datum": list(range(points)), "latent": [int(u) for u in by_kl[:units]]}
     out = out or folder.path.parent.parent / "inspect" / folder.id

@@ -10,11 +10,10 @@ from torch import Tensor
 
 from pyrovae.measures.traversal import ENDS, Over
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.mosaics import fit, mosaic, show
 from pyrovae.report.look.names import slug, wrapped
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Stands below the name of a unit that is.
 INACTIVE = "\ninactive"
@@ -22,7 +21,7 @@ INACTIVE = "\ninactive"
 _OVER = {"prior": "prior", "posterior": "aggregate posterior"}
 
 
-def traversals(study: StudyResults, run: str, *, style: Style = PAPER) -> Drawn:
+def traversals(presented: Presented, run: str, *, style: Style = PAPER) -> Drawn:
     """Draw the stored traversals of a run: a row for each unit, by falling KL.
 
     Returns
@@ -35,11 +34,11 @@ def traversals(study: StudyResults, run: str, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If the observations are no images.
     """
-    folder = study.folder(run)
+    folder = presented.study.folder(run)
     images = folder.images()
     units = folder.units().set_index("unit").loc[images["traversed"].tolist()].reset_index()
-    row = study.runs.set_index("run", drop=False).loc[run]
-    title = encode(study).cell_title(row)
+    row = presented.runs.set_index("run", drop=False).loc[run]
+    title = presented.titles[row["cell"]]
     drawn = traversal_grid(images["traversals"], units, title=title, style=style)
     data = drawn.data.assign(run=run, seed=row["seed"])
     caption = f"{drawn.caption} Seed {row['seed']}."

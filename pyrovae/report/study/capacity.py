@@ -8,10 +8,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.shrink.capacity.run import SCORES, Capacity, observed, trainings_of
 from pyrovae.shrink.capacity.search import belief
-from pyrovae.study.store.results import StudyResults
 
 _PANELS = ("active_units", "rate", "distortion", "elbo_gap")
 
@@ -58,7 +58,7 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
     return Drawn("capacity", figure, found.runs, caption)
 
 
-def capacity_of_study(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def capacity_of_study(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the curve of a study in whose runs nothing but latent_dim varies, searched for or not.
 
     Raises
@@ -66,17 +66,17 @@ def capacity_of_study(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If more varies, or latent_dim does not.
     """
-    varying = study.varying()
+    varying = presented.study.varying()
     if varying != ["latent_dim"]:
         raise NothingToDraw(
             "the curve shows studies in which latent_dim varies and nothing else; here varies: "
             f"{', '.join(varying) or 'nothing'}"
         )
-    lacking = [score for score in SCORES if score not in study.runs]
+    lacking = [score for score in SCORES if score not in presented.runs]
     if lacking:
         raise NothingToDraw(f"the runs have no {', '.join(lacking)}")
-    runs = trainings_of(study.runs)
-    found = Capacity(study.store.root, runs, belief(observed(runs)), True, ())
+    runs = trainings_of(presented.runs)
+    found = Capacity(presented.study.store.root, runs, belief(observed(runs)), True, ())
     return capacity_curve(found, style=style)
 
 

@@ -22,12 +22,12 @@ from pyrovae.measures.disentanglement.udr import UDR
 from pyrovae.measures.scores import Score
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.encoding import Encoding, encode
+from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.legends import legend_above, marker_group
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Inches for each marker in a row, and at least for a row.
 _MARKER_HEIGHT, _ROW_HEIGHT = 0.115, 0.26
@@ -39,7 +39,7 @@ _NAME_WIDTH = 18
 _ACROSS = 6
 
 
-def active_units(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the number of active units of each cell.
 
     Returns
@@ -48,21 +48,21 @@ def active_units(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         ``data`` has a row for each run: ``value``, and ``mean``, ``low``, ``high`` and ``n`` of its
         cell.
     """
-    encoding = encode(study)
-    dims = study.runs["latent_dim"].unique()
+    encoding = presented.encoding
+    dims = presented.runs["latent_dim"].unique()
     unit = f"count, of {dims[0]}" if len(dims) == 1 else "count"
     score = replace(ACTIVE_UNITS, unit=unit)
-    figure, data = draw_scores(study, encoding, [score], style)
+    figure, data = draw_scores(presented, [score], style)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
     caption = (
         f"Active units by {by} on the test set. A unit u is active if Var_x(E[z_u|x]) > "
         f"{ACTIVE_VARIANCE} (Burda, Grosse and Salakhutdinov 2016). Small points: seeds; markers: "
-        f"their mean. {captions.interval(study, 'Bars')} {captions.setting(study, encoding)}"
+        f"their mean. {captions.interval(presented, 'Bars')} {captions.setting(presented)}"
     )
     return Drawn("active-units", figure, data, caption.strip())
 
 
-def disentanglement(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def disentanglement(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw all disentanglement scores of each cell, a panel for each score.
 
     Returns
@@ -75,18 +75,18 @@ def disentanglement(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If no run has such a score: the data has no ground-truth factors.
     """
-    encoding = encode(study)
-    scores = disentanglement_scores(study.runs)
+    encoding = presented.encoding
+    scores = disentanglement_scores(presented.runs)
     if not scores:
         raise NothingToDraw("the data has no ground-truth factors, so no score compares with them")
-    figure, data = draw_scores(study, encoding, scores, style)
+    figure, data = draw_scores(presented, scores, style)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
-    chance = " Dashed: chance level of FactorVAE." if "factor_vae_chance" in study.runs else ""
+    chance = " Dashed: chance level of FactorVAE." if "factor_vae_chance" in presented.runs else ""
     caption = (
         f"Disentanglement by {by}: posterior means against the ground-truth factors, on the test "
         f"set; higher is better, 1 is best{_exceptions(scores)}. Small points: seeds; markers: "
-        f"their mean. {captions.interval(study, 'Bars')}{chance} "
-        f"{captions.setting(study, encoding)}"
+        f"their mean. {captions.interval(presented, 'Bars')}{chance} "
+        f"{captions.setting(presented)}"
     )
     return Drawn("disentanglement", figure, data, caption.strip())
 
@@ -106,11 +106,12 @@ def _exceptions(scores: Sequence[Score]) -> str:
 
 
 def draw_scores(
-    study: StudyResults, encoding: Encoding, scores: Sequence[Score], style: Style
+    presented: Presented, scores: Sequence[Score], style: Style
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw scores side by side, and below each other for the labels beyond the second."""
+    encoding = presented.encoding
     by = encoding.labels
-    data = pd.concat([_with_intervals(study.runs, by, score) for score in scores])
+    data = pd.concat([_with_intervals(presented.runs, by, score) for score in scores])
     levels = encoding.levels[encoding.first]
     lines = max(_name(encoding, level).count("\n") + 1 for level in levels)
     within = max(
@@ -118,7 +119,7 @@ def draw_scores(
         _ROW_HEIGHT * style.scale,
         1.15 * lines * style.small / 72,
     )
-    blocks = encoding.panels(study.runs, encoding.others)
+    blocks = encoding.panels(presented.runs, encoding.others)
     # Where labels are not crossed, most levels are missing from most panels.
     present = [
         [level for level in levels if (block[encoding.first] == level).any()] for _, block in blocks

@@ -7,9 +7,8 @@ from matplotlib.figure import Figure
 
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, palette, theme
-from pyrovae.report.tables.true_posterior import by_run
-from pyrovae.study.store.results import StudyResults
 
 #: Verdict to what the legend says, and its hatching.
 _PARTS = {
@@ -20,7 +19,7 @@ _PARTS = {
 }
 
 
-def collapse_blame(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def collapse_blame(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw how many units of each cell are active, and who collapsed the others.
 
     Returns
@@ -34,7 +33,7 @@ def collapse_blame(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If no run of the study has been diagnosed.
     """
-    data = by_run(study)
+    data = presented.diagnosed
     cells = data.groupby(["cell", "title"], sort=False)[list(_PARTS)].mean().reset_index()
     y = np.arange(len(cells))
     colours = (palette(1)[0], "0.75", palette(2)[1], "white")

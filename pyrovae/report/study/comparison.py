@@ -12,25 +12,23 @@ from pyrovae.analysis.heldout import compare_cells
 from pyrovae.core import atomic
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.formats import files
+from pyrovae.report.look.presented import Presented, present
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
 from pyrovae.study.store.results import StudyResults
 
 
-def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER) -> Drawn:
+def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPER) -> Drawn:
     """Draw how far each cell is below the best, with the paired standard error.
 
     Parameters
     ----------
-    study
-        Whose cells they are.
+    presented
+        The study whose cells they are.
     table
         From :func:`pyrovae.analysis.heldout.compare_cells`.
     """
-    encoding = encode(study)
-    cells = study.runs.drop_duplicates("cell").set_index("cell").loc[table["cell"]]
-    titles = [encoding.cell_title(row) for row in cells.itertuples()]
+    titles = [presented.titles[cell] for cell in table["cell"]]
     y = np.arange(len(table))
     with theme(style):
         figure = Figure(figsize=(style.column, 0.6 + 0.36 * len(table)), layout="constrained")
@@ -49,7 +47,7 @@ def comparison(study: StudyResults, table: pd.DataFrame, *, style: Style = PAPER
 
 
 def write_comparison(
-    study: StudyResults, *, points: int, samples: int, style: Style = PAPER
+    study: StudyResults, *, points: int, style: Style = PAPER
 ) -> tuple[pd.DataFrame, Path]:
     """Compare a study's cells; write table and figure to its folder ``diagnostics``.
 
@@ -60,8 +58,8 @@ def write_comparison(
     Path
         The figure's stem.
     """
-    table = compare_cells(study, points=points, samples=samples)
-    drawn = comparison(study, table, style=style)
+    table = compare_cells(study, points=points)
+    drawn = comparison(present(study), table, style=style)
     stem = study.store.root / "diagnostics" / drawn.name
     for suffix, content in files(drawn, style).items():
         atomic.write_bytes(stem.with_suffix(f".{suffix}"), content)

@@ -11,14 +11,16 @@ from pyrovae.report.diagnosis.gaps import gaps
 from pyrovae.report.diagnosis.gate import gate
 from pyrovae.report.diagnosis.khat import khat
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.study.store.diagnoses import DiagnosisFolder
-from pyrovae.study.store.results import StudyResults
 
 
 def _each(draw: Callable[..., Drawn]) -> Callable[..., Iterator[Drawn]]:
-    def drawn(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
-        stored = {run: DiagnosisFolder.of(study.folder(run)) for run in study.runs["run"]}
+    def drawn(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
+        stored = {
+            run: DiagnosisFolder.of(presented.study.folder(run)) for run in presented.runs["run"]
+        }
         known = {run: folder for run, folder in stored.items() if folder.exists}
         reasons = []
         if not known:

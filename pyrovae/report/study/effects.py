@@ -12,21 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pyrovae.analysis.study import StudyAnalysis
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.encoding import Encoding, encode
-from pyrovae.report.look.evidence import current_analysis
+from pyrovae.report.look.encoding import Encoding
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Inches for a level.
 _ROW = 0.17
 _NAME_WIDTH = 30
 
 
-def effects(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def effects(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the main effects of the stored comparison, a panel for each metric.
 
     Returns
@@ -40,7 +38,7 @@ def effects(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If the study is not analysed, or nothing varies, or no metric's chains passed.
     """
-    analysis, encoding = current_analysis(study), encode(study)
+    analysis, encoding = presented.analysis, presented.encoding
     if not analysis.factors:
         raise NothingToDraw("nothing varies, so nothing has an effect")
     table = analysis.table("effects")
@@ -50,10 +48,10 @@ def effects(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         for level, (text, colour) in _levels(table, encoding, factor).items()
     }
     what = "Main effects: how far the mean of a level lies from the mean of all levels."
-    return _forest("effects", study, analysis, rows, what, style)
+    return _forest("effects", presented, rows, what, style)
 
 
-def interactions(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
+def interactions(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the interactions of the stored comparison: a figure for each pair of factors.
 
     Yields
@@ -66,7 +64,7 @@ def interactions(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn
     NothingToDraw
         As :func:`effects`, or if fewer than two factors vary together.
     """
-    analysis, encoding = current_analysis(study), encode(study)
+    analysis, encoding = presented.analysis, presented.encoding
     if not analysis.factors:
         raise NothingToDraw("nothing varies, so nothing interacts")
     table = analysis.table("effects")
@@ -87,11 +85,18 @@ def interactions(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn
             for b, (other, _) in levels[second].items()
         }
         what = (
-            f"Interactions of {names.words(first)} and {names.words(second)}: what a pair of "
+            f"Interactions of {_noun(first)} and {_noun(second)}: what a pair of "
             "levels adds to the mean beyond the main effects of both."
         )
-        name = f"interactions-{names.slug(first)}-{names.slug(second)}"
-        yield _forest(name, study, analysis, rows, what, style)
+        name = "-".join(
+            ["interactions", *(names.slug(f.replace(".", " ")) for f in (first, second))]
+        )
+        yield _forest(name, presented, rows, what, style)
+
+
+def _noun(factor: str) -> str:
+    """Return a factor inside a sentence: a setting by its title, a part by its name."""
+    return names.title(factor).lower() if "." in factor else names.words(factor)
 
 
 def _levels(table: pd.DataFrame, encoding: Encoding, factor: str) -> dict[str, tuple[str, Any]]:
@@ -117,13 +122,13 @@ class _Row:
 
 def _forest(
     name: str,
-    study: StudyResults,
-    analysis: StudyAnalysis,
+    presented: Presented,
     rows: Mapping[tuple[str, str], _Row],
     what: str,
     style: Style,
 ) -> Drawn:
     """Draw intervals of effects, a panel for each metric, a line for each row that is known."""
+    analysis = presented.analysis
     table, refused = analysis.table("effects"), analysis.refused()
     if table.empty:
         raise NothingToDraw(f"no metric's chains passed: {_refused(refused)}")
@@ -152,8 +157,8 @@ def _forest(
     caption = (
         f"{what} Points: posterior means of the hierarchical model; bars: "
         f"{analysis.about['level']:.0%} intervals, bold where they leave out zero."
-        f"{left_out} {captions.seeds(study).capitalize()} a cell. "
-        f"{captions.setting(study, encode(study))}"
+        f"{left_out} {captions.seeds(presented).capitalize()} a cell. "
+        f"{captions.setting(presented)}"
     )
     return Drawn(name, figure, data.reset_index(drop=True), caption.strip())
 

@@ -13,11 +13,11 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import Encoding, encode
+from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import bounds, summarise
 from pyrovae.report.look.legends import legend_above, line_group
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Columns of the history, a row of panels each.
 _QUANTITIES = {"active_units": ACTIVE_UNITS.axis_label, "loss": "Loss (nats)"}
@@ -25,7 +25,7 @@ _QUANTITIES = {"active_units": ACTIVE_UNITS.axis_label, "loss": "Loss (nats)"}
 SETTLED = 0.4
 
 
-def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw active units and training loss over steps, a panel for each level of the second label.
 
     Returns
@@ -34,8 +34,8 @@ def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         ``data`` has a row for each cell, ``step`` and ``quantity``: ``mean``, ``low``, ``high`` and
         ``n`` seeds.
     """
-    encoding = encode(study)
-    history = study.history()
+    encoding = presented.encoding
+    history = presented.study.history()
     by = [*encoding.labels, "step"]
     data = pd.concat(
         [summarise(history.dropna(subset=[q]), by, q).assign(quantity=q) for q in _QUANTITIES],
@@ -73,7 +73,7 @@ def evolution(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         "Active units on test data, and the training loss per datum (mean over the minibatches "
         f"since the last record; the axis leaves out the first {SETTLED:.0%} of training). "
         "Lines: means over seeds. "
-        f"{captions.interval(study, 'Bands')}{panel} {captions.setting(study, encoding)}"
+        f"{captions.interval(presented, 'Bands')}{panel} {captions.setting(presented)}"
     )
     return Drawn("evolution", figure, data, caption.strip())
 

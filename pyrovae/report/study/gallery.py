@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.representatives import first_runs
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.report.run.factor_heatmaps import factor_heatmaps
 from pyrovae.report.run.traversals import traversals
@@ -24,16 +24,15 @@ from pyrovae.report.study.reconstructions import reconstructions
 from pyrovae.report.study.samples import samples
 from pyrovae.report.study.sparsity import sparsity
 from pyrovae.report.study.variance_law import variance_law
-from pyrovae.study.store.results import StudyResults
 
 
-def _each_traversals(study: StudyResults, *, style: Style = PAPER) -> Iterator[Drawn]:
+def _each_traversals(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the traversals of each cell's first finished seed."""
-    for run in first_runs(study)["run"]:
-        yield traversals(study, run, style=style)
+    for run in presented.representatives["run"]:
+        yield traversals(presented, run, style=style)
 
 
-#: Kind to function ``(study, *, style) -> Drawn``, or several.
+#: Kind to function ``(presented, *, style) -> Drawn``, or several.
 FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     "effects": effects,
     "interactions": interactions,
@@ -67,7 +66,7 @@ KINDS: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
 }
 
 
-def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Drawn]:
+def draw(presented: Presented, kind: str, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the figures of a kind, one at a time.
 
     Raises
@@ -75,5 +74,5 @@ def draw(study: StudyResults, kind: str, *, style: Style = PAPER) -> Iterator[Dr
     NothingToDraw
         If the study lacks what they show.
     """
-    made = KINDS[kind](study, style=style)
+    made = KINDS[kind](presented, style=style)
     yield from [made] if isinstance(made, Drawn) else made

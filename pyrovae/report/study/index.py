@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pyrovae.report.look import names
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.tables import true_posterior, variation
 from pyrovae.report.tables.cells import caption, markdown
 from pyrovae.study.store.diagnoses import DiagnosisFolder
-from pyrovae.study.store.results import LABELS, StudyResults
+from pyrovae.study.store.results import StudyResults
 
 #: Ids that are listed before the rest is only counted.
 _LISTED = 20
 
 
 def index_page(
-    study: StudyResults,
+    presented: Presented,
     captions: Mapping[str, str],
     skipped: Mapping[str, str],
     *,
@@ -25,7 +26,7 @@ def index_page(
 
     Parameters
     ----------
-    study
+    presented
         What it is about.
     captions
         By figure name, in order.
@@ -34,18 +35,19 @@ def index_page(
     formats
         What figures are written as; the page shows the PNG.
     """
+    study = presented.study
     parts = [f"# {study.name}", study.description, _counts(study)]
-    parts += ["## Cells", markdown(study)]
-    parts.append(f"{caption(study)} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex).")
-    varied = variation.markdown(study)
+    parts += ["## Cells", markdown(presented)]
+    parts.append(f"{caption(presented)} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex).")
+    varied = variation.markdown(presented)
     if varied:
         parts += ["## What the disentanglement scores vary with", varied]
         parts.append(f"{variation.CAPTION} [By cell](tables/variation.csv).")
-    told = true_posterior.markdown(study)
+    told = true_posterior.markdown(presented)
     if told:
         parts += ["## The true posterior", told]
         parts.append(f"{true_posterior.CAPTION} [Numbers](tables/diagnosed.csv).")
-        parts.append(_list(_diagnoses(study)))
+        parts.append(_list(_diagnoses(presented)))
     parts.append("## Figures")
     for name, text in captions.items():
         parts.append(f"![{name}](figures/{name}.png)")
@@ -69,20 +71,14 @@ def _counts(study: StudyResults) -> str:
             f" **{len(study.failed)} failed and {len(study.missing)} are missing: all numbers and "
             "figures are without them.**"
         )
-    labels = [label for label in LABELS if label in study.runs]
-    if study.runs.groupby(labels)["cell"].nunique().max() > 1:
-        text += (
-            " **Some cells differ in settings that have no label (training, evaluation): the table "
-            "lists them one by one, figures show them together.**"
-        )
     return text
 
 
-def _diagnoses(study: StudyResults) -> dict[str, str]:
+def _diagnoses(presented: Presented) -> dict[str, str]:
     """Return the figures of each diagnosed run as links, by what the run is."""
     found = {}
-    for row in true_posterior.by_run(study).itertuples():
-        stored = DiagnosisFolder.of(study.folder(str(row.run)))
+    for row in presented.diagnosed.itertuples():
+        stored = DiagnosisFolder.of(presented.study.folder(str(row.run)))
         pictures = sorted(path.stem for path in stored.figures.glob("*.png"))
         where = f"../diagnostics/{row.run}/figures"
         links = ", ".join(f"[{name}]({where}/{name}.png)" for name in pictures)

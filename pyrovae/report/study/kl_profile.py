@@ -10,18 +10,17 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.legends import legend_above, legend_in, line_group
 from pyrovae.report.look.panels import panels
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Below this many nats the scale is linear: Monte Carlo estimates of a collapsed unit's KL scatter
 #: around zero, on both sides.
 LINEAR_BELOW = 0.01
 
 
-def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the KL of each unit against its rank, a line for each level of the first label.
 
     Returns
@@ -31,8 +30,8 @@ def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         ``mean`` of the KL in nats, its ``low`` and ``high`` over seeds, ``n`` seeds, ``active``,
         the share of seeds whose unit there is active.
     """
-    encoding = encode(study)
-    units = study.units().assign(position=lambda table: table["rank"] + 1)
+    encoding = presented.encoding
+    units = presented.units.assign(position=lambda table: table["rank"] + 1)
     cell = units.groupby(encoding.labels, sort=False).ngroup()
     units = units.assign(cell=cell).sort_values(["cell", "position"], kind="stable")
     by = [*encoding.labels, "position"]
@@ -75,8 +74,8 @@ def kl_profile(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     caption = (
         "Mean KL(q(z_u|x) || p(z_u)) over the test set for each latent unit, sorted by falling KL "
         f"within each run; logarithmic above {LINEAR_BELOW} nats, linear below. Lines: means over "
-        f"seeds. Bands: from the least to the most of {captions.seeds(study)}.{panel} "
-        f"{captions.setting(study, encoding)}"
+        f"seeds. Bands: from the least to the most of {captions.seeds(presented)}.{panel} "
+        f"{captions.setting(presented)}"
     )
     return Drawn("kl-profile", figure, data, caption.strip())
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
-from pyrovae.report.look.evidence import current_analysis
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.tables.cells import escape
+from pyrovae.study.config.labels import LABELS
 from pyrovae.study.store.columns import side_by_side
-from pyrovae.study.store.results import LABELS, StudyResults
 
 _PLURALS = {
     "dataset": "data sets",
@@ -26,25 +25,28 @@ _PLURALS = {
 }
 
 
-def methods(study: StudyResults) -> str:
+def methods(presented: Presented) -> str:
     """Return a draft of the paragraph, with every parameter, default or not.
 
     Parameters
     ----------
-    study
-        With at least one finished run; what is said holds for the finished runs.
+    presented
+        Of a study with at least one finished run; what is said holds for the finished runs.
     """
+    study = presented.study
     folders = [study.folder(run) for run in study.runs["run"]]
-    configs = [folder.config().model_dump(mode="json") for folder in folders]
+    configs = [study.configs[folder.id].model_dump(mode="json") for folder in folders]
     parts = []
     for label in LABELS:
-        values = _distinct(_component(config[label]) for config in configs if config.get(label))
+        values = _distinct(
+            names.value_text(config[label]) for config in configs if config.get(label)
+        )
         if not values:
             continue
         several = _PLURALS.get(label, f"{names.title(label).lower()}s")
         noun = names.title(label) if len(values) == 1 else several
         parts.append(f"{noun[0].upper()}{noun[1:]}: {'; '.join(values)}.")
-    parts.append(f"Seeds: {_seeds(study)}.")
+    parts.append(f"Seeds: {_seeds(presented)}.")
     training = _distinct(_assigned(config["training"]) for config in configs)
     parts.append(f"Training by Adam (Kingma and Ba 2015): {'; or '.join(training)}.")
     evaluation = _distinct(
@@ -55,25 +57,16 @@ def methods(study: StudyResults) -> str:
     parts += _estimators(
         [run["estimators"] for run in side_by_side(folder.metrics() for folder in folders)]
     )
-    parts += _comparison(study)
-    parts += _software(
-        [json.loads((folder.path / "environment.json").read_text()) for folder in folders]
-    )
+    parts += _comparison(presented)
+    parts += _software([folder.environment() for folder in folders])
     digest = hashlib.sha256("".join(sorted(study.runs["run"])).encode()).hexdigest()[:16]
     parts.append(f"{len(configs)} runs, hash {digest}.")
     return " ".join(parts)
 
 
-def latex_methods(study: StudyResults) -> str:
+def latex_methods(presented: Presented) -> str:
     """Return the paragraph for LaTeX."""
-    return escape(methods(study)) + "\n"
-
-
-def _component(value: Any) -> str:
-    if not isinstance(value, Mapping):
-        return str(value)
-    parameters = {key: entry for key, entry in value.items() if key != "name"}
-    return names.with_parameters(str(value["name"]), parameters)
+    return escape(methods(presented)) + "\n"
 
 
 def _assigned(settings: Mapping[str, Any]) -> str:
@@ -84,8 +77,8 @@ def _distinct(texts: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(texts))
 
 
-def _seeds(study: StudyResults) -> str:
-    by_cell = study.runs.groupby("cell")["seed"].apply(lambda seeds: tuple(sorted(seeds)))
+def _seeds(presented: Presented) -> str:
+    by_cell = presented.runs.groupby("cell")["seed"].apply(lambda seeds: tuple(sorted(seeds)))
     if by_cell.nunique() == 1:
         return ", ".join(map(str, by_cell.iloc[0])) + " in each cell"
     counts = by_cell.map(len)
@@ -107,9 +100,9 @@ def _estimators(stored: list[Mapping[str, Any]]) -> list[str]:
     return [f"Scores: {', '.join(scores)}."]
 
 
-def _comparison(study: StudyResults) -> list[str]:
+def _comparison(presented: Presented) -> list[str]:
     try:
-        analysis = current_analysis(study)
+        analysis = presented.analysis
     except NothingToDraw:
         return []
     sampling = analysis.about["sampling"]

@@ -10,13 +10,12 @@ from matplotlib.figure import Figure
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
 from pyrovae.report.look import captions
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.encoding import encode
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 
-def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the Spearman correlation of each pair of disentanglement scores over all runs.
 
     As Locatello et al. 2019 (arXiv:1811.12359), figure 2, do for one data set.
@@ -32,18 +31,18 @@ def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If there are fewer than two scores or too few runs.
     """
-    scores = disentanglement_scores(study.runs)
-    if len(scores) < 2 or len(study.runs) < ENOUGH_RUNS:
+    scores = disentanglement_scores(presented.runs)
+    if len(scores) < 2 or len(presented.runs) < ENOUGH_RUNS:
         raise NothingToDraw(
             f"a correlation of metrics takes two of them and {ENOUGH_RUNS} runs, here are "
-            f"{len(scores)} and {len(study.runs)}"
+            f"{len(scores)} and {len(presented.runs)}"
         )
     data = pd.DataFrame(
         [
             {
                 "score": a.key,
                 "other": b.key,
-                **rank_correlation(study.runs, a.key, b.key)._asdict(),
+                **rank_correlation(presented.runs, a.key, b.key)._asdict(),
             }
             for i, a in enumerate(scores)
             for b in scores[:i]
@@ -87,7 +86,7 @@ def metric_correlation(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         tighten(figure)
     caption = (
         "Spearman rank correlation of the disentanglement scores over the "
-        f"{len(study.runs)} runs of the study (Locatello et al. 2019, figure 2). Intervals are in "
-        f"the data file. {captions.setting(study, encode(study))}"
+        f"{len(presented.runs)} runs of the study (Locatello et al. 2019, figure 2). Intervals are "
+        f"in the data file. {captions.setting(presented)}"
     )
     return Drawn("metric-correlation", figure, data, caption.strip())

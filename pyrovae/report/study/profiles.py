@@ -9,15 +9,14 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.encoding import Encoding, encode
-from pyrovae.report.look.evidence import current_analysis
+from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.legends import legend_above, line_group
 from pyrovae.report.look.panels import panels
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 
-def performance_profiles(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the profile of each level of the first label, a panel for each metric that has a best.
 
     Returns
@@ -31,7 +30,7 @@ def performance_profiles(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If the study is not analysed, or nothing varies.
     """
-    analysis, encoding = current_analysis(study), encode(study)
+    analysis, encoding = presented.analysis, presented.encoding
     table = analysis.table("profiles")
     ranked = [key for key in analysis.about["metrics"] if score_of(key).direction]
     if not table.empty:
@@ -55,7 +54,7 @@ def performance_profiles(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         f"Performance profiles by {names.title(encoding.first).lower()}: the share of runs whose "
         f"score is above a threshold,{tasks or ' over all seeds'}. Bands: pointwise "
         f"{analysis.about['level']:.0%} intervals of the stratified bootstrap (Agarwal et al. "
-        f"2021), which with few seeds are a little too narrow. {captions.setting(study, encoding)}"
+        f"2021), which with few seeds are a little too narrow. {captions.setting(presented)}"
     )
     return Drawn("performance-profiles", figure, table.reset_index(drop=True), caption.strip())
 

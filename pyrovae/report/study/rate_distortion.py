@@ -12,14 +12,13 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.legends import Group, colour_group, legend_above, marker_group
 from pyrovae.report.look.panels import panels
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 
-def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw each run's rate and distortion on the test set, over lines of equal ELBO.
 
     Returns
@@ -29,9 +28,9 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         ``cell_rate`` and ``cell_distortion``, the means over its cell; ``front``, whether that cell
         is on the Pareto front of its panel: no other is as low in both.
     """
-    encoding = encode(study)
+    encoding = presented.encoding
     labels = encoding.labels
-    data = study.runs[["run", "cell", *labels, "seed", "rate", "distortion", "elbo"]]
+    data = presented.runs[["run", "cell", *labels, "seed", "rate", "distortion", "elbo"]]
     for key in ("rate", "distortion"):
         data = data.assign(**{f"cell_{key}": data.groupby("cell")[key].transform("mean")})
     data = data.assign(front=pareto_front(data, encoding.others))
@@ -110,7 +109,7 @@ def rate_distortion(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         "Rate E_x KL(q(z|x) || p(z)) and distortion E_x E_q[-log p(x|z)] on the test set, in nats "
         f"per datum; {points}. Grey lines: equal ELBO (in nats), rising towards the lower "
         "left. Dashed: Pareto front of the cells' means, none of which another beats in both. "
-        f"{captions.seeds(study).capitalize()} a cell. {captions.setting(study, encoding)}"
+        f"{captions.seeds(presented).capitalize()} a cell. {captions.setting(presented)}"
     )
     data = data.drop(columns="cell")
     return Drawn("rate-distortion", figure, data, caption.strip())

@@ -7,17 +7,15 @@ from matplotlib.figure import Figure
 
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.mosaics import fit, mosaic, show
-from pyrovae.report.look.representatives import first_runs
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Cells in one figure: more would not fit a page.
 _ROWS = 14
 
 
-def reconstructions(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
+def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
     """Draw inputs, and below them each cell's reconstructions of them.
 
     Returns
@@ -31,21 +29,21 @@ def reconstructions(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]
     NothingToDraw
         If the observations are no images.
     """
-    encoding = encode(study)
+    encoding = presented.encoding
     pages = []
     # The top row has one set of inputs, so a page is about one data set.
     by = list(dict.fromkeys([*encoding.others, "dataset"]))
-    for _, group in encoding.panels(first_runs(study), by):
+    for _, group in encoding.panels(presented.representatives, by):
         pages += [group.iloc[start : start + _ROWS] for start in range(0, len(group), _ROWS)]
     inside = [label for label in (encoding.first, encoding.second) if label]
     made = []
     for number, page in enumerate(pages, 1):
-        images = [study.folder(run).images() for run in page["run"]]
+        images = [presented.study.folder(run).images() for run in page["run"]]
         k = min(len(each["inputs"]) for each in images)
         rows = torch.stack([images[0]["inputs"][:k], *(e["reconstructions"][:k] for e in images)])
         titles = [
-            "\n".join(encoding.show(label, getattr(row, label)) for label in inside)
-            for row in page.itertuples()
+            "\n".join(encoding.show(label, row[label]) for label in inside)
+            for row in page.to_dict("records")
         ]
         with theme(style):
             figure = Figure(figsize=(style.column, 3 * style.column))

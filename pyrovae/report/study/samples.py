@@ -9,11 +9,9 @@ from torch import Tensor
 
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.report.look.mosaics import blocks, fit, show
-from pyrovae.report.look.representatives import first_runs
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 #: Rows (at most) and columns of a cell's samples, where cells stand side by side, and where not.
 _CROSSED, _STRIP = (5, 5), (3, 10)
@@ -23,7 +21,7 @@ _HEIGHT = 7.5
 _ACROSS = 3
 
 
-def samples(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
+def samples(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
     """Draw samples E[x|z], z from the prior: first label down, second label across.
 
     Returns
@@ -36,15 +34,15 @@ def samples(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
     NothingToDraw
         If the observations are no images.
     """
-    encoding = encode(study)
+    encoding = presented.encoding
     made = []
-    for title, part in encoding.panels(first_runs(study), encoding.others):
+    for title, part in encoding.panels(presented.representatives, encoding.others):
         with theme(style):
             wide = len(encoding.seconds()) > _ACROSS
             width = style.text if wide else style.column
             figure = Figure(figsize=(width, _HEIGHT))
             ax = figure.subplots()
-            _draw(ax, study, encoding, part, width)
+            _draw(ax, presented, part, width)
             ax.set_title(names.wrapped(title, 44))
             tighten(figure)
             fit(figure, ax)
@@ -59,9 +57,8 @@ def samples(study: StudyResults, *, style: Style = PAPER) -> list[Drawn]:
     return made
 
 
-def _draw(
-    ax: Axes, study: StudyResults, encoding: Encoding, cells: pd.DataFrame, width: float
-) -> None:
+def _draw(ax: Axes, presented: Presented, cells: pd.DataFrame, width: float) -> None:
+    encoding = presented.encoding
     firsts, seconds = encoding.levels[encoding.first], encoding.seconds()
     rows_at_most, across = _CROSSED if encoding.second else _STRIP
     tile = width / (len(seconds) * across)
@@ -70,7 +67,7 @@ def _draw(
     for first in firsts:
         row = cells[cells[encoding.first] == first]
         runs = row if not encoding.second else row.set_index(encoding.second).reindex(seconds)
-        grid.append([_block(study, run, block) for run in runs["run"]] or [None])
+        grid.append([_block(presented, run, block) for run in runs["run"]] or [None])
     shown = [i for i, row in enumerate(grid) if any(images is not None for images in row)]
     rows = [names.wrapped(encoding.show(encoding.first, firsts[i]), 18) for i in shown]
     columns = []
@@ -87,11 +84,11 @@ def _draw(
     ax.set_ylabel(names.title(encoding.first))
 
 
-def _block(study: StudyResults, run: object, shape: tuple[int, int]) -> Tensor | None:
+def _block(presented: Presented, run: object, shape: tuple[int, int]) -> Tensor | None:
     """Return some samples of a run as ``(rows, columns, *event)``; ``None`` if there is no run."""
     if not isinstance(run, str):
         return None
-    drawn = study.folder(run).images()["samples"]
+    drawn = presented.study.folder(run).images()["samples"]
     columns = min(shape[1], len(drawn))
     rows = min(shape[0], len(drawn) // columns)
     return drawn[: rows * columns].unflatten(0, (rows, columns))

@@ -8,15 +8,14 @@ from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, LEVEL, rank_correlati
 from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.legends import colour_group, legend_above, legend_in
 from pyrovae.report.look.panels import panels
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 
-def sparsity(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw each disentanglement score against the number of active units, a point for each run.
 
     Returns
@@ -30,7 +29,7 @@ def sparsity(study: StudyResults, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If there is no score, or the number of active units is the same in all runs.
     """
-    runs, scores = study.runs, disentanglement_scores(study.runs)
+    runs, scores = presented.runs, disentanglement_scores(presented.runs)
     if not scores:
         raise NothingToDraw("the data has no ground-truth factors, so no score compares with them")
     if len(runs) < ENOUGH_RUNS or runs[ACTIVE_UNITS.key].nunique() < 2:
@@ -38,7 +37,7 @@ def sparsity(study: StudyResults, *, style: Style = PAPER) -> Drawn:
             f"an association takes {ENOUGH_RUNS} runs that differ in their number of active units"
         )
     found = {score.key: rank_correlation(runs, ACTIVE_UNITS.key, score.key) for score in scores}
-    encoding = encode(study)
+    encoding = presented.encoding
     colours, markers = encoding.colours(), encoding.first_markers()
     with theme(style):
         figure, axes, free = panels(len(scores), style, height=1.25, extra=0.4, share="none")
@@ -73,7 +72,7 @@ def sparsity(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         "Disentanglement scores against the number of active units, a point for each run, by "
         f"{names.title(encoding.first).lower()}. ρ: Spearman correlation with its {LEVEL:.0%} "
         "bootstrap interval over cells. An association: what was varied moves both. "
-        f"{captions.setting(study, encoding)}"
+        f"{captions.setting(presented)}"
     )
     rows = [{"score": key, **r._asdict()} for key, r in found.items()]
     return Drawn("sparsity", figure, pd.DataFrame(rows), caption.strip())

@@ -7,14 +7,13 @@ from matplotlib.ticker import MaxNLocator
 
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.encoding import encode
 from pyrovae.report.look.legends import legend_above, marker_group
 from pyrovae.report.look.panels import panels
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
-from pyrovae.study.store.results import StudyResults
 
 
-def variance_law(study: StudyResults, *, style: Style = PAPER) -> Drawn:
+def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw Var(mu) of each unit against E(sigma²), a panel for each level of the first label.
 
     Returns
@@ -23,8 +22,8 @@ def variance_law(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         ``data`` has a row for each unit of each run: ``var_mu`` = Var_x(E[z_u|x]), ``mean_var`` =
         E_x(Var[z_u|x]), ``active``.
     """
-    encoding = encode(study)
-    units = study.units()
+    encoding = presented.encoding
+    units = presented.units
     columns = ["run", *encoding.labels, "seed", "unit", "var_mu", "mean_var", "active"]
     data = units[columns].reset_index(drop=True)
     with theme(style):
@@ -65,6 +64,6 @@ def variance_law(study: StudyResults, *, style: Style = PAPER) -> Drawn:
         "variances, on the test set; a point for each unit of each run. Dashed: their sum is one, "
         "the optimum under a standard normal prior (Asperti and Trentin 2020). Lower right: "
         "inactive. "
-        f"{captions.seeds(study).capitalize()} a cell. {captions.setting(study, encoding)}"
+        f"{captions.seeds(presented).capitalize()} a cell. {captions.setting(presented)}"
     )
     return Drawn("variance-law", figure, data, caption.strip())

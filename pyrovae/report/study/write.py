@@ -9,15 +9,17 @@ from pathlib import Path
 
 from pyrovae.analysis.udr import with_udr
 from pyrovae.core import atomic
+from pyrovae.core.reading import reading
 from pyrovae.report.diagnosis import write_missing_figures
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.formats import FORMATS, files
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.report.study import gallery, methods
 from pyrovae.report.study.index import index_page
 from pyrovae.report.tables import cells as table
 from pyrovae.report.tables import effects as effects_table
-from pyrovae.report.tables import true_posterior, variation
+from pyrovae.report.tables import true_posterior
 from pyrovae.study.store.results import StudyResults
 
 #: Names the files of the last report, so that the next one removes what it no longer writes.
@@ -59,7 +61,7 @@ def write_report(
     Path
         The folder.
     """
-    study = with_udr(study)
+    presented = present(with_udr(study))
     write_missing_figures(study, style=style)
     folder = study.store.root / "report"
     formats = list(dict.fromkeys([*formats, "png"]))  # The page shows the PNG.
@@ -73,29 +75,28 @@ def write_report(
     skipped: dict[str, str] = {}
     for kind in (*gallery.FIGURES, *gallery.ON_REQUEST):
         try:
-            for drawn in gallery.draw(study, kind, style=style):
+            for drawn in gallery.draw(presented, kind, style=style):
                 for suffix, content in files(drawn, style, formats).items():
                     write(f"figures/{drawn.name}.{suffix}", content)
                 captions[drawn.name] = drawn.caption
         except NothingToDraw as reason:
             if kind in gallery.FIGURES:
                 skipped[kind] = str(reason)
-    write("tables/cells.csv", table.cell_table(study).to_csv(index=False).encode())
-    write("tables/cells.tex", table.latex(study).encode())
-    write("tables/cells.txt", f"{table.caption(study)}\n".encode())
-    effects = effects_table.effects_table(study)
+    write("tables/cells.csv", presented.cells.to_csv(index=False).encode())
+    write("tables/cells.tex", table.latex(presented).encode())
+    write("tables/cells.txt", f"{table.caption(presented)}\n".encode())
+    effects = effects_table.effects_table(presented)
     if not effects.empty:
         write("tables/effects.csv", effects.to_csv(index=False).encode())
-        write("tables/effects.tex", effects_table.latex(study).encode())
-    write("methods.txt", f"{methods.methods(study)}\n".encode())
-    write("methods.tex", methods.latex_methods(study).encode())
-    varied = variation.variation_table(study)
-    if not varied.empty:
-        write("tables/variation.csv", varied.to_csv(index=False).encode())
+        write("tables/effects.tex", effects_table.latex(presented).encode())
+    write("methods.txt", f"{methods.methods(presented)}\n".encode())
+    write("methods.tex", methods.latex_methods(presented).encode())
+    if not presented.variation.empty:
+        write("tables/variation.csv", presented.variation.to_csv(index=False).encode())
     with suppress(NothingToDraw):
-        diagnosed = true_posterior.by_cell(study)
+        diagnosed = true_posterior.by_cell(presented)
         write("tables/diagnosed.csv", diagnosed.to_csv(index=False).encode())
-    write("report.md", index_page(study, captions, skipped, formats=formats).encode())
+    write("report.md", index_page(presented, captions, skipped, formats=formats).encode())
     _remove_former(folder, written)
     return folder
 
@@ -111,7 +112,7 @@ def write_figures(
         If the study lacks what they show.
     """
     written = []
-    for drawn in gallery.draw(study, kind, style=style):
+    for drawn in gallery.draw(present(study), kind, style=style):
         for suffix, content in files(drawn, style, formats).items():
             path = out / f"{drawn.name}.{suffix}"
             atomic.write_bytes(path, content)
@@ -123,6 +124,10 @@ def write_figures(
 def _remove_former(folder: Path, written: set[str]) -> None:
     manifest = folder / _MANIFEST
     if manifest.exists():
-        for name in set(json.loads(manifest.read_text())) - written:
-            (folder / name).unlink(missing_ok=True)
+        with reading(manifest, "a list of a report's files", "delete it"):
+            former = [str(name) for name in json.loads(manifest.read_text())]
+        for name in set(former) - written:
+            # The list may have come with someone else's archive.
+            if ".." not in Path(name).parts and not Path(name).is_absolute():
+                (folder / name).unlink(missing_ok=True)
     atomic.write_text(manifest, json.dumps(sorted(written), indent=1))

@@ -8,13 +8,12 @@ import pandas as pd
 
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look.drawn import NothingToDraw
-from pyrovae.report.look.encoding import Encoding, encode
-from pyrovae.report.look.evidence import current_analysis
+from pyrovae.report.look.encoding import Encoding
+from pyrovae.report.look.presented import Presented
 from pyrovae.report.tables.cells import escape
-from pyrovae.study.store.results import StudyResults
 
 
-def effects_table(study: StudyResults) -> pd.DataFrame:
+def effects_table(presented: Presented) -> pd.DataFrame:
     """Return the effects of the stored comparison; empty if there is none of the runs as they are.
 
     Returns
@@ -24,17 +23,17 @@ def effects_table(study: StudyResults) -> pd.DataFrame:
         95 % interval, in the metric's unit) and ``positive``, the probability of being above zero.
     """
     try:
-        return current_analysis(study).table("effects")
+        return presented.analysis.table("effects")
     except NothingToDraw:
         return pd.DataFrame()
 
 
-def latex(study: StudyResults) -> str:
+def latex(presented: Presented) -> str:
     r"""Return a booktabs ``longtable`` with siunitx's columns: ``\input{effects.tex}``.
 
     Of a pair of factors' levels, each is named.
     """
-    table, encoding = effects_table(study), encode(study)
+    table, encoding = effects_table(presented), presented.encoding
     phrases = _phrases(table, encoding)
     lines = [
         r"% Needs booktabs, longtable and siunitx. Posterior means and 95 % intervals of effects;",

@@ -13,6 +13,7 @@ from itertools import islice
 import torch
 from torch import Tensor, nn
 
+from pyrovae.core.measuring import in_mode, measuring
 from pyrovae.core.seeded import seeded
 from pyrovae.models.vae import VAE
 from pyrovae.shrink.pruning.deep import passing
@@ -45,7 +46,12 @@ def absorb_noise(
     reader, reader_pruned = _second_layer(vae.decoder), _second_layer(pruned.decoder)
     if reader is None or reader_pruned is None or reader_pruned.bias is None:
         return None
-    with torch.no_grad(), seeded(seed, x.device):
+    with (
+        measuring(vae),
+        in_mode(pruned, training=False),
+        torch.no_grad(),
+        seeded(seed, x.device),
+    ):
         z = torch.cat([vae.encode(part).sample() for part in x.split(_CHUNK)])
         before = _mean_input(vae.decoder, reader, z)
         after = _mean_input(pruned.decoder, reader_pruned, z @ directions.T)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, MultivariateNormal
 
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl
 from pyrovae.measures.collapse.moments import moments
@@ -67,6 +68,7 @@ class Comparison:
     reconstruction_change: float
 
 
+@only_measures
 def compare(
     vae: VAE, pruned: VAE, directions: Tensor, x: Tensor, *, samples: int, seed: int = 0
 ) -> Comparison:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.models.vae import VAE
 from pyrovae.study.config.run import RunConfig
@@ -18,6 +19,7 @@ NEGLIGIBLE = 1e-6
 _CHUNK = 1000
 
 
+@only_measures
 def prune_hidden(
     vae: VAE, config: RunConfig, x: Tensor, *, seed: int = 0
 ) -> tuple[VAE, RunConfig, dict[str, int]]:

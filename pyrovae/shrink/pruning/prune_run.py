@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.datasets import Dataset
 from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
 from pyrovae.measures.collapse.measure import along_points, measure_along_training
 from pyrovae.measures.collapse.theory import principal_variances
@@ -31,6 +31,7 @@ from pyrovae.study.config.run import RunConfig
 from pyrovae.study.execute.execution import _environment as environment
 from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
 from pyrovae.study.store.folders import RunFolder, Store, history_table
+from pyrovae.study.store.trained import data_of
 from pyrovae.training import LossProgram, Record, Trainer
 
 #: Training data that decide which units are inactive, and what their means are.
@@ -116,9 +117,9 @@ def prune_run(
         inactive.
     """
     config = folder.config()
-    dataset = load_dataset(**config.dataset)
+    dataset = data_of(folder, config)
     vae = vae_of(config, dataset.event_shape)
-    vae.load_state_dict(folder.parameters())
+    folder.restore(vae)
     train = dataset.train.floats(slice(_POINTS))
     codes = posterior_means(vae, train)
     turned = criterion == "variance" and turnable(vae)

@@ -13,6 +13,7 @@ from torch import Tensor
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.collapse.sensitivity import first_layer
 from pyrovae.models import posteriors, priors
+from pyrovae.models.contract import LatentModel
 from pyrovae.models.posteriors.mean_field import LocationScale
 from pyrovae.models.priors.factorized import Factorized
 from pyrovae.models.vae import VAE
@@ -44,8 +45,13 @@ LATENT_AXES: dict[type, dict[str, Axes]] = {
 }
 
 
-def conflict(vae: VAE) -> str | None:
+def conflict(vae: LatentModel) -> str | None:
     """Return why units of a model cannot be removed, or ``None`` if they can."""
+    if not isinstance(vae, VAE):
+        return (
+            f"{type(vae).__name__} is not made of this package's networks: which weights belong to "
+            "a unit is not known"
+        )
     for part in (vae.posterior, vae.prior):
         if _axes(part) is None:
             kind = "posterior" if part is vae.posterior else "prior"

@@ -28,6 +28,7 @@ from torch import Tensor
 from torch.distributions import MultivariateNormal
 
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.measuring import only_measures
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
 from pyrovae.measures.collapse.sensitivity import first_layer
 from pyrovae.models.posteriors import FullRankNormal
@@ -51,6 +52,7 @@ def turnable(vae: VAE) -> bool:
     )
 
 
+@only_measures
 def active_directions(vae: VAE, x: Tensor) -> Tensor:
     """Return the directions of the code that say something of x, the most telling first.
 
@@ -81,6 +83,7 @@ def active_directions(vae: VAE, x: Tensor) -> Tensor:
     return kept.T.float().contiguous()
 
 
+@only_measures
 def prune_directions(
     vae: VAE, config: RunConfig, directions: Tensor, x: Tensor
 ) -> tuple[VAE, RunConfig]:

@@ -14,10 +14,13 @@ from typing import Any
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.study.config import yaml
+from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.run import COMPONENTS
 
 RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
 _METRICS = "evaluation.metrics"
+#: Letters of a value that a message shows at most.
+_SHOWN = 200
 STUDY_KEYS = ("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles")
 
 
@@ -40,7 +43,10 @@ def known_keys(value: Mapping[str, Any], known: Sequence[str], place: str) -> No
 
 def shown(value: Any) -> str:
     """Return a value with its type, as error messages show it."""
-    return "nothing" if value is None else f"{type(value).__name__} {value!r}"
+    if value is None:
+        return "nothing"
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= _SHOWN else text[:_SHOWN] + '…'}"
 
 
 def normalised(raw: dict[str, Any], place: str) -> dict[str, Any]:
@@ -114,10 +120,22 @@ def override_value(raw: dict[str, Any], override: str, origins: dict[str, str]) 
     path, equals, text = override.partition("=")
     if not equals or not path:
         raise ConfigError("must have the form a.b=value", f"--set {override}")
-    keys = [int(k) if k.isdigit() else k for k in re.sub(r"\[(\d+)\]", r".\1", path).split(".")]
+    keys = [
+        int(k) if re.fullmatch("[0-9]{1,9}", k) else k
+        for k in re.sub(r"\[(\d+)\]", r".\1", path).split(".")
+    ]
     if keys[0] not in STUDY_KEYS:
         keys.insert(0, "base")
-    value = yaml.parse(text, place)
+    if keys[0] == "profiles":
+        raise ConfigError("profiles are chosen by --profile, and changed in the file", place)
+    try:
+        value = yaml.parse(text)
+    except ConfigError as error:
+        raise ConfigError(error.message, place) from None
+    try:
+        check_plain(value)
+    except ConfigError as error:
+        raise error.at(place) from None
     if keys[0] == "base" and len(keys) > 1:
         for section in ("grid", "zip"):
             for listed in raw.get(section, {}):

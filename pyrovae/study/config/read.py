@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,11 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
-
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
-from pyrovae.models import by_path as user_models
 from pyrovae.study.config import yaml
+from pyrovae.study.config.exclude import Exclusions
 from pyrovae.study.config.layout import (
     STUDY_KEYS,
     known_keys,
@@ -32,10 +32,15 @@ from pyrovae.study.config.layout import (
     require_mapping,
     shown,
 )
-from pyrovae.study.config.resolve import check_names, resolve
+from pyrovae.study.config.plain import check_plain
+from pyrovae.study.config.resolve import resolve
 from pyrovae.study.config.run import RunConfig
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+#: Of a study's name, and of a profile's: both together are a folder's.
+_LONGEST = 100
+_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{_LONGEST - 1}}}")
+#: Runs of one study: beyond it a file is a slip.
+_MOST_RUNS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -73,12 +78,16 @@ class PlacedRun:
 
 @dataclass(frozen=True)
 class Study:
-    """A study as read: its name and its runs, resolved but not yet checked against the data."""
+    """A study as read: its name and its runs, resolved but not yet checked against the data.
+
+    ``remarks`` are what a user should hear and what need not stop the study.
+    """
 
     name: str
     description: str
     file: str
     runs: tuple[PlacedRun, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] = ()) -> Study:
@@ -100,7 +109,7 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
         For anything that is wrong, with its place.
     """
     raw = yaml.read(path)
-    user_models.make_importable(path.parent)
+    dotted.make_importable(path.parent)
     try:
         return _study(raw, profile, overrides, str(path))
     except ConfigError as error:
@@ -110,12 +119,14 @@ def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] =
 def _study(raw: Any, profile: str, overrides: Sequence[str], file: str) -> Study:
     require_mapping(raw, "")
     known_keys(raw, STUDY_KEYS, "")
+    check_plain(raw)
     origins: dict[str, str] = {}
     raw = normalised(copy.deepcopy(raw), "")
     profiles = raw.pop("profiles", None) or {}
     require_mapping(profiles, "profiles")
     for each, patch in profiles.items():
         place = f"profiles.{each}"
+        _check_name(each, place)
         require_mapping(patch, place)
         known_keys(patch, [k for k in STUDY_KEYS if k not in ("name", "profiles")], place)
         profiles[each] = normalised(patch, place)
@@ -128,20 +139,30 @@ def _study(raw: Any, profile: str, overrides: Sequence[str], file: str) -> Study
     for override in overrides:
         override_value(raw, override, origins)
     name = _name(raw, profile)
-    runs = tuple(_runs(raw, origins))
-    return Study(name, str(raw.get("description") or ""), file, runs)
+    remarks: list[str] = []
+    runs = tuple(_runs(raw, origins, remarks))
+    return Study(name, str(raw.get("description") or ""), file, runs, tuple(remarks))
 
 
 def _name(raw: Mapping[str, Any], profile: str) -> str:
     if "name" not in raw:
         raise ConfigError("is missing: a study needs a name", "name")
-    name = raw["name"]
+    _check_name(raw["name"], "name")
+    return f"{raw['name']}-{profile}" if profile else raw["name"]
+
+
+def _check_name(name: Any, place: str) -> None:
+    """Refuse what could not be the name of a folder on every system."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise ConfigError(f"must be letters, digits, '.', '_' or '-', got {name!r}", "name")
-    return f"{name}-{profile}" if profile else name
+        told = f"{name[:_LONGEST]}…" if isinstance(name, str) and len(name) > _LONGEST else name
+        raise ConfigError(
+            f"must be letters, digits, '.', '_' or '-', at most {_LONGEST}, got {told!r}", place
+        )
 
 
-def _runs(raw: dict[str, Any], origins: Mapping[str, str]) -> Iterator[PlacedRun]:
+def _runs(
+    raw: dict[str, Any], origins: Mapping[str, str], remarks: list[str]
+) -> Iterator[PlacedRun]:
     base = [Choice(k, v, placed(f"base.{k}", origins)) for k, v in raw.get("base", {}).items()]
     base += [
         Choice(origin.removeprefix("base."), None, placed(origin, origins))
@@ -149,12 +170,14 @@ def _runs(raw: dict[str, Any], origins: Mapping[str, str]) -> Iterator[PlacedRun
         if origin.startswith("base.") and origin.count(".") > 1
     ]
     seeds = _seeds(raw.get("seeds", 1), placed("seeds", origins))
-    excludes = raw.get("exclude", [])
-    for i, entry in enumerate(excludes):
-        check_names(entry, placed(f"exclude[{i}]", origins))
+    excluded = Exclusions(raw.get("exclude", []), lambda place: placed(place, origins))
     seen: dict[str, PlacedRun] = {}
     left_out = 0
-    for picked in _combinations(raw, origins):
+    axes = _axes(raw, origins)
+    count = math.prod(map(len, axes)) * len(seeds)
+    if count > _MOST_RUNS:
+        raise ConfigError(f"gives {count:.3g} runs; a study has at most {_MOST_RUNS:,}", "grid")
+    for picked in map(_flat, itertools.product(*axes)):
         # A whole component first, then single parameters inside it.
         ordered = sorted(picked, key=lambda choice: choice.path.count("."))
         content = copy.deepcopy(raw.get("base", {}))
@@ -163,7 +186,7 @@ def _runs(raw: dict[str, Any], origins: Mapping[str, str]) -> Iterator[PlacedRun
         choices = tuple(base + ordered)
         resolved = resolve(content, partial(place_of, choices))
         for seed, seed_place in seeds:
-            if any(_matches(resolved, seed, entry) for entry in excludes):
+            if excluded.match({**resolved, "seed": seed}):
                 left_out += 1
                 continue
             run = PlacedRun(
@@ -177,6 +200,11 @@ def _runs(raw: dict[str, Any], origins: Mapping[str, str]) -> Iterator[PlacedRun
             yield run
     if not seen:
         raise ConfigError(f"leaves out all {left_out} runs", placed("exclude", origins))
+    for unused in excluded.unused():
+        # A profile or --set may have taken away what the file's entries leave out.
+        if all(origin.startswith("exclude") for origin in origins):
+            raise unused
+        remarks.append(str(unused))
 
 
 def _difference(first: PlacedRun, second: PlacedRun) -> tuple[str, str]:
@@ -187,9 +215,8 @@ def _difference(first: PlacedRun, second: PlacedRun) -> tuple[str, str]:
     return "seeds", "seeds"
 
 
-def _combinations(
-    raw: Mapping[str, Any], origins: Mapping[str, str]
-) -> Iterator[tuple[Choice, ...]]:
+def _axes(raw: Mapping[str, Any], origins: Mapping[str, str]) -> list[list[tuple[Choice, ...]]]:
+    """Return what is varied independently: of each axis one entry goes into a run."""
     axes: list[list[tuple[Choice, ...]]] = []
     for key, values in raw.get("grid", {}).items():
         axes.append(
@@ -213,8 +240,11 @@ def _combinations(
                 for i in range(next(iter(lengths.values())))
             ]
         )
-    for picked in itertools.product(*axes):
-        yield tuple(itertools.chain.from_iterable(picked))
+    return axes
+
+
+def _flat(picked: tuple[tuple[Choice, ...], ...]) -> tuple[Choice, ...]:
+    return tuple(itertools.chain.from_iterable(picked))
 
 
 def _put(content: dict[str, Any], choice: Choice) -> None:
@@ -231,6 +261,8 @@ def _seeds(value: Any, place: str) -> list[tuple[int, str]]:
     if isinstance(value, int) and not isinstance(value, bool):
         if value < 1:
             raise ConfigError(f"must be at least 1, got {value}", place)
+        if value > _MOST_RUNS:
+            raise ConfigError(f"must be at most {_MOST_RUNS:,} seeds, got {value:,}", place)
         return [(seed, place) for seed in range(value)]
     if not isinstance(value, list) or not all(type(s) is int and s >= 0 for s in value):
         raise ConfigError(
@@ -242,24 +274,3 @@ def _seeds(value: Any, place: str) -> list[tuple[int, str]]:
         if seed in value[:i]:
             raise ConfigError(f"seed {seed} is given twice", f"{place}[{i}]")
     return [(seed, f"{place}[{i}]") for i, seed in enumerate(value)]
-
-
-def _matches(resolved: Mapping[str, Any], seed: int, entry: Mapping[str, Any]) -> bool:
-    def agrees(actual: Any, wanted: Any) -> bool:
-        if isinstance(actual, BaseModel):
-            actual = actual.model_dump()
-        if isinstance(wanted, Mapping):
-            return isinstance(actual, Mapping) and all(
-                key in actual and agrees(actual[key], value) for key, value in wanted.items()
-            )
-        return bool(actual == wanted)
-
-    content = {**resolved, "seed": seed}
-    for path, wanted in entry.items():
-        actual: Any = content
-        for key in path.split("."):
-            actual = actual.model_dump() if isinstance(actual, BaseModel) else actual
-            actual = actual.get(key) if isinstance(actual, Mapping) else None
-        if not agrees(actual, wanted):
-            return False
-    return True

@@ -7,9 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.registry import Registry, worst
-from pyrovae.datasets import DATASETS
+from pyrovae.datasets import DATASETS, own
 from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.disentanglement.asked import keys_of
 from pyrovae.measures.evaluate import EvaluationSettings
@@ -31,7 +32,7 @@ REGISTRIES: dict[str, Registry] = {
     "likelihood": LIKELIHOODS,
     "objective": OBJECTIVES,
 }
-_SETTINGS: dict[str, type[BaseModel]] = {
+SETTINGS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
 }
@@ -64,7 +65,7 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
         problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"
         raise ConfigError(f"must be a whole number of at least 1, {problem}", place("latent_dim"))
     resolved["latent_dim"] = latent_dim
-    for key, model in _SETTINGS.items():
+    for key, model in SETTINGS.items():
         resolved[key] = _resolve_settings(model, content.get(key, {}), key, place)
     metrics = [
         resolve_component(METRICS, metric, f"evaluation.metrics[{i}]", place)
@@ -97,6 +98,8 @@ def resolve_component(registry: Registry, value: Any, path: str, place: Place) -
         For an unknown name or a parameter that the entry refuses.
     """
     name, parameters = _named(value, f"{registry.kind}'s name", place(path))
+    if registry is DATASETS and dotted.is_path(name):
+        return _resolve_own(own.resolve, name, parameters, path, place)
     if not isinstance(name, str) or name not in registry:
         raise ConfigError(
             f"unknown {registry.kind} '{name}'{did_you_mean(str(name), registry)}",
@@ -118,10 +121,20 @@ def resolve_model(value: Any, place: Place) -> dict[str, Any]:
         If there is nothing at that dotted path, or it refuses a parameter.
     """
     name, parameters = _named(value, "dotted path 'package.module:function'", place("model"))
+    return _resolve_own(user_models.resolve, name, parameters, "model", place)
+
+
+def _resolve_own(
+    resolve: Callable[[Any, Mapping[str, Any]], dict[str, Any]],
+    name: Any,
+    parameters: Mapping[str, Any],
+    path: str,
+    place: Place,
+) -> dict[str, Any]:
     try:
-        return user_models.resolve(name, parameters)
+        return resolve(name, parameters)
     except ConfigError as error:
-        where = place(f"model.{error.place}" if error.place else "model")
+        where = place(f"{path}.{error.place}" if error.place else path)
         raise ConfigError(error.message, where) from None
 
 
@@ -129,16 +142,6 @@ def _named(value: Any, what: str, place: str) -> tuple[Any, dict[str, Any]]:
     if not isinstance(value, Mapping) or "name" not in value:
         raise ConfigError(f"must be a {what} or a mapping with 'name', got {shown(value)}", place)
     return value["name"], {key: inner for key, inner in value.items() if key != "name"}
-
-
-def check_names(entry: Mapping[str, Any], place: str) -> None:
-    """Raise a ConfigError for a component of ``entry`` whose name no registry has."""
-    for key, registry in REGISTRIES.items():
-        value = entry.get(key)
-        name = value.get("name") if isinstance(value, Mapping) else None
-        if name is not None and name not in registry:
-            known = did_you_mean(str(name), registry)
-            raise ConfigError(f"unknown {key} '{name}'{known}", f"{place}.{key}.name")
 
 
 def _resolve_settings(model: type[BaseModel], value: Any, path: str, place: Place) -> BaseModel:

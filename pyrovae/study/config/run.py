@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pyrovae.core import dotted
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.training import TrainingSettings
 
@@ -69,9 +70,11 @@ def _digest(content: dict[str, Any]) -> str:
 
 def label(component: dict[str, Any], defaults: dict[str, Any]) -> str:
     """Return a component's short name: its parameters only where they are not the default."""
+    # The source of a class of the user's own is told by its path.
+    hidden = {"name", "source"} if dotted.is_path(component["name"]) else {"name"}
     changed = [
         f"{key}={value}"
         for key, value in component.items()
-        if key != "name" and value != defaults.get(key)
+        if key not in hidden and value != defaults.get(key)
     ]
     return component["name"] + (f"({', '.join(changed)})" if changed else "")

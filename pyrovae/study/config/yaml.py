@@ -9,7 +9,7 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, first_line
 
 
 def parse(text: str, file: str = "") -> Any:
@@ -22,13 +22,22 @@ def parse(text: str, file: str = "") -> Any:
     """
     try:
         return YAML(typ="safe", pure=True).load(text)
+    except RecursionError:
+        raise ConfigError("not valid YAML: it is nested too deep", "", file) from None
     except MarkedYAMLError as failure:
         mark = failure.problem_mark
         place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise ConfigError(f"not valid YAML: {failure.problem}", place, file) from None
     except YAMLError as failure:
-        reason = str(failure).strip().split("\n")[0]
-        raise ConfigError(f"not valid YAML: {reason}", "", file) from None
+        raise ConfigError(f"not valid YAML: {first_line(failure)}", "", file) from None
+    except ValueError as failure:
+        told = first_line(failure)
+        if "integer string conversion" in told:  # Python's guard; its advice is for programmers
+            told = "a number of thousands of digits"
+        raise ConfigError(f"not valid YAML: {told}", "", file) from failure
+    except Exception as failure:
+        # What looks like a date or a tag and is none makes the constructors raise nearly anything.
+        raise ConfigError(f"not valid YAML: {first_line(failure)}", "", file) from failure
 
 
 def read(path: Path) -> Any:

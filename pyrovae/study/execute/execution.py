@@ -118,7 +118,7 @@ class Execution:
     def _measure_again(self, run: PlannedRun, dataset: Dataset) -> Event:
         folder = self._store.run(run.id)
         vae = model_of(run.config, dataset.event_shape)
-        vae.load_state_dict(folder.parameters())
+        folder.restore(vae)
         evaluation = self._evaluate(run, vae, dataset)
         self._store.write_run(
             run, vae.state_dict(), folder.history(), evaluation, folder.environment()

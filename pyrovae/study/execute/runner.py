@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,12 +13,13 @@ from rich.console import Console
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.study.config.told import failure, told
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS
 from pyrovae.study.execute.executors import Executor
 from pyrovae.study.execute.hardware import devices, ensemble_size
 from pyrovae.study.execute.workers import LocalExecutor
 from pyrovae.study.plan.batches import batches
-from pyrovae.study.plan.planning import Plan, PlannedRun, varying
+from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.lock import locked
 from pyrovae.study.watch.live import Publisher
@@ -38,7 +39,8 @@ class Outcome:
     done
         How many were finished now.
     failed
-        Run id to reason: diverged (now or before) or crashed (now; tried again next time).
+        Run id to reason, with what the run was: diverged (now or before) or crashed (now; tried
+        again next time).
     left
         How many are still to be done because the study was stopped.
     signal
@@ -117,7 +119,8 @@ def run_plan(
                 atomic.remove_leftovers(folder)
             store.write_plan(plan)
             outcome = Outcome()
-            todo = _todo(plan, store, outcome, force=force)
+            names = describe(plan)
+            todo = _todo(plan, store, outcome, names, force=force)
             if todo:
                 chosen = _executor(
                     executor,
@@ -131,13 +134,12 @@ def run_plan(
                 )
                 for task in batches(todo, ensemble_size(todo, device, ensemble)):
                     chosen.submit(task)
-                names = describe(plan)
                 observers = [
                     display(len(todo), console, names, quiet=quiet),
                     Publisher(store.root, len(todo), names),
                     *(Dispensable(logger(kind, store, names), kind, console) for kind in log),
                 ]
-                _follow(chosen, Together(observers), outcome, max_hours)
+                _follow(chosen, Together(observers), outcome, names, max_hours)
                 outcome.left = (
                     len(todo) - outcome.done - len({run.id for run in todo} & outcome.failed.keys())
                 )
@@ -181,7 +183,9 @@ def _executor(
     )
 
 
-def _todo(plan: Plan, store: Store, outcome: Outcome, *, force: bool) -> list[PlannedRun]:
+def _todo(
+    plan: Plan, store: Store, outcome: Outcome, names: Mapping[str, str], *, force: bool
+) -> list[PlannedRun]:
     todo = []
     for run in plan.runs:
         folder = store.run(run.id)
@@ -194,15 +198,20 @@ def _todo(plan: Plan, store: Store, outcome: Outcome, *, force: bool) -> list[Pl
         if force or status in ("missing", "outdated"):
             todo.append(run)
         elif status == "failed":
-            failure = folder.failure() or {}
-            outcome.failed[run.id] = f"diverged at step {failure['step']}: {failure['cause']}"
+            stored = folder.failure() or {}
+            reason = f"diverged at step {stored['step']}: {stored['cause']}"
+            outcome.failed[run.id] = failure(reason, names[run.id])
         else:
             outcome.kept += 1
     return todo
 
 
 def _follow(
-    executor: Executor, observer: Display, outcome: Outcome, max_hours: float | None
+    executor: Executor,
+    observer: Display,
+    outcome: Outcome,
+    names: Mapping[str, str],
+    max_hours: float | None,
 ) -> None:
     """Count and show what happens until all is done, or until it is to end."""
     events = executor.as_completed()
@@ -217,7 +226,7 @@ def _follow(
                 if event.kind == "done":
                     outcome.done += 1
                 elif event.kind in ("diverged", "crashed"):
-                    outcome.failed[event.run.id] = event.reason
+                    outcome.failed[event.run.id] = failure(event.reason, names[event.run.id])
     finally:
         clock.cancel()
         events.close()  # type: ignore[attr-defined]
@@ -246,12 +255,4 @@ def _stopping_on_signals(executor: Executor, outcome: Outcome) -> Iterator[None]
 
 def describe(plan: Plan) -> dict[str, str]:
     """Return a short description of each run by id: what varies in the study, and the seed."""
-    keys = varying(plan.runs)
-    described = {}
-    for run in plan.runs:
-        labels = run.labels()
-        words = [
-            f"{key}={labels[key]}" if key == "latent_dim" else str(labels[key]) for key in keys
-        ]
-        described[run.id] = " · ".join([*words, f"seed {labels['seed']}"])
-    return described
+    return dict(zip((run.id for run in plan.runs), told(labels_of(plan.runs)), strict=True))

@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from pydantic import BaseModel
 
-from pyrovae.core.registry import Registry
+from pyrovae.core import dotted
+from pyrovae.core.registry import Registry, parameters_of
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.planning import PlannedRun
 
@@ -52,7 +53,8 @@ def program(run: PlannedRun) -> str:
     config = run.config
     content = config.model_dump(mode="json", exclude={"evaluation", "seed", "training"})
     for part, registry in REGISTRIES.items():
-        if content[part] is not None:
+        # What a function of the user's own is given decides its data, whose fingerprint is here.
+        if content[part] is not None and not dotted.is_path(content[part]["name"]):
             inputs = scheduled(registry, content[part]["name"])
             content[part] = {k: v for k, v in content[part].items() if k not in inputs}
     content |= {
@@ -63,10 +65,14 @@ def program(run: PlannedRun) -> str:
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
-@cache
 def scheduled(registry: Registry, name: str) -> frozenset[str]:
     """Return the parameters of an entry that a schedule may stand for."""
-    fields = registry.parameters(name).model_fields
+    return _scheduled(registry[name])
+
+
+@cache  # by the entry: another may have taken its name
+def _scheduled(entry: Callable[..., Any]) -> frozenset[str]:
+    fields = parameters_of(entry, "scheduled").model_fields
     return frozenset(name for name, field in fields.items() if _may_be_schedule(field.annotation))
 
 

@@ -55,13 +55,16 @@ def latent_conflict(prior: str, posterior: str) -> str | None:
 
 def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
     """Return why a likelihood cannot explain a data set, or ``None`` if it can."""
-    unit = dataset.train.values.dtype == torch.uint8
-    if LIKELIHOODS[likelihood].support == "unit" and not unit:
-        return (
-            f"likelihood '{likelihood}' is for values in [0, 1] but data set '{dataset.name}' "
-            "holds real numbers"
-        )
-    return None
+    if LIKELIHOODS[likelihood].support != "unit":
+        return None
+    outside = dataset.outside_unit()
+    if outside is None:
+        return None
+    split, index, value = outside
+    return (
+        f"likelihood '{likelihood}' is for values in [0, 1] but data set '{dataset.name}' holds "
+        f"{value:g} at {split}{index}"
+    )
 
 
 def objective_conflict(

@@ -6,32 +6,35 @@ import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core import memory
+from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.networks import NETWORKS
 from pyrovae.models.priors import PRIORS, Prior
 from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
-from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
+from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import conflicts
 from pyrovae.training import LossProgram
+from pyrovae.training.rehearsal import rehearse
 
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
 #: Training data that a model may take its start from.
-_START_POINTS = 10_000
+START_POINTS = 10_000
 
 
 @dataclass(frozen=True)
@@ -64,7 +67,7 @@ class PlannedRun:
         return self.config.structure(self.fingerprint)
 
     def labels(self) -> dict[str, Any]:
-        """Return what tells this run from others in a table."""
+        """Return what is written with this run as its parts: see :func:`labels_of` for a table."""
         names = {key: _label(key, self.config) for key in COMPONENTS}
         return {**names, "latent_dim": self.config.latent_dim, "seed": self.config.seed}
 
@@ -75,12 +78,7 @@ def _label(key: str, config: RunConfig) -> str:
         # A user's own model takes the place of its parts; it is named where the network would be.
         assert config.model is not None
         return user_models.label(config.model) if key == "network" else OWN
-    return label(component, _defaults(key, component["name"]))
-
-
-@cache
-def _defaults(key: str, name: str) -> dict[str, Any]:
-    return REGISTRIES[key].parameters(name).model_construct().model_dump(mode="json", by_alias=True)
+    return label(component, defaults(key, component["name"]))
 
 
 @dataclass(frozen=True)
@@ -164,13 +162,30 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
                 OBJECTIVES.create(**run.config.objective)
             except ConfigError as error:
                 raise error.at("objective") from None
+        require_memory(run.config, vae, dataset.event_shape)
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
+    except (RuntimeError, OverflowError, MemoryError) as failure:
+        # Models are built here without memory for their numbers: only the count can be too large.
+        path, size = largest(run.config)
+        told = (
+            f"{size:.3g} is too large: so many numbers alone would take "
+            f"{memory.in_words(4 * size)} of memory ({first_line(failure)})"
+        )
+        raise ConfigError(told, run.place(path), file) from failure
     if run.config.evaluation.diagnostics and not has_density(vae):
         prior = run.config.model_dump()["prior"]["name"]
         reason = f"prior '{prior}' has no density: no posterior to sample"
         raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
     training = run.config.training
+    if not _is_ours(NETWORKS[run.config.model_dump()["network"]["name"]]):
+        try:
+            rehearse(
+                program_of(run.config, dataset),
+                dataset.train.floats(slice(min(4, training.batch_size))),
+            )
+        except ConfigError as error:
+            raise ConfigError(error.message, run.place("network"), file) from None
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         x = torch.empty(training.batch_size, *dataset.event_shape)
         vae.decoder(torch.empty(training.batch_size, run.config.latent_dim))
@@ -182,20 +197,27 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
 
 def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     """As :func:`_check`, for a user's own model: nothing is declared, so one step is tried."""
-    n = 4
+    training = run.config.training
+    n = min(4, training.batch_size)
+    x = dataset.train.floats(slice(n))
     try:
         program = program_of(run.config, dataset)
+        rehearse(program, x)
         with FlopCounterMode(display=False) as counter:
-            program.record(dataset.train.floats(slice(n)))
+            program.record(x)
     except ConfigError as error:
         raise ConfigError(error.message, run.place("model"), file) from None
     except Exception as error:
         told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        raise ConfigError(f"its first step fails: {told}", run.place("model"), file) from error
-    training = run.config.training
+        raise ConfigError(f"it cannot be built: {told}", run.place("model"), file) from error
     # A backward pass costs twice the forward pass.
     flops = 3.0 * counter.get_total_flops() * training.batch_size / n * training.steps
     return sum(p.numel() for p in program.vae.parameters()), flops
+
+
+def _is_ours(entry: Any) -> bool:
+    """Tell whether a registered entry comes with this package, which tests all of its own."""
+    return entry.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None) -> VAE:
@@ -233,7 +255,7 @@ def model_of(
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
-    data = dataset.train.floats(slice(_START_POINTS)) if _starts_from_data(config) else None
+    data = dataset.train.floats(slice(START_POINTS)) if _starts_from_data(config) else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
@@ -260,7 +282,6 @@ def _matmul_rate() -> float:
     return 2 * n**3 / min(times)
 
 
-def varying(runs: Sequence[PlannedRun]) -> list[str]:
-    """Return the labels in which the runs of a study differ, seeds apart."""
-    labels = [run.labels() for run in runs]
-    return [key for key in labels[0] if key != "seed" and len({row[key] for row in labels}) > 1]
+def labels_of(runs: Sequence[PlannedRun]) -> list[dict[str, Any]]:
+    """Return the labels of each run of a study: its parts, each setting that varies, its seed."""
+    return columns([run.config for run in runs], [run.labels() for run in runs])

@@ -9,6 +9,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from pyrovae.core import atomic
 from pyrovae.study.sharing import manifest as manifests
 from pyrovae.study.sharing.manifest import ArchiveError, File, Manifest
 from pyrovae.study.store.results import StudyResults
@@ -50,16 +51,17 @@ def export_study(study: StudyResults, path: Path | None = None) -> Path:
     )
     text = about.model_dump_json(indent=1).encode()
     manifests.parse(text)  # what could not be opened again is not written
-    handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".tmp-{os.getpid()}-")
-    try:
-        with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
-            archive.writestr(_entry(manifests.NAME), text)
-            for name, file in _files(study):
-                _add(archive, name, file, files.get(name))
-        os.replace(made, path)
-    except BaseException:
-        Path(made).unlink(missing_ok=True)
-        raise
+    with atomic.naming(path):
+        handle, made = tempfile.mkstemp(dir=path.parent, prefix=f".tmp-{os.getpid()}-")
+        try:
+            with os.fdopen(handle, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
+                archive.writestr(_entry(manifests.NAME), text)
+                for name, file in _files(study):
+                    _add(archive, name, file, files.get(name))
+            os.replace(made, path)
+        except BaseException:
+            Path(made).unlink(missing_ok=True)
+            raise
     return path
 
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pyrovae.core import atomic
+from pyrovae.core.errors import PyrovaeError
 from pyrovae.study.sharing import manifest as manifests
 from pyrovae.study.sharing.manifest import ArchiveError, File, Manifest
 from pyrovae.study.store.results import StudyResults, load_study
@@ -72,6 +73,8 @@ def import_study(archive: Path, results: Path, *, limits: Limits | None = None) 
     except ArchiveError as refused:
         raise ArchiveError(f"{archive}: {refused}") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError) as damaged:
+        if isinstance(damaged, OSError) and damaged.filename not in (None, str(archive), archive):
+            raise  # of what was to be written
         raise ArchiveError(f"{archive}: cannot be read: {damaged}") from None
 
 
@@ -164,7 +167,7 @@ def _check_opens(root: Path, manifest: Manifest) -> None:
     """Refuse what has the right checksums and is no study all the same."""
     try:
         name = load_study(root).name
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+    except (PyrovaeError, OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
         told = f"{type(failure).__name__}: {failure}"
         raise ArchiveError(f"its results cannot be read: {told}") from None
     if name != manifest.study:

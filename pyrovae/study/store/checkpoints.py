@@ -60,6 +60,7 @@ class Checkpoints:
             ("params", "first", "second"), (snapshot.params, *snapshot.moments), strict=True
         ):
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
+        tensors |= {f"buffers/{name}": tensor for name, tensor in snapshot.buffers.items()}
         tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
         metadata = {
             "step": str(snapshot.step),
@@ -84,7 +85,9 @@ class Checkpoints:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.pop("sha256") != _digest(tensors, metadata):
                 raise ValueError("checksum")
-            groups: dict[str, dict[str, Tensor]] = {"params": {}, "first": {}, "second": {}}
+            groups: dict[str, dict[str, Tensor]] = {
+                kind: {} for kind in ("params", "first", "second", "buffers")
+            }
             for name, tensor in tensors.items():
                 kind, _, rest = name.partition("/")
                 if kind in groups:
@@ -95,6 +98,7 @@ class Checkpoints:
                     groups["params"],
                     (groups["first"], groups["second"]),
                     tensors["window"],
+                    groups["buffers"],
                 ),
                 pd.DataFrame(json.loads(metadata["history"])),
                 float(metadata["seconds"]),

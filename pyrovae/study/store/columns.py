@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.core import dotted
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.disentanglement.asked import keys_of
@@ -78,6 +79,8 @@ def _asked(run: Stored) -> dict[str, dict[str, Any]]:
 def _whole(metric: dict[str, Any]) -> dict[str, Any]:
     """Return a metric with the parameters that it did not have when it was stored."""
     name = metric["name"]
+    if dotted.is_path(name):  # Results are read without importing what somebody's study names.
+        return metric
     try:
         return {
             "name": name,

@@ -23,6 +23,7 @@ import pandas as pd
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.reading import reading
 from pyrovae.datasets import Dataset
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.posterior.density import has_density
@@ -45,7 +46,7 @@ class DiagnosisFolder:
 
     Raises
     ------
-    PyrovaeError
+    DataError
         By every method that reads, if a file is missing or damaged.
     """
 
@@ -73,34 +74,31 @@ class DiagnosisFolder:
 
     def points(self) -> pd.DataFrame:
         """Return a row for each test point."""
-        return self._table("points.csv")
+        return self.table("points.csv")
 
     def units(self) -> pd.DataFrame:
         """Return a row for each latent unit."""
-        return self._table("units.csv")
+        return self.table("units.csv")
 
     def marginals(self) -> pd.DataFrame:
         """Return a row for each test point and unit."""
-        return self._table("marginals.csv")
+        return self.table("marginals.csv")
 
     def data(self) -> inference_data.InferenceData:
         """Return draws and everything that figures need."""
         with self._reading("posterior.nc") as path:
             return inference_data.load(path)
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def table(self, name: str) -> pd.DataFrame:
+        """Return one of the tables by its file's name."""
         with self._reading(name) as path:
             return pd.read_csv(path)
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[Path]:
-        try:
+        advice = f"`pyrovae diagnose {self.path.name}` makes it again"
+        with reading(self.path / name, "part of a diagnosis", advice):
             yield self.path / name
-        except (OSError, ValueError, KeyError) as error:
-            raise PyrovaeError(
-                f"{self.path / name}: cannot be read, {type(error).__name__}; "
-                f"`pyrovae diagnose {self.path.name}` makes it again"
-            ) from error
 
     def write(self, diagnosis: Diagnosis, settings: DiagnosticsSettings) -> None:
         """Store a diagnosis; the folder appears complete, in one step."""

@@ -7,6 +7,7 @@
       checkpoints/               runs in mid-training
       damaged/                   run folders whose checksums did not hold, set aside
       runs.parquet               index: labels and scores, one row a finished run
+      derived/<stage>.parquet    what is computed from finished runs before they are reported
       runs/<id>/config.yaml      the resolved configuration
                 metrics.json     scores, and the estimators that made them
                 history.parquet  one row a record along training
@@ -23,7 +24,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -32,21 +34,27 @@ import numpy as np
 import pandas as pd
 import torch
 from safetensors.torch import load_file, save
-from torch import Tensor
+from torch import Tensor, nn
 
 from pyrovae.core import atomic
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, DataError, first_line
+from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.evaluate import Evaluation
 from pyrovae.study.config import yaml
+from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
-from pyrovae.study.plan.planning import Plan, PlannedRun
+from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.columns import has_all, side_by_side
-from pyrovae.study.store.status import study_root
+from pyrovae.study.store.status import FAILURE, read_plan, study_root
 from pyrovae.training import Diverged, Record
 
 Status = Literal["done", "failed", "outdated", "missing"]
+#: What helps against a file that is missing or damaged.
+_AGAIN = "run its study again"
+#: Fields of ``metrics.json`` that every version has written.
+_METRICS = {"cell": str, "labels": dict, "scores": dict, "estimators": dict, "evaluation": dict}
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,11 @@ class RunFolder:
     ----------
     path
         ``results/<study>/runs/<id>``.
+
+    Raises
+    ------
+    DataError
+        By every method that reads, if a file is missing or damaged.
     """
 
     path: Path
@@ -68,52 +81,95 @@ class RunFolder:
 
     def config(self) -> RunConfig:
         """Return the resolved configuration."""
-        return RunConfig.model_validate(yaml.read(self.path / "config.yaml"))
+        with self._reading("config.yaml", "the configuration of a run") as path:
+            return RunConfig.model_validate(yaml.read(path))
 
     def metrics(self) -> dict[str, Any]:
         """Return scores, estimators, names of the factors, labels, cell and settings by name.
 
         See :class:`pyrovae.measures.evaluate.Evaluation`.
         """
-        return json.loads((self.path / "metrics.json").read_text())
+        return self._json("metrics.json", "the scores of a run", _METRICS)
 
     def failure(self) -> dict[str, Any] | None:
         """Return ``step`` and ``cause`` of a diverged run."""
-        path = self.path / "failure.json"
-        return json.loads(path.read_text()) if path.exists() else None
+        if not (self.path / "failure.json").exists():
+            return None
+        return self._json("failure.json", "the end of a run", FAILURE)
 
     def history(self) -> pd.DataFrame:
         """Return one row for each record: losses, and lists with a value for each unit."""
-        return pd.read_parquet(self.path / "history.parquet")
+        return self._table("history.parquet", "the history of a run", "step", "loss")
 
     def units(self) -> pd.DataFrame:
         """Return one row for each latent unit, measured on the test set."""
-        return pd.read_parquet(self.path / "units.parquet")
+        return self._table("units.parquet", "a table of units", "unit", "kl")
 
     def codes(self) -> np.ndarray:
         """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
-        return np.load(self.path / "codes.npy", allow_pickle=False)
+        return self._array("codes.npy", "an array of codes")
 
     def factors(self) -> np.ndarray | None:
         """Return the ground-truth factors of those points, ``(n, k)``, if they are known."""
-        path = self.path / "factors.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+        if not (self.path / "factors.npy").exists():
+            return None
+        return self._array("factors.npy", "an array of factors")
 
     def images(self) -> dict[str, Tensor]:
         """Return inputs, reconstructions, traversals and samples."""
-        return load_file(self.path / "images.safetensors")
+        with self._reading("images.safetensors", "a file of images") as path:
+            return load_file(path)
 
     def parameters(self) -> dict[str, Tensor]:
         """Return the trained model's tensors."""
-        return load_file(self.path / "model.safetensors")
+        with self._reading("model.safetensors", "a file of parameters") as path:
+            return load_file(path)
+
+    def restore(self, model: nn.Module) -> None:
+        """Give a model the trained tensors."""
+        with self._reading("model.safetensors", "what this run's configuration makes") as path:
+            model.load_state_dict(load_file(path))
 
     def environment(self) -> dict[str, Any]:
         """Return versions, machine and training time, as they were when the run was made."""
-        return json.loads((self.path / "environment.json").read_text())
+        return self._json("environment.json", "the environment of a run", {})
 
     def posterior(self) -> inference_data.InferenceData:
         """Return the draws from the guide."""
-        return inference_data.load(self.path / "posterior.nc")
+        with self._reading("posterior.nc", "a file of draws") as path:
+            return inference_data.load(path)
+
+    def _unreadable(self) -> str | None:
+        """Return why a run's scores cannot be read, if it has any."""
+        try:
+            if (self.path / "metrics.json").exists():
+                self.metrics()
+        except DataError as failure:
+            return f"metrics.json cannot be read: {first_line(failure.__cause__ or failure)}"
+        return None
+
+    @contextmanager
+    def _reading(self, name: str, what: str) -> Iterator[Path]:
+        with reading(self.path / name, what, _AGAIN):
+            yield self.path / name
+
+    def _table(self, name: str, what: str, *columns: str) -> pd.DataFrame:
+        # Given the path of a folder, pandas would read the tables in it.
+        with self._reading(name, what) as path, path.open("rb") as stream:
+            table = pd.read_parquet(stream)
+            if not set(columns) <= set(table.columns):
+                raise ValueError(f"it lacks one of the columns {', '.join(columns)}")
+            return table
+
+    def _array(self, name: str, what: str) -> np.ndarray:
+        with self._reading(name, what) as path:
+            if not path.read_bytes().startswith(np.lib.format.MAGIC_PREFIX):
+                # NumPy takes any other file for a pickle, and tells how to load it nevertheless.
+                raise ValueError("it does not begin as one")
+            return np.load(path, allow_pickle=False)
+
+    def _json(self, name: str, what: str, fields: Mapping[str, type]) -> dict[str, Any]:
+        return read_json(self.path / name, what, fields, advice=_AGAIN)
 
     def damage(self) -> str | None:
         """Return the first file that is not what was written, and why; ``None`` if all are.
@@ -122,7 +178,7 @@ class RunFolder:
         """
         listed = self.path / "checksums.json"
         if not listed.exists():
-            return None
+            return self._unreadable()
         try:
             for name, expected in json.loads(listed.read_text()).items():
                 if not (self.path / name).exists():
@@ -222,35 +278,52 @@ class Store:
 
     def write_plan(self, plan: Plan) -> None:
         """Remember what the study consists of, for ``status`` and ``report``."""
+        rows = labels_of(plan.runs)
         content = {
             "name": plan.name,
             "description": plan.description,
             "runs": [
                 {
                     "id": run.id,
-                    "labels": run.labels(),
+                    "labels": labels,
                     "evaluation": run.config.evaluation.model_dump(mode="json"),
                 }
-                for run in plan.runs
+                for run, labels in zip(plan.runs, rows, strict=True)
             ],
         }
         atomic.write_text(self.root / "study.json", json.dumps(content, indent=1))
 
     def planned(self) -> dict[str, Any]:
         """Return what :meth:`write_plan` wrote."""
-        return json.loads((self.root / "study.json").read_text())
+        return read_plan(self.root)
 
     def index(self) -> pd.DataFrame:
-        """Return labels and scores of the planned runs that are finished, one row each."""
+        """Return labels and scores of the planned runs that are finished, one row each.
+
+        Labels are the parts of a run, and the settings that vary among these runs, under their
+        dotted paths (:func:`pyrovae.study.config.labels.columns`).
+        """
+        return self.finished()[0]
+
+    def finished(self) -> tuple[pd.DataFrame, dict[str, RunConfig]]:
+        """Return :meth:`index`, and the configuration of each of its runs by id."""
         folders = [self.run(planned["id"]) for planned in self.planned()["runs"]]
         folders = [folder for folder in folders if (folder.path / "metrics.json").exists()]
+        configs = [folder.config() for folder in folders]
         stored = side_by_side(folder.metrics() for folder in folders)
-        return pd.DataFrame(
-            [
-                {"run": folder.id, "cell": run["cell"], **run["labels"], **run["scores"]}
-                for folder, run in zip(folders, stored, strict=True)
-            ]
-        )
+        rows = [
+            {"run": folder.id, "cell": cell, **labels, **metrics["scores"]}
+            for folder, cell, labels, metrics in zip(
+                folders,
+                cells(configs, [metrics["cell"] for metrics in stored]),
+                columns(configs, [metrics["labels"] for metrics in stored]),
+                stored,
+                strict=True,
+            )
+        ]
+        return pd.DataFrame(rows), {
+            folder.id: config for folder, config in zip(folders, configs, strict=True)
+        }
 
     def write_index(self) -> None:
         """Write ``runs.parquet``, for those who read results without pyrovae."""
@@ -294,11 +367,15 @@ def find_run(results: Path, prefix: str) -> RunFolder:
     folder = _found_run(results, prefix)
     damage = folder.damage()
     if damage:
-        raise ConfigError(f"{damage}; run its study again", "", str(folder.path))
+        raise ConfigError(f"{damage}; {_AGAIN}", "", str(folder.path))
     return folder
 
 
 def _found_run(results: Path, prefix: str) -> RunFolder:
+    if not prefix:
+        raise ConfigError(
+            "a run is named by the start of its id, or by its folder", "", str(results)
+        )
     given = Path(prefix)
     if (given / "metrics.json").exists():
         return RunFolder(given)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from pyrovae.study.config.run import COMPONENTS
-from pyrovae.study.store.folders import RunFolder, Store
-
-#: What tells runs from one another, besides the seed.
-LABELS = (*COMPONENTS, "latent_dim")
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.study.config.labels import LABELS, Label, columns, label_of, varying_settings
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.told import failure, told
+from pyrovae.study.store.folders import RunFolder, Store, open_study
 
 
 @dataclass(frozen=True)
@@ -25,12 +26,17 @@ class StudyResults:
     name, description
         Of the study.
     runs
-        One row for each finished run: ``run``, ``cell``, the labels (:data:`LABELS`, ``seed``)
-        and every score.
+        One row for each finished run: ``run``, ``cell``, the labels (:attr:`labels`, ``seed``) and
+        every score. Runs of a cell differ by their seed and nothing else. The text of a label tells
+        values apart; :meth:`label` has it as data.
     failed
-        Run id to step and cause, for runs that diverged.
+        Run id to step and cause, for runs that diverged, with what the run was.
     missing
         Ids of planned runs that have no result.
+    store
+        Where they are.
+    configs
+        The configuration of each run by id; read from the store if not given.
     """
 
     name: str
@@ -39,14 +45,31 @@ class StudyResults:
     failed: dict[str, str]
     missing: list[str]
     store: Store
+    configs: Mapping[str, RunConfig] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        """Read what was not given."""
+        unread = [run for run in self.runs.get("run", []) if run not in self.configs]
+        read = {run: self.folder(run).config() for run in unread}
+        object.__setattr__(self, "configs", {**self.configs, **read})
 
     def folder(self, run: str) -> RunFolder:
         """Return one run's folder."""
         return self.store.run(run)
 
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """What may tell runs apart: every part of a run, and each setting that varies."""
+        known = (self.configs[run] for run in self.runs.get("run", []))
+        return (*LABELS, *varying_settings(known))
+
+    def label(self, run: str, part: str) -> Label:
+        """Return a label of a run as data: part, name, parameters."""
+        return label_of(self.configs[run], part)
+
     def varying(self) -> list[str]:
         """Return the labels in which the runs differ, seeds apart."""
-        return [key for key in LABELS if self.runs[key].nunique() > 1]
+        return [key for key in self.labels if self.runs[key].nunique() > 1]
 
     def units(self) -> pd.DataFrame:
         """Return one row for each run and latent unit.
@@ -58,23 +81,22 @@ class StudyResults:
         for row in self.runs.to_dict("records"):
             table = self.folder(row["run"]).units()
             table["rank"] = table["kl"].rank(ascending=False, method="first").astype(int) - 1
-            tables.append(_labelled(table, row))
+            tables.append(self._labelled(table, row))
         return pd.concat(tables, ignore_index=True)
 
     def history(self) -> pd.DataFrame:
         """Return one row for each run and record; see :meth:`RunFolder.history`."""
         tables = [
-            _labelled(self.folder(row["run"]).history(), row)
+            self._labelled(self.folder(row["run"]).history(), row)
             for row in self.runs.to_dict("records")
         ]
         return pd.concat(tables, ignore_index=True)
 
-
-def _labelled(table: pd.DataFrame, row: dict[Hashable, Any]) -> pd.DataFrame:
-    """Put what tells the run from others in front of a table of its own."""
-    for i, key in enumerate(["run", *LABELS, "seed"]):
-        table.insert(i, key, row[key])
-    return table
+    def _labelled(self, table: pd.DataFrame, row: dict[Hashable, Any]) -> pd.DataFrame:
+        """Put what tells the run from others in front of a table of its own."""
+        for i, key in enumerate(["run", *self.labels, "seed"]):
+            table.insert(i, key, row[key])
+        return table
 
 
 def load_study(path: str | Path) -> StudyResults:
@@ -82,19 +104,58 @@ def load_study(path: str | Path) -> StudyResults:
 
     Raises
     ------
-    FileNotFoundError
-        If no study has been run there.
+    DataError
+        If no study has been run there, or a file of it is damaged.
     """
     store = Store(Path(path))
     planned = store.planned()
-    failed, missing = {}, []
+    failures, missing = {}, []
     for entry in planned["runs"]:
         folder = store.run(entry["id"])
-        failure = folder.failure()
-        if failure:
-            failed[entry["id"]] = f"diverged at step {failure['step']}: {failure['cause']}"
+        stored = folder.failure()
+        if stored:
+            failures[entry["id"]] = stored
         elif not (folder.path / "metrics.json").exists():
             missing.append(entry["id"])
+    runs, configs = store.finished()
     return StudyResults(
-        planned["name"], planned["description"], store.index(), failed, missing, store
+        planned["name"],
+        planned["description"],
+        runs,
+        _told(failures, store, runs, configs),
+        missing,
+        store,
+        configs,
     )
+
+
+def load_finished(results: Path, name: str) -> StudyResults:
+    """Return a study's results by its name; at least one run is finished.
+
+    Raises
+    ------
+    PyrovaeError
+        If there is no such study, or no run of it is finished.
+    """
+    found = load_study(open_study(results, name).root)
+    if found.runs.empty:
+        raise PyrovaeError(f"{found.store.root}: no run is finished, there is nothing to report")
+    return found
+
+
+def _told(
+    failures: Mapping[str, dict[str, Any]],
+    store: Store,
+    finished: pd.DataFrame,
+    configs: Mapping[str, RunConfig],
+) -> dict[str, str]:
+    """Return why runs failed, and in what they differ from other runs, finished or failed."""
+    if not failures:
+        return {}
+    known = [*(store.run(run).config() for run in failures), *configs.values()]
+    texts = [*(each["labels"] for each in failures.values()), *finished.to_dict("records")]
+    what = dict(zip(failures, told(columns(known, texts)), strict=False))
+    return {
+        run: failure(f"diverged at step {stored['step']}: {stored['cause']}", what[run])
+        for run, stored in failures.items()
+    }

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.reading import read_json, reading
+from pyrovae.study.config.told import failure, told
+
+_PLAN = {"name": str, "description": str, "runs": list}
+#: Fields of ``failure.json``.
+FAILURE = {"step": int, "cause": str}
 
 
 @dataclass(frozen=True)
@@ -21,7 +27,7 @@ class Progress:
     done, missing
         Ids of runs with and without a result.
     failed
-        Run id to step and cause, for runs that diverged.
+        Run id to step and cause, for runs that diverged, with what the run was.
     in_training
         Ids of missing runs that have a checkpoint.
     """
@@ -42,7 +48,7 @@ def study_root(results: Path, name: str) -> Path:
         If there is none of that name.
     """
     root = results / name
-    if not (root / "study.json").exists():
+    if not _is_name(name) or not (root / "study.json").exists():
         known = [p.parent.name for p in results.glob("*/study.json")]
         raise ConfigError(
             f"no study '{name}' has been run{did_you_mean(name, known)}", "", str(results)
@@ -50,19 +56,46 @@ def study_root(results: Path, name: str) -> Path:
     return root
 
 
+def _is_name(text: str) -> bool:
+    """Tell whether a text names a folder inside another: no path, and no longer than systems allow.
+
+    Names that the study's file would refuse stay good: folders may have been renamed.
+    """
+    return text not in ("", ".", "..") and not set("/\\\0") & set(text) and len(text) < 256
+
+
+def read_plan(root: Path) -> dict[str, Any]:
+    """Return what the study in ``root`` consists of: ``name``, ``description`` and ``runs``.
+
+    Raises
+    ------
+    DataError
+        If ``study.json`` is missing or damaged.
+    """
+    path, what = root / "study.json", "the plan of a study"
+    advice = "running the study writes it again"
+    planned = read_json(path, what, _PLAN, advice=advice)
+    with reading(path, what, advice):
+        if not all(isinstance(run["id"], str) for run in planned["runs"]):
+            raise ValueError("a run's id is no word")
+    return planned
+
+
 def progress(root: Path) -> Progress:
     """Return the state of the study whose folder is ``root``."""
-    planned = json.loads((root / "study.json").read_text())
+    planned = read_plan(root)
     runs, checkpoints = root / "runs", root / "checkpoints"
     kept = set(os.listdir(checkpoints)) if checkpoints.is_dir() else set()
     found = Progress(planned["name"], [], {}, [], [])
-    for entry in planned["runs"]:
+    names = told([entry["labels"] for entry in planned["runs"]])
+    for entry, name in zip(planned["runs"], names, strict=True):
         run = entry["id"]
         if os.path.exists(runs / run / "metrics.json"):
             found.done.append(run)
-        elif os.path.exists(failure := runs / run / "failure.json"):
-            told = json.loads(failure.read_text())
-            found.failed[run] = f"diverged at step {told['step']}: {told['cause']}"
+        elif os.path.exists(path := runs / run / "failure.json"):
+            stored = read_json(Path(path), "the end of a run", FAILURE)
+            reason = f"diverged at step {stored['step']}: {stored['cause']}"
+            found.failed[run] = failure(reason, name)
         else:
             found.missing.append(run)
             if f"{run}.safetensors" in kept:

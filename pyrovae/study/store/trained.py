@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pyrovae.core import dotted
+from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.models.contract import LatentModel
+from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import model_of
 from pyrovae.study.store.folders import RunFolder
 
@@ -17,7 +20,28 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
         If the data set cannot be had any more.
     """
     config = folder.config()
-    dataset = load_dataset(**config.dataset)
+    dataset = data_of(folder, config)
     vae = model_of(config, dataset.event_shape)
-    vae.load_state_dict(folder.parameters())
+    folder.restore(vae)
     return vae.eval(), dataset
+
+
+def data_of(folder: RunFolder, config: RunConfig) -> Dataset:
+    """Return the data that a run was trained on.
+
+    Raises
+    ------
+    PyrovaeError
+        If the data set cannot be had any more, or a function of the user's own gives other data
+        than it did.
+    """
+    dataset = load_dataset(**config.dataset)
+    # The identity of a pruned run is not that of its configuration: its parent's was checked.
+    original = "lineage" not in folder.environment()
+    own = dotted.is_path(config.dataset["name"])
+    if own and original and config.identity(dataset.fingerprint) != folder.id:
+        raise ConfigError(
+            f"data set '{dataset.name}' gives other data than this run was trained on",
+            file=str(folder.path),
+        )
+    return dataset

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from pyrovae.core import atomic
 from pyrovae.study.watch.events import Event
@@ -122,7 +122,7 @@ def read(root: Path) -> Snapshot | None:
     """Return the last moment that a study in ``results/<study>`` published, if it ever did."""
     try:
         return Snapshot.model_validate_json((root / FILE).read_text())
-    except (FileNotFoundError, ValidationError):
+    except (FileNotFoundError, ValueError):  # pydantic's ValidationError is one
         return None
 
 

@@ -8,6 +8,7 @@ import pytest
 import torch
 from rich.console import Console
 
+from pyrovae.analysis.phase_diagram import measure_principal_variances
 from pyrovae.datasets import load_dataset
 from pyrovae.measures.collapse import ACTIVE_VARIANCE, measure_units
 from pyrovae.measures.collapse.theory import (
@@ -19,6 +20,7 @@ from pyrovae.measures.collapse.theory import (
 from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import Beta
 from pyrovae.report import NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.study.phase_diagram import phase_diagram
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.execute.runner import run_plan
@@ -117,7 +119,10 @@ def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
     plan = make_plan(load_study_file(tmp_path / "levels.yaml"))
     run_plan(plan, tmp_path, Console(quiet=True), workers=1, compiled=False)
     study = load_study(tmp_path / "levels")
-    table = phase_diagram(study).data
+    with pytest.raises(NothingToDraw, match="`pyrovae study measure levels` does"):
+        phase_diagram(present(study))
+    measure_principal_variances(study)
+    table = phase_diagram(present(study)).data
     assert table["level"].unique().tolist() == pytest.approx([0.27, 1.35])
     runs = table.drop_duplicates("run")
     assert runs["active_units"].tolist() == runs["active_units_theory"].tolist()
@@ -125,4 +130,4 @@ def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
     one = load_study(tmp_path / "levels")
     one.runs.drop(one.runs.index[1:], inplace=True)
     with pytest.raises(NothingToDraw, match="over several values of beta × sigma²"):
-        phase_diagram(one)
+        phase_diagram(present(one))

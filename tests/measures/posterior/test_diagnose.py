@@ -30,6 +30,7 @@ from pyrovae.measures.scores import STANDARD_ERROR, declared_scores
 from pyrovae.report import write_report
 from pyrovae.report.diagnosis import said
 from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.presented import present
 from pyrovae.report.study import gallery
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 from pyrovae.study.store.results import StudyResults, load_study
@@ -162,7 +163,7 @@ def test_report_draws_the_diagnoses_that_have_no_figures(
 
 
 def test_report_says_who_is_to_blame(study: StudyResults) -> None:
-    (drawn,) = gallery.draw(study, "collapse_blame")
+    (drawn,) = gallery.draw(present(study), "collapse_blame")
     for row in drawn.data.itertuples():
         units = DiagnosisFolder.of(study.folder(row.run)).units()
         assert row.active == units["guide_active"].sum()
@@ -171,7 +172,7 @@ def test_report_says_who_is_to_blame(study: StudyResults) -> None:
 
 @pytest.mark.parametrize("kind", ["convergence", "khat", "sbc", "gaps"])
 def test_each_diagnosed_run_has_its_figures(study: StudyResults, kind: str) -> None:
-    made = list(gallery.draw(study, kind))
+    made = list(gallery.draw(present(study), kind))
     assert len({drawn.name for drawn in made}) == len(study.runs) == 2
     for drawn, run_id in zip(made, study.runs["run"], strict=True):
         assert drawn.name.endswith(run_id[:8])
@@ -187,7 +188,7 @@ def test_a_study_without_diagnoses_says_what_to_do(study: StudyResults, tmp_path
     copied = load_study(shutil.copytree(study.store.root, tmp_path / "tiny"))
     shutil.rmtree(copied.store.root / "diagnostics")
     with pytest.raises(NothingToDraw, match="pyrovae diagnose RUN"):
-        next(gallery.draw(copied, "khat"))
+        next(gallery.draw(present(copied), "khat"))
 
 
 def test_a_damaged_diagnosis_is_told_in_one_line(study: StudyResults, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd import gradcheck
 from torch.func import functional_call
 
-from models.latent.laws import Case
+from pyrovae.api.checks.laws import Case
 from pyrovae.distributions import analytic_kl
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS

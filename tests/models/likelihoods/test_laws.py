@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from distributions.charts import Grid, chi_square, real, unit_box
-from torch import Tensor
-from torch.autograd import gradcheck
-from torch.func import functional_call
 
-from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
+from pyrovae.api.checks.failing import run
+from pyrovae.api.checks.latent import FALSE_ALARM
+from pyrovae.api.checks.observed import LIKELIHOOD_CHECKS, Subject
+from pyrovae.models.likelihoods import LIKELIHOODS
 
 #: Chance that any of the tests of draws here fails although all samplers are right.
 FAMILY_WISE = 1e-3
-DRAWS = 20_000
-PIXELS = 2
 #: Parameters of an entry, once for each law that it is to be tested as.
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
     "discretized_logistic": [{"levels": 2}, {"levels": 7}, {"levels": 7, "learned": False}],
@@ -35,68 +30,22 @@ def values(name: str, given: dict[str, Any]) -> list[float] | None:
     return None if count is None else [k / (count - 1) for k in range(count)]
 
 
-def made(name: str, given: dict[str, Any]) -> tuple[Likelihood, Tensor]:
-    """Return a likelihood of two pixels, off its start, and a decoder's output."""
-    torch.manual_seed(3)
-    likelihood = LIKELIHOODS.create(name, (PIXELS,), **given).double()
-    with torch.no_grad():
-        for parameter in likelihood.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return likelihood, 0.8 * torch.randn(likelihood.outputs_per_element, PIXELS).double()
+#: ``trains`` is left to tests/training, where families share the work.
+CHECKS = [(name, check) for name, check in LIKELIHOOD_CHECKS if name != "trains"]
+
+
+def test_no_check_is_left_out() -> None:
+    assert len(CHECKS) == len(LIKELIHOOD_CHECKS) - 1
+    assert FAMILY_WISE / len(CASES) >= FALSE_ALARM
 
 
 @pytest.mark.parametrize(("name", "given"), CASES, ids=str)
 def test_likelihood_is_a_law_of_its_support(name: str, given: dict[str, Any]) -> None:
-    likelihood, output = made(name, given)
-    with torch.no_grad():
-        law = likelihood(output)
-        assert (law.batch_shape, law.event_shape) == ((), (PIXELS,))
-        draws, mean = law.sample((DRAWS,)), likelihood.mean(output)
-        support = values(name, given)
-        if support is None:
-            chart = (unit_box if likelihood.support == "unit" else real)(PIXELS)
-            grid = Grid(chart, law.log_prob)
-            total, p_value = grid.total(), grid.p_value(draws)
-            expected = [grid.mean_of(lambda x, i=i: x[:, i]) for i in range(PIXELS)]
-        else:
-            every = torch.tensor(list(itertools.product(support, repeat=PIXELS))).double()
-            mass = law.log_prob(every).exp()
-            total = mass.sum().item()
-            size = len(support)
-            places = (draws * (size - 1)).round().long()
-            counts = np.bincount((places[:, 0] * size + places[:, 1]).numpy(), minlength=size**2)
-            p_value = chi_square(counts, mass.numpy(), DRAWS)
-            expected = (mass @ every).tolist()
-    assert total == pytest.approx(1, abs=1e-3)
-    assert p_value > FAMILY_WISE / len(CASES)
-    assert mean.tolist() == pytest.approx(expected, abs=1e-3)
-
-
-@pytest.mark.parametrize(("name", "given"), CASES, ids=str)
-def test_derivatives_are_those_of_finite_differences(name: str, given: dict[str, Any]) -> None:
-    likelihood, output = made(name, given)
-    named = {**dict(likelihood.named_parameters()), **dict(likelihood.named_buffers())}
-    with torch.no_grad():
-        x = likelihood(output).sample((4,))
-        rsample = likelihood(output).has_rsample
-
-    def log_prob(output: Tensor, *numbers: Tensor) -> Tensor:
-        law = functional_call(likelihood, dict(zip(named, numbers, strict=True)), (output,))
-        return law.log_prob(x)
-
-    def draw(output: Tensor, *numbers: Tensor) -> Tensor:
-        torch.manual_seed(7)
-        law = functional_call(likelihood, dict(zip(named, numbers, strict=True)), (output,))
-        return law.rsample((4,))
-
-    inputs = tuple(t.detach().clone().requires_grad_() for t in (output, *named.values()))
-    assert gradcheck(log_prob, inputs, fast_mode=True)
-    if rsample:
-        assert gradcheck(draw, inputs, fast_mode=True)
+    run(CHECKS, Subject(name, given, values(name, given)))
 
 
 def test_grey_values_count_as_the_expected_binarisation() -> None:
-    likelihood, output = made("bernoulli", {})
+    likelihood, output = Subject("bernoulli").made()
     x = torch.tensor([0.3, 0.9]).double()
     law = likelihood(output).base_dist
     ends = [law.log_prob(torch.full_like(x, end)) for end in (0.0, 1.0)]

@@ -14,8 +14,9 @@ from pyro.optim import Adam
 from torch import Tensor
 
 from pyrovae.datasets.base import as_float
+from pyrovae.models.sites import terms, trace_pair
 from pyrovae.models.vae import build_vae
-from pyrovae.objectives import OBJECTIVES, Elbo, terms, trace_pair
+from pyrovae.objectives import OBJECTIVES, Elbo
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
 
 HIERARCHICAL = ("ard", "horseshoe")

@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from pyrovae.analysis.study import digest
+from pyrovae.report.look.presented import present
 from pyrovae.report.page import render_page
 from pyrovae.report.page.verdicts import Verdict, verdicts
 from pyrovae.study.store.results import StudyResults
@@ -35,13 +36,13 @@ def _write(study: StudyResults, metric: str = "mig", digest: str = "", **pair: f
 
 
 def _only(study: StudyResults) -> Verdict:
-    found = verdicts(study)
+    found = verdicts(present(study))
     assert found is not None
     return found.cards[0].verdicts[0]
 
 
 def test_no_analysis_no_verdict(study: StudyResults):
-    assert verdicts(study) is None
+    assert verdicts(present(study)) is None
     assert "No verdict yet" in render_page(study)
 
 

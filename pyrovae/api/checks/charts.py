@@ -120,20 +120,29 @@ class Grid:
             integrate.simpson(self.density, x=self.axes[other].numpy(), axis=other)
         )
 
+    def outside(self, draws: Tensor) -> np.ndarray:
+        """Return which draws ``(n, d)`` are beyond the box, as those of heavy tails can be."""
+        places = self.chart.coordinates(draws.double()).numpy()
+        low, high = np.array(self.chart.box).T
+        return ((places < low) | (places > high)).any(-1)
+
     def p_value(self, draws: Tensor) -> float:
         """Return how likely draws ``(n, d)`` of this density are to lie so far off.
 
         Of one coordinate by Kolmogorov and Smirnov's test; of two by the chi-square test of the
-        numbers of draws in the cells.
+        numbers of draws in the cells. Where draws lie beyond the box, it is those inside that are
+        held against the density inside.
         """
-        places = self.chart.coordinates(draws.double()).numpy()
+        beyond = self.outside(draws)
+        places = self.chart.coordinates(draws.double()).numpy()[~beyond]
+        total = self.total() if beyond.any() else 1.0
         if len(self.axes) == 1:
             axis = self.axes[0].numpy()
             below = integrate.cumulative_simpson(self.density, x=axis, initial=0)
-            return stats.kstest(places[:, 0], lambda s: np.interp(s, axis, below)).pvalue
+            return stats.kstest(places[:, 0], lambda s: np.interp(s, axis, below / total)).pvalue
         edges = [axis.numpy()[::_PER_CELL] for axis in self.axes]
-        counts = np.histogram2d(*places.T, bins=edges)[0]
-        return chi_square(counts, self._cells(), len(draws))
+        counts = np.histogram2d(places[:, 0], places[:, 1], bins=edges)[0]
+        return chi_square(counts, self._cells() / total, len(places))
 
     def _cells(self) -> np.ndarray:
         inside = self.density

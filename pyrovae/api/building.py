@@ -1,0 +1,166 @@
+"""``pyrovae.build``: a VAE from its parts, checked as a study's plan checks them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import nn
+
+from pyrovae.api.observations import observations
+from pyrovae.api.parts import part
+from pyrovae.core.errors import ConfigError, IncompatibleError
+from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.networks import NETWORKS
+from pyrovae.models.posteriors import POSTERIORS, Posterior
+from pyrovae.models.priors import PRIORS
+from pyrovae.models.vae import VAE, build_vae
+from pyrovae.study.plan.compatibility import latent_conflict
+from pyrovae.study.plan.planning import START_POINTS
+
+
+def build(
+    event_shape: tuple[int, ...] | int,
+    *,
+    latent_dim: int,
+    network: Any = "mlp",
+    prior: Any = "standard_normal",
+    posterior: Any = "mean_field_normal",
+    likelihood: Any = "bernoulli",
+    seed: int = 0,
+    data: Any = None,
+) -> VAE:
+    """Build an untrained VAE, the one that a study's run of these parts and seed starts from.
+
+    Each part is a name (``"student_t"``; ``pyrovae list priors`` tells them), a mapping of a name
+    and parameters (``{"name": "student_t", "df": 4}``), a class of one's own (``MyPrior``, or
+    ``{"name": MyPrior, "scale": 2}``), its dotted path (``"my_priors:MyPrior"``), or an instance,
+    which becomes part of the model as it is.
+
+    Parameters
+    ----------
+    event_shape
+        Shape of one observation: ``(channels, height, width)``, ``(d,)`` or d.
+    latent_dim
+        Dimension of its code.
+    network, prior, posterior, likelihood
+        The parts.
+    seed
+        Of the initial weights; the global random state is neither read nor changed.
+    data
+        Observations that a prior may take its start from (the pseudo-inputs of ``vampprior``), as
+        :func:`pyrovae.fit` takes them.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or parameter, and for parts that do not fit, with the part's name.
+
+    Examples
+    --------
+    >>> import pyrovae
+    >>> vae = pyrovae.build((1, 28, 28), latent_dim=16, prior="student_t")
+    >>> vae.prior_law().event_shape
+    torch.Size([16])
+    """
+    shape = _event_shape(event_shape)
+    _whole("latent_dim", latent_dim, 1)
+    _whole("seed", seed, 0)
+    parts = {
+        place: part(registry, value, place)
+        for place, registry, value in (
+            ("network", NETWORKS, network),
+            ("prior", PRIORS, prior),
+            ("posterior", POSTERIORS, posterior),
+            ("likelihood", LIKELIHOODS, likelihood),
+        )
+    }
+    _check_shapes(parts, shape, latent_dim)
+    conflict = latent_conflict(_name(PRIORS, parts["prior"]), _name(POSTERIORS, parts["posterior"]))
+    if conflict:
+        raise IncompatibleError(conflict, "posterior")
+    start = None if data is None else observations(data, shape, "data")[:START_POINTS]
+    if isinstance(parts["prior"], Mapping) and start is not None:
+        conflict = PRIORS[parts["prior"]["name"]].data_conflict(parts["prior"], len(start))
+        if conflict:
+            raise IncompatibleError(conflict, "prior")
+    with torch.random.fork_rng(devices=[]):  # a user's part may seed what it likes
+        vae = build_vae(
+            shape,
+            latent_dim,
+            **parts,
+            seed=seed,
+            data=None if start is None else start.float() / 255 if _grey(start) else start,
+        )
+    _try_shapes(vae, shape, latent_dim)
+    return vae
+
+
+def _grey(values: torch.Tensor) -> bool:
+    return values.dtype == torch.uint8
+
+
+def _event_shape(given: Any) -> tuple[int, ...]:
+    shape = (given,) if isinstance(given, int) else given
+    if not isinstance(shape, tuple | list | torch.Size) or not shape:
+        raise ConfigError(f"must be the shape of one observation, got {given!r}", "event_shape")
+    for size in shape:
+        _whole("event_shape", size, 1)
+    return tuple(shape)
+
+
+def _whole(place: str, value: Any, least: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 2**63:
+        raise ConfigError(f"must be a whole number of at least {least}, got {value!r}", place)
+
+
+def _name(registry: Any, given: Any) -> str:
+    name: str = given["name"] if isinstance(given, Mapping) else registry.name_of(type(given))
+    return name
+
+
+def _check_shapes(parts: Mapping[str, Any], shape: tuple[int, ...], latent_dim: int) -> None:
+    """Refuse an instance that was made for other shapes."""
+    for place, attribute, wanted in (
+        ("prior", "latent_dim", latent_dim),
+        ("posterior", "latent_dim", latent_dim),
+        ("likelihood", "event_shape", shape),
+    ):
+        found = getattr(parts[place], attribute, wanted)
+        if found != wanted:
+            raise IncompatibleError(
+                f"is an instance with {attribute} {found}, and the model's is {wanted}", place
+            )
+
+
+def _try_shapes(vae: VAE, shape: tuple[int, ...], latent_dim: int) -> None:
+    """Run networks of the user's own on shapes without numbers, and say which do not fit."""
+    outputs = (vae.likelihood.outputs_per_element, *shape)
+    for place, module, given, wanted in (
+        ("network's encoder", vae.encoder, shape, None),
+        ("network's decoder", vae.decoder, (latent_dim,), outputs),
+    ):
+        found = _output_shape(module, given, place)
+        if wanted is not None and found != wanted:
+            raise IncompatibleError(
+                f"gives {found} for one code, and the likelihood reads {wanted}", place
+            )
+        if wanted is None and isinstance(vae.posterior, Posterior):
+            features = (vae.posterior.features,)
+            if found != features:
+                raise IncompatibleError(
+                    f"gives {found} for one observation, and the posterior reads {features}", place
+                )
+
+
+def _output_shape(module: nn.Module, given: tuple[int, ...], place: str) -> tuple[int, ...]:
+    copied = copy.deepcopy(module).to("meta")
+    try:
+        with torch.no_grad():
+            return tuple(copied(torch.empty(2, *given, device="meta")).shape[1:])
+    except Exception as failure:
+        told = str(failure).strip().splitlines()
+        reason = told[0] if told else type(failure).__name__
+        raise IncompatibleError(f"fails on shape {given}: {reason}", place) from failure

@@ -1,0 +1,331 @@
+"""``pyrovae.fit``: training of one model in memory, by the loop that studies train with."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import torch
+from pydantic import ValidationError
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from pyrovae.api.observations import check_support, observations
+from pyrovae.api.parts import configured
+from pyrovae.core.errors import ConfigError, DataError, IncompatibleError
+from pyrovae.core.registry import worst
+from pyrovae.core.seeded import seeded
+from pyrovae.datasets import Dataset, Split
+from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
+from pyrovae.models.vae import VAE
+from pyrovae.objectives import OBJECTIVES, Objective
+from pyrovae.study.plan.compatibility import objective_conflict
+from pyrovae.study.store.folders import history_table
+from pyrovae.training import (
+    LossProgram,
+    Member,
+    Record,
+    Snapshot,
+    Stopped,
+    Trainer,
+    TrainingSettings,
+)
+
+Model = TypeVar("Model", bound=LatentModel)
+
+#: Told the step, the loss and the active units.
+Show = Callable[[int, float, int | None], None]
+
+
+def fit(
+    vae: Model,
+    x: Any,
+    objective: Any = "elbo",
+    *,
+    steps: int = 3000,
+    test: Any = None,
+    seed: int = 0,
+    batch_size: int = 128,
+    lr: Any = 1e-3,
+    records: int = 20,
+    precision: str = "float32",
+    device: str = "cpu",
+    compiled: bool = False,
+    progress: bool = True,
+) -> Model:
+    """Train a model in place and return it, with its ``history``.
+
+    Parameters are those of a study's run of the same parts, data, settings and seed. Ctrl-C ends
+    the training within some steps: what comes back has the parameters of the last one and the
+    history up to there. A second Ctrl-C interrupts at once.
+
+    Parameters
+    ----------
+    vae
+        From :func:`pyrovae.build` or :func:`pyrovae.wrap`, or any other
+        :class:`pyrovae.models.contract.LatentModel`. Training goes on from its parameters.
+    x
+        Observations ``(n, *event_shape)``: an array, a tensor, a map-style
+        :class:`torch.utils.data.Dataset`, or a :class:`pyrovae.datasets.Dataset`, whose training
+        split is taken. ``uint8`` stands for values / 255, booleans for 0 and 1.
+    objective
+        A name, a mapping of a name and parameters, a class, or an instance.
+    steps, batch_size, lr, records, precision
+        As ``training`` of a study: optimiser steps, data a step, Adam's learning rate or a schedule
+        of it, rows of the history, arithmetic of the layers.
+    test
+        Observations that the history's measures of units are taken on; by default the test split
+        of a data set, else ``x``.
+    seed
+        Of minibatches and noise; the global random state is neither read nor changed.
+    device
+        Where to train: ``cpu`` or ``cuda``. The model comes back on the device that it was on.
+    compiled
+        Whether the step is compiled: half a minute or more once, for steps that are a third faster.
+    progress
+        Whether to show a bar on a terminal or in a notebook, and lines elsewhere.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or setting, or an objective that does not fit the model.
+    DataError
+        For values that cannot be, or that the likelihood cannot explain.
+    Diverged
+        When the loss is no longer finite; ``vae.history`` holds what was recorded.
+
+    Examples
+    --------
+    >>> import numpy as np, pyrovae
+    >>> x = np.random.default_rng(0).random((64, 5)) < 0.5
+    >>> vae = pyrovae.build(5, latent_dim=2, network={"name": "mlp", "hidden": [8]})
+    >>> vae = pyrovae.fit(vae, x, steps=20, records=2, progress=False)
+    >>> vae.history["step"].tolist()
+    [0, 10, 20]
+    """
+    if not isinstance(vae, LatentModel):
+        raise ConfigError(
+            f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
+        )
+    settings = _settings(
+        steps=steps, batch_size=batch_size, lr=lr, records=records, precision=precision
+    )
+    if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
+        raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
+    dataset = _dataset(vae, x, test)
+    place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
+    program = _program(vae, objective, settings, seed)
+    try:
+        program.to(place)
+        return _train(vae, program, dataset, settings, seed, place, compiled, progress)
+    finally:
+        vae.to(home)
+
+
+def _train(
+    vae: Model,
+    program: LossProgram,
+    dataset: Dataset,
+    settings: TrainingSettings,
+    seed: int,
+    device: torch.device,
+    compiled: bool,
+    progress: bool,
+) -> Model:
+    points = along_points(dataset, device)
+    history: list[Record] = []
+    active: int | None = None
+
+    def measure(current: LossProgram) -> AlongTraining:
+        nonlocal active
+        assert isinstance(current.vae, LatentModel)
+        found = measure_along_training(current.vae, *points, seed)
+        active = int(found.units.active.sum())
+        return found
+
+    def keep(snapshot: Snapshot, records: list[Record]) -> None:
+        history[:] = records
+        with torch.no_grad():
+            for name, parameter in program.named_parameters():
+                parameter.copy_(snapshot.params[name])
+        program.stand_at(snapshot.step)
+
+    gpus = [device] if device.type == "cuda" else []
+    with (
+        torch.random.fork_rng(devices=gpus),
+        _shown(settings.steps, progress) as show,
+        _interruptible() as stop,
+    ):
+        member = Member(
+            program,
+            seed,
+            settings,
+            measure=measure,
+            progress=lambda step, loss: show(step, loss, active),
+            keep=keep,
+        )
+        values = dataset.train.values.to(device)
+        trainer = Trainer(program, values, settings, compiled=compiled)
+        failure = None
+        try:
+            for ended in trainer.train_together([member], stop=stop):
+                history[:], failure = ended.records, ended.failure
+        except Stopped:
+            pass
+    vae.history = history_table(history)
+    if failure:
+        raise failure
+    return vae
+
+
+def _settings(**given: Any) -> TrainingSettings:
+    try:
+        return TrainingSettings(**given)
+    except ValidationError as failure:
+        first, inside = worst(failure, given)
+        raise ConfigError(f"{first['msg']}, got {first['input']!r}", ".".join(inside)) from None
+
+
+def _device(name: str) -> torch.device:
+    if str(name).partition(":")[0] == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("there is no GPU that torch can use", "device")
+    try:
+        return torch.device(name)
+    except (RuntimeError, TypeError) as failure:
+        raise ConfigError(str(failure).splitlines()[0], "device") from None
+
+
+def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
+    """Return what is trained on, and what is looked at along the way."""
+    shape = vae.event_shape
+    if isinstance(x, Dataset):
+        test = x.test.values if test is None else test
+        x = x.train.values
+    train = observations(x, shape)
+    seen = train if test is None else observations(test, shape, "test")
+    if seen.shape[1:] != train.shape[1:]:
+        raise DataError(
+            f"test holds observations of shape {tuple(seen.shape[1:])}, and x of "
+            f"{tuple(train.shape[1:])}"
+        )
+    likelihood = getattr(vae, "likelihood", None)
+    if likelihood is not None:
+        name = LIKELIHOODS.name_of(type(likelihood))
+        for values, what in ((train, "x"), (seen, "test")):
+            check_support(values, likelihood.support, name, what)
+    if len(seen) < 2 or len(train) < 2:
+        raise DataError("one observation is not enough: at least 2 are needed")
+    return Dataset("x", Split(train), Split(seen))
+
+
+def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int) -> LossProgram:
+    """Return the model with an objective that fits it, as a run of this seed begins."""
+    if isinstance(given, Objective):
+        with seeded(seed):
+            return LossProgram(vae, given)
+    try:
+        objective = configured(OBJECTIVES, given)
+    except ConfigError as error:
+        raise error.at("objective") from None
+    conflict = objective_conflict(objective, **_facts(vae))
+    if conflict:
+        raise IncompatibleError(conflict, "objective")
+    needs = OBJECTIVES[objective["name"]].requirements(objective)
+    if "training.batch" in needs and settings.batch_size < 2:
+        raise ConfigError(
+            f"objective '{objective['name']}' compares data within a minibatch: it needs 2 or more",
+            "batch_size",
+        )
+    with seeded(seed):
+        try:
+            return LossProgram(vae, OBJECTIVES.create(**objective))
+        except ConfigError as error:
+            raise error.at("objective") from None
+
+
+def _facts(vae: LatentModel) -> dict[str, dict[str, Any]]:
+    """Return what is known of a model's parts; nothing of programs of the user's own."""
+    if not isinstance(vae, VAE):
+        return {}
+    known = {
+        key: configured(registry, vae.configuration[key])
+        for key, registry in (("prior", PRIORS), ("posterior", POSTERIORS),
+                              ("likelihood", LIKELIHOODS))
+        if key in vae.configuration
+    }  # fmt: skip
+    for key, registry in (("prior", PRIORS), ("posterior", POSTERIORS)):
+        known.setdefault(key, {"name": registry.name_of(type(getattr(vae, key)))})
+    return known
+
+
+@contextmanager
+def _interruptible() -> Iterator[Callable[[], bool]]:
+    """Let the first Ctrl-C ask for an end, and the second interrupt; hand out the question."""
+    asked = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield asked.is_set  # only the main thread may set handlers, and only it is interrupted
+        return
+
+    def ask(number: int, frame: Any) -> None:
+        if asked.is_set():
+            raise KeyboardInterrupt
+        asked.set()
+
+    before = signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked.is_set
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _shown(steps: int, progress: bool) -> Iterator[Show]:
+    """Show how far the training is: a bar where it can move, else ten lines, or nothing."""
+    console = Console(quiet=not progress)
+    if not (console.is_terminal or console.is_jupyter) or not progress:
+        yield _lines(console, steps)
+        return
+    with Progress(
+        TextColumn("training"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
+    ) as bar:
+        task = bar.add_task("training", total=steps, note="steps")
+        yield lambda step, loss, active: bar.update(task, completed=step, note=_note(loss, active))
+
+
+def _lines(console: Console, steps: int) -> Show:
+    start, told = time.monotonic(), 0
+
+    def show(step: int, loss: float, active: int | None) -> None:
+        nonlocal told
+        if step * 10 // steps > told:
+            told = step * 10 // steps
+            spent = time.monotonic() - start
+            line = f"step {step}/{steps}: {_note(loss, active)}, {spent:.0f} s"
+            console.print(line, soft_wrap=True, highlight=False, markup=False)
+
+    return show
+
+
+def _note(loss: float, active: int | None) -> str:
+    return f"loss {loss:.1f}" + ("" if active is None else f", {active} active units")

@@ -1,0 +1,134 @@
+"""Observations as Python has them: arrays, tensors and data sets, checked against the model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sized
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrovae.core.errors import DataError
+
+
+def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x") -> Tensor:
+    """Return observations ``(n, *event_shape)``, ``uint8`` for images in [0, 1], else ``float32``.
+
+    ==================================  ==========================================
+    values                              taken as
+    ==================================  ==========================================
+    booleans, 0 and 1 in whole numbers  0 and 1
+    ``uint8``                           images: ``values / 255``
+    anything else                       ``float32``, as they are
+    ==================================  ==========================================
+
+    Parameters
+    ----------
+    given
+        An array, a tensor, or a map-style :class:`torch.utils.data.Dataset` of observations or of
+        tuples that begin with one. Grey images ``(n, h, w)`` may lack the channel.
+    event_shape
+        Shape of one observation; ``None`` takes any.
+    what
+        What it is called in messages.
+
+    Raises
+    ------
+    DataError
+        For what holds no numbers, has another shape, or is not finite, with the first such place.
+    """
+    values = _array(given, what)
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{what} holds {values.dtype}: must be real numbers")
+    if values.ndim < 2 or 0 in values.shape:
+        raise DataError(f"{what} has shape {values.shape}: must be one row for each observation")
+    if event_shape is not None and values.shape[1:] != event_shape:
+        if (1, *values.shape[1:]) != event_shape:
+            raise DataError(
+                f"{what} holds observations of shape {values.shape[1:]}, and the model is for "
+                f"{event_shape}"
+            )
+        values = values[:, None]
+    taken = _finite(values, what) if values.dtype.kind == "f" else _whole(values)
+    return torch.from_numpy(np.ascontiguousarray(taken))
+
+
+def _array(given: Any, what: str) -> np.ndarray:
+    if isinstance(given, Tensor):
+        values = given.detach().cpu()
+        values = values.to_dense() if values.is_sparse else values
+        return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    if hasattr(given, "__array__"):
+        return np.asarray(given)
+    if isinstance(given, str | bytes | Mapping) or not (
+        isinstance(given, Sized) and hasattr(given, "__getitem__")
+    ):
+        raise DataError(
+            f"{what} must be an array, a tensor or a map-style torch Dataset, got "
+            f"{type(given).__name__}"
+        )
+    items = []
+    for i in range(len(given)):
+        try:
+            item = given[i]
+        except Exception as failure:
+            told = f"{type(failure).__name__}: {failure}".splitlines()[0]
+            raise DataError(f"{what}[{i}] raises {told}") from failure
+        first = item[0] if isinstance(item, tuple) and item else item
+        items.append(np.asarray(_array(first, what) if isinstance(first, Tensor) else first))
+        if items[i].shape != items[0].shape:
+            raise DataError(
+                f"{what} holds observations of shape {items[0].shape} at [0] and {items[i].shape} "
+                f"at [{i}]"
+            )
+    if not items:
+        raise DataError(f"{what} is empty")
+    return np.stack(items)
+
+
+def _finite(values: np.ndarray, what: str) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        taken = values.astype(np.float32)
+    bad = ~np.isfinite(taken)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        more = int(bad.sum()) - 1
+        others = f", and {more} more such values" if more else ""
+        raise DataError(f"{what} holds {values[first]} at {list(first)}{others}: must be finite")
+    return taken
+
+
+def _whole(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "b" or (values.min() >= 0 and values.max() <= 1):
+        return values.astype(np.uint8) * np.uint8(255)
+    return values if values.dtype == np.uint8 else values.astype(np.float32)
+
+
+def check_support(values: Tensor, support: str, name: str, what: str = "x") -> None:
+    """Refuse observations that a likelihood cannot explain.
+
+    Parameters
+    ----------
+    values
+        From :func:`observations`.
+    support, name
+        Of the likelihood: ``"unit"`` for [0, 1], ``"real"`` for any number.
+    what
+        What they are called in messages.
+
+    Raises
+    ------
+    DataError
+        With the first value outside and a way out.
+    """
+    if support != "unit" or values.dtype == torch.uint8:
+        return
+    outside = (values < 0) | (values > 1)
+    if outside.any():
+        first = [int(i) for i in outside.nonzero()[0]]
+        raise DataError(
+            f"likelihood '{name}' is for values in [0, 1] but {what} holds "
+            f"{float(values[tuple(first)]):g} at {first}: scale {what}, or take likelihood "
+            "'gaussian'"
+        )

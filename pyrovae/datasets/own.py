@@ -1,0 +1,303 @@
+"""Data sets of the user's own: what a function of theirs returns, made a :class:`Dataset`.
+
+``dataset: {name: "my_data:load", size: 32}`` calls ``load(size=32)`` of ``my_data.py``. It returns
+one of
+
+- an array or tensor of observations,
+- a tuple of observations and factors (labels, say), ``(n,)`` or ``(n, k)``,
+- a map-style :class:`torch.utils.data.Dataset` or list of such observations or pairs,
+- a :class:`pyrovae.datasets.Dataset`, which has its own splits.
+
+Observations are vectors ``(n, d)``, grey images ``(n, h, w)`` or images ``(n, channels, h, w)``.
+Their values decide what they are:
+
+==================================  =====================================
+values                              taken as
+==================================  =====================================
+0 and 1 in whole numbers, booleans  0 and 1
+``uint8``                           images: ``values / 255``
+whole numbers of images, 0 to 255   the same
+anything else                       ``float32``, as they are
+==================================  =====================================
+
+A fifth of the observations, chosen at random and always the same, is for testing.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sized
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from pyrovae.core import dotted
+from pyrovae.core.errors import ConfigError, DataError, PyrovaeError, first_line
+from pyrovae.core.registry import parameters_of, resolved
+from pyrovae.datasets.base import Dataset, Split, chosen, made, with_flatten
+from pyrovae.datasets.splits import split_indices
+
+#: Of the fixed split.
+_SEED = 0
+#: Of so many observations a fifth is enough to measure anything.
+_FEWEST = 10
+#: Sizes of the channel axis: grey, colours, colours and opacity.
+_CHANNELS = (1, 3, 4)
+
+
+def resolve(name: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Validate the parameters of a user's function and fill in its defaults.
+
+    Returns
+    -------
+    dict
+        ``name`` and every parameter. Its source is not among them: the data that it returns decide
+        a run's identity, by their fingerprint.
+
+    Raises
+    ------
+    ConfigError
+        If there is no such function, or it refuses a parameter.
+    """
+    function = dotted.load(name)
+    try:
+        by_position = [
+            p.name
+            for p in inspect.signature(function).parameters.values()
+            if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD) and p.default is p.empty
+        ]
+        model = parameters_of(function, "dataset")
+    except Exception as failure:
+        raise ConfigError(f"parameters of '{name}' cannot be told: {first_line(failure)}") from None
+    if by_position or "name" in model.model_fields:
+        odd = by_position[0] if by_position else "name"
+        hint = "put a * in front of it" if by_position else "call it something else"
+        raise ConfigError(f"'{name}' has a parameter '{odd}' that no study can set: {hint}")
+    values = resolved(with_flatten(model), dict(parameters), f"data set '{name}'")
+    return {"name": name, **chosen(values)}
+
+
+def load(name: str, parameters: Mapping[str, Any]) -> Dataset:
+    """Call a user's function and return what it gives as a data set.
+
+    Raises
+    ------
+    DataError
+        If it raises anything, or returns what this module does not say.
+    """
+    given = resolve(name, parameters)
+    del given["name"]
+    function = dotted.load(name)
+    return made(
+        lambda **values: called(name, function, values), parameters_of(function, "dataset"), given
+    )
+
+
+def called(name: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> Dataset:
+    """Call a stranger's function with resolved parameters; as :func:`load`."""
+    try:
+        returned = function(**parameters)
+    except PyrovaeError:
+        raise
+    except (Exception, SystemExit) as failure:
+        raise DataError(f"{name} raises {dotted.told(failure)}") from failure
+    try:
+        return as_dataset(name, returned)
+    except DataError as refusal:
+        raise DataError(f"{name} returns {refusal}") from refusal.__cause__
+
+
+def as_dataset(name: str, returned: Any) -> Dataset:
+    """Return what a user's function gave as a data set.
+
+    Raises
+    ------
+    DataError
+        With the index of the first value that cannot be; its message follows "returns".
+    """
+    if isinstance(returned, Dataset):
+        return _checked(name, returned)
+    values, factors = _observations_and_factors(returned)
+    observed = _observations(values)
+    n = len(observed)
+    if n < _FEWEST:
+        raise DataError(f"{n} observations: at least {_FEWEST} are needed to train and to test")
+    train, test = split_indices(n, n - n // 5, n // 5, _SEED)
+    if factors is None:
+        return Dataset(name, Split(observed[train]), Split(observed[test]))
+    codes, sizes = _factors(factors, n)
+    return Dataset(
+        name,
+        Split(observed[train], codes[train]),
+        Split(observed[test], codes[test]),
+        factor_names=("label",)
+        if len(sizes) == 1
+        else tuple(f"factor_{i}" for i in range(len(sizes))),
+        factor_sizes=sizes,
+    )
+
+
+def _checked(name: str, dataset: Dataset) -> Dataset:
+    """Return a data set that keeps the promises of its class, or say which it breaks."""
+    splits = {}
+    for which in ("train", "test"):
+        split = getattr(dataset, which)
+        try:
+            values = _observations(split.values)
+            factors = split.factors
+            if factors is not None:
+                factors = _whole(_array(factors), len(values))
+                if factors.dtype.kind == "U":
+                    raise DataError("factors that are words: must be indices from 0")
+                factors = factors.astype(np.int64)
+        except DataError as refusal:
+            raise DataError(f"in '{which}' {refusal}") from refusal.__cause__
+        splits[which] = Split(values, factors)
+    train, test = splits["train"], splits["test"]
+    if train.values.shape[1:] != test.values.shape[1:] or train.values.dtype != test.values.dtype:
+        raise DataError(
+            f"splits that differ: {_said(train.values)} to train on, {_said(test.values)} to test"
+        )
+    if (train.factors is None) != (test.factors is None):
+        raise DataError("factors of one split and not of the other")
+    k = 0 if train.factors is None else train.factors.shape[1]
+    if (test.factors is not None and test.factors.shape[1] != k) or len(
+        dataset.factor_names
+    ) not in (0, k):
+        raise DataError(f"factors that differ in number: {k} of 'train'")
+    return replace(dataset, name=name, train=train, test=test)
+
+
+def _observations_and_factors(returned: Any) -> tuple[Any, Any]:
+    if returned is None:
+        raise DataError("nothing: is there a 'return'?")
+    if isinstance(returned, tuple):
+        if len(returned) != 2:
+            raise DataError(f"a tuple of {len(returned)}: must be observations and factors")
+        return returned
+    if isinstance(returned, Tensor) or hasattr(returned, "__array__"):
+        return returned, None
+    items = hasattr(returned, "__getitem__") and isinstance(returned, Sized)
+    if items and not isinstance(returned, str | bytes | Mapping):
+        return _collected(returned)
+    raise DataError(
+        f"{type(returned).__name__}: must be an array, a tensor, a pair of observations and "
+        "factors, or a data set"
+    )
+
+
+def _collected(items: Any) -> tuple[Any, Any]:
+    """Return the observations, and the factors where there are any, of a map-style data set."""
+    values: list[np.ndarray] = []
+    factors: list[np.ndarray] = []
+    for i in range(len(items)):
+        try:
+            item = items[i]
+        except (Exception, SystemExit) as failure:
+            raise DataError(f"items of which [{i}] raises {dotted.told(failure)}") from failure
+        paired = isinstance(item, tuple) and len(item) == 2
+        value, factor = item if paired else (item, None)
+        values.append(_array(value))
+        if values[i].shape != values[0].shape:
+            raise DataError(
+                f"items of different shapes: {values[0].shape} at [0], {values[i].shape} at [{i}]"
+            )
+        if factor is not None:
+            factors.append(_array(factor))
+        if len(factors) not in (0, i + 1) or (factors and factors[i].shape != factors[0].shape):
+            raise DataError(f"items of which [{i}] has other factors than [0]")
+    if not values:
+        raise DataError("no observations")
+    return np.stack(values), np.stack(factors) if factors else None
+
+
+def _array(values: Any) -> np.ndarray:
+    """Return an array of whatever holds numbers."""
+    try:
+        if isinstance(values, Tensor):
+            values = values.detach().cpu().to_dense() if values.is_sparse else values.detach().cpu()
+            # NumPy knows no bfloat16.
+            return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+        return np.asarray(values)
+    except Exception as failure:
+        kind = type(values).__name__
+        raise DataError(f"a {kind} that is no array: {first_line(failure)}") from failure
+
+
+def _observations(given: Any) -> Tensor:
+    """Return observations ``(n, d)`` or ``(n, c, h, w)`` as ``uint8`` or ``float32``."""
+    values = _array(given)
+    if values.dtype.kind not in "buif":
+        raise DataError(f"{values.dtype} of shape {values.shape}: must be real numbers")
+    if values.ndim not in (2, 3, 4):
+        raise DataError(
+            f"an array of shape {values.shape}: must be (n, d), (n, height, width) or "
+            "(n, channels, height, width)"
+        )
+    if 0 in values.shape:
+        raise DataError(f"an empty array, of shape {values.shape}")
+    if values.ndim == 4 and values.shape[-1] in _CHANNELS and values.shape[1] not in _CHANNELS:
+        raise DataError(
+            f"images of shape {values.shape}, channels last: must be (n, channels, height, width), "
+            "as .transpose(0, 3, 1, 2) makes them"
+        )
+    taken = _finite(values) if values.dtype.kind == "f" else _whole_values(values)
+    return torch.from_numpy(np.ascontiguousarray(taken[:, None] if taken.ndim == 3 else taken))
+
+
+def _finite(values: np.ndarray) -> np.ndarray:
+    with np.errstate(over="ignore"):
+        taken = values.astype(np.float32)
+    bad = ~np.isfinite(taken)
+    if bad.any():
+        first = tuple(int(i) for i in np.argwhere(bad)[0])
+        told = f"{values[first]} at {list(first)}"
+        more = int(bad.sum()) - 1
+        others = f", and {more} more such values" if more else ""
+        why = "" if not np.isfinite(values[first]) else ", which is beyond float32"
+        raise DataError(f"{told}{why}{others}: must be finite numbers")
+    return taken
+
+
+def _whole_values(values: np.ndarray) -> np.ndarray:
+    low, high = int(values.min()), int(values.max())
+    if low >= 0 and high <= 1:
+        return values.astype(np.uint8) * np.uint8(255)
+    grey = values.ndim > 2 and low >= 0 and high <= 255
+    return (
+        values.astype(np.uint8) if grey or values.dtype == np.uint8 else values.astype(np.float32)
+    )
+
+
+def _factors(given: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
+    """Return factors as indices ``(n, k)``, by rising value, and how many values each takes."""
+    values = _array(given)
+    if values.dtype.kind == "O" and all(isinstance(v, str) for v in values.flat):
+        values = values.astype(str)
+    columns = _whole(values, n)
+    found = [np.unique(column, return_inverse=True) for column in columns.T]
+    codes = np.stack([inverse.reshape(-1) for _, inverse in found], axis=1).astype(np.int64)
+    return codes, tuple(len(known) for known, _ in found)
+
+
+def _whole(values: np.ndarray, n: int) -> np.ndarray:
+    """Return factors of shape ``(n, k)``: whole numbers, or words."""
+    if values.dtype.kind not in "buifU":
+        raise DataError(f"factors of {values.dtype}: must be whole numbers or words")
+    if values.ndim not in (1, 2) or 0 in values.shape:
+        raise DataError(f"factors of shape {values.shape}: must be (n,) or (n, k)")
+    if len(values) != n:
+        raise DataError(f"factors of {len(values)} observations, and {n} observations")
+    if values.dtype.kind == "f":
+        odd = np.argwhere(values != np.round(values))  # NaN is among them
+        if len(odd):
+            first = tuple(int(i) for i in odd[0])
+            raise DataError(f"a factor {values[first]} at {list(first)}: must be whole numbers")
+    return values.reshape(n, -1)
+
+
+def _said(values: Tensor) -> str:
+    return f"{str(values.dtype).removeprefix('torch.')} of shape {tuple(values.shape)}"

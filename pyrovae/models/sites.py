@@ -1,0 +1,227 @@
+"""What a pair of traces says of the data: the terms that every objective and bound is made of.
+
+Nothing here calls ``.item()``: all of it can be traced into a graph (see ``training.step``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import pyro
+import torch
+from pyro import poutine
+from pyro.distributions.util import is_identically_one, scale_and_mask
+from pyro.poutine import Trace
+from torch import Tensor
+from torch.distributions import Distribution
+
+from pyrovae.distributions import analytic_kl
+
+Site = dict[str, Any]
+
+#: The plate of several codes for each datum; a user's own plate is not called that.
+SAMPLES = "pyrovae.samples"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """What a pair of traces says about the data, in nats for each datum.
+
+    Every term counts as in Pyro's own bounds: times the ``scale`` of its site, and not at all where
+    the site's ``mask`` is false. With K samples of the code for each datum, shapes ``(n,)`` become
+    ``(K, n)``.
+
+    Attributes
+    ----------
+    distortion
+        -log p(x|z), shape ``(n,)``, one sample of z each.
+    rate
+        KL(q(z|x) || p(z)), shape ``(n,)``: closed form where there is one, else
+        log q(z|x) - log p(z) at the sample.
+    shared
+        KL of the latent sites that all data share, divided by the size of the data set; 0-d. Zero
+        unless the prior is hierarchical.
+    data_size
+        Size N of the training set.
+    local
+        The (guide site, model site) pairs of the latent variables inside the plate.
+    observed
+        The model's sites of the data.
+    """
+
+    distortion: Tensor
+    rate: Tensor
+    shared: Tensor
+    data_size: int
+    local: tuple[tuple[Site, Site], ...]
+    observed: tuple[Site, ...]
+
+    @property
+    def log_ratio(self) -> Tensor:
+        """log q(z|x) - log p(z) at the sample, shape ``(n,)``."""
+        return _total([log_ratio(q, p) for q, p in self.local])
+
+    @property
+    def log_weight(self) -> Tensor:
+        """log p(x, z) - log q(z|x) at the sample, shape ``(n,)``."""
+        return -(self.distortion + self.log_ratio)
+
+    @property
+    def q(self) -> Distribution:
+        """q(z|x) of the code: batch ``(n,)``, event ``(latent_dim,)``."""
+        return self.local[0][0]["fn"]
+
+    @property
+    def p(self) -> Distribution:
+        """p(z) of the code, expanded to the batch of :attr:`q`."""
+        return self.local[0][1]["fn"]
+
+    @property
+    def z(self) -> Tensor:
+        """The codes, shape ``(n, latent_dim)``."""
+        return self.local[0][0]["value"]
+
+
+def trace_pair(
+    model: Callable[..., Any], guide: Callable[..., Any], *args: Any, samples: int = 1
+) -> tuple[Trace, Trace]:
+    """Run the guide, then the model on the guide's codes; return (model trace, guide trace).
+
+    With more than one sample, both run inside a plate to the left of the data's: site values get a
+    leading dimension, while the encoder runs once.
+    """
+    with pyro.plate(SAMPLES, samples, dim=-2) if samples > 1 else nullcontext():
+        guide_trace = poutine.trace(guide).get_trace(*args)
+        model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args)
+    return model_trace, guide_trace
+
+
+def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Terms:
+    """Read distortion and rate off a pair of traces, of any model and guide.
+
+    A latent site is shared by all data if it stands outside the plate that the observed sites are
+    in. Where those are in none, it is shared if its log-density is a single number.
+
+    Parameters
+    ----------
+    model_trace, guide_trace
+        From :func:`trace_pair`.
+    data_size
+        Size N of the data set, by which the KL of shared sites is divided.
+
+    Raises
+    ------
+    ValueError
+        If the model observes nothing or the guide samples nothing for each datum, or if one of them
+        has a site that only the other should have.
+    """
+    observed = observed_sites(model_trace)
+    latent = latent_sites(model_trace, guide_trace)
+    plates = {frame.name for site in observed for frame in _plates(site)} - {SAMPLES}
+    local: list[tuple[Site, Site]] = []
+    shared: list[tuple[Site, Site]] = []
+    for q, p in latent:
+        inside = (
+            not plates.isdisjoint(frame.name for frame in _plates(p))
+            if plates
+            else len(p["fn"].batch_shape) > 0
+        )
+        (local if inside else shared).append((q, p))
+    if not observed or not local:
+        raise ValueError("an objective needs a model with data and a guide with a latent site")
+    if stray := stray_sites(model_trace, guide_trace):
+        raise ValueError(f"a bound needs every latent site in model and guide; {stray}")
+    # Pyro's sites may carry broadcastable shapes; a plain sum keeps them.
+    log_px = _total([log_density(site) for site in observed])
+    rate = _total([_rate(q, p) for q, p in local])
+    common = [_rate(q, p).sum() for q, p in shared]
+    return Terms(
+        distortion=-log_px,
+        rate=rate,
+        shared=_total(common) / data_size if common else torch.zeros_like(rate.sum()),
+        data_size=data_size,
+        local=tuple(local),
+        observed=tuple(observed),
+    )
+
+
+def _total(parts: Sequence[Tensor]) -> Tensor:
+    return sum(parts[1:], parts[0])
+
+
+def variable_sites(guide_trace: Trace) -> list[Site]:
+    """Return the sites of all that a guide, or a model, draws."""
+    return [s for s in guide_trace.nodes.values() if _is_variable(s) and not s["is_observed"]]
+
+
+def latent_sites(model_trace: Trace, guide_trace: Trace) -> list[tuple[Site, Site]]:
+    """Return the (guide site, model site) pairs of the latent variables."""
+    return [
+        (site, model_trace.nodes[site["name"]])
+        for site in variable_sites(guide_trace)
+        if site["name"] in model_trace.nodes
+    ]
+
+
+def stray_sites(model_trace: Trace, guide_trace: Trace) -> str:
+    """Say which sites of one program have no part in the bound of both; empty if there are none."""
+    drawn = {s["name"] for s in variable_sites(guide_trace)}
+    unguided = [s["name"] for s in variable_sites(model_trace) if s["name"] not in drawn]
+    unmodelled = sorted(drawn - {s["name"] for s in variable_sites(model_trace)})
+    observing = [s["name"] for s in observed_sites(guide_trace)]
+    strays = {
+        "drawn by the model alone": unguided,
+        "drawn by the guide alone": unmodelled,
+        "observed by the guide": observing,
+    }
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in strays.items() if names)
+
+
+def weighted(value: Tensor, site: Site) -> Tensor:
+    """Return a site's term as it counts: times the site's scale, zero where it is masked."""
+    return scale_and_mask(value, site.get("scale", 1.0), site.get("mask"))
+
+
+def is_weighted(site: Site) -> bool:
+    """Return whether :func:`weighted` changes anything."""
+    return site.get("mask") is not None or not is_identically_one(site.get("scale", 1.0))
+
+
+def log_density(site: Site) -> Tensor:
+    """Return the :func:`weighted` log-density of a site at its value, in nats; shape ``(n,)``."""
+    return weighted(site["fn"].log_prob(site["value"]), site)
+
+
+def log_ratio(q: Site, p: Site) -> Tensor:
+    """Return log q(z|x) - log p(z) at the guide's sample, in nats; shape ``(n,)``."""
+    return log_density(q) - log_density({**p, "value": q["value"]})
+
+
+def _plates(site: Site) -> Sequence[Any]:
+    return site["cond_indep_stack"]
+
+
+def observed_sites(model_trace: Trace) -> list[Site]:
+    """Return the sites of the data."""
+    return [s for s in model_trace.nodes.values() if _is_variable(s) and s["is_observed"]]
+
+
+def _is_variable(site: Site) -> bool:
+    # A plate's subsample indices and deterministic values are recorded as sample sites too.
+    return (
+        site["type"] == "sample"
+        and type(site["fn"]).__name__ != "_Subsample"
+        and not site["infer"].get("_deterministic", False)
+    )
+
+
+def _rate(q: Site, p: Site) -> Tensor:
+    closed = analytic_kl(q["fn"], p["fn"])
+    # As in Pyro's mean-field bound, a closed form counts as the guide's site does.
+    return log_ratio(q, p) if closed is None else weighted(closed, q)
+
+
+#: Objectives by name: classes ``(*, …)``.

@@ -1,0 +1,106 @@
+"""A study as a report presents it: what its figures and tables share, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import pandas as pd
+
+from pyrovae.analysis.study import StudyAnalysis, load_analysis
+from pyrovae.report.look import summaries
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.encoding import Encoding, encode
+from pyrovae.study.store.results import StudyResults
+
+
+@dataclass(frozen=True)
+class Presented:
+    """A study, and what is said of it in more than one place.
+
+    Everything is computed when it is first asked for, and then kept: a report makes one of these
+    and hands it to all figures and tables, a single figure pays for what it shows.
+    """
+
+    study: StudyResults
+
+    @property
+    def runs(self) -> pd.DataFrame:
+        """The study's finished runs."""
+        return self.study.runs
+
+    @cached_property
+    def encoding(self) -> Encoding:
+        """Which label is shown how."""
+        return encode(self.study)
+
+    @cached_property
+    def labels(self) -> list[str]:
+        """The labels that tell cells apart in a table: the prior, if nothing varies."""
+        return self.study.varying() or self.encoding.labels
+
+    @cached_property
+    def stored_analysis(self) -> StudyAnalysis | None:
+        """The stored comparison, which may be about other runs than those that are there."""
+        return load_analysis(self.study)
+
+    @property
+    def analysis(self) -> StudyAnalysis:
+        """The comparison of the study's runs.
+
+        Raises
+        ------
+        NothingToDraw
+            If there is none, or runs have come or gone since.
+        """
+        found, name = self.stored_analysis, self.study.name
+        if found is None:
+            raise NothingToDraw(f"the runs are not compared yet: pyrovae study analyse {name}")
+        if not found.fresh:
+            raise NothingToDraw(
+                f"the runs have changed since they were compared: pyrovae study analyse {name}"
+            )
+        return found
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """See :func:`pyrovae.report.look.summaries.cell_table`."""
+        return summaries.cell_table(self.runs, self.labels)
+
+    @cached_property
+    def variation(self) -> pd.DataFrame:
+        """See :func:`pyrovae.report.look.summaries.variation_table`."""
+        return summaries.variation_table(self.runs, self.labels)
+
+    @cached_property
+    def diagnosed(self) -> pd.DataFrame:
+        """See :func:`pyrovae.report.look.summaries.diagnosed_runs`.
+
+        Raises
+        ------
+        NothingToDraw
+            If no run of the study has been diagnosed.
+        """
+        return summaries.diagnosed_runs(self.study, self.titles)
+
+    @cached_property
+    def titles(self) -> dict[str, str]:
+        """What tells each cell from others, in words, by its hash."""
+        first = self.runs.drop_duplicates("cell").to_dict("records")
+        return {row["cell"]: self.encoding.cell_title(row) for row in first}
+
+    @cached_property
+    def units(self) -> pd.DataFrame:
+        """See :meth:`pyrovae.study.store.results.StudyResults.units`."""
+        return self.study.units()
+
+    @cached_property
+    def representatives(self) -> pd.DataFrame:
+        """The first finished seed of each cell, in the study's order: no choice by looks."""
+        by_seed = self.runs.sort_values("seed", kind="stable")
+        return by_seed.drop_duplicates("cell").sort_index()
+
+
+def present(study: StudyResults) -> Presented:
+    """Return a study as its figures and tables take it."""
+    return Presented(study)

@@ -1,0 +1,156 @@
+"""Cells and runs in numbers: means with intervals, what scores vary with, diagnoses."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR
+from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.intervals import ENOUGH, summarise
+from pyrovae.report.look.scores import disentanglement_scores, table_scores
+from pyrovae.study.store.diagnoses import DiagnosisFolder
+from pyrovae.study.store.results import StudyResults
+
+#: Where a unit can stand; see :func:`pyrovae.measures.posterior.blame.verdicts`.
+VERDICTS = ("active", "model", "guide", "undecided")
+#: Scores of a diagnosis that a cell's row has the mean of.
+MEANS = {
+    "blame_guide_kl": "missed",
+    "approximation_gap": "approximation_gap",
+    "amortisation_gap": "amortisation_gap",
+    "pareto_k_bad_share": "bad_k",
+}
+#: A change of a score that is worth telling: it shows in the second decimal.
+VISIBLE = 0.005
+
+
+def cell_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Summarise each cell.
+
+    Parameters
+    ----------
+    runs
+        Of a study.
+    labels
+        That tell its cells apart.
+
+    Returns
+    -------
+    DataFrame
+        One row for each cell, in the study's order: ``cell``, the labels, ``seeds``, the number of
+        finished runs, and for each score ``<score>_mean``, ``<score>_low``, ``<score>_high`` (95 %
+        Student t interval over seeds; NaN below three) and ``<score>_n``, the number of runs that
+        have it.
+    """
+    table = runs.drop_duplicates("cell")[["cell", *labels]]
+    table = table.assign(seeds=table["cell"].map(runs.groupby("cell").size()))
+    for score in table_scores(runs):
+        values = runs.assign(value=runs.get(score.key, math.nan))
+        summary = summarise(values, ["cell"], "value").add_prefix(f"{score.key}_")
+        table = table.merge(summary.rename(columns={f"{score.key}_cell": "cell"}), on="cell")
+    return table
+
+
+def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+    """Tell apart what a score varies with, for each cell.
+
+    Parameters
+    ----------
+    runs
+        Of a study.
+    labels
+        That tell its cells apart.
+
+    Returns
+    -------
+    DataFrame
+        One row for each score and cell: ``score``, ``cell``, the labels, ``n`` runs that have the
+        score, ``mean``; ``seed_sd``, the standard deviation over seeds (NaN for one);
+        ``points_se``, the root mean square of the runs' standard errors (NaN if none was
+        estimated); ``active_only``, the mean score of the active units alone; ``change``, that less
+        ``mean``, ``change_se``, its standard error over seeds, and ``changes``, whether it is more
+        than `VISIBLE` and, from three seeds on, more than twice ``change_se``.
+    """
+    rows: list[dict[Hashable, object]] = []
+    for score in disentanglement_scores(runs):
+        key = score.key
+        for cell, group in runs.groupby("cell", sort=False):
+            known = group[group[key].notna()]
+            if known.empty:
+                continue
+            errors, alone = _column(known, key + STANDARD_ERROR), _column(known, key + ACTIVE_ONLY)
+            differences = (alone - known[key]).to_numpy()
+            change, change_se = float(differences.mean()), _sd(differences) / math.sqrt(len(known))
+            sure = len(known) < ENOUGH or abs(change) > 2 * change_se
+            rows.append(
+                {
+                    "score": key,
+                    "cell": cell,
+                    **{label: known[label].iloc[0] for label in labels},
+                    "n": len(known),
+                    "mean": known[key].mean(),
+                    "seed_sd": _sd(known[key].to_numpy()),
+                    "points_se": math.sqrt((errors**2).mean()),
+                    "active_only": alone.mean(),
+                    "change": change,
+                    "change_se": change_se,
+                    "changes": bool(abs(change) > VISIBLE and sure),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def diagnosed_runs(study: StudyResults, titles: Mapping[str, str]) -> pd.DataFrame:
+    """Return a row for each diagnosed run.
+
+    Parameters
+    ----------
+    study
+        Whose runs they are.
+    titles
+        Of its cells.
+
+    Returns
+    -------
+    DataFrame
+        ``run``, ``cell``, ``title``, ``seed``, number of units by verdict (:data:`VERDICTS`),
+        ``points``, ``points_failed``, ``points_multimodal``, ``missed`` (nats), gaps (nats) and
+        ``bad_k`` (share of points).
+
+    Raises
+    ------
+    NothingToDraw
+        If no run of the study has been diagnosed.
+    """
+    rows = []
+    for run in study.runs.itertuples():
+        stored = DiagnosisFolder.of(study.folder(str(run.run)))
+        if not stored.exists:
+            continue
+        counts, scores = stored.units()["blame"].value_counts(), stored.scores()
+        rows.append(
+            {
+                "run": run.run,
+                "cell": run.cell,
+                "title": titles[str(run.cell)],
+                "seed": run.seed,
+                **{verdict: int(counts.get(verdict, 0)) for verdict in VERDICTS},
+                **{k: scores[k] for k in ("points", "points_failed", "points_multimodal")},
+                **{short: scores.get(name) for name, short in MEANS.items()},
+            }
+        )
+    if not rows:
+        raise NothingToDraw("no run has been diagnosed: see `pyrovae diagnose`")
+    return pd.DataFrame(rows)
+
+
+def _column(runs: pd.DataFrame, key: str) -> pd.Series:
+    return runs[key] if key in runs else pd.Series(math.nan, index=runs.index)
+
+
+def _sd(values: np.ndarray) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
