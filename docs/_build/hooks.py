@@ -93,7 +93,21 @@ def family_page(kind: str, title: str, intro: str) -> str:
     parts = [f"# {title}", intro, f"`pyrovae list {kind}s` prints the same in the terminal."]
     for name in registry:
         parts += [f"## `{name}`", *_entry(registry, name, known.get(name))]
+        if kind == "metric":
+            parts.append(scores_table(name))
     return "\n\n".join(parts) + "\n"
+
+
+def scores_table(metric: str) -> str:
+    """Return a table of what a metric stores: keys, titles with units, directions, meanings."""
+    from pyrovae.measures.disentanglement import METRICS
+
+    rows = ["| stored as | score | better | meaning |", "|---|---|---|---|"]
+    rows += [
+        f"| `{s.key}` | {_in_table(s.axis_label)} | {s.better} | {_in_table(s.meaning)} |"
+        for s in METRICS.scores_of(metric)
+    ]
+    return "\n".join(rows)
 
 
 def scheduled_parameters() -> str:
@@ -124,8 +138,7 @@ def _entry(registry: Any, name: str, formula: str | None) -> Iterator[str]:
         rows = ["| parameter | default | meaning |", "|---|---|---|"]
         for key, field in fields.items():
             default = "required" if field.default is PydanticUndefined else f"`{field.default!r}`"
-            meaning = escaped(meanings.get(key, "")).replace("\n", " ").replace("|", r"\|")
-            rows.append(f"| `{key}` | {default} | {meaning} |")
+            rows.append(f"| `{key}` | {default} | {_in_table(meanings.get(key, ''))} |")
         yield "\n".join(rows)
     yield f"Source: {linked(registry.source(name))}."
 
@@ -157,6 +170,10 @@ def escaped(text: str) -> str:
             plain = re.sub(r":[a-z]+:`~?([^`]+)`", r"\1", part)
             parts[i] = re.sub(r"([\\_*\[\]$`^~])", r"\\\1", plain).replace("<", "&lt;")
     return "".join(parts)
+
+
+def _in_table(text: str) -> str:
+    return escaped(text).replace("\n", " ").replace("|", r"\|")
 
 
 def linked(source: str) -> str:

@@ -14,14 +14,13 @@
 from __future__ import annotations
 
 from pyrovae.analysis.fit import NothingToCompare, fit
-from pyrovae.analysis.metrics import Metric, comparable, describe
+from pyrovae.analysis.metrics import comparable, describe
 from pyrovae.analysis.posterior import CellPosterior, NotConverged
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.analysis.study import StudyAnalysis, analyse, load_analysis
 
 __all__ = [
     "CellPosterior",
-    "Metric",
     "NotConverged",
     "NothingToCompare",
     "Sampling",

@@ -14,13 +14,14 @@ from torch import Tensor
 
 from pyrovae.analysis.design import Design, make_design
 from pyrovae.analysis.likelihoods import LIKELIHOODS
-from pyrovae.analysis.metrics import Metric, describe
+from pyrovae.analysis.metrics import describe
 from pyrovae.analysis.model import Guess, by_cell, comparison, guess, make_rows
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling, run_nuts
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.arviz import bundle
 from pyrovae.measures.posterior.convergence import convergence
+from pyrovae.measures.scores import Score
 
 #: Column with the largest count that ``count`` metrics can have.
 TOTAL = "latent_dim"
@@ -32,7 +33,7 @@ class NothingToCompare(PyrovaeError):
 
 def fit(
     runs: pd.DataFrame,
-    metric: str | Metric,
+    metric: str | Score,
     factors: Sequence[str],
     *,
     sampling: Sampling | None = None,
@@ -67,7 +68,7 @@ def fit(
     >>> mig = fit(study.runs, "mig", ["prior", "posterior"])  # doctest: +SKIP
     >>> (mig.of(prior="laplace") > mig.of(prior="standard_normal")).mean()  # doctest: +SKIP
     """
-    key = metric.key if isinstance(metric, Metric) else metric
+    key = metric.key if isinstance(metric, Score) else metric
     if key not in runs:
         raise NothingToCompare(f"no run has the metric '{key}'")
     known = runs.dropna(subset=[key])

@@ -15,8 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from pyrovae.analysis.metrics import Kind
 from pyrovae.analysis.rounded_normal import RoundedNormal
+from pyrovae.measures.scores import Kind
 
 Values = NDArray[np.float64]
 

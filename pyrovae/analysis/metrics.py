@@ -1,67 +1,25 @@
-"""What the analysis must know of a metric: how it varies, what is better, what is no matter."""
+"""Which scores of a study are compared, and how they vary there."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 
-from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.scores import COLLAPSE, Kind, Score, is_declared, score_of
+from pyrovae.study.config.labels import is_label
 
-#: ``count``: whole numbers up to the latent dimension; ``proportion``: in [0, 1]; ``positive``:
-#: compared by ratios; ``real``: compared by differences.
-Kind = Literal["count", "proportion", "positive", "real"]
-Better = Literal["higher", "lower"] | None
-
-#: Half width of the region of practical equivalence (Kruschke 2018) by kind: half a unit, a
-#: hundredth of a score's range, a ratio of 1.1, half a nat.
-_ROPE: dict[Kind, float] = {"count": 0.5, "proportion": 0.01, "positive": 0.1, "real": 0.5}
+#: Main scores that stand before those of metrics, in the order of reports; others stand behind.
+_FIRST = ("active_units", "elbo", "log_px", "rate", "distortion")
+#: Columns of a table of runs that are neither scores nor labels.
+_ABOUT = ("run", "cell", "seed")
 
 
-@dataclass(frozen=True)
-class Metric:
-    """A column of a study's table of runs.
+def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Score:
+    """Return what is declared of a score, with the kind that its values allow.
 
-    Attributes
-    ----------
-    key
-        Its name.
-    kind
-        How it varies.
-    better
-        Which way is better; ``None`` if neither is, as with the number of active units.
-    rope
-        Differences up to this are practically none. For ``positive`` metrics, on the log scale.
-    """
-
-    key: str
-    kind: Kind
-    better: Better
-    rope: float
-
-
-#: Metrics in nats and counts that each run has, in the order of reports. A trained model's rate is
-#: no merit or fault by itself, and neither is the number of its active units.
-_KNOWN: dict[str, tuple[Kind, Better]] = {
-    "active_units": ("count", None),
-    "elbo": ("real", "higher"),
-    "log_px": ("real", "higher"),
-    "rate": ("real", None),
-    "distortion": ("real", "lower"),
-    "variance_law_error": ("positive", "lower"),
-}
-#: Scores of dependence between codes: independent ones have zero.
-_DEPENDENCE = (
-    "gaussian_total_correlation",
-    "average_mutual_information",
-    "wasserstein_correlation",
-)
-
-
-def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Metric:
-    """Return what is known of a metric, or what its values show.
+    Estimates may leave the range that the quantity has: then no law of that range fits them.
 
     Parameters
     ----------
@@ -70,26 +28,42 @@ def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Metri
     values
         Of all runs.
     rope
-        Instead of the kind's default.
+        Instead of the declared one.
     """
     known = np.asarray(values.dropna(), dtype=float)
-    kind: Kind
-    better: Better
-    if key in _KNOWN:
-        kind, better = _KNOWN[key]
-    elif key in METRICS:
-        kind, better = "proportion", "lower" if key in _DEPENDENCE else "higher"
-    else:
-        kind, better = "real", None
-    # Estimates may leave the range that the quantity has: then no law of that range fits them.
+    declared = score_of(key)
+    kind: Kind = declared.kind
     if kind == "proportion" and not ((known >= 0) & (known <= 1)).all():
         kind = "real"
     if kind == "positive" and not (known > 0).all():
         kind = "real"
-    return Metric(key, kind, better, _ROPE[kind] if rope is None else rope)
+    # A width on the log scale is none of differences.
+    width = declared.rope if kind == declared.kind else None
+    return replace(declared, kind=kind, rope=width if rope is None else rope)
 
 
 def comparable(runs: pd.DataFrame) -> list[str]:
-    """Return the metrics of a study that are compared unless others are asked for."""
-    scores = [key for key in runs.columns if key in METRICS]
-    return [key for key in (*_KNOWN, *scores) if key in runs and runs[key].notna().any()]
+    """Return the scores of a study that are compared and tabulated unless others are asked for.
+
+    Those are the main ones that some run has. Of scores that nobody has declared, such as those of
+    a plug-in that is no longer installed, they are those that belong to no other.
+    """
+    known = [key for key in runs.columns if _is_score(runs, key) and runs[key].notna().any()]
+    main = [key for key in known if score_of(key).main or _stands_alone(key, known)]
+    return sorted(main, key=_place)
+
+
+def _is_score(runs: pd.DataFrame, key: str) -> bool:
+    return key not in _ABOUT and not is_label(key) and pd.api.types.is_numeric_dtype(runs[key])
+
+
+def _stands_alone(key: str, others: list[str]) -> bool:
+    """Tell whether an undeclared score is no part or error of another one."""
+    return not is_declared(key) and not any(key.startswith(f"{other}_") for other in others)
+
+
+def _place(key: str) -> tuple[int, int]:
+    """Return where a main score stands: metrics, in their own order, between the others."""
+    if key in _FIRST:
+        return 0, _FIRST.index(key)
+    return (2 if score_of(key).group == COLLAPSE else 1), 0

@@ -12,10 +12,10 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from pyrovae.analysis.design import Design
-from pyrovae.analysis.metrics import Metric
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.measures.posterior.convergence import Convergence
+from pyrovae.measures.scores import Score
 
 Draws = NDArray[np.float64]
 
@@ -48,7 +48,7 @@ class CellPosterior:
         All of it for ArviZ: parameters and cell means by chain and draw.
     """
 
-    metric: Metric
+    metric: Score
     design: Design
     draws: xr.DataArray
     convergence: Convergence
@@ -106,7 +106,11 @@ class CellPosterior:
         self.require()
         values = self.draws.values
         summary = [summarise(column) for column in values.T]
-        best = self.best(values) if self.metric.better else np.full(values.shape[1], np.nan)
+        best = (
+            self.best(values)
+            if self.metric.better != "neither"
+            else np.full(values.shape[1], np.nan)
+        )
         table = self.design.cells.assign(runs=self.draws["runs"].values)
         return table.assign(**pd.DataFrame(summary).to_dict("list"), best=best)
 
@@ -116,9 +120,9 @@ class CellPosterior:
         Ties are shared, so that the probabilities sum to one.
         """
         self.require()
-        if self.metric.better is None:
+        if self.metric.better == "neither":
             raise PyrovaeError(f"{self.metric.key}: neither higher nor lower is better")
-        signed = values if self.metric.better == "higher" else -values
+        signed = values if self.metric.better == "high" else -values
         top = signed == signed.max(1, keepdims=True)
         return (top / top.sum(1, keepdims=True)).mean(0)
 
@@ -131,7 +135,11 @@ class CellPosterior:
         tables = []
         for factor, levels in self.design.levels.items():
             values = np.column_stack([self.of(**{factor: level}) for level in levels])
-            best = self.best(values) if self.metric.better else np.full(len(levels), np.nan)
+            best = (
+                self.best(values)
+                if self.metric.better != "neither"
+                else np.full(len(levels), np.nan)
+            )
             summary = pd.DataFrame([summarise(column) for column in values.T])
             tables.append(summary.assign(factor=factor, level=[str(v) for v in levels], best=best))
         return _joined(tables, ["factor", "level"])
@@ -168,7 +176,7 @@ class CellPosterior:
         """Summarise how much ``first`` exceeds ``second``, both ``(samples, pairs)``."""
         self.require()
         difference = (first - second).mean(1)
-        better = {"higher": difference > 0, "lower": difference < 0, None: None}[self.metric.better]
+        better = {"high": difference > 0, "low": difference < 0}.get(self.metric.better)
         scale = difference
         if self.metric.kind == "positive":
             scale = (np.log(first) - np.log(second)).mean(1)
@@ -176,7 +184,7 @@ class CellPosterior:
             **summarise(difference),
             "positive": float((difference > 0).mean()),
             "better": float("nan") if better is None else float(better.mean()),
-            "rope": float((np.abs(scale) <= self.metric.rope).mean()),
+            "rope": float((np.abs(scale) <= self.metric.equivalence).mean()),
         }
 
     def _matched(self, factor: str, a: Any, b: Any) -> tuple[list[int], list[int]]:

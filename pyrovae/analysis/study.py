@@ -35,7 +35,7 @@ import torch
 from pyrovae.analysis import bootstrap
 from pyrovae.analysis.factors import split_factors
 from pyrovae.analysis.fit import TOTAL, NothingToCompare, fit
-from pyrovae.analysis.metrics import Metric, comparable, describe
+from pyrovae.analysis.metrics import comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.core import atomic
@@ -43,6 +43,7 @@ from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
+from pyrovae.measures.scores import Score, score_of
 from pyrovae.study.store.results import StudyResults
 
 #: Packages whose version may change a number.
@@ -101,7 +102,7 @@ class StudyAnalysis:
 
     def posterior(self, metric: str) -> inference_data.InferenceData:
         """Return a metric's draws."""
-        path = self.root / f"{metric}.nc"
+        path = self.root / f"{score_of(metric).file_stem}.nc"
         with reading(path, "a file of draws", _AGAIN):
             return inference_data.load(path)
 
@@ -157,7 +158,7 @@ def analyse(
             table.to_csv(made / f"{name}.csv", index=False)
         for key, result in found.items():
             if isinstance(result, CellPosterior):
-                inference_data.save(result.data, made / f"{key}.nc")
+                inference_data.save(result.data, made / f"{score_of(key).file_stem}.nc")
         about = {
             "study": study.name,
             "factors": factors,
@@ -202,7 +203,7 @@ def _shared_out(tasks: list[tuple[Any, ...]], workers: int) -> Iterator[CellPost
         yield from pool.map(_compare, tasks)
 
 
-def _compare(task: tuple[pd.DataFrame, Metric, list[str], Sampling]) -> CellPosterior | str:
+def _compare(task: tuple[pd.DataFrame, Score, list[str], Sampling]) -> CellPosterior | str:
     runs, metric, factors, sampling = task
     try:
         return fit(runs, metric, factors, sampling=sampling)
@@ -214,7 +215,7 @@ def _tables(
     runs: pd.DataFrame,
     factors: list[str],
     found: Mapping[str, CellPosterior | str],
-    described: Mapping[str, Metric],
+    described: Mapping[str, Score],
     seed: int,
 ) -> dict[str, pd.DataFrame]:
     tables: dict[str, list[pd.DataFrame]] = {}
@@ -238,8 +239,12 @@ def _tables(
     return {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def _entry(result: CellPosterior | str, metric: Metric) -> dict[str, Any]:
-    about: dict[str, Any] = {"kind": metric.kind, "better": metric.better, "rope": metric.rope}
+def _entry(result: CellPosterior | str, metric: Score) -> dict[str, Any]:
+    about: dict[str, Any] = {
+        "kind": metric.kind,
+        "better": metric.better,
+        "rope": metric.equivalence,
+    }
     if isinstance(result, str):
         return {**about, "status": "skipped", "reason": result}
     reason = result.convergence.reason

@@ -8,12 +8,10 @@ from dataclasses import replace
 import pandas as pd
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.measures.disentanglement import udr
+from pyrovae.measures.disentanglement.udr import UDR, udr
 from pyrovae.study.store import derived
 from pyrovae.study.store.results import StudyResults
 
-#: Name of the score, and of the stage that makes it.
-UDR = "udr"
 #: Test points that codes are compared on. The lasso fits each code of each pair of runs.
 _POINTS = 1000
 
@@ -25,7 +23,7 @@ def measure_udr(study: StudyResults) -> None:
     on the same test points, with units of at most 0.01 nats left out. A cell whose runs have not
     changed is not scored again.
     """
-    known, parts = derived.read(study.store, UDR), []
+    known, parts = derived.read(study.store, UDR.key), []
     for _, cell in study.runs.groupby("cell", sort=False):
         runs = cell["run"].tolist()
         state = derived.state(study.store, runs)
@@ -38,13 +36,13 @@ def measure_udr(study: StudyResults) -> None:
             pd.DataFrame(
                 {
                     "run": runs,
-                    UDR: [scores.get(run, math.nan) for run in runs],
+                    UDR.key: [scores.get(run, math.nan) for run in runs],
                     derived.MADE_FROM: state,
                 }
             )
         )
     if parts:
-        derived.write(study.store, UDR, pd.concat(parts, ignore_index=True))
+        derived.write(study.store, UDR.key, pd.concat(parts, ignore_index=True))
 
 
 def with_udr(study: StudyResults) -> StudyResults:
@@ -56,15 +54,15 @@ def with_udr(study: StudyResults) -> StudyResults:
         ``runs`` has a column ``udr``: NaN for a cell with a single seed, without stored codes, or
         whose runs are others than those that were scored. Without any score, the study as it was.
     """
-    known = derived.read(study.store, UDR)
+    known = derived.read(study.store, UDR.key)
     scores: dict[str, float] = {}
-    if UDR in known:
+    if UDR.key in known:
         for _, cell in study.runs.groupby("cell", sort=False):
             made = known[known[derived.MADE_FROM] == derived.state(study.store, cell["run"])]
-            scores |= dict(zip(made["run"], made[UDR], strict=True))
+            scores |= dict(zip(made["run"], made[UDR.key], strict=True))
     if all(math.isnan(score) for score in scores.values()):
         return study
-    runs = study.runs.assign(**{UDR: study.runs["run"].map(scores).astype(float)})
+    runs = study.runs.assign(**{UDR.key: study.runs["run"].map(scores).astype(float)})
     return replace(study, runs=runs)
 
 

@@ -13,6 +13,9 @@ from pyrovae.analysis.phase_diagram import NoTheory, beside_theory
 from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Undecidable, Verdict, decide, fit
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.collapse.bounds import ELBO
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
+from pyrovae.measures.scores import score_of
 from pyrovae.shrink.pruning.stage import pruned_runs
 from pyrovae.study.store.results import StudyResults
 
@@ -38,7 +41,7 @@ def sparsity(study: StudyResults) -> Verdict:
         (-math.inf, 0.5),
         quantity="growth exponent of active units at the largest number of latent units",
         evidence=_evidence(runs, "latent_dim", "active_units"),
-        labels=("Latent units (count)", "Active units (count)"),
+        labels=("Latent units (count)", ACTIVE_UNITS.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -113,7 +116,7 @@ def self_regularisation(study: StudyResults) -> Verdict:
         (-math.inf, 0.0),
         quantity="gap's growth for each doubling of latent units, VAE minus autoencoder (nats)",
         evidence=_evidence(runs, "latent_dim", "distortion_gap", "objective"),
-        labels=("Latent units (count)", "Distortion, test minus train (nats)"),
+        labels=("Latent units (count)", score_of("distortion_gap").axis_label),
         divergent=fitted.divergent,
     )
 
@@ -128,7 +131,10 @@ def disentanglement(study: StudyResults) -> Verdict:
     x = _standard(_tensor(sparsity))
     values = torch.stack([_standard(_tensor(runs[name])) for name in metrics])
     evidence = pd.concat(
-        [pd.DataFrame({"x": sparsity, "y": runs[name], "group": name}) for name in metrics]
+        [
+            pd.DataFrame({"x": sparsity, "y": runs[name], "group": score_of(name).title})
+            for name in metrics
+        ]
     )
     return decide(
         exact.common_slope(x, values),
@@ -165,7 +171,7 @@ def capacity(study: StudyResults) -> Verdict:
         (-math.inf, 0.01 * abs(float(runs["elbo"].max()))),
         quantity="ELBO of the best size minus that of the pruned models (nats)",
         evidence=evidence,
-        labels=("Latent units (count)", "ELBO (nats)"),
+        labels=("Latent units (count)", ELBO.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -184,7 +190,7 @@ def networks(study: StudyResults) -> Verdict:
         (-math.inf, 0.0),
         quantity="share of active units, dense minus convolutional",
         evidence=_evidence(runs, "kind", "active_units", "kind"),
-        labels=("Network", "Active units (count)"),
+        labels=("Network", ACTIVE_UNITS.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -231,7 +237,7 @@ def theory(study: StudyResults) -> Verdict:
             ],
             ignore_index=True,
         ),
-        labels=("β × σ²", "Active units (count)"),
+        labels=("β × σ²", ACTIVE_UNITS.axis_label),
         divergent=None,
     )
 

@@ -64,7 +64,7 @@ def analyse(
 
 
 def _rope(text: str) -> tuple[str, float]:
-    key, _, value = text.partition("=")
+    key, _, value = text.rpartition("=")
     try:
         width = float(value)
     except ValueError:

@@ -100,6 +100,8 @@ def as_failure(failure: BaseException) -> Failure:
             return Interrupted("interrupted")
         case OSError(errno=int()):
             return Unusable(_place_of(failure) + (failure.strerror or ""))
+        case ValueError() if "embedded null" in str(failure):  # Python's words of a path
+            return Unusable("a path cannot hold a null character")
         case _ if _is_out_of_memory(failure):
             return Unusable(f"this needs more memory than there is: {first_line(failure)}")
     told = f"{type(failure).__name__}: {first_line(failure)}"

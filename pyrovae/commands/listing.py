@@ -52,6 +52,14 @@ def list_kind(kind: str) -> None:
         heads.append("licence")
         for row in rows:
             row.append(SOURCES[row[0]].licence if row[0] in SOURCES else "")
+    if kind == "metrics":
+        from pyrovae.measures.disentanglement import METRICS
+
+        heads.append("scores")
+        for row in rows:
+            scores = METRICS.scores_of(row[0])
+            row[heads.index("meaning")] = scores[0].meaning
+            row.append("\n".join(score.said for score in scores))
     table = Table(*heads, show_lines=True)
     for row in rows:
         table.add_row(*map(Text, row))

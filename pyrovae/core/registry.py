@@ -70,7 +70,8 @@ class Registry(Generic[T]):
             if name in self._entries:
                 if not _is_again(entry, self._entries[name]):
                     raise ValueError(f"{self.kind} '{name}' is registered twice")
-                _say(f"{self.kind} '{name}' is registered again: the new one takes its place")
+                message = f"{self.kind} '{name}' is registered again: the new one takes its place"
+                _say(message, (__name__, type(self).__module__))
             self._entries[name] = entry
             self._sources[name] = source
             return entry
@@ -194,7 +195,11 @@ class Registry(Generic[T]):
         for point in entry_points(group=f"pyrovae.{self.kind}s"):
             package = point.dist.name if point.dist else point.value
             try:
-                self.register(point.name, source=f"plugin {point.value}")(point.load())
+                entry = point.load()
+                if self._entries.get(point.name) is entry:  # Its module has registered it.
+                    self._sources[point.name] += f"; plugin {point.value}"
+                else:
+                    self.register(point.name, source=f"plugin {point.value}")(entry)
                 self._everywhere.add(point.name)
             except Exception as reason:
                 # Whatever a stranger's import raises, the user is to know whose it is.
@@ -215,9 +220,11 @@ def _is_again(new: Any, old: Any) -> bool:
     return new.__module__ == "__main__" or new.__qualname__ == old.__qualname__
 
 
-def _say(message: str) -> None:
+def _say(message: str, registries: tuple[str, ...]) -> None:
     """Warn at the caller's place, each time: a cell is executed again at the same place."""
-    frame = sys._getframe(2)
+    frame = sys._getframe(1)
+    while frame.f_back and frame.f_globals.get("__name__") in registries:
+        frame = frame.f_back
     place = frame.f_code.co_filename, frame.f_lineno
     warnings.warn_explicit(message, UserWarning, *place, registry=None)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,15 +19,58 @@ from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.measures.collapse import estimate_bound, posterior_means
-from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
+from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
+from pyrovae.measures.collapse.measure import SCORES, CollapseSettings, measure_collapse
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.measures.scores import (
+    COLLAPSE,
+    GAP,
+    TEST,
+    TRAINING,
+    TRAINING_COLLAPSE,
+    Score,
+    declare,
+)
 from pyrovae.measures.traversal import levels, traverse
 from pyrovae.models.contract import LatentModel
 
 #: Draws of z for each training point: the error of a mean over thousands comes from the points.
 _TRAIN_DRAWS = 2
+
+for _score in (ELBO, RATE, DISTORTION, *SCORES):
+    declare(
+        replace(
+            _score,
+            key=f"train_{_score.key}",
+            title=f"{_score.title}, training set",
+            group=TRAINING_COLLAPSE if _score.group == COLLAPSE else TRAINING,
+            meaning=f"{_score.title}, measured on the training set.",
+            main=False,
+        )
+    )
+for _score in (ELBO, RATE, DISTORTION):
+    declare(
+        Score(
+            f"{_score.key}_gap",
+            f"{_score.title}, test minus train",
+            unit=_score.unit,
+            group=GAP,
+            meaning=f"{_score.title} of the test set minus that of the training set.",
+        )
+    )
+declare(
+    Score(
+        "exact_log_px",
+        "log p(x), exact",
+        unit="nats",
+        better="high",
+        group=TEST,
+        meaning="log p(x) of the test set under the law that the data were drawn from.",
+    )
+)
+declare(Score("parameters", "Parameters", unit="count", meaning="Numbers that are trained."))
 
 
 class GuideDraws(BaseModel):

@@ -33,6 +33,8 @@ _LATEX = {
     "–": "--",
     "−": r"\ensuremath{-}",
     "†": r"\dag{}",
+    "↑": r"\ensuremath{\uparrow}",
+    "↓": r"\ensuremath{\downarrow}",
     "β": r"\ensuremath{\beta}",
     "σ": r"\ensuremath{\sigma}",
     "γ": r"\ensuremath{\gamma}",

@@ -9,10 +9,11 @@ import torch
 from scipy import stats
 
 from analysis.simulated import POSTERIORS, PRIORS, simulate
-from pyrovae.analysis import Metric, NotConverged, NothingToCompare, Sampling, fit
+from pyrovae.analysis import NotConverged, NothingToCompare, Sampling, fit
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.posterior.convergence import Convergence
+from pyrovae.measures.scores import Score
 
 FACTORS = ["prior", "posterior"]
 #: Enough for means; too short for the gate, which is tested apart.
@@ -27,8 +28,8 @@ def passed(posterior: CellPosterior) -> CellPosterior:
     )
 
 
-def metric(kind: str) -> Metric:
-    return Metric("score", kind, "higher", 0.1)  # type: ignore[arg-type]
+def metric(kind: str) -> Score:
+    return Score("score", "Score", kind=kind, better="high", rope=0.1)  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +87,7 @@ def test_lower_is_better_where_it_is(
 ) -> None:
     posterior, _, means = fitted
     lower = CellPosterior(
-        Metric("score", "real", "lower", 0.1),
+        Score("score", "Score", better="low", rope=0.1),
         posterior.design,
         posterior.draws,
         PASSED,

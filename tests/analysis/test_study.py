@@ -15,10 +15,10 @@ from report.made import PRIORS, make_study
 from pyrovae.analysis import CellPosterior, load_analysis
 from pyrovae.analysis import study as analysis_study
 from pyrovae.analysis.design import make_design
-from pyrovae.analysis.metrics import Metric
 from pyrovae.commands.main import main
 from pyrovae.measures.arviz import bundle
 from pyrovae.measures.posterior.convergence import Convergence
+from pyrovae.measures.scores import Score
 from pyrovae.study.store.results import StudyResults, load_study
 
 
@@ -58,7 +58,7 @@ def test_what_passes_is_in_every_table(
 ) -> None:
     """With a posterior that is known instead of one that is sampled."""
 
-    def known(runs: pd.DataFrame, metric: Metric, factors: list[str], **_: object) -> CellPosterior:
+    def known(runs: pd.DataFrame, metric: Score, factors: list[str], **_: object) -> CellPosterior:
         means = runs.groupby(factors, sort=False)[metric.key].mean()
         rng = np.random.default_rng(0)
         draws = means.to_numpy() * (1 + 0.01 * rng.standard_normal((2, 300, len(means))))

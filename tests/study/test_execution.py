@@ -260,5 +260,5 @@ def test_find_run_by_prefix(finished: Path) -> None:
     assert find_run(results, str(results / "tiny/runs" / full)).id == full
     with pytest.raises(PyrovaeError, match="no finished run has an id that starts with 'zz'"):
         find_run(results, "zz")
-    with pytest.raises(PyrovaeError, match="4 runs have an id"):
+    with pytest.raises(PyrovaeError, match="a run is named by the start of its id"):
         find_run(results, "")

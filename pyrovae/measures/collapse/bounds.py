@@ -13,10 +13,56 @@ from torch import Tensor
 
 from pyrovae.core.measuring import measuring
 from pyrovae.core.seeded import seeded
+from pyrovae.measures.scores import TEST, Score, declare
 from pyrovae.models.own.parameters import modules_used
 from pyrovae.models.sites import latent_sites, log_ratio, terms, variable_sites
 
 _CHUNK = 1000
+
+ELBO = declare(
+    Score(
+        "elbo",
+        "ELBO",
+        unit="nats",
+        better="high",
+        group=TEST,
+        meaning="Evidence lower bound on the test set, for each datum: minus rate and distortion.",
+        main=True,
+    )
+)
+LOG_PX = declare(
+    Score(
+        "log_px",
+        "log p(x)",
+        unit="nats",
+        better="high",
+        group=TEST,
+        meaning="Importance-weighted bound on log p(x) of the test set (Burda et al. 2016).",
+        main=True,
+    )
+)
+#: A trained model's rate is no merit or fault by itself.
+RATE = declare(
+    Score(
+        "rate",
+        "Rate",
+        unit="nats",
+        group=TEST,
+        meaning="KL(q(z|x) || p(z)) on the test set, for each datum.",
+        main=True,
+    )
+)
+DISTORTION = declare(
+    Score(
+        "distortion",
+        "Distortion",
+        unit="nats",
+        better="low",
+        group=TEST,
+        meaning="Minus the expected log-likelihood of the test set, for each datum.",
+        main=True,
+    )
+)
 
 Program = Callable[..., Any]
 

@@ -26,11 +26,121 @@ from pyrovae.measures.collapse import (
     measure_units,
     weight_norms,
 )
+from pyrovae.measures.scores import COLLAPSE, INFORMATION, Score, declare
 from pyrovae.models.contract import LatentModel
 
 #: Criteria besides that of the variance, which is what ``active`` means.
 OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
 
+
+#: The number of active units is no merit or fault of a model.
+ACTIVE_UNITS = declare(
+    Score(
+        "active_units",
+        "Active units",
+        unit="count",
+        kind="count",
+        group=COLLAPSE,
+        meaning="Latent units u with Var_x(E[z_u|x]) > 0.01, on the test set.",
+        main=True,
+    )
+)
+VARIANCE_LAW = declare(
+    Score(
+        "variance_law_error",
+        "Variance-law error",
+        better="low",
+        kind="positive",
+        group=COLLAPSE,
+        meaning=(
+            "Median over units of |Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|; theory puts it at 0 for "
+            "a standard normal prior only."
+        ),
+        main=True,
+    )
+)
+#: All that :func:`measure_collapse` gives, besides standard errors.
+SCORES = (
+    ACTIVE_UNITS,
+    declare(
+        Score(
+            "inactive_units",
+            "Inactive units",
+            unit="count",
+            kind="count",
+            group=COLLAPSE,
+            meaning="Latent units that are not active.",
+        )
+    ),
+    *(
+        declare(
+            Score(
+                f"active_{name}",
+                f"Active units, by {title}",
+                unit="count",
+                kind="count",
+                group=COLLAPSE,
+                meaning=f"Latent units of which it holds: {CRITERIA[name]}.",
+            )
+        )
+        for name, title in (
+            ("kl", "KL"),
+            ("information", "information"),
+            ("decoder", "the decoder's use"),
+        )
+    ),
+    declare(
+        Score(
+            "criteria_agreement",
+            "Agreement of criteria",
+            kind="proportion",
+            group=COLLAPSE,
+            meaning="Share of units on which all criteria of activity agree.",
+        )
+    ),
+    declare(
+        Score(
+            "effective_dimension",
+            "Effective dimension",
+            kind="positive",
+            group=COLLAPSE,
+            meaning="Participation ratio of Var_x(E[z_u|x]), between 1 and the number of units.",
+        )
+    ),
+    VARIANCE_LAW,
+    *(
+        declare(Score(key, title, unit="nats", group=INFORMATION, meaning=meaning))
+        for key, title, meaning in (
+            (
+                "mutual_information",
+                "Mutual information, lower bound",
+                "I(x; z): a lower bound in expectation, which cannot exceed its ceiling.",
+            ),
+            ("mutual_information_upper", "Mutual information, upper bound", "I(x; z), from above."),
+            (
+                "mutual_information_ceiling",
+                "Mutual information, ceiling",
+                "Largest that the lower bound can be: log of the number of points.",
+            ),
+            (
+                "aggregate_kl",
+                "Aggregate KL, upper bound",
+                "KL(q(z) || p(z)) of the aggregate posterior q(z): the rate minus the lower bound.",
+            ),
+            (
+                "total_correlation",
+                "Total correlation, upper bound",
+                "KL(q(z) || prod_u q(z_u)), an upper bound in expectation.",
+            ),
+            (
+                "total_correlation_lower",
+                "Total correlation, lower bound",
+                "KL(q(z) || prod_u q(z_u)), from below.",
+            ),
+            ("dimension_wise_kl", "Dimension-wise KL", "Sum over units of KL(q(z_u) || p(z_u))."),
+        )
+    ),
+)
 
 #: Points of each split that measures along training are taken on: of single units; of information,
 #: whose cost is the square; of sensitivity, whose cost is points × units.

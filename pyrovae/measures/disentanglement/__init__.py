@@ -14,12 +14,9 @@ Names of the review of Carbonneau et al. 2020 (arXiv:2012.09276) that differ: Z-
 from pyrovae.measures.disentanglement.base import (
     METRICS,
     MetricResult,
-    compares_factors,
-    costly,
     is_costly,
     min_factors,
     needs_factors,
-    unsupervised,
 )
 from pyrovae.measures.disentanglement.beta_vae import beta_vae
 from pyrovae.measures.disentanglement.dci import dci
@@ -51,8 +48,6 @@ __all__ = [
     "as_text",
     "average_mutual_information",
     "beta_vae",
-    "compares_factors",
-    "costly",
     "dci",
     "dcimig",
     "explicitness",
@@ -72,7 +67,6 @@ __all__ = [
     "score_files",
     "standard_error",
     "udr",
-    "unsupervised",
     "wasserstein_correlation",
     "with_and_without_inactive",
     "with_standard_error",

@@ -2,7 +2,11 @@
 
 ::
 
-    @METRICS.register("mig", source="Chen et al. 2018, eq. 6; arXiv:1802.04942")
+    @METRICS.register(
+        "mig",
+        source="Chen et al. 2018, eq. 6; arXiv:1802.04942",
+        score=Score("mig", "MIG", better="high", kind="proportion"),
+    )
     def mig(codes, factors, rng=None, *, n_bins=20): ...
 
 ``codes`` is (n, d), ``factors`` (n, k): row i of both is point i. ``rng`` is whatever
@@ -14,22 +18,22 @@ defaults are those of Locatello et al. 2019 (arXiv:1811.12359 and the authors'
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pyrovae.core.registry import Registry
+from pyrovae.measures.scores import DISENTANGLEMENT, OTHER, Score, declare_metrics, undeclared
 
 Codes = NDArray[np.float64]
 Factors = NDArray[np.int64]
 RNGLike = np.random.Generator | int | None
 Metric = Callable[..., "MetricResult"]
 M = TypeVar("M", bound=Metric)
-
-METRICS: Registry[Metric] = Registry("metric")
 
 
 @dataclass(frozen=True)
@@ -53,22 +57,124 @@ class MetricResult:
     estimator: dict[str, Any] = field(default_factory=dict)
 
 
-def unsupervised(metric: M) -> M:
-    """Declare that a metric reads the codes alone: callers may pass ``factors=None``."""
-    setattr(metric, "min_factors", 0)  # noqa: B010 (a function has no such attribute)
-    return metric
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a metric besides its function."""
+
+    score: Score
+    parts: tuple[Score, ...]
+    min_factors: int
+    costly: bool
 
 
-def compares_factors(metric: M) -> M:
-    """Declare that a metric asks which factor a code belongs to: it needs two factors or more."""
-    setattr(metric, "min_factors", 2)  # noqa: B010
-    return metric
+class Metrics(Registry[Metric]):
+    """The known metrics, each with the declaration of its score.
+
+    A plug-in registers by the same decorator; its entry point names the function. A function that
+    was only named by an entry point, or comes by its dotted path, is taken for a metric of one
+    factor or more, and nothing is claimed of its score.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("metric")
+        self._facts: dict[str, _Facts] = {}
+
+    def register(
+        self,
+        name: str,
+        *,
+        source: str,
+        score: Score | None = None,
+        parts: Sequence[Score] = (),
+        min_factors: int = 1,
+        costly: bool = False,
+    ) -> Callable[[M], M]:
+        """Return a decorator that adds a metric.
+
+        Parameters
+        ----------
+        name
+            Of the metric; also the key of its score.
+        source
+            The publication.
+        score
+            What its number is. It is one of the main scores, its group that of disentanglement and
+            its meaning the first line of the docstring, unless told otherwise.
+        parts
+            The single-number parts of its results: the keys are ``<name>_<part>``.
+        min_factors
+            How many factors it needs: 0 if it reads the codes alone, and callers may pass
+            ``factors=None``; 2 if it asks which factor a code belongs to.
+        costly
+            Whether it fits learners: repeating it, as standard errors do, takes long.
+
+        Raises
+        ------
+        ValueError
+            If the keys do not go with the name, or the name is taken.
+        """
+        score = score or undeclared(name)
+        if score.key != name:
+            raise ValueError(f"metric '{name}': its score has the key '{score.key}'")
+        for part in parts:
+            if not part.key.startswith(f"{name}_"):
+                raise ValueError(
+                    f"metric '{name}': the key of a part is '{name}_…', not '{part.key}'"
+                )
+        registered = super().register(name, source=source)
+
+        def add(metric: M) -> M:
+            registered(metric)
+            own = _main(score, metric)
+            self._facts[name] = _Facts(own, tuple(map(_grouped, parts)), min_factors, costly)
+            return metric
+
+        return add
+
+    @property
+    def scores(self) -> Mapping[str, Score]:
+        """The scores of all metrics, each followed by its parts, by key."""
+        return {s.key: s for name in self for s in self.scores_of(name)}
+
+    def scores_of(self, name: str) -> tuple[Score, ...]:
+        """Return a metric's score and those of its parts."""
+        facts = self._of(name)
+        return (facts.score, *facts.parts)
+
+    def min_factors(self, name: str) -> int:
+        """Return how many factors a metric needs; 0 if it reads the codes alone."""
+        return self._of(name).min_factors
+
+    def is_costly(self, name: str) -> bool:
+        """Tell whether a metric fits learners, for seconds rather than milliseconds."""
+        return self._of(name).costly
+
+    def _of(self, name: str) -> _Facts:
+        metric = self[name]
+        if name in self._facts:
+            return self._facts[name]
+        for known, facts in self._facts.items():
+            if self[known] is metric:  # The path of a function that has a name too.
+                score, *parts = (
+                    replace(s, key=name + s.key.removeprefix(known))
+                    for s in (facts.score, *facts.parts)
+                )
+                return replace(facts, score=score, parts=tuple(parts))
+        return _Facts(_main(undeclared(name), metric), (), min_factors=1, costly=False)
 
 
-def costly(metric: M) -> M:
-    """Declare that a metric fits learners: repeating it, as standard errors do, takes long."""
-    setattr(metric, "is_costly", True)  # noqa: B010
-    return metric
+METRICS = Metrics()
+declare_metrics(METRICS)
+
+
+def _main(score: Score, metric: Metric) -> Score:
+    """Return the score of a metric, which explains it unless the declaration does."""
+    summary = (inspect.getdoc(metric) or "").split("\n")[0].replace("``", "`")
+    return replace(_grouped(score), meaning=score.meaning or summary, main=True)
+
+
+def _grouped(score: Score) -> Score:
+    return replace(score, group=DISENTANGLEMENT) if score.group == OTHER else score
 
 
 def is_costly(name: str) -> bool:
@@ -79,7 +185,7 @@ def is_costly(name: str) -> bool:
     UnknownNameError
         If no metric has this name.
     """
-    return getattr(METRICS[name], "is_costly", False)
+    return METRICS.is_costly(name)
 
 
 def min_factors(name: str) -> int:
@@ -90,7 +196,7 @@ def min_factors(name: str) -> int:
     UnknownNameError
         If no metric has this name.
     """
-    return getattr(METRICS[name], "min_factors", 1)
+    return METRICS.min_factors(name)
 
 
 def needs_factors(name: str) -> bool:
@@ -101,4 +207,4 @@ def needs_factors(name: str) -> bool:
     UnknownNameError
         If no metric has this name.
     """
-    return min_factors(name) > 0
+    return METRICS.min_factors(name) > 0

@@ -15,19 +15,35 @@ from pyrovae.measures.disentanglement.base import (
     Factors,
     MetricResult,
     RNGLike,
-    compares_factors,
-    costly,
 )
 from pyrovae.measures.disentanglement.fixed_factor import draw_pairs
 from pyrovae.measures.disentanglement.split import train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
 @METRICS.register(
-    "beta_vae", source="Higgins et al. 2017, sec. 3; openreview.net/forum?id=Sy2fzU9gl"
+    "beta_vae",
+    source="Higgins et al. 2017, sec. 3; openreview.net/forum?id=Sy2fzU9gl",
+    score=Score("beta_vae", "BetaVAE", better="high", kind="proportion"),
+    parts=[
+        Score(
+            "beta_vae_train_accuracy",
+            "BetaVAE, training accuracy",
+            better="high",
+            kind="proportion",
+            meaning="Accuracy on the votes that the classifier learns from.",
+        ),
+        Score(
+            "beta_vae_chance",
+            "BetaVAE, chance",
+            kind="proportion",
+            meaning="Accuracy of guessing: one over the number of factors.",
+        ),
+    ],
+    min_factors=2,
+    costly=True,
 )
-@compares_factors
-@costly
 def beta_vae(
     codes: ArrayLike,
     factors: ArrayLike,

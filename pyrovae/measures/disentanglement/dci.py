@@ -8,23 +8,50 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from pyrovae.measures.disentanglement.base import (
-    METRICS,
-    MetricResult,
-    RNGLike,
-    compares_factors,
-    costly,
-)
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.importance import Learner, fit_factor
 from pyrovae.measures.disentanglement.split import train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
 @METRICS.register(
-    "dci", source="Eastwood & Williams 2018, sec. 2; openreview.net/forum?id=By-7dz-AZ"
+    "dci",
+    source="Eastwood & Williams 2018, sec. 2; openreview.net/forum?id=By-7dz-AZ",
+    score=Score("dci", "DCI disent.", better="high", kind="proportion"),
+    parts=[
+        Score(
+            "dci_disentanglement",
+            "DCI disentanglement",
+            better="high",
+            kind="proportion",
+            meaning="Does each code predict one factor only? The score itself.",
+        ),
+        Score(
+            "dci_completeness",
+            "DCI completeness",
+            better="high",
+            kind="proportion",
+            meaning="Is each factor predicted by one code only?",
+        ),
+        Score(
+            "dci_informativeness",
+            "DCI informativeness",
+            better="high",
+            kind="proportion",
+            meaning="How well the codes predict the factors, on test points.",
+        ),
+        Score(
+            "dci_informativeness_train",
+            "DCI informativeness, training points",
+            better="high",
+            kind="proportion",
+            meaning="How well the codes predict the factors of the points learnt from.",
+        ),
+    ],
+    min_factors=2,
+    costly=True,
 )
-@compares_factors
-@costly
 def dci(
     codes: ArrayLike,
     factors: ArrayLike,

@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import Binning, code_factor_information, gap
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("dcimig", source="Sepliarskaia et al. 2019 (also 3CharM); arXiv:1910.05587")
-@compares_factors
+@METRICS.register(
+    "dcimig",
+    source="Sepliarskaia et al. 2019 (also 3CharM); arXiv:1910.05587",
+    score=Score("dcimig", "DCIMIG", better="high", kind="proportion"),
+    min_factors=2,
+)
 def dcimig(
     codes: ArrayLike,
     factors: ArrayLike,

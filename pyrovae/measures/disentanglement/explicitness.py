@@ -9,13 +9,27 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from pyrovae.measures.disentanglement.base import METRICS, Codes, MetricResult, RNGLike, costly
+from pyrovae.measures.disentanglement.base import METRICS, Codes, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.split import train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("explicitness", source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312")
-@costly
+@METRICS.register(
+    "explicitness",
+    source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312",
+    score=Score("explicitness", "Explicitness", better="high", kind="proportion"),
+    parts=[
+        Score(
+            "explicitness_rescaled",
+            "Explicitness, rescaled",
+            better="high",
+            kind="proportion",
+            meaning="Explicitness with chance at 0 instead of 1/2.",
+        ),
+    ],
+    costly=True,
+)
 def explicitness(
     codes: ArrayLike,
     factors: ArrayLike,

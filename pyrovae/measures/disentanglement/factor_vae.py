@@ -14,15 +14,41 @@ from pyrovae.measures.disentanglement.base import (
     Factors,
     MetricResult,
     RNGLike,
-    compares_factors,
 )
 from pyrovae.measures.disentanglement.fixed_factor import draw_batches
 from pyrovae.measures.disentanglement.split import train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("factor_vae", source="Kim & Mnih 2018, sec. 4; arXiv:1802.05983")
-@compares_factors
+@METRICS.register(
+    "factor_vae",
+    source="Kim & Mnih 2018, sec. 4; arXiv:1802.05983",
+    score=Score("factor_vae", "FactorVAE", better="high", kind="proportion"),
+    parts=[
+        Score(
+            "factor_vae_train_accuracy",
+            "FactorVAE, training accuracy",
+            better="high",
+            kind="proportion",
+            meaning="Accuracy on the training votes.",
+        ),
+        Score(
+            "factor_vae_chance",
+            "FactorVAE, chance",
+            kind="proportion",
+            meaning="Accuracy of guessing: one over the number of factors.",
+        ),
+        Score(
+            "factor_vae_n_active",
+            "FactorVAE, codes that vary",
+            unit="count",
+            kind="count",
+            meaning="Codes whose standard deviation is large enough to win a vote.",
+        ),
+    ],
+    min_factors=2,
+)
 def factor_vae(
     codes: ArrayLike,
     factors: ArrayLike,

@@ -11,9 +11,14 @@ from pydantic import Field
 from pyrovae.measures.disentanglement.base import METRICS, Codes, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import discretize
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("irs", source="Suter et al. 2019; arXiv:1811.00007")
+@METRICS.register(
+    "irs",
+    source="Suter et al. 2019; arXiv:1811.00007",
+    score=Score("irs", "IRS", better="high", kind="proportion"),
+)
 def irs(
     codes: ArrayLike,
     factors: ArrayLike,

@@ -19,9 +19,23 @@ from pyrovae.measures.disentanglement.information import (
     mutual_information,
 )
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("jemmig", source="Do & Tran 2020; arXiv:1908.09961")
+@METRICS.register(
+    "jemmig",
+    source="Do & Tran 2020; arXiv:1908.09961",
+    score=Score("jemmig", "JEMMIG", better="high", kind="proportion"),
+    parts=[
+        Score(
+            "jemmig_unnormalized",
+            "JEMMIG, not normalised",
+            unit="nats",
+            better="low",
+            meaning="Joint entropy minus mutual information gap, as Do & Tran 2020 report it.",
+        ),
+    ],
+)
 def jemmig(
     codes: ArrayLike,
     factors: ArrayLike,

@@ -10,9 +10,14 @@ from pydantic import Field
 from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import Binning, code_factor_information, gap
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("mig", source="Chen et al. 2018, eq. 6; arXiv:1802.04942")
+@METRICS.register(
+    "mig",
+    source="Chen et al. 2018, eq. 6; arXiv:1802.04942",
+    score=Score("mig", "MIG", better="high", kind="proportion"),
+)
 def mig(
     codes: ArrayLike,
     factors: ArrayLike,

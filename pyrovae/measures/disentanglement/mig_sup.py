@@ -7,13 +7,18 @@ from typing import Annotated
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import Binning, code_factor_information, gap
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("mig_sup", source="Li et al. 2020; arXiv:2002.10549")
-@compares_factors
+@METRICS.register(
+    "mig_sup",
+    source="Li et al. 2020; arXiv:2002.10549",
+    score=Score("mig_sup", "MIG-sup", better="high", kind="proportion"),
+    min_factors=2,
+)
 def mig_sup(
     codes: ArrayLike,
     factors: ArrayLike,

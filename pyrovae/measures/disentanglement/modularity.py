@@ -8,13 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, compares_factors
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import Binning, code_factor_information
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("modularity", source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312")
-@compares_factors
+@METRICS.register(
+    "modularity",
+    source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312",
+    score=Score("modularity", "Modularity", better="high", kind="proportion"),
+    min_factors=2,
+)
 def modularity(
     codes: ArrayLike,
     factors: ArrayLike,

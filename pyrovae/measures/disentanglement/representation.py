@@ -18,9 +18,8 @@ from pyrovae.measures.disentanglement import (
     only_active,
     standard_error,
 )
-
-#: Suffixes of a score's name: its standard error, and its value over the active units alone.
-STANDARD_ERROR, ACTIVE_ONLY = "_se", "_active_only"
+from pyrovae.measures.disentanglement.asked import keys_of
+from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR
 
 
 class Resampling(BaseModel):
@@ -67,41 +66,52 @@ def score_representation(
         How standard errors are estimated.
     seed
         Each metric draws from streams of its own, made of the seed and its name: a score does not
-        depend on which others are asked for.
+        depend on which others are asked for, and two of one name differ by their parameters alone.
 
     Returns
     -------
     scores
-        By name: the score, its single-number parts as ``<name>_<part>``, its standard error as
-        ``<name>_se`` and the score of the active units alone as ``<name>_active_only``, drawn from
-        the same random numbers.
+        By key, which is the metric's name or, of several of one name, as
+        :func:`~pyrovae.measures.disentanglement.asked.keys_of` says: the score, its single-number
+        parts as ``<key>_<part>``, its standard error as ``<key>_se`` and the score of the active
+        units alone as ``<key>_active_only``, drawn from the same random numbers.
     estimators
-        By name: ``estimator``, ``parts`` and ``halves``; or ``refused``, the reason why a metric
-        refuses the arrays (a factor that never varies in them, say), and then no score.
+        By key: ``metric``, which was asked for, ``estimator``, ``parts`` and ``halves``; or, for
+        the last three, ``refused``, the reason why a metric refuses the arrays (a factor that never
+        varies in them, say), and then no score.
+
+    Raises
+    ------
+    ConfigError
+        If two metrics are the same.
     """
     z = codes.astype(np.float64)
     scores: dict[str, float] = {}
     estimators: dict[str, Any] = {}
-    for chosen in metrics:
-        name = chosen["name"]
+    parameters_of = [
+        METRICS.resolve(m["name"], {k: v for k, v in m.items() if k != "name"}) for m in metrics
+    ]
+    names = [m["name"] for m in metrics]
+    keys = keys_of([{"name": n, **p} for n, p in zip(names, parameters_of, strict=True)])
+    for key, name, parameters in zip(keys, names, parameters_of, strict=True):
         if factors is None and needs_factors(name):
             continue
-        metric = METRICS[name]
-        parameters = METRICS.arguments(name, {k: v for k, v in chosen.items() if k != "name"})
+        metric, asked = METRICS[name], {"name": name, **parameters}
+        arguments = METRICS.arguments(name, parameters)
         stream = [seed, *name.encode()]
         try:
-            result = metric(z, factors, np.random.default_rng(stream), **parameters)
+            result = metric(z, factors, np.random.default_rng(stream), **arguments)
         except ConfigError as refusal:
             # A run that took hours to train is not lost to a metric that does not fit its data.
-            estimators[name] = {"refused": str(refusal)}
+            estimators[key] = {"metric": asked, "refused": str(refusal)}
             continue
         alone = result
         if not active.all():
             kept = only_active(z, active)
-            alone = metric(kept, factors, np.random.default_rng(stream), **parameters)
-        scores |= {name: result.score, f"{name}{ACTIVE_ONLY}": alone.score}
+            alone = metric(kept, factors, np.random.default_rng(stream), **arguments)
+        scores |= {key: result.score, f"{key}{ACTIVE_ONLY}": alone.score}
         scores |= {
-            f"{name}_{part}": value
+            f"{key}_{part}": value
             for part, value in result.parts.items()
             if isinstance(value, float)
         }
@@ -109,11 +119,12 @@ def score_representation(
         if halves and math.isfinite(result.score):
             rng = np.random.default_rng([*stream, 1])
             try:
-                error = standard_error(metric, z, factors, rng, n_resamples=halves, **parameters)
-                scores[f"{name}{STANDARD_ERROR}"] = error
+                error = standard_error(metric, z, factors, rng, n_resamples=halves, **arguments)
+                scores[f"{key}{STANDARD_ERROR}"] = error
             except ConfigError:
                 halves = 0  # A half lacks a rare value of some factor: there is no error to tell.
-        estimators[name] = {
+        estimators[key] = {
+            "metric": asked,
             "estimator": result.estimator,
             "parts": result.parts,
             "halves": halves,

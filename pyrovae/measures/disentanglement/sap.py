@@ -8,14 +8,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, costly
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import gap
 from pyrovae.measures.disentanglement.split import Split, train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.scores import Score
 
 
-@METRICS.register("sap", source="Kumar et al. 2018, sec. 3; arXiv:1711.00848")
-@costly
+@METRICS.register(
+    "sap",
+    source="Kumar et al. 2018, sec. 3; arXiv:1711.00848",
+    score=Score("sap", "SAP", better="high", kind="proportion"),
+    costly=True,
+)
 def sap(
     codes: ArrayLike,
     factors: ArrayLike,

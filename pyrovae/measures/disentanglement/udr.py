@@ -11,6 +11,23 @@ from numpy.typing import ArrayLike, NDArray
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement.base import Codes, MetricResult
 from pyrovae.measures.disentanglement.validation import check_codes
+from pyrovae.measures.scores import DISENTANGLEMENT, Score, declare
+
+#: Of a run, among the seeds of its cell.
+UDR = declare(
+    Score(
+        "udr",
+        "UDR",
+        better="high",
+        kind="proportion",
+        group=DISENTANGLEMENT,
+        meaning=(
+            "Agreement of a run's codes with those of the other seeds of its cell, without the "
+            "factors (Duan et al. 2020)."
+        ),
+        main=True,
+    )
+)
 
 
 def udr(

@@ -8,15 +8,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
-from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike, unsupervised
+from pyrovae.measures.disentanglement.base import METRICS, MetricResult, RNGLike
 from pyrovae.measures.disentanglement.information import Binning, discretize, mutual_information
 from pyrovae.measures.disentanglement.validation import check_codes
+from pyrovae.measures.scores import Score
 
 SOURCE = "Locatello et al. 2019; arXiv:1811.12359"
 
 
-@METRICS.register("gaussian_total_correlation", source=f"Watanabe 1960; {SOURCE}")
-@unsupervised
+@METRICS.register(
+    "gaussian_total_correlation",
+    source=f"Watanabe 1960; {SOURCE}",
+    score=Score(
+        "gaussian_total_correlation",
+        "Gaussian total correlation",
+        unit="nats",
+        better="low",
+        kind="positive",
+    ),
+    min_factors=0,
+)
 def gaussian_total_correlation(
     codes: ArrayLike, factors: ArrayLike | None = None, rng: RNGLike = None
 ) -> MetricResult:
@@ -56,8 +67,23 @@ def gaussian_total_correlation(
     return MetricResult(score=float(score), estimator={"n_points": len(z)})
 
 
-@METRICS.register("wasserstein_correlation", source=SOURCE)
-@unsupervised
+@METRICS.register(
+    "wasserstein_correlation",
+    source=SOURCE,
+    score=Score(
+        "wasserstein_correlation", "Wasserstein correlation", better="low", kind="positive"
+    ),
+    parts=[
+        Score(
+            "wasserstein_correlation_normalized",
+            "Wasserstein correlation, normalised",
+            better="low",
+            kind="positive",
+            meaning="The distance divided by the codes' total variance.",
+        )
+    ],
+    min_factors=0,
+)
 def wasserstein_correlation(
     codes: ArrayLike, factors: ArrayLike | None = None, rng: RNGLike = None
 ) -> MetricResult:
@@ -99,8 +125,18 @@ def wasserstein_correlation(
     )
 
 
-@METRICS.register("average_mutual_information", source=SOURCE)
-@unsupervised
+@METRICS.register(
+    "average_mutual_information",
+    source=SOURCE,
+    score=Score(
+        "average_mutual_information",
+        "Average mutual information",
+        unit="nats",
+        better="low",
+        kind="positive",
+    ),
+    min_factors=0,
+)
 def average_mutual_information(
     codes: ArrayLike,
     factors: ArrayLike | None = None,

@@ -34,6 +34,7 @@ from pyrovae.measures.posterior.comparison import compare_marginals
 from pyrovae.measures.posterior.density import draw_codes
 from pyrovae.measures.posterior.gaps import best_in_family
 from pyrovae.measures.posterior.reference import Reference, main_directions, sample_posterior
+from pyrovae.measures.posterior.scores import NOMINAL
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.measures.posterior.weights import Estimate, Weighted, draw_guide, elbo, log_mean
 from pyrovae.models.contract import LatentModel
@@ -44,7 +45,6 @@ _KEPT = 6
 _PRIOR_DRAWS = 20_000
 #: Estimates of log p(x).
 _LOG_PX = ("log_px_iwae", "log_px_iwae_best", "log_px_ais")
-_NOMINAL = (0.5, 0.8, 0.9, 0.95)
 
 
 @dataclass(frozen=True)
@@ -268,11 +268,11 @@ def _bracket_scores(bracket: Bracket) -> dict[str, float]:
 
 
 def _calibration_scores(calibration: Calibration) -> dict[str, float]:
-    coverage = calibration.coverage(np.array(_NOMINAL)).mean(1)
+    coverage = calibration.coverage(np.array(NOMINAL)).mean(1)
     return {
         "sbc_p": calibration.p_value,
         "sbc_units_rejected": int((calibration.p_values < 0.01).sum()),
-        **{f"coverage_{round(100 * a)}": float(c) for a, c in zip(_NOMINAL, coverage, strict=True)},
+        **{f"coverage_{round(100 * a)}": float(c) for a, c in zip(NOMINAL, coverage, strict=True)},
     }
 
 

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Sequence
 
 from pyrovae.report.escapes import figure_text
 from pyrovae.study.config.labels import assignments, phrase, title, value_text, words
 
-__all__ = ["assignments", "phrase", "slug", "title", "value_text", "words", "wrapped"]
+__all__ = ["assignments", "listed", "phrase", "slug", "title", "value_text", "words", "wrapped"]
+
+
+def listed(words: Sequence[str]) -> str:
+    """Return words as a sentence has them.
+
+    >>> listed(["a"]), listed(["a", "b", "c"])
+    ('a', 'a, b and c')
+    """
+    return " and ".join(filter(None, [", ".join(words[:-1]), words[-1]]))
 
 
 def wrapped(text: str, width: int) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pyrovae.measures.disentanglement.representation import ACTIVE_ONLY, STANDARD_ERROR
+from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.scores import disentanglement_scores, table_scores

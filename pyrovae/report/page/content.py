@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.measures.scores import Score
 from pyrovae.report.look import names
 from pyrovae.report.look.intervals import summarise
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import Colour
-from pyrovae.report.page.columns import Column, columns
+from pyrovae.report.page.columns import columns
 from pyrovae.study.config import yaml
 from pyrovae.study.store.results import StudyResults
 
@@ -48,7 +49,7 @@ class Content:
     """
 
     facts: list[tuple[str, str]]
-    columns: list[Column]
+    columns: list[Score]
     labels: dict[str, list[str]]
     overview: dict[str, Any]
     seeds: list[int]
@@ -103,7 +104,7 @@ def _facts(study: StudyResults, varying: list[str]) -> list[tuple[str, str]]:
     return counted + same
 
 
-def _overview(presented: Presented, shown: list[Column]) -> dict[str, Any]:
+def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
     study, encoding, titles = presented.study, presented.encoding, presented.titles
     colours = encoding.colours()
     cells = list(titles)
@@ -159,7 +160,7 @@ def _means(runs: pd.DataFrame, key: str) -> dict[str, list[float | None]]:
     }
 
 
-def _rows(presented: Presented, labels: list[str], shown: list[Column]) -> list[dict[str, Any]]:
+def _rows(presented: Presented, labels: list[str], shown: list[Score]) -> list[dict[str, Any]]:
     encoding = presented.encoding
     return [
         {
@@ -191,11 +192,11 @@ def _environments(study: StudyResults) -> list[tuple[str, int]]:
     return told
 
 
-def text(value: float, column: Column) -> str:
+def text(value: float, column: Score) -> str:
     """Return a score as the table shows it: three decimals below ten, fewer above."""
     if value is None or math.isnan(value):
         return "–"
-    if column.key.endswith("_units") and float(value).is_integer():
+    if column.unit == "count" and float(value).is_integer():
         return str(int(value))
     size = abs(value)
     decimals = 3 if size < 1.5 else 2 if size < 10 else 1 if size < 1000 else 0

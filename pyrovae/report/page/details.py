@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +11,7 @@ import pandas as pd
 
 from pyrovae.report.diagnosis import said
 from pyrovae.report.look import names
-from pyrovae.report.page.columns import Column, score_groups
+from pyrovae.report.page.columns import score_groups
 from pyrovae.report.page.content import number
 from pyrovae.report.page.pictures import run_pictures
 from pyrovae.report.run.collapse import information_ceiling
@@ -35,15 +36,17 @@ _HISTORY_NUMBERS = 300_000
 _DRAWN_DIGITS = 3
 
 
-def run_details(folder: RunFolder, shown: list[Column], *, runs: int, side: int) -> dict[str, Any]:
+def run_details(
+    folder: RunFolder, scores: Mapping[str, float], *, runs: int, side: int
+) -> dict[str, Any]:
     """Return the details of a run, plain JSON.
 
     Parameters
     ----------
     folder
         Of a finished run.
-    shown
-        Columns of the run table, for their titles.
+    scores
+        Of the run, by the keys that they have in the study.
     runs
         How many the page shows: more runs, fewer units along training.
     side
@@ -58,7 +61,7 @@ def run_details(folder: RunFolder, shown: list[Column], *, runs: int, side: int)
                 [title, number(value), None if error is None else number(error, 2)]
                 for title, value, error in rows
             ]
-            for group, rows in score_groups(folder.metrics()["scores"], shown).items()
+            for group, rows in score_groups(scores).items()
         },
         "units": _units(units.head(_UNITS)),
         "more": _more(units.head(_UNITS), information_ceiling(folder)),

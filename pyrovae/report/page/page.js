@@ -31,6 +31,7 @@
     return value.toFixed(size < 1.5 ? 3 : size < 10 ? 2 : size < 1000 ? 1 : 0).replace("-", "−");
   }
 
+  const unitOf = (column) => column.unit === "count" ? "" : column.unit;
   const withUnit = (column) => column.title + (column.unit ? ` (${column.unit})` : "");
 
   // ---- theme ------------------------------------------------------------------------------
@@ -124,7 +125,7 @@
     const narrow = place.clientWidth < 460;
     draw(place, () => ({
       grid: { ...base().grid, left: narrow ? 100 : 150, outerBoundsMode: "none", bottom: 44, right: 20 },
-      xAxis: axis(withUnit(column), { minInterval: key.endsWith("_units") ? 1 : 0 }),
+      xAxis: axis(withUnit(column), { minInterval: column.unit === "count" ? 1 : 0 }),
       yAxis: axis("", {
         min: -.6, max: data.first.levels.length - .4, splitLine: { show: false }, scale: false,
         axisLine: { show: false, onZero: false },
@@ -156,7 +157,7 @@
             symbol: symbolOf(data.cells[run.cell]),
             itemStyle: { color: colour(data.cells[run.cell].first), opacity: visible.has(run.id) ? .5 : .08 },
           })),
-          tooltip: { formatter: ({ data: d }) => tip(runTitle(d.run), `${column.title}: ${shown(d.run.values[key])} ${column.unit}`) },
+          tooltip: { formatter: ({ data: d }) => tip(runTitle(d.run), `${column.title}: ${shown(d.run.values[key])} ${unitOf(column)}`) },
         },
         {
           type: "scatter", z: 3, symbolSize: 12,
@@ -165,7 +166,7 @@
             itemStyle: { color: colour(cell.first), borderColor: ink.surface, borderWidth: 1.5 },
           })).filter((item) => item.value[0] !== null),
           tooltip: { formatter: ({ data: d }) => tip(d.cell.name,
-            `mean ${shown(d.cell.means[key][0])} ${column.unit}`,
+            `mean ${shown(d.cell.means[key][0])} ${unitOf(column)}`,
             d.cell.means[key][1] === null ? "too few seeds for an interval"
               : `95 % interval ${shown(d.cell.means[key][1])} to ${shown(d.cell.means[key][2])}`) },
         },
@@ -196,7 +197,7 @@
               borderColor: ink.surface, borderWidth: .7 },
           })),
           tooltip: { formatter: ({ data: d }) => tip(runTitle(d.run),
-            `${x.title}: ${shown(d.value[0])} ${x.unit}`, `${y.title}: ${shown(d.value[1])} ${y.unit}`) },
+            `${x.title}: ${shown(d.value[0])} ${unitOf(x)}`, `${y.title}: ${shown(d.value[1])} ${unitOf(y)}`) },
         },
       ],
     }), ({ data: d }) => d.run && openRun(d.run.id));

@@ -7,10 +7,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.page.columns import Column, columns
+from pyrovae.report.page.columns import columns
 
 #: Posterior probability from which a statement is made rather than left open.
 ENOUGH = 0.95
@@ -83,20 +84,18 @@ def verdicts(presented: Presented) -> Verdicts | None:
     if analysis is None:
         return None
     about, contrasts = analysis.about, analysis.table("contrasts")
-    titles = {column.key: column for column in columns(presented.runs)}
+    shown = [score.key for score in columns(presented.runs)]
     cards = []
-    for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], titles)):
-        column = titles.get(key) or Column(key, names.words(key).capitalize(), "", "", "")
+    for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], shown)):
+        score = score_of(key)
         mine = contrasts[contrasts["metric"] == key]
         if mine.empty:
             reason = entry.get("reason") or "nothing to compare"
             found = [Verdict("refused", "The chains support no conclusion.", reason, None)]
         else:
             groups = mine.groupby("factor", sort=False)
-            found = [
-                _verdict(part, str(f), column, entry, presented.encoding) for f, part in groups
-            ]
-        cards.append(Card(column.title, found))
+            found = [_verdict(part, str(f), score, entry, presented.encoding) for f, part in groups]
+        cards.append(Card(score.title, found))
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "
         f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on; the pair "
@@ -106,14 +105,14 @@ def verdicts(presented: Presented) -> Verdicts | None:
     )
 
 
-def _place(key: str, titles: dict[str, Column]) -> int:
-    return list(titles).index(key) if key in titles else len(titles)
+def _place(key: str, shown: list[str]) -> int:
+    return shown.index(key) if key in shown else len(shown)
 
 
 def _verdict(
-    pairs: pd.DataFrame, factor: str, column: Column, entry: dict[str, Any], encoding: Encoding
+    pairs: pd.DataFrame, factor: str, score: Score, entry: dict[str, Any], encoding: Encoding
 ) -> Verdict:
-    title, noun = column.title, names.title(factor).lower()
+    title, noun = score.title, names.title(factor).lower()
     sure = pairs["positive"].where(pairs["positive"] >= 0.5, 1 - pairs["positive"])
     surest = pairs.assign(sure=sure, size=pairs["mean"].abs())
     least_equal = float(pairs["rope"].min())
@@ -125,10 +124,8 @@ def _verdict(
         (pair["a"], pair["b"], 1) if pair["positive"] >= 0.5 else (pair["b"], pair["a"], -1)
     )
     low, high = sorted((sign * pair["low"], sign * pair["high"]))
-    unit = f" {column.unit}" if column.unit else ""
-    difference = f"{sign * pair['mean']:+.3g}{unit} (95 % {low:.3g} to {high:.3g})".replace(
-        "-", "−"
-    )
+    difference = score.with_unit(f"{sign * pair['mean']:+.3g}")
+    difference = f"{difference} (95 % {low:.3g} to {high:.3g})".replace("-", "−")
     first, second = encoding.level_phrase(factor, a), encoding.level_phrase(factor, b)
     if least_equal >= ENOUGH:
         return Verdict(

@@ -16,6 +16,7 @@ from pyrovae.report.page.content import content
 from pyrovae.report.page.details import run_details
 from pyrovae.report.page.pictures import are_pictures, tile_side
 from pyrovae.report.page.verdicts import verdicts
+from pyrovae.study.store.columns import side_by_side
 from pyrovae.study.store.results import StudyResults
 
 
@@ -51,9 +52,11 @@ def render_page(study: StudyResults) -> str:
     runs = [row["id"] for row in parts.rows]
     images = study.folder(runs[0]).images()
     side = tile_side(images, len(runs)) if are_pictures(images["inputs"]) else 0
+    folders = [study.folder(run) for run in runs]
+    stored = side_by_side(folder.metrics() for folder in folders)
     details = {
-        run: run_details(study.folder(run), parts.columns, runs=len(runs), side=side)
-        for run in runs
+        folder.id: run_details(folder, known["scores"], runs=len(runs), side=side)
+        for folder, known in zip(folders, stored, strict=True)
     }
     environment = Environment(
         loader=PackageLoader("pyrovae.report.page", "templates"),

@@ -5,18 +5,15 @@ from __future__ import annotations
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from pyrovae.measures.scores import score_of
+from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.shrink.capacity.run import SCORES, Capacity, observed, trainings_of
 from pyrovae.shrink.capacity.search import belief
 
-_PANELS = {
-    "active_units": "Active units\n(count)",
-    "rate": "Rate (nats)",
-    "distortion": "Distortion (nats)",
-    "elbo_gap": "ELBO, test minus\ntrain (nats)",
-}
+_PANELS = ("active_units", "rate", "distortion", "elbo_gap")
 
 
 def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
@@ -33,7 +30,7 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
     with theme(style):
         figure = Figure(figsize=(style.column, 2.9), layout="constrained")
         axes = figure.subplots(2, 2, sharex=True).ravel()
-        for ax, (score, label) in zip(axes, _PANELS.items(), strict=True):
+        for ax, score in zip(axes, _PANELS, strict=True):
             means = found.runs.groupby("latent_dim")[score].mean()
             if not found.believed.open:
                 ax.axvspan(max(low, 1) / 1.03, high * 1.03, color=orange, alpha=0.2, lw=0)
@@ -48,7 +45,7 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
             ax.yaxis.set_major_locator(MaxNLocator(4, integer=score == "active_units"))
-            ax.set_ylabel(label)
+            ax.set_ylabel(names.wrapped(score_of(score).axis_label, 18))
         figure.supxlabel("Latent units (count)")
         figure.align_ylabels()
         tighten(figure)

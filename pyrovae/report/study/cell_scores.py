@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -15,16 +16,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae.analysis.udr import UDR
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
-from pyrovae.measures.disentanglement import METRICS, needs_factors
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
+from pyrovae.measures.disentanglement.udr import UDR
+from pyrovae.measures.scores import Score
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.legends import legend_above, marker_group
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import ACTIVE_UNITS, Score, disentanglement_scores
+from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 
 #: Inches for each marker in a row, and at least for a row.
@@ -49,7 +51,7 @@ def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
     encoding = presented.encoding
     dims = presented.runs["latent_dim"].unique()
     unit = f"count, of {dims[0]}" if len(dims) == 1 else "count"
-    score = Score(ACTIVE_UNITS.key, ACTIVE_UNITS.title, unit)
+    score = replace(ACTIVE_UNITS, unit=unit)
     figure, data = draw_scores(presented, [score], style)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
     caption = (
@@ -90,12 +92,15 @@ def disentanglement(presented: Presented, *, style: Style = PAPER) -> Drawn:
 
 
 def _exceptions(scores: Sequence[Score]) -> str:
-    """Return what does not hold for scores that compare no codes with factors."""
-    known = {score.key for score in scores}
+    """Return of which scores it does not hold that higher is better, or that they use factors."""
     told = []
-    if any(key in METRICS and not needs_factors(key) for key in known):
-        told.append("of scores of dependence between codes, less is better")
-    if UDR in known:
+    lower = [score.title for score in scores if score.better == "low"]
+    if lower:
+        told.append(f"of {names.listed(lower)}, lower is better")
+    unknown = [score.title for score in scores if score.better == "neither"]
+    if unknown:
+        told.append(f"of {names.listed(unknown)}, no way is known to be better")
+    if UDR in scores:
         told.append("UDR is agreement with the other seeds of the cell, without the factors")
     return "".join(f"; {text}" for text in told)
 
@@ -147,7 +152,7 @@ def draw_scores(
                 if bands > 1 and ax is not first:
                     ax.sharex(first)
                 shown = data[(data["score"] == score.key) & data["run"].isin(block["run"])]
-                _draw(ax, shown, known, encoding, style, integer=score.unit.startswith("count"))
+                _draw(ax, shown, known, encoding, style, integer=score.kind == "count")
                 if score.key == "factor_vae" and "factor_vae_chance" in block:
                     ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
             if title:

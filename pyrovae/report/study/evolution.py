@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.encoding import Encoding
@@ -19,7 +20,7 @@ from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 #: Columns of the history, a row of panels each.
-_QUANTITIES = {"active_units": "Active units\n(count)", "loss": "Loss (nats)"}
+_QUANTITIES = {"active_units": ACTIVE_UNITS.axis_label, "loss": "Loss (nats)"}
 #: Part of training whose losses the axis leaves out.
 SETTLED = 0.4
 
@@ -55,7 +56,7 @@ def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 _lines(grid[row, column], part.dropna(subset=[quantity]), quantity, encoding)
             grid[0, column].set_title(names.wrapped(title, 16 if len(shown) > 2 else 28))
         for row, (quantity, label) in enumerate(_QUANTITIES.items()):
-            grid[row, 0].set_ylabel(label)
+            grid[row, 0].set_ylabel(names.wrapped(label, 14))
             means = data[data["quantity"] == quantity]
             if comparable:
                 _scale(grid[row], means)

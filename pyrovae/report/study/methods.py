@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyrovae.core.digest import short_digest
+from pyrovae.measures.scores import score_of
 from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import score_of
 from pyrovae.study.config.labels import LABELS
+from pyrovae.study.store.columns import side_by_side
 
 _PLURALS = {
     "dataset": "data sets",
@@ -53,7 +54,9 @@ def methods(presented: Presented) -> str:
         for s in (config["evaluation"] for config in configs)
     )
     parts.append(f"Evaluation: {'; or '.join(evaluation)}.")
-    parts += _estimators([folder.metrics()["estimators"] for folder in folders])
+    parts += _estimators(
+        [run["estimators"] for run in side_by_side(folder.metrics() for folder in folders)]
+    )
     parts += _comparison(presented)
     parts += _software([folder.environment() for folder in folders])
     identity = short_digest("".join(sorted(study.runs["run"])))

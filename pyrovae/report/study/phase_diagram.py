@@ -9,6 +9,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 
 from pyrovae.analysis.phase_diagram import NoTheory, beside_theory, known_variances
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.measures.collapse.theory import linear_active_units, linear_var_mu
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
@@ -56,7 +57,7 @@ def phase_diagram(presented: Presented, *, style: Style = PAPER) -> Drawn:
             zorder=3,
             label=f"trained (one point a {'run' if others else 'seed'})",
         )
-        counts.set_ylabel("Active units (count)")
+        counts.set_ylabel(ACTIVE_UNITS.axis_label)
         counts.yaxis.set_major_locator(MaxNLocator(integer=True))
         counts.legend()
         shown = int((data.groupby("direction")["var_mu"].max() > ACTIVE_VARIANCE).sum())

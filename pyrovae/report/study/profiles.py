@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.analysis.bootstrap import ENOUGH, ENOUGH_IN_TASK
+from pyrovae.measures.scores import score_of
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
@@ -14,7 +15,6 @@ from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.legends import legend_above, line_group
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import score_of
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 
@@ -34,7 +34,7 @@ def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn
     """
     analysis, encoding = presented.analysis, presented.encoding
     table = analysis.table("profiles")
-    ranked = [key for key, entry in analysis.about["metrics"].items() if entry["better"]]
+    ranked = [key for key in analysis.about["metrics"] if score_of(key).direction]
     if not table.empty:
         table = table[(table["factor"] == encoding.first) & table["metric"].isin(ranked)]
     if table.empty:
@@ -44,9 +44,9 @@ def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn
         figure, axes, _ = panels(len(metrics), style, height=1.25, extra=0.45, share="none")
         for metric, ax in zip(metrics, axes, strict=True):
             _draw(ax, table[table["metric"] == metric], encoding)
-            ax.set_xlabel(figure_text(score_of(metric).axis_label))
-            better = analysis.about["metrics"][metric]["better"]
-            ax.set_title(f"{better} is better", fontsize=style.small, loc="right")
+            score = score_of(metric)
+            ax.set_xlabel(figure_text(score.axis_label))
+            ax.set_title(score.direction, fontsize=style.small, loc="right")
         figure.supylabel("Runs above (share)")
         legend_above(figure, [line_group(encoding)])
         tighten(figure)

@@ -9,12 +9,12 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
+from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.legends import Group, colour_group, legend_above, marker_group
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import DISTORTION, RATE
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 
 
@@ -94,8 +94,8 @@ def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
             ax.yaxis.set_major_locator(MaxNLocator(5))
             _equal_elbo(ax, style)
             ax.set_title(names.wrapped(title, 30))
-        figure.supxlabel(f"{RATE.axis_label}")
-        figure.supylabel(f"{DISTORTION.axis_label}")
+        figure.supxlabel(RATE.axis_label)
+        figure.supylabel(DISTORTION.axis_label)
         groups: list[Group] = []
         if len(encoding.levels[encoding.first]) > 1:
             groups.append(colour_group(encoding, linestyle="", marker="o"))
@@ -147,7 +147,7 @@ def _equal_elbo(ax: Axes, style: Style) -> None:
         axis.set_ticks(list(named), list(named.values()))
         axis.set_tick_params(length=0, labelcolor=GREY, labelsize=style.small - 1, pad=1)
         if named and axis.axis_name == "y":
-            axis.set_label_text("ELBO (nats)", color=GREY, fontsize=style.small)
+            axis.set_label_text(ELBO.axis_label, color=GREY, fontsize=style.small)
             axis.labelpad = 4
         for spine in axis.axes.spines.values():
             spine.set_visible(False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, LEVEL, rank_correlation
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.legends import colour_group, legend_above, legend_in
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import ACTIVE_UNITS, disentanglement_scores
+from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
 
@@ -60,7 +61,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
             told = f"ρ = {r.correlation:.2f}{interval}"
             ax.set_title(told.replace("-", "−"), color=GREY)
             ax.margins(0.08)
-        figure.supxlabel("Active units (count)")
+        figure.supxlabel(ACTIVE_UNITS.axis_label)
         group = colour_group(encoding, linestyle="")
         for entry, marker in zip(group[1], markers.values(), strict=True):
             entry.set_marker(marker)

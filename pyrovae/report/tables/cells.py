@@ -8,12 +8,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from pyrovae.measures.collapse.bounds import LOG_PX
+from pyrovae.measures.collapse.measure import VARIANCE_LAW
+from pyrovae.measures.scores import Score
 from pyrovae.report import escapes
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, LEVEL
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import LOG_PX, MISSING, Score, table_scores
+from pyrovae.report.look.scores import MISSING, table_scores
 from pyrovae.report.tables.variation import CHANGES, changed
 
 #: Posterior probability of being the best from which a number is set in bold.
@@ -147,15 +150,13 @@ def caption(presented: Presented) -> str:
     """Return a draft of the table's caption."""
     bold = f"Bold: best with a posterior probability above {SURE:.0%}. "
     bold = bold if best_cells(presented) else ""
-    marked = changed(presented)
-    dagger = f"{CHANGES}: changes when inactive units are dropped. " if marked else ""
-    bound = "log p(x): importance-weighted bound (Burda et al. 2016). "
-    bound = bound if LOG_PX in table_scores(presented.runs) else ""
+    dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(presented) else ""
+    explained = [s for s in (LOG_PX, VARIANCE_LAW) if s in table_scores(presented.runs)]
+    meanings = " ".join(f"{s.title}: {s.meaning[:1].lower()}{s.meaning[1:]}" for s in explained)
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
-        f"seeds on), on the test set. {bound}Variance-law error: median over units of "
-        "|Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|, which theory puts at 0 for a standard normal "
-        f"prior only. {bold}{dagger}{captions.setting(presented)}".strip()
+        f"seeds on), on the test set; arrows point to what is better. {meanings} "
+        f"{bold}{dagger}{captions.setting(presented)}".strip()
     )
 
 
@@ -212,9 +213,9 @@ def latex(presented: Presented) -> str:
 
 
 def headings(presented: Presented) -> tuple[list[str], list[str]]:
-    """Return the columns' titles and units."""
+    """Return the columns' headings, with arrows to what is better, and their units."""
     labels, scores = _labels(presented), table_scores(presented.runs)
-    header = [*(names.title(k) for k in labels), "Seeds", *(s.title for s in scores)]
+    header = [*(names.title(k) for k in labels), "Seeds", *(s.heading for s in scores)]
     return header, [*("" for _ in labels), "", *(s.unit for s in scores)]
 
 

@@ -6,11 +6,11 @@ import math
 
 import pandas as pd
 
+from pyrovae.measures.scores import score_of
 from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import score_of
 
 
 def effects_table(presented: Presented) -> pd.DataFrame:

@@ -7,6 +7,8 @@ import math
 import pandas as pd
 
 from pyrovae.measures.posterior.blame import ENOUGH_POINTS, LARGEST_KL
+from pyrovae.measures.posterior.scores import PREFIX
+from pyrovae.measures.scores import score_of
 from pyrovae.report import escapes
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
@@ -19,13 +21,8 @@ _HEADINGS = {
     "passed": "Points passed",
     "multimodal": "Several modes",
     "active": "Active",
-    "model": "Collapsed: model",
-    "guide": "Collapsed: guide",
-    "undecided": "Undecided",
-    "missed": "Guide misses (nats)",
-    "approximation_gap": "Approximation gap (nats)",
-    "amortisation_gap": "Amortisation gap (nats)",
-    "bad_k": "Pareto k > 0.7",
+    **{who: score_of(f"{PREFIX}blame_{who}").title for who in ("model", "guide", "undecided")},
+    **{short: score_of(f"{PREFIX}{name}").axis_label for name, short in MEANS.items()},
 }
 CAPTION = (
     "Latent units by verdict, mean over the diagnosed runs of a cell: active in the guide, or "

@@ -6,9 +6,10 @@ import math
 
 import pandas as pd
 
+from pyrovae.measures.scores import score_of
 from pyrovae.report import escapes
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import MISSING, disentanglement_scores
+from pyrovae.report.look.scores import MISSING
 from pyrovae.report.look.summaries import VISIBLE
 
 #: Mark of a score that changes when the inactive units are dropped.
@@ -39,7 +40,6 @@ def markdown(presented: Presented) -> str:
     table = presented.variation
     if table.empty:
         return ""
-    titles = {score.key: score.title for score in disentanglement_scores(presented.study.runs)}
     lines = [
         "| Score | Mean | Seed | Points | Change without inactive units | Cells that change |",
         "| --- | --- | --- | --- | --- | --- |",
@@ -47,8 +47,9 @@ def markdown(presented: Presented) -> str:
     for key, rows in table.groupby("score", sort=False):
         weight = rows["n"] / rows["n"].sum()
         flagged, told = int(rows["changes"].sum()), bool(rows["change"].notna().any())
+        title = score_of(str(key)).title.replace("|", r"\|")
         cells = [
-            escapes.markdown_line(titles[str(key)]) + (f" {CHANGES}" if flagged else ""),
+            escapes.markdown_line(title) + (f" {CHANGES}" if flagged else ""),
             _text((rows["mean"] * weight).sum()),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),

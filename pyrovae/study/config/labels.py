@@ -115,6 +115,15 @@ class Label:
         return phrase(self.part, self.changed().shown())
 
 
+def is_label(column: str) -> bool:
+    """Tell whether a column of a table of runs is a label, the path of a setting included.
+
+    >>> is_label("prior"), is_label("training.lr"), is_label("mig"), is_label("training:my_metric")
+    (True, True, False, False)
+    """
+    return column in LABELS or (column.partition(".")[0] in _SETTINGS and ":" not in column)
+
+
 def label_of(config: RunConfig, part: str) -> Label:
     """Return a label of a run.
 

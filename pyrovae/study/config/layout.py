@@ -18,6 +18,7 @@ from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.run import COMPONENTS
 
 RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
+_METRICS = "evaluation.metrics"
 #: Letters of a value that a message shows at most.
 _SHOWN = 200
 STUDY_KEYS = ("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles")
@@ -91,8 +92,9 @@ def _component(key: str, value: Any) -> Any:
         and isinstance(value, Mapping)
         and isinstance(value.get("metrics"), list)
     ):
-        metrics = [{"name": m} if isinstance(m, str) else m for m in value["metrics"]]
-        return {**value, "metrics": metrics}
+        return {**value, "metrics": _component(_METRICS, value["metrics"])}
+    if key == _METRICS and isinstance(value, list):
+        return [{"name": metric} if isinstance(metric, str) else metric for metric in value]
     return value
 
 

@@ -57,7 +57,7 @@ def place_of(choices: Sequence[Choice], path: str) -> str:
 
     The most specific choice tells; among equals the last, as a later choice replaces an earlier.
     """
-    inside = [c for c in choices if path == c.path or path.startswith(c.path + ".")]
+    inside = [c for c in choices if path == c.path or path.startswith((c.path + ".", c.path + "["))]
     if not inside:
         return f"base.{path}"
     deepest = max(reversed(inside), key=lambda choice: len(choice.path))

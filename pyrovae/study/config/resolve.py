@@ -12,6 +12,7 @@ from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.registry import Registry, worst
 from pyrovae.datasets import DATASETS, own
 from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.disentanglement.asked import keys_of
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.models import by_path as user_models
 from pyrovae.models.likelihoods import LIKELIHOODS
@@ -70,6 +71,11 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
         resolve_component(METRICS, metric, f"evaluation.metrics[{i}]", place)
         for i, metric in enumerate(resolved["evaluation"].metrics)
     ]
+    try:
+        keys_of(metrics)
+    except ConfigError as error:
+        where = place(f"evaluation.metrics{error.place}")
+        raise ConfigError(error.message, where) from None
     resolved["evaluation"] = resolved["evaluation"].model_copy(update={"metrics": metrics})
     return resolved
 

@@ -28,13 +28,11 @@ from pyrovae.datasets import Dataset
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.posterior.density import has_density
 from pyrovae.measures.posterior.diagnose import Diagnosis, diagnose
+from pyrovae.measures.posterior.scores import PREFIX
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.study.store.trained import load_trained
-
-#: What is in front of a diagnosis' scores among the scores of a run.
-PREFIX = "posterior_"
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,7 @@ from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.checkpoints import Checkpoints
+from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
 from pyrovae.training import Diverged, Record
 
@@ -219,8 +220,8 @@ class Store:
             return "failed"
         if not (folder.path / "metrics.json").exists():
             return "missing"
-        wanted = run.config.evaluation.model_dump(mode="json")
-        return "done" if folder.metrics()["evaluation"] == wanted else "outdated"
+        wanted, stored = run.config.evaluation.model_dump(mode="json"), folder.metrics()
+        return "done" if stored["evaluation"] == wanted and has_all(stored) else "outdated"
 
     def write_run(
         self,
@@ -314,7 +315,7 @@ class Store:
         folders = [self.run(planned["id"]) for planned in self.planned()["runs"]]
         folders = [folder for folder in folders if (folder.path / "metrics.json").exists()]
         configs = [folder.config() for folder in folders]
-        stored = [folder.metrics() for folder in folders]
+        stored = side_by_side(folder.metrics() for folder in folders)
         rows = [
             {"run": folder.id, "cell": cell, **labels, **metrics["scores"]}
             for folder, cell, labels, metrics in zip(

@@ -190,12 +190,17 @@ class MLflow:
             self._entities.Metric(name, value, now, step) for name, step, value in _curves(folder)
         ]
         told += [
-            self._entities.Metric(f"score.{name}", value, now, last)
+            self._entities.Metric(f"score.{_metric_name(name)}", value, now, last)
             for name, value in folder.metrics()["scores"].items()
         ]
         # A server takes at most 1000 at a time.
         for at in range(0, len(told), 1000):
             self._client.log_batch(run, metrics=told[at : at + 1000])
+
+
+def _metric_name(text: str) -> str:
+    """Return a score's key of letters that MLflow takes: ``mig n_bins 5`` of ``mig[n_bins=5]``."""
+    return re.sub(r"[^\w./ -]+", " ", text).strip()
 
 
 def _file_name(text: str) -> str:

@@ -25,7 +25,7 @@ base:
   evaluation:
     points: 100
     samples: 4
-    metrics: [{name: mean_correlation, power: 2}]
+    metrics: [mean_correlation, {name: mean_correlation, power: 2}, undeclared]
     guide_draws: {points: 2, draws: 5}
 grid:
   prior: [standard_normal, {name: cauchy, scale: 0.5}]
@@ -57,18 +57,47 @@ def _pyrovae(*arguments: str, path: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_study_uses_the_plugin(installed: Path, tmp_path: Path) -> None:
-    file = tmp_path / "plugged.yaml"
+@pytest.fixture(scope="module")
+def plugged(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The results of a study that uses the plug-in."""
+    folder = tmp_path_factory.mktemp("plugged")
+    file = folder / "plugged.yaml"
     file.write_text(STUDY)
-    results = tmp_path / "results"
-    options = ("--no-compile", "--workers", "1", "--results", str(results))
+    options = ("--no-compile", "--workers", "1", "--results", str(folder))
     done = _pyrovae("study", "run", str(file), *options, path=installed)
     assert done.returncode == 0, done.stderr
-    runs = load_study(results / "plugged").runs
+    return folder / "plugged"
+
+
+def test_a_study_uses_the_plugin(plugged: Path) -> None:
+    study = load_study(plugged)
+    runs = study.runs
     assert set(runs["prior"]) == {"standard_normal", "cauchy(scale=0.5)"}
     assert runs["mean_correlation"].between(0, 1).all()
-    estimators = load_study(results / "plugged").folder(runs["run"][0]).metrics()["estimators"]
-    assert estimators["mean_correlation"]["estimator"] == {"power": 2}
+    estimators = study.folder(runs["run"][0]).metrics()["estimators"]
+    assert estimators["mean_correlation[power=2]"]["estimator"] == {"power": 2}
+    assert (runs["mean_correlation[power=2]"] <= runs["mean_correlation"]).all()
+
+
+def test_the_report_says_what_the_plugin_declares_and_without_it_nothing(
+    installed: Path, plugged: Path, tmp_path: Path
+) -> None:
+    for path, titles in (
+        (installed, (r"Mean \|r\| ↑", r"Mean \|r\| (power = 2) ↑")),
+        (tmp_path, ("Mean correlation", "Mean correlation (power = 2)")),
+    ):
+        results = ("--results", str(plugged.parent))
+        told = _pyrovae("study", "report", "plugged", *results, path=path)
+        assert told.returncode == 0, told.stderr
+        text = (plugged / "report" / "report.md").read_text()
+        for title in (*titles, "Undeclared"):
+            assert f"| {title} |" in text
+
+
+def test_its_scores_are_listed(installed: Path) -> None:
+    listed = _pyrovae("list", "metrics", path=installed).stdout
+    assert "Nobody 2026; plugin" in " ".join(listed.split())
+    assert "Lost factors" in listed
 
 
 def test_its_parameters_are_checked(installed: Path, tmp_path: Path) -> None:

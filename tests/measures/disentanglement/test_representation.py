@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement import METRICS, with_standard_error
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
 
@@ -72,6 +73,29 @@ def test_a_score_does_not_depend_on_its_neighbours():
     alone, _ = score("factor_vae")
     among, _ = score("mig", "factor_vae", "irs")
     assert alone.items() <= among.items()
+
+
+def test_metrics_of_one_name_are_told_apart_and_score_as_alone():
+    five = {"name": "mig", "n_bins": 5}
+    lasso = {"name": "dci", "learner": "lasso", "n_train": 100}
+    scores, estimators = score(five, "mig", lasso)
+    default, alone = score("mig")[0], score(five)[0]
+    assert scores["mig"] == default["mig"] != alone["mig"] == scores["mig[n_bins=5]"]
+    assert scores["mig[n_bins=5]_se"] == alone["mig_se"]
+    assert scores["mig[n_bins=5]_active_only"] == alone["mig_active_only"]
+    assert estimators["mig[n_bins=5]"]["metric"] == {**five, "binning": "uniform"}
+    # A single one keeps its name, whatever its parameters.
+    assert "dci_completeness" in scores
+    # Without a default one, the first keeps it.
+    scores, _ = score({**five, "n_bins": 7}, five)
+    assert scores["mig[n_bins=5]"] == alone["mig"]
+    assert {key for key in scores if "_" not in key.split("]")[-1]} == {"mig", "mig[n_bins=5]"}
+
+
+def test_the_same_metric_twice_is_refused():
+    with pytest.raises(ConfigError, match="metric 'mig' is asked for twice") as caught:
+        score("irs", "mig", {"name": "mig", "n_bins": 20})
+    assert caught.value.place == "[2]"
 
 
 def test_metrics_of_codes_alone_need_no_factors():

@@ -24,7 +24,9 @@ from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.posterior.diagnose import nearest_bound
+from pyrovae.measures.posterior.scores import PREFIX
 from pyrovae.measures.posterior.weights import Estimate
+from pyrovae.measures.scores import STANDARD_ERROR, declared_scores
 from pyrovae.report import write_report
 from pyrovae.report.diagnosis import said
 from pyrovae.report.look.drawn import NothingToDraw
@@ -60,6 +62,13 @@ def test_scores_stand_among_the_runs(study: StudyResults) -> None:
     row = study.runs.iloc[0]
     assert row["posterior_points"] == scores["points"] == 4
     assert row["posterior_elbo"] == scores["elbo"]
+    told = [k for k in row.index if k.startswith(PREFIX) and not k.endswith(STANDARD_ERROR)]
+    declared = {score.key for score in declared_scores()}
+    assert set(told) <= declared
+    # Of numbers that are not finite, a run has none.
+    numbers = {f"{PREFIX}{k}" for k, v in scores.items() if not isinstance(v, str)}
+    left = {k for k in declared if k.startswith(PREFIX)} - numbers
+    assert {k for k in left if not k.endswith("_points_se")} == set()
     assert scores["points_passed"] + scores["points_failed"] == 4
     assert scores["log_px"] == scores[scores["log_px_by"]] >= scores["elbo"]
     text = said(scores)

@@ -74,19 +74,19 @@ def test_scores_are_grouped_with_their_errors():
     scores |= {"mutual_information": 2.0, "mutual_information_se": 0.1, "dci_completeness": 0.5}
     scores |= {"posterior_sbc_p": 0.2, "mine": 7.0}
     scores |= {"aggregate_kl": 0.25}
-    found = score_groups(scores, [])
+    found = score_groups(scores)
     assert list(found)[-1] == "Other"
     assert found == {
-        "Test set": [("ELBO", -2.0, None)],
-        "Training set": [("ELBO", -1.0, None)],
-        "Gap between training and test set": [("ELBO", 1.0, None)],
-        "Collapse, training set": [("Active units", 3.0, None)],
+        "Test set": [("ELBO (nats)", -2.0, None)],
+        "Training set": [("ELBO, training set (nats)", -1.0, None)],
+        "Gap between training and test set": [("ELBO, test minus train (nats)", 1.0, None)],
+        "Collapse, training set": [("Active units, training set (count)", 3.0, None)],
         "Information in the code": [
-            ("Mutual information, lower bound", 2.0, 0.1),
-            ("Aggregate KL, upper bound", 0.25, None),
+            ("Mutual information, lower bound (nats)", 2.0, 0.1),
+            ("Aggregate KL, upper bound (nats)", 0.25, None),
         ],
-        "Disentanglement": [("dci: completeness", 0.5, None)],
-        "Posterior diagnostics": [("Sbc p", 0.2, None)],
+        "Disentanglement": [("DCI completeness", 0.5, None)],
+        "Posterior diagnostics": [("SBC p-value", 0.2, None)],
         "Other": [("Mine", 7.0, None)],
     }
 
@@ -98,7 +98,7 @@ def test_a_diagnosis_is_shown(made_study: StudyResults, tmp_path: Path):
     table = pd.DataFrame({"datum": [0, 1], "passed": [True, False], "pareto_k": [0.3, np.nan]})
     table.to_csv(root / "points.csv", index=False)
     try:
-        (told,) = run_details(run, [], runs=1, side=16)["tables"]
+        (told,) = run_details(run, {}, runs=1, side=16)["tables"]
     finally:
         shutil.rmtree(root.parent)
     assert told["columns"] == ["datum", "passed", "pareto k"]

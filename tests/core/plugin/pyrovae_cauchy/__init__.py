@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 from torch.distributions import Distribution
 
-from pyrovae.measures.disentanglement import MetricResult
+from pyrovae.measures.disentanglement import METRICS, MetricResult
+from pyrovae.measures.scores import Score
 from pyrovae.models.priors import Prior
 
 
@@ -36,6 +37,21 @@ class Cauchy(Prior):
         return dist.Cauchy(self.zero, torch.full_like(self.zero, self.scale)).to_event(1)
 
 
+@METRICS.register(
+    "mean_correlation",
+    source="Nobody 2026",
+    score=Score("mean_correlation", "Mean |r|", better="high", kind="proportion", rope=0.02),
+    parts=[
+        Score(
+            "mean_correlation_lost",
+            "Lost factors",
+            unit="bits",
+            better="low",
+            kind="positive",
+            meaning="What no code knows.",
+        )
+    ],
+)
 def mean_correlation(
     codes: ArrayLike, factors: ArrayLike, rng: np.random.Generator | None = None, *, power: int = 1
 ) -> MetricResult:
@@ -43,4 +59,11 @@ def mean_correlation(
     z, v = np.asarray(codes, float), np.asarray(factors, float)
     both = np.corrcoef(np.hstack([z, v]), rowvar=False)
     table = np.nan_to_num(np.abs(both[: z.shape[1], z.shape[1] :])) ** power
-    return MetricResult(float(table.max(0).mean()), {}, {"power": power})
+    best = table.max(0)
+    lost = float(-np.log2(np.maximum(best, 1e-12)).sum())
+    return MetricResult(float(best.mean()), {"lost": lost}, {"power": power})
+
+
+def undeclared(codes: ArrayLike, factors: ArrayLike, rng: object = None) -> MetricResult:
+    """Number of codes, of which nothing is declared."""
+    return MetricResult(float(np.shape(codes)[1]))
