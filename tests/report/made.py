@@ -277,7 +277,7 @@ def compare_study(study: StudyResults) -> None:
             "status": "passed",
             "reason": "",
             "better": metric.better,
-            "rope": metric.rope,
+            "rope": metric.equivalence,
         }
     with folder(study.store.root / "analysis") as made:
         for name, parts in tables.items():

@@ -29,6 +29,7 @@ from pyrovae.measures.scores import (
     declared_scores,
     score_of,
 )
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.scores import table_scores
 from pyrovae.report.page.columns import columns, score_groups
 from pyrovae.report.page.write import render_page
@@ -128,8 +129,8 @@ def test_the_analysis(study: StudyResults):
 def test_the_table(study: StudyResults):
     scores = table_scores(study.runs)
     assert {score.key for score in scores} == set(KNOWN)
-    header = [cell.strip() for cell in cells.markdown(study).splitlines()[0].split(" | ")]
-    latex = cells.latex(study).splitlines()
+    header = [cell.strip() for cell in cells.markdown(present(study)).splitlines()[0].split(" | ")]
+    latex = cells.latex(present(study)).splitlines()
     stacked = next(line for line in latex if r"\shortstack{Seeds}" in line).count(r"\shortstack")
     assert stacked == 2 + len(scores)
     for score in scores:
@@ -141,7 +142,7 @@ def test_the_table(study: StudyResults):
     known = [better for _, better in KNOWN.values()]
     assert text.count(r"\uparrow") == known.count("high")
     assert text.count(r"\downarrow") == known.count("low")
-    appendix = effects_table.latex(study)
+    appendix = effects_table.latex(present(study))
     assert all(cells.escape(score.axis_label) in appendix for score in scores)
 
 
@@ -168,20 +169,20 @@ def test_the_page(study: StudyResults):
 
 
 def test_figures(study: StudyResults):
-    figure = effects(study).figure
+    figure = effects(present(study)).figure
     panels = {ax.get_title(): ax.get_xlabel() for ax in figure.axes if ax.get_title()}
     assert panels == {
         score_of(key).title: f"Effect ({unit})" if unit else "Effect"
         for key, (unit, _) in KNOWN.items()
     }
-    figure = performance_profiles(study).figure
+    figure = performance_profiles(present(study)).figure
     told = {ax.get_xlabel(): ax.get_title(loc="right") for ax in figure.axes if ax.get_xlabel()}
     assert told == {
         score_of(key).axis_label: SAID[better]
         for key, (_, better) in KNOWN.items()
         if better != "neither"
     }
-    drawn = disentanglement(study)
+    drawn = disentanglement(present(study))
     labels = {ax.get_xlabel().replace("\n", " ") for ax in drawn.figure.axes} - {""}
     compared = [score_of(k) for k in KNOWN if score_of(k).group == "Disentanglement"]
     assert labels == {score.axis_label for score in compared}

@@ -48,10 +48,10 @@ def test_numbers_are_those_of_the_runs(main_study: StudyResults) -> None:
 
 def test_a_score_that_is_missing_is_a_dash(lone_study: StudyResults) -> None:
     header, (row,) = texts(lone_study)
-    for title in ("MIG", "DCI disent.", "FactorVAE"):
+    for title in ("MIG ↑", "DCI disent. ↑", "FactorVAE ↑"):
         assert row[header.index(title)] == table.MISSING
     # One seed: a number, no interval.
-    assert "±" not in row[header.index("ELBO")]
+    assert "±" not in row[header.index("ELBO ↑")]
     assert float(row[header.index("Rate")]) == pytest.approx(
         lone_study.runs["rate"].iloc[0], rel=0.01
     )
@@ -117,7 +117,7 @@ def test_only_seeds_that_agree_have_an_interval_of_no_width(small_study: StudyRe
     study = StudyResults("s", "", runs, {}, [], small_study.store)
     header, rows = texts(study)
     assert rows[0][header.index("Rate")] == "10.0 ± 0.0"
-    assert rows[0][header.index("Distortion")] == "10.0 ± 0.1"
+    assert rows[0][header.index("Distortion ↓")] == "10.0 ± 0.1"
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")

@@ -12,6 +12,7 @@ from report.made import PRIORS, make_study
 from tiny_study import TINY, tiny_plan
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.report.look.presented import present
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.page.write import render_page
 from pyrovae.report.study.methods import methods
@@ -122,8 +123,8 @@ def test_two_of_a_name_go_through_the_store_and_all_reports(tmp_path: Path):
     assert {"mig", "mig[n_bins=5]"} <= set(index.columns)
     titles = [score.title for score in disentanglement_scores(study.runs)]
     assert {"MIG", "MIG (5 bins)"} <= set(titles)
-    assert "| MIG (5 bins) ↑ |" in cells.markdown(study)
-    assert "MIG (5 bins) (n bins = 5)" in methods(study)
+    assert "| MIG (5 bins) ↑ |" in cells.markdown(present(study))
+    assert "MIG (5 bins) (n bins = 5)" in methods(present(study))
     page = render_page(study)
     assert '"key":"mig[n_bins=5]"' in page
     assert "MIG (5 bins)" in page
