@@ -11,9 +11,11 @@ import pyro
 import pytest
 import torch
 from tiny_study import TINY
+from torch.distributions import Distribution
 
 import pyrovae
 from pyrovae.core.errors import ConfigError
+from pyrovae.models.priors import Prior, StandardNormal
 from pyrovae.study.config import yaml
 
 SMALL: dict[str, Any] = yaml.parse(TINY) | {"seeds": 1}
@@ -99,3 +101,24 @@ def test_what_is_no_study(tmp_path: Path):
         pyrovae.run_study([1], results=tmp_path)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="nothing: No such file"):
         pyrovae.run_study("nothing", results=tmp_path)
+
+
+def test_classes_stand_for_names_and_only_this_process_knows_some(tmp_path: Path):
+    class Wide(Prior):
+        """N(0, 9 I), known to this function alone."""
+
+        def forward(self) -> Distribution:
+            zero = torch.zeros(self.latent_dim)
+            return pyro.distributions.Normal(zero, 3.0).to_event(1)
+
+    given = copy.deepcopy(SMALL) | {"grid": {"prior": [StandardNormal, {"name": Wide}]}}
+    study = pyrovae.run_study(given, results=tmp_path, progress=False)
+    assert study.runs["prior"].iloc[0] == "standard_normal"
+    assert "Wide" in study.runs["prior"].iloc[1]
+    assert given["grid"]["prior"][0] is StandardNormal
+    for executor in ("local", "ray"):
+        with pytest.raises(ConfigError, match=r"^prior: 'Wide' is defined in a function, where no"):
+            pyrovae.run_study(given, executor, results=tmp_path, progress=False)
+    wrong = copy.deepcopy(SMALL) | {"grid": {"prior": [dict]}}
+    with pytest.raises(ConfigError, match=r"^grid\.prior\[0\]: 'builtins:dict' is no prior"):
+        pyrovae.run_study(wrong, results=tmp_path, progress=False)
