@@ -13,11 +13,12 @@ from click.testing import CliRunner
 from matplotlib.colors import to_rgb
 
 from pyrovae.commands.main import main
-from pyrovae.report import STYLES, active_units, effects, performance_profiles
+from pyrovae.report import STYLES, active_units, performance_profiles
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.formats import files
 from pyrovae.report.look.presented import present
 from pyrovae.report.look.style import palette, prior_colours
+from pyrovae.report.study.effects import effects
 from pyrovae.report.study.rate_distortion import pareto_front
 from pyrovae.study.store.results import StudyResults
 from report.texts import cut_off, drawn_texts, overlaps
