@@ -29,6 +29,7 @@ from pyrovae.measures.scores import (
     declared_scores,
     score_of,
 )
+from pyrovae.report import escapes
 from pyrovae.report.look.presented import present
 from pyrovae.report.look.scores import table_scores
 from pyrovae.report.page.columns import columns, score_groups
@@ -143,7 +144,7 @@ def test_the_table(study: StudyResults):
     assert text.count(r"\uparrow") == known.count("high")
     assert text.count(r"\downarrow") == known.count("low")
     appendix = effects_table.latex(present(study))
-    assert all(cells.escape(score.axis_label) in appendix for score in scores)
+    assert all(escapes.latex(score.axis_label) in appendix for score in scores)
 
 
 def test_the_page(study: StudyResults):

@@ -79,7 +79,7 @@ def test_flags_reach_the_table(small_study: StudyResults) -> None:
     header, rows = texts(small_study)
     for row in rows:
         marked = {title for title, cell in zip(header, row, strict=True) if cell.endswith("†")}
-        assert marked == {"DCI disent."}
+        assert marked == {"DCI disent. ↑"}
     assert "†: changes when inactive units are dropped" in table.caption(present(small_study))
     assert table.latex(present(small_study)).count(r")\textsuperscript{\dag}") == len(rows)
 

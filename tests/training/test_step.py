@@ -63,7 +63,7 @@ def _compare_compiled(prior: str, posterior: str, likelihood: str) -> None:
     program = small_program(prior, posterior, likelihood)
     arguments = _arguments(program)
     graph = trace(program.step, *arguments)
-    _, moments, values = compile_step(graph)(*arguments)
+    _, moments, _, values = compile_step(graph)(*arguments)
     loss, gradients = _eager(program, arguments)
     torch.testing.assert_close(values[0], loss, rtol=1e-5, atol=0)
     for name, gradient in gradients.items():
@@ -122,8 +122,8 @@ def test_fallback_without_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
         ) else None
         step = compile_step(graph)
         with pytest.warns(RuntimeWarning, match="training runs uncompiled"):
-            values = step(*arguments)[2]
-    torch.testing.assert_close(values, graph(*arguments)[2], rtol=0, atol=0)
+            values = step(*arguments)[3]
+    torch.testing.assert_close(values, graph(*arguments)[3], rtol=0, atol=0)
 
 
 def test_a_step_too_large_to_compile_runs_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:

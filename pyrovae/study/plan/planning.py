@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from pyrovae.core import memory
+from pyrovae.core import dotted, memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
+from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -78,7 +79,14 @@ def _label(key: str, config: RunConfig) -> str:
         # A user's own model takes the place of its parts; it is named where the network would be.
         assert config.model is not None
         return user_models.label(config.model) if key == "network" else OWN
-    return label(component, defaults(key, component["name"]))
+    return label(component, _defaults(key, component["name"]))
+
+
+def _defaults(key: str, name: str) -> dict[str, Any]:
+    if not dotted.is_path(name):
+        return defaults(key, name)
+    # Unlike who reads results, who plans a run imports what it names.
+    return parameters_of(dotted.load(name), name).model_construct().model_dump(mode="json")
 
 
 @dataclass(frozen=True)

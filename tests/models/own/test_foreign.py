@@ -17,10 +17,10 @@ from pyrovae.study.store.trained import load_trained
 
 HERE = Path(__file__).parent
 STUDY = """
-name: elsewhere
+name: foreign
 base:
   dataset: {name: digits, n_train: 200, n_test: 100, flatten: true}
-  model: "elsewhere:flat_vae"
+  model: "foreign:flat_vae"
   objective: elbo
   latent_dim: 3
   training: {steps: 8, batch_size: 16, records: 2}
@@ -65,9 +65,9 @@ def _study(folder: Path, command: str, *options: str) -> Result:
 )
 def test_what_a_program_lacks_is_told(name: str, shape: tuple[int, ...], parts: list[str]) -> None:
     with pytest.raises(ConfigError) as told:
-        build(resolve(f"elsewhere:{name}", {}), shape, 3, seed=0)
+        build(resolve(f"foreign:{name}", {}), shape, 3, seed=0)
     message = str(told.value)
-    assert message.startswith(f"model 'elsewhere:{name}' ")
+    assert message.startswith(f"model 'foreign:{name}' ")
     assert "\n" not in message
     for part in parts:
         assert part in message
@@ -97,7 +97,7 @@ def test_pyros_vae_example_runs_on_flat_data(tmp_path: Path) -> None:
 def test_what_a_step_cannot_carry_is_refused_when_planning(
     layer: str, parts: list[str], tmp_path: Path
 ) -> None:
-    model = ("--set", f"model={{name: 'elsewhere:with_layer', layer: {layer}}}")
+    model = ("--set", f"model={{name: 'foreign:with_layer', layer: {layer}}}")
     told = _study(tmp_path, "plan", *model)
     assert told.exit_code == 2, told.output
     assert len(told.output.strip().splitlines()) == 1
@@ -106,16 +106,16 @@ def test_what_a_step_cannot_carry_is_refused_when_planning(
 
 
 def test_a_gamma_code_has_no_noise_that_a_seed_repeats(tmp_path: Path) -> None:
-    told = _study(tmp_path, "plan", "--set", "model=elsewhere:gamma_codes")
+    told = _study(tmp_path, "plan", "--set", "model=foreign:gamma_codes")
     assert told.exit_code == 2, told.output
     assert "draws by '_standard_gamma'" in told.output
 
 
 def test_a_norm_of_a_users_model_is_stored_with_it(tmp_path: Path) -> None:
-    model = ("--set", "model={name: 'elsewhere:with_layer', layer: normed}")
+    model = ("--set", "model={name: 'foreign:with_layer', layer: normed}")
     done = _study(tmp_path, "run", *model)
     assert done.exit_code == 0, done.output
-    (run,) = load_study(tmp_path / "elsewhere").runs["run"]
+    (run,) = load_study(tmp_path / "foreign").runs["run"]
     vae, _ = load_trained(find_run(tmp_path, run))
     norm = next(m for m in vae.modules() if isinstance(m, torch.nn.BatchNorm1d))
     assert int(norm.num_batches_tracked) == 8
