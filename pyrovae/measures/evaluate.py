@@ -118,6 +118,8 @@ class Evaluation:
         ground-truth factors ``(n, k)``, ``None`` where unknown.
     factor_names
         Of the factors' columns.
+    directions
+        One row for each direction of a code that has no special axes, on the test set.
     units
         One row for each latent unit of the test set.
     images
@@ -137,6 +139,7 @@ class Evaluation:
     codes: np.ndarray
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
+    directions: pd.DataFrame | None = None
 
 
 @only_measures
@@ -213,6 +216,7 @@ def evaluate(
         codes,
         test.factors,
         dataset.factor_names,
+        on_test.directions,
     )
 
 

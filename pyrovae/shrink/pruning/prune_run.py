@@ -30,7 +30,8 @@ from pyrovae.shrink.pruning.turn import active_directions, prune_directions, tur
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.execute.execution import environment
 from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
-from pyrovae.study.store.folders import RunFolder, Store, history_table
+from pyrovae.study.store.folders import RunFolder, Store
+from pyrovae.study.store.history import history_table
 from pyrovae.study.store.trained import data_of
 from pyrovae.training import LossProgram, Record, Trainer
 
@@ -246,6 +247,7 @@ def _store(
         history_table(records),
         evaluation,
         {**environment(), "lineage": lineage},
+        parent.settled(),
     )
     runs = [run]
     for path in sorted(Path(store.runs).glob("[!.]*/metrics.json")):

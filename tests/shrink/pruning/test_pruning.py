@@ -20,7 +20,9 @@ from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, make_plan, vae_of
-from pyrovae.study.store.folders import RunFolder, Store, history_table
+from pyrovae.study.store.folders import RunFolder, Store
+from pyrovae.study.store.history import history_table
+from pyrovae.training.settled import NOT_RECORDED
 
 STUDY = """
 name: small
@@ -218,7 +220,7 @@ def _stored(tmp_path: Path, *overrides: str) -> RunFolder:
     vae = _model(run.config, dataset.event_shape)
     store = Store(tmp_path / "results" / "small")
     evaluation = evaluate(vae, dataset, run.config.evaluation, 0)
-    store.write_run(run, vae.state_dict(), history_table([]), evaluation, {})
+    store.write_run(run, vae.state_dict(), history_table([]), evaluation, {}, NOT_RECORDED)
     store.write_plan(plan)
     return store.run(run.id)
 
@@ -335,7 +337,7 @@ def _sharing_two_directions(folder: RunFolder, tmp_path: Path, *overrides: str) 
     (dataset,) = plan.datasets.values()
     evaluation = evaluate(vae, dataset, plan.runs[0].config.evaluation, 0)
     store = Store(tmp_path / "results" / "small")
-    store.write_run(plan.runs[0], vae.state_dict(), history_table([]), evaluation, {})
+    store.write_run(plan.runs[0], vae.state_dict(), history_table([]), evaluation, {}, NOT_RECORDED)
 
 
 def test_a_full_rank_code_is_turned_before_it_is_pruned(tmp_path: Path) -> None:
