@@ -40,7 +40,7 @@ def settled_of(history: pd.DataFrame, settings: TrainingSettings, constant_from:
     constant_from
         Step from which on all its scheduled numbers are constant.
     """
-    looks = _looks(history)
+    looks = looks_of(history)
     if looks is None:
         return NOT_RECORDED
     course = Course(settings)
@@ -78,7 +78,7 @@ class Watch:
         """Return the first step at which the run was seen settled, given all later records."""
         tables = [] if self._before is None else [self._before]
         tables += [history_table(records)] if records else []
-        looks = _looks(pd.concat(tables, ignore_index=True))
+        looks = looks_of(pd.concat(tables, ignore_index=True))
         if looks is None:
             return None
         found = first_settled(looks, self._rate, self._constant_from, seen=self._seen)
@@ -86,7 +86,8 @@ class Watch:
         return found
 
 
-def _looks(history: pd.DataFrame) -> Looks | None:
+def looks_of(history: pd.DataFrame) -> Looks | None:
+    """Return what a history tells of settling; ``None`` if the held-out bound is not in it."""
     if not set(_LOOKS) <= set(history.columns) or history[list(_LOOKS)].isna().any(axis=None):
         return None
     noise = np.array(history["noise_share"].tolist(), dtype=float)
