@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor
 
 from pyrovae.core.errors import DataError
+from pyrovae.datasets import Dataset, Split
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.likelihoods import LIKELIHOODS
 
 
 def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x") -> Tensor:
@@ -52,6 +56,51 @@ def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x
         values = values[:, None]
     taken = _finite(values, what) if values.dtype.kind == "f" else _whole(values)
     return torch.from_numpy(np.ascontiguousarray(taken))
+
+
+def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor:
+    """Return :func:`observations` that a model can explain, at least two.
+
+    Raises
+    ------
+    DataError
+        As there, for values that its likelihood is not for, and for a single one.
+    """
+    values = observations(given, vae.event_shape, what)
+    likelihood = getattr(vae, "likelihood", None)
+    if likelihood is not None:
+        name = LIKELIHOODS.name_of(type(likelihood))
+        check_support(values, likelihood.support, name, what)
+    if len(values) < 2:
+        raise DataError(f"{what} holds one observation: at least 2 are needed")
+    return values
+
+
+def measured(vae: LatentModel, x: Any, train: Any = None) -> Dataset:
+    """Return data that a model is measured on: the test split, and what is known of training data.
+
+    Parameters
+    ----------
+    vae
+        The model.
+    x
+        As :func:`observations` takes them, or a data set, both of whose splits are taken.
+    train
+        What the model was trained on; without it that split is empty.
+
+    Raises
+    ------
+    DataError
+        As :func:`of_model`.
+    """
+    if not isinstance(x, Dataset):
+        test = of_model(vae, x)
+        known = test[:0] if train is None else of_model(vae, train, "train")
+        return Dataset("x", Split(known), Split(test))
+    test = of_model(vae, x.test.values)
+    taken, factors = (x.train.values, x.train.factors) if train is None else (train, None)
+    known = of_model(vae, taken, "train")
+    return replace(x, train=Split(known, factors), test=Split(test, x.test.factors))
 
 
 def _array(given: Any, what: str) -> np.ndarray:
