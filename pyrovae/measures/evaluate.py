@@ -212,7 +212,7 @@ def evaluate(
         codes,
         test.factors,
         dataset.factor_names,
-        on_test.directions,
+        collapse.directions,
     )
 
 
