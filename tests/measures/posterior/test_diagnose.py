@@ -48,7 +48,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     folder = tmp_path_factory.mktemp("diagnosed")
     overrides = ("seeds=1", "training.steps=20", f"evaluation.diagnostics={SETTINGS}")
     plan = tiny_plan(folder, *overrides)
-    outcome = run(plan, folder / "results", workers=1)
+    outcome = run(plan, folder / "results")
     assert outcome.done == 2, outcome.failed
     return load_study(folder / "results" / "tiny")
 
