@@ -21,7 +21,7 @@ FACTORS = ["prior", "posterior"]
 #: nothing is run again.
 SHORT = Sampling(chains=2, draws=60, warmup=60, target_accept=CAREFUL)
 #: Enough for what does not depend on the numbers.
-TINY = Sampling(chains=2, draws=6, warmup=8, target_accept=CAREFUL)
+TINY = Sampling(chains=2, draws=6, warmup=16, target_accept=CAREFUL)
 KINDS = ("real", "positive", "proportion", "count")
 PASSED = Convergence(1.0, 1000.0, 1000.0, 0.0)
 
@@ -192,7 +192,7 @@ def test_missing_cells_of_three_factors() -> None:
 def test_one_cell_has_a_mean_and_nothing_to_compare_it_with() -> None:
     runs, _ = simulate(np.random.default_rng(2), "real")
     one = runs[(runs["prior"] == "laplace") & (runs["posterior"] == "full_rank")]
-    posterior = passed(fit(one, metric("real"), FACTORS, sampling=SHORT))
+    posterior = passed(fit(one, metric("real"), FACTORS, sampling=TINY))
     assert posterior.of().mean() == pytest.approx(one["score"].mean(), abs=2)
     assert posterior.contrasts().empty
     assert posterior.effects().empty
