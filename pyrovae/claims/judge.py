@@ -53,7 +53,10 @@ def inactive_units(study: StudyResults) -> Verdict:
     _need(not runs.empty, "a run with an inactive unit")
     evidence = pd.DataFrame(
         {
-            "x": runs["network"] + ", " + runs["posterior"],
+            "x": [
+                f"{study.label(run, 'network').phrase()}, {study.label(run, 'posterior').phrase()}"
+                for run in runs["run"]
+            ],
             # Relative, so that data sets and likelihoods can stand together; in per cent.
             "y": 100 * runs["distortion_change"] / runs["distortion"],
             "error": 100 * runs["distortion_change_se"] / runs["distortion"],
