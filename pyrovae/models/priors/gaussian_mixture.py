@@ -54,10 +54,10 @@ class GaussianMixture(Prior):
 
     def forward(self) -> Distribution:
         """Return the mixture."""
-        loc, scale = self.loc, softplus(self.raw_scale + _UNIT)
-        if self.standardized:
-            weights = self.logits.softmax(-1)
-            loc = loc - weights @ loc
-            sd = (weights @ (loc.square() + scale.square())).sqrt()
-            loc, scale = loc / sd, scale / sd
-        return DiagonalNormalMixture(self.logits, loc, scale)
+        scale = softplus(self.raw_scale + _UNIT)
+        if not self.standardized:
+            return DiagonalNormalMixture(self.logits, self.loc, scale)
+        weights = self.logits.softmax(-1)
+        loc = self.loc - weights @ self.loc
+        sd = (weights @ (loc.square() + scale.square())).sqrt()
+        return DiagonalNormalMixture(self.logits, loc / sd, scale / sd)
