@@ -15,6 +15,7 @@ from pyrovae.measures.disentanglement import dci, mig
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 from pyrovae.study.store.folders import RunFolder
@@ -23,6 +24,7 @@ from pyrovae.study.store.folders import RunFolder
 _UNITS = 16
 
 
+@carries_mark
 def factor_heatmaps(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the heat maps of each cell's first finished seed: see :func:`factor_heatmap`.
 

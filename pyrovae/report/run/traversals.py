@@ -10,6 +10,7 @@ from torch import Tensor
 
 from pyrovae.measures.traversal import ENDS, Over
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.mosaics import fit, mosaic, show
 from pyrovae.report.look.names import slug, wrapped
 from pyrovae.report.look.presented import Presented
@@ -21,6 +22,7 @@ INACTIVE = "\ninactive"
 _OVER = {"prior": "prior", "posterior": "aggregate posterior"}
 
 
+@carries_mark
 def traversals(presented: Presented, run: str, *, style: Style = PAPER) -> Drawn:
     """Draw the stored traversals of a run: a row for each unit, by falling KL.
 

@@ -8,6 +8,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.shrink.capacity.run import SCORES, Capacity, observed, trainings_of
@@ -58,6 +59,7 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
     return Drawn("capacity", figure, found.runs, caption)
 
 
+@carries_mark
 def capacity_of_study(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the curve of a study in whose runs nothing but latent_dim varies, searched for or not.
 

@@ -25,6 +25,7 @@ from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.legends import legend_above, marker_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
@@ -39,6 +40,7 @@ _NAME_WIDTH = 18
 _ACROSS = 6
 
 
+@carries_mark
 def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the number of active units of each cell.
 
@@ -62,6 +64,7 @@ def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
     return Drawn("active-units", figure, data, caption.strip())
 
 
+@carries_mark
 def disentanglement(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw all disentanglement scores of each cell, a panel for each score.
 

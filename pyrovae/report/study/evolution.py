@@ -16,6 +16,7 @@ from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import bounds, summarise
 from pyrovae.report.look.legends import legend_above, line_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
@@ -25,6 +26,7 @@ _QUANTITIES = {"active_units": ACTIVE_UNITS.axis_label, "loss": "Loss (nats)"}
 SETTLED = 0.4
 
 
+@carries_mark
 def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw active units and training loss over steps, a panel for each level of the second label.
 

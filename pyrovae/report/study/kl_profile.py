@@ -11,6 +11,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLoca
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.legends import legend_above, legend_in, line_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
@@ -20,6 +21,7 @@ from pyrovae.report.look.style import PAPER, Style, theme, tighten
 LINEAR_BELOW = 0.01
 
 
+@carries_mark
 def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the KL of each unit against its rank, a line for each level of the first label.
 

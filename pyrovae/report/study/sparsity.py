@@ -9,12 +9,14 @@ from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.legends import colour_group, legend_above, legend_in
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
 
+@carries_mark
 def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw each disentanglement score against the number of active units, a point for each run.
 
@@ -28,7 +30,8 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     Raises
     ------
     NothingToDraw
-        If there is no score, or the number of active units is the same in all runs.
+        If there is no score, the number of active units is the same in all runs, or some have
+        not settled.
     """
     runs, scores = presented.runs, disentanglement_scores(presented.runs)
     if not scores:
@@ -37,6 +40,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         raise NothingToDraw(
             f"an association takes {ENOUGH_RUNS} runs that differ in their number of active units"
         )
+    presented.conclude()
     found = {score.key: rank_correlation(runs, ACTIVE_UNITS.key, score.key) for score in scores}
     encoding = presented.encoding
     colours, markers = encoding.colours(), encoding.first_markers()

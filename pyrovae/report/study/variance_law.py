@@ -8,11 +8,13 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.legends import legend_above, marker_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
 
+@carries_mark
 def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw Var(mu) of each unit against E(sigma²), a panel for each level of the first label.
 
