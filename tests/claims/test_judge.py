@@ -33,7 +33,7 @@ def _sizes(active: dict[int, float], seeds: int = 4) -> pd.DataFrame:
             {
                 "latent_dim": d,
                 "objective": "elbo",
-                "active_units": float(np.clip(round(n + rng.normal(0, 0.7)), 0, d)),
+                "used_units": float(np.clip(round(n + rng.normal(0, 0.7)), 0, d)),
             }
             for d, n in active.items()
             for _ in range(seeds)
@@ -87,7 +87,7 @@ def test_no_association_is_not_called_one() -> None:
     runs = pd.DataFrame(
         {
             "latent_dim": 10,
-            "inactive_units": rng.integers(0, 8, 24).astype(float),
+            "used_units": 10.0 - rng.integers(0, 8, 24),
             "mig": rng.normal(0.1, 0.02, 24),
             "dci": rng.normal(0.2, 0.02, 24),
         }
@@ -153,7 +153,7 @@ def test_networks_that_are_alike() -> None:
         {
             "network": ["mlp(hidden=[8])"] * 3 + ["conv(dense=8)"] * 3,
             "latent_dim": 16,
-            "active_units": [9.0, 11.0, 10.0, 10.0, 11.0, 9.0],
+            "used_units": [9.0, 11.0, 10.0, 10.0, 11.0, 9.0],
         }
     )
     found = judge.networks(_study(runs))
