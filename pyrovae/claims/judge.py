@@ -187,9 +187,7 @@ def networks(study: StudyResults) -> Verdict:
     runs = runs[runs["kind"].isin(["mlp", "conv"])]
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
-    fitted = fit(
-        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["used_units"]), 2)
-    )
+    fitted = fit(models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["used_units"]), 2))
     return decide(
         fitted["share"][..., 0] - fitted["share"][..., 1],
         (-math.inf, 0.0),

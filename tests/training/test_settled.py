@@ -16,6 +16,7 @@ def _looks(
     n: int = 31,
     *,
     bound: object = -100.0,
+    loss: object = None,
     used: object = 4,
     informative: object = 4,
     told: np.ndarray | None = None,
@@ -25,8 +26,10 @@ def _looks(
     rng = np.random.default_rng(0)
     if told is None:
         told = np.where(np.arange(UNITS) < 4, 0.9, 1e-3) * np.exp(rng.normal(0, 0.05, (n, UNITS)))
+    level = np.broadcast_to(np.asarray(bound, float), n).copy()
     return Looks(
         step,
+        -level if loss is None else np.broadcast_to(np.asarray(loss, float), n).copy(),
         np.broadcast_to(np.asarray(bound, float), n).copy(),
         np.broadcast_to(np.asarray(informative), n).copy(),
         np.broadcast_to(np.asarray(used), n).copy(),
@@ -57,6 +60,17 @@ def test_a_rising_bound_is_not() -> None:
 def test_a_rise_is_judged_by_the_size_of_the_bound(level: float, settled: bool) -> None:
     rising = level + 0.5e-3 * np.arange(31) * 100  # 0.5 nats in the last third
     assert judge(_looks(bound=rising), constant).yes is settled
+
+
+def test_a_loss_that_falls_outweighs_a_bound_that_scatters() -> None:
+    noise = np.random.default_rng(1).normal(0, 0.5, 31)
+    falls = 100 - 0.4e-3 * np.arange(31) * 100
+    found = judge(_looks(bound=-100 + noise, loss=falls), constant)
+    assert found.yes is False
+    assert "the training loss fell 0.4 nats" in found.told
+    # Overfitting: the loss falls, and the held-out bound says beyond its noise that it does not rise.
+    worse = -100 - 2e-3 * np.arange(31) * 100
+    assert judge(_looks(bound=worse + noise / 10, loss=falls), constant).yes
 
 
 def test_a_falling_bound_is_overfitting_and_settled() -> None:
