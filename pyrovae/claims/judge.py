@@ -9,6 +9,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.analysis.active import count_of, idle_share, is_active
 from pyrovae.analysis.phase_diagram import NoTheory, beside_theory
 from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Undecidable, Verdict, decide, fit
@@ -31,8 +32,9 @@ def sparsity(study: StudyResults) -> Verdict:
     runs = _elbo_runs(study)
     sizes, level = _levels(runs["latent_dim"])
     _need(len(sizes) >= 2, "two values of latent_dim")
+    count = count_of(runs)
     fitted = fit(
-        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), len(sizes))
+        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs[count.key]), len(sizes))
     )
     active = fitted["share"] * torch.tensor(sizes)
     growth = (active[..., -1] / active[..., -2]).log() / math.log(sizes[-1] / sizes[-2])
@@ -40,8 +42,8 @@ def sparsity(study: StudyResults) -> Verdict:
         growth,
         (-math.inf, 0.5),
         quantity="growth exponent of active units at the largest number of latent units",
-        evidence=_evidence(runs, "latent_dim", "active_units"),
-        labels=("Latent units (count)", ACTIVE_UNITS.axis_label),
+        evidence=_evidence(runs, "latent_dim", count.key),
+        labels=("Latent units (count)", count.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -79,16 +81,17 @@ def variance_law(study: StudyResults) -> Verdict:
     chosen = _elbo_runs(study)["run"]
     units = study.units()
     units = units[units["run"].isin(chosen) & (units["prior"] == "standard_normal")]
-    _need(units["active"].nunique() == 2, "active and inactive units under a standard normal prior")
+    active = is_active(units)
+    _need(active.nunique() == 2, "active and inactive units under a standard normal prior")
     off = units["var_mu"] + units["mean_var"] - 1
-    fitted = fit(models.offsets(_tensor(units["active"], whole=True), _tensor(off), 2, 0.1))
+    fitted = fit(models.offsets(_tensor(active, whole=True), _tensor(off), 2, 0.1))
     offset = fitted["offset"]
     largest = offset.gather(-1, offset.abs().argmax(-1, keepdim=True)).squeeze(-1)
     evidence = pd.DataFrame(
         {
             "x": units["var_mu"],
             "y": units["mean_var"],
-            "group": units["active"].map({True: "active", False: "inactive"}),
+            "group": active.map({True: "active", False: "inactive"}),
         }
     )
     return decide(
@@ -126,7 +129,7 @@ def disentanglement(study: StudyResults) -> Verdict:
     runs = study.runs
     metrics = [name for name in ("mig", "dci", "factor_vae") if name in runs]
     _need(bool(metrics), "disentanglement scores")
-    sparsity = runs["inactive_units"] / runs["latent_dim"]
+    sparsity = idle_share(runs)
     _need(sparsity.nunique() > 1, "runs of different sparsity")
     x = _standard(_tensor(sparsity))
     values = torch.stack([_standard(_tensor(runs[name])) for name in metrics])
@@ -150,7 +153,7 @@ def capacity(study: StudyResults) -> Verdict:
     """A model trained large and pruned is within one per cent of the best ELBO of any size."""
     runs = _elbo_runs(study)
     large = runs[runs["latent_dim"] == runs["latent_dim"].max()]
-    _need((large["inactive_units"] > 0).all(), "inactive units at the largest latent_dim")
+    _need((idle_share(large) > 0).all(), "inactive units at the largest latent_dim")
     change = _pruned(study).set_index("run")["change"].loc[large["run"]].to_numpy()
     after = large["elbo"] + change
     sizes, level = _levels(runs["latent_dim"])
@@ -160,10 +163,11 @@ def capacity(study: StudyResults) -> Verdict:
     fitted = fit(models.means(level, (value - centre) / scale, len(sizes) + 1))
     mean = fitted["mean"] * scale + centre
     loss = mean[..., :-1].amax(-1) - mean[..., -1]
+    kept = large[count_of(large).key]
     evidence = pd.concat(
         [
             _evidence(runs, "latent_dim", "elbo").assign(group="as trained"),
-            pd.DataFrame({"x": large["active_units"], "y": after, "group": "large, then pruned"}),
+            pd.DataFrame({"x": kept, "y": after, "group": "large, then pruned"}),
         ]
     )
     return decide(
@@ -182,15 +186,14 @@ def networks(study: StudyResults) -> Verdict:
     runs = runs[runs["kind"].isin(["mlp", "conv"])]
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
-    fitted = fit(
-        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), 2)
-    )
+    count = count_of(runs)
+    fitted = fit(models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs[count.key]), 2))
     return decide(
         fitted["share"][..., 0] - fitted["share"][..., 1],
         (-math.inf, 0.0),
         quantity="share of active units, dense minus convolutional",
-        evidence=_evidence(runs, "kind", "active_units", "kind"),
-        labels=("Network", ACTIVE_UNITS.axis_label),
+        evidence=_evidence(runs, "kind", count.key, "kind"),
+        labels=("Network", count.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -199,9 +202,7 @@ def generation(study: StudyResults) -> Verdict:
     """The sparser a model, the less its random samples vary."""
     runs = _elbo_runs(study)
     spread = [_variability(study.folder(run).images()["samples"]) for run in runs["run"]]
-    runs = runs.assign(
-        variability=spread, sparsity=runs["inactive_units"] / runs["latent_dim"], all="samples"
-    )
+    runs = runs.assign(variability=spread, sparsity=idle_share(runs), all="samples")
     _need(runs["sparsity"].nunique() > 1, "runs of different sparsity")
     x, value = _standard(_tensor(runs["sparsity"])), _standard(_tensor(runs["variability"]).log())
     level = torch.zeros(len(runs), dtype=torch.long)
