@@ -33,7 +33,7 @@ from report.made import PRIORS, compare_study, make_study
 
 _FALL = Settled(False, ("units 3, 17 still fall",))
 _TOLD = (
-    "2 of 6 runs have not settled and 1 is not known to have: 2 of Standard normal prior "
+    "2 of 6 runs have not settled and 1 is not known to have: 2 of standard normal prior "
     "(units 3, 17 still fall); 1 of Laplace prior"
 )
 
@@ -43,7 +43,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """Two priors, three seeds; two runs of the first have not settled, one of the other may."""
     root = tmp_path_factory.mktemp("results") / "moving"
     states = {0: _FALL, 2: _FALL, 4: NOT_RECORDED}
-    return make_study(root, seeds=3, units=4, prior=PRIORS[:2], unsettled=states)
+    return make_study(root, seeds=3, units=16, prior=PRIORS[:2], unsettled=states)
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,7 @@ def test_tables_mark_the_cells(study: StudyResults) -> None:
     assert presented.cells["unsettled"].tolist() == [2, 1]
     rows = table.markdown(presented).splitlines()[2:]
     assert [row.split("|")[1].strip() for row in rows] == [
-        f"Standard normal{MARK}",
+        f"standard normal{MARK}",
         f"Laplace{MARK}",
     ]
     tex = table.latex(presented)
