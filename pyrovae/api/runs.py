@@ -172,7 +172,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         labels = {**self.folder.metrics()["labels"], "folder": self.folder.path}
-        shown = ("elbo", "rate", "distortion", "active_units")
+        shown = ("elbo", "rate", "distortion", "used_units", "settled")
         labels |= {name: f"{self.scores[name]:.4g}" for name in shown if name in self.scores}
         rows = "".join(
             f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"

@@ -69,7 +69,7 @@ INFORMATIVE_UNITS = declare(
 ACTIVE_UNITS = declare(
     Score(
         "active_units",
-        "Active units, by Var(mu)",
+        "Units with Var(mu) > 0.01",
         unit="count",
         kind="count",
         group=COLLAPSE,
@@ -98,7 +98,7 @@ SCORES = (
     declare(
         Score(
             "inactive_units",
-            "Inactive units, by Var(mu)",
+            "Units with Var(mu) of at most 0.01",
             unit="count",
             kind="count",
             group=COLLAPSE,

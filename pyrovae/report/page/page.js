@@ -511,7 +511,7 @@
   const option = (key) => make("option", { value: key, textContent: columns.get(key).title });
   for (const id of ["score", "axis-x", "axis-y"]) $(id).append(...data.columns.map((column) => option(column.key)));
   const has = (key, otherwise) => (columns.has(key) ? key : data.columns[otherwise % data.columns.length].key);
-  $("score").value = has("active_units", 0);
+  $("score").value = has("used_units", 0);
   $("axis-x").value = has("rate", 1);
   $("axis-y").value = has("distortion", 2);
   $("score").addEventListener("change", drawCells);

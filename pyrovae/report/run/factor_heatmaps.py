@@ -10,6 +10,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pyrovae.analysis.active import is_active
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement import dci, mig
 from pyrovae.report.escapes import figure_text
@@ -82,6 +83,7 @@ def factor_heatmap(
         raise NothingToDraw(str(refusal)) from None
     factor_names = stored.get("factor_names") or [f"factor {j}" for j in range(factors.shape[1])]
     units = folder.units().sort_values("kl", ascending=False, kind="stable")
+    units = units.assign(active=is_active(units))
     shown = units.head(_UNITS)
     with theme(style):
         height = 0.17 * len(factor_names) + 0.42

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pyrovae.analysis.active import is_active
 from pyrovae.measures.traversal import ENDS, Over
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
@@ -85,6 +86,7 @@ def traversal_grid(
         If the observations are no images.
     """
     quantiles = np.linspace(*ENDS, images.shape[1])
+    units = units.assign(active=is_active(units))
     with theme(style):
         figure = Figure(figsize=(style.column, 2 * style.column))
         ax = figure.subplots()

@@ -100,7 +100,8 @@ def progress(root: Path) -> Progress:
             found.done.append(run)
             if run not in settled:
                 why = _unsettled(Path(runs / run / "metrics.json"))
-                found.unsettled |= {run: failure(why, name)} if why else {}
+                if why:
+                    found.unsettled[run] = failure(why, name)
         elif os.path.exists(path := runs / run / "failure.json"):
             stored = read_json(Path(path), "the end of a run", FAILURE)
             reason = diverged(stored["step"], stored["cause"])
