@@ -16,7 +16,7 @@ median over the records around it, and so is the held-out bound.
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -57,18 +57,36 @@ class Case:
     parts: dict[str, Any]
     latent_dim: int
     objectives: tuple[dict[str, Any], ...] = ({"name": "elbo"},)
-    seeds: int = 6
-    steps: int = 20_000
-    records: int = 100
+    seeds: int = 4
+    steps: int = 50_000
+    records: int = 250
     lr: float = 1e-3
     batch_size: int = 128
-    settings: dict[str, Any] = field(default_factory=dict)
 
 
 _LINEAR = {"name": "linear_gaussian", "rank": 5, "dim": 16, "n_train": 8000, "n_test": 1000}
-_SPRITES = {"name": "sprites", "size": 16, "n_train": 8000, "n_test": 1000}
+#: The data of the default study.
+_ELLIPSES = {
+    "name": "sprites",
+    "size": 16,
+    "n_train": 5000,
+    "n_test": 1000,
+    "shapes": ["ellipse"],
+    "scales": 6,
+    "orientations": 1,
+    "positions": 32,
+}
 _MNIST = {"name": "mnist", "split": {"train": 8000, "test": 2000}}
 _SMALL = {"name": "mlp", "hidden": [64, 64]}
+_BETA = ({"name": "beta", "beta": 2.0},)
+
+
+def _ellipses(**parts: Any) -> Case:
+    return Case(
+        _ELLIPSES, {"network": _SMALL, **parts}, 10, objectives=_BETA, steps=50_000, lr=2e-3
+    )
+
+
 CASES = {
     # Known thresholds: beta from far below to far above those of some directions.
     "linear": Case(
@@ -76,26 +94,21 @@ CASES = {
         {"network": {"name": "mlp", "hidden": []}, "likelihood": "gaussian"},
         8,
         objectives=tuple({"name": "beta", "beta": beta} for beta in (0.5, 1.0, 2.0, 4.0)),
-        seeds=4,
-        steps=20_000,
+        steps=50_000,
         lr=2e-3,
     ),
-    "sprites": Case(
-        _SPRITES,
+    "beta": Case(
+        _ELLIPSES,
         {"network": _SMALL},
         10,
         objectives=tuple({"name": "beta", "beta": beta} for beta in (1.0, 2.0, 4.0)),
-        seeds=4,
-        steps=40_000,
+        steps=50_000,
+        lr=2e-3,
     ),
-    "laplace": Case(_SPRITES, {"network": _SMALL, "prior": "laplace"}, 10, seeds=4, steps=40_000),
-    "mixture": Case(
-        _SPRITES, {"network": _SMALL, "prior": "gaussian_mixture"}, 10, seeds=4, steps=40_000
-    ),
-    "full_rank": Case(
-        _SPRITES, {"network": _SMALL, "posterior": "full_rank_normal"}, 10, seeds=4, steps=40_000
-    ),
-    "mnist": Case(_MNIST, {"network": {"name": "mlp", "hidden": [128]}}, 16, seeds=6, steps=30_000),
+    "laplace": _ellipses(prior="laplace"),
+    "mixture": _ellipses(prior={"name": "gaussian_mixture", "standardized": True}),
+    "full_rank": _ellipses(posterior="full_rank_normal"),
+    "mnist": Case(_MNIST, {"network": {"name": "mlp", "hidden": [128]}}, 16, steps=50_000),
 }
 
 

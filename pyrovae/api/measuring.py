@@ -12,6 +12,7 @@ from pyrovae.api.parts import settings
 from pyrovae.api.runs import Run, stored_run
 from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import Dataset
+from pyrovae.distributions.marginals import is_standard_normal
 from pyrovae.measures.collapse.measure import CollapseSettings
 from pyrovae.measures.evaluate import EvaluationSettings, measure_splits
 from pyrovae.models.contract import LatentModel
@@ -105,7 +106,13 @@ def collapse(
         samples=asked.samples,
         seed=seed,
     )
-    return CollapseReport.of_model(_name(vae, run), found, None if run else vae.history)
+    return CollapseReport.of_model(
+        _name(vae, run),
+        found,
+        None if run else vae.history,
+        None if run else vae.settled,
+        law=is_standard_normal(vae.prior_law()),
+    )
 
 
 def _refuse_for_stored(train: Any, set_otherwise: bool) -> None:

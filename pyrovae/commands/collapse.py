@@ -33,10 +33,10 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 @options.results
 @click.option(
     "--criterion",
-    type=click.Choice(["variance", "kl", "information", "decoder"]),
-    default="variance",
+    type=click.Choice(["used", "informative", "variance", "kl", "information", "decoder"]),
+    default="used",
     show_default=True,
-    help="By which units are inactive, on training data.",
+    help="By which units stay, on training data.",
 )
 @click.option("--deep", is_flag=True, help="Also remove hidden units without influence (mlp).")
 @click.option(
@@ -55,7 +55,7 @@ def prune(
     points: int,
     compiled: bool,
 ) -> None:
-    """Remove RUN's inactive latent units and store the smaller run in <study>-pruned.
+    """Remove RUN's unused latent units and store the smaller run in <study>-pruned.
 
     The ELBO before and after is that of the first POINTS test data, with SAMPLES draws each.
     """
@@ -86,6 +86,7 @@ def prune(
 @click.option("--seeds", type=options.count(1), default=2, show_default=True)
 @click.option("--trainings", type=options.count(1), default=8, show_default=True)
 @click.option("--largest", type=options.count(1), default=512, show_default=True)
+@options.unsettled
 @options.workers
 @options.device
 @options.compiled
@@ -100,6 +101,7 @@ def capacity(
     seeds: int,
     trainings: int,
     largest: int,
+    unsettled: bool,
     workers: int | None,
     device: str,
     compiled: bool,
@@ -133,6 +135,7 @@ def capacity(
         workers=workers or available_cores(),
         device=device,
         compiled=compiled,
+        unsettled=unsettled,
     )
     click.echo(describe(found))
     drawn = capacity_curve(found)

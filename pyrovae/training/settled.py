@@ -4,8 +4,11 @@ A learning rate that falls to 0 makes any run stand still, so that only what was
 above a tenth of its peak is evidence, and nothing is concluded before the last scheduled number
 has reached its end. Of that time the last third, the *window*, is looked at:
 
-- the held-out bound rises by at most 0.1 % or 0.1 nats, whichever is more, along the line through
+- The bound no longer rises: by at most 0.1 % or 0.1 nats, whichever is more, along the line through
   the window by least squares. (A unit that is worth less than 0.1 nats does not count as used.)
+  Either the training loss does not fall by more, whose means over all steps between two records
+  scatter little; or, since training goes on fitting what it has seen, the held-out bound does not
+  rise by more even with its standard error added.
 - The numbers of informative and of used units are the same at every record of the window, and so
   they are at the end of training.
 - No unit is about to change sides: the share of its variance that the data explain does not move
@@ -50,6 +53,8 @@ class Looks:
     ----------
     step
         Steps done, ``(n,)``.
+    loss
+        Mean training loss since the record before, nats per datum, ``(n,)``.
     bound
         Held-out ELBO in nats per datum, from the same data and noise at each record, ``(n,)``.
     informative, used
@@ -62,6 +67,7 @@ class Looks:
     """
 
     step: NDArray[np.int64]
+    loss: NDArray[np.float64]
     bound: NDArray[np.float64]
     informative: NDArray[np.int64]
     used: NDArray[np.int64]
@@ -72,6 +78,7 @@ class Looks:
         """Return the first ``n`` records."""
         return Looks(
             self.step[:n],
+            self.loss[:n],
             self.bound[:n],
             self.informative[:n],
             self.used[:n],
@@ -159,11 +166,12 @@ def judge(looks: Looks, rate: Callable[[int], float], constant_from: float = 0) 
         return Settled(False, (f"{few}, {LEAST_RECORDS} are needed to tell",))
     step = looks.step[inside]
     window = (int(step[0]), int(step[-1]))
-    rise = _rise(step, looks.bound[inside])
+    rise, error = _rise(step, looks.bound[inside])
+    fall = -_rise(step, looks.loss[inside])[0]
     told = np.log(np.maximum(looks.told[inside], _FLOOR))
     horizon = 2 * last
     reasons = [
-        *_of_bound(rise, looks.bound[inside]),
+        *_of_bound(rise, error, fall, looks.bound[inside]),
         *_of_counts("informative", looks.informative, inside),
         *_of_counts("used", looks.used, inside),
         *_of_trends(step, told, horizon, looks.aligned),
@@ -196,18 +204,26 @@ def _awake(steps: NDArray[np.int64], rate: Callable[[int], float]) -> NDArray[np
     return np.asarray(rates > AWAKE * rates.max())
 
 
-def _rise(step: NDArray[np.int64], bound: NDArray[np.float64]) -> float:
-    if not np.isfinite(bound).all():
-        return float("nan")
-    return float(stats.linregress(step, bound).slope * (step[-1] - step[0]))
+def _rise(step: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return by how much the line through values rises over all steps, and its standard error."""
+    if not np.isfinite(values).all():
+        return float("nan"), float("nan")
+    line, length = stats.linregress(step, values), step[-1] - step[0]
+    return float(line.slope * length), float(line.stderr * length)
 
 
-def _of_bound(rise: float, bound: NDArray[np.float64]) -> list[str]:
-    if np.isnan(rise):
-        return ["the held-out bound is not finite"]
-    if rise > max(RISE_SHARE * abs(bound.mean()), RISE_NATS):
+def _of_bound(rise: float, error: float, fall: float, bound: NDArray[np.float64]) -> list[str]:
+    if np.isnan(rise) or np.isnan(fall):
+        return ["the bound is not finite"]
+    practically_none = max(RISE_SHARE * abs(bound.mean()), RISE_NATS)
+    if fall <= practically_none or rise + error <= practically_none:
+        return []
+    if rise > practically_none:
         return [f"the held-out bound rose {rise:.2g} nats in the last third"]
-    return []
+    return [
+        f"the training loss fell {fall:.2g} nats in the last third, and the held-out bound "
+        f"({rise:+.2g} ± {error:.2g}) does not say that it stood still"
+    ]
 
 
 def _of_counts(word: str, counts: NDArray[np.int64], inside: NDArray[np.bool_]) -> list[str]:

@@ -18,7 +18,7 @@ from pyrovae.study.watch.loggers import logger
 
 def _logged(kind: str, folder: Path) -> StudyResults:
     plan = tiny_plan(folder, "seeds=1")
-    outcome = run_plan(plan, folder, RunOptions(workers=1, compiled=False, log=[kind]))
+    outcome = run_plan(plan, folder, RunOptions("inline", compiled=False, log=[kind]))
     assert outcome.done == 2
     return load_study(folder / "tiny")
 

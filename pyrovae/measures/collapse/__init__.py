@@ -16,7 +16,14 @@ from pyrovae.measures.collapse.units import (
     measure_units,
     posterior_means,
 )
-from pyrovae.measures.collapse.use import NOISE_SHARE, USED_NATS, Use, UseOfCode, measure_use
+from pyrovae.measures.collapse.use import (
+    NOISE_SHARE,
+    USED_ERRORS,
+    USED_NATS,
+    Use,
+    UseOfCode,
+    measure_use,
+)
 
 __all__ = [
     "ACTIVE_VARIANCE",
@@ -25,6 +32,7 @@ __all__ = [
     "EPSILON",
     "NOISE_SHARE",
     "QUANTILES",
+    "USED_ERRORS",
     "USED_NATS",
     "Bound",
     "Information",

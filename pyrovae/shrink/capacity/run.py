@@ -14,14 +14,14 @@ from rich.console import Console
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.shrink.capacity.search import Belief, Observation, belief, next_size
-from pyrovae.shrink.pruning.prune_run import Pruned, prune_run
+from pyrovae.shrink.pruning.prune_run import NothingToPrune, Pruned, prune_run
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import Plan, make_plan
 from pyrovae.study.store.folders import Store
 
 #: Scores of the curve against latent_dim.
-SCORES = ("active_units", "rate", "distortion", "elbo", "elbo_gap", "distortion_gap")
+SCORES = ("used_units", "rate", "distortion", "elbo", "elbo_gap", "distortion_gap")
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,8 @@ class Capacity:
         Whether the search ended by itself, not for want of trainings.
     pruned
         Sparse runs after pruning.
+    unsettled
+        Runs that have not settled.
     """
 
     root: Path
@@ -47,6 +49,7 @@ class Capacity:
     believed: Belief
     complete: bool
     pruned: tuple[Pruned, ...]
+    unsettled: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> int:
@@ -69,6 +72,7 @@ def search_capacity(
     workers: int = 1,
     device: str = "cpu",
     compiled: bool = True,
+    unsettled: bool = False,
 ) -> Capacity:
     """Search the latent_dim that the data of a study need.
 
@@ -91,11 +95,15 @@ def search_capacity(
         At most so many in all.
     workers, device, compiled
         As for any study.
+    unsettled
+        Whether to conclude from runs that have not settled too.
 
     Raises
     ------
     ConfigError
         If the file's runs differ in more.
+    PyrovaeError
+        If a run fails, or has not settled: its count of units would mean nothing.
     """
     plans: list[Plan] = []
     observations: list[Observation] = []
@@ -107,12 +115,15 @@ def search_capacity(
         outcome = run_plan(union, results, options, console=console)
         if outcome.failed:
             raise PyrovaeError(f"latent_dim {size}: {next(iter(outcome.failed.values()))}")
-        runs = Store(results / union.name).index()
+        store = Store(results / union.name)
+        if not unsettled:
+            _need_settled(store, size, [run.id for run in plans[-1].runs])
+        runs = store.index()
         observations = observed(runs)
         shown = belief(observations)
-        active = runs.loc[runs["latent_dim"] == size, "active_units"].astype(int).tolist()
+        active = runs.loc[runs["latent_dim"] == size, "used_units"].astype(int).tolist()
         console.print(
-            f"latent_dim {size}: {', '.join(map(str, active))} active; "
+            f"latent_dim {size}: {', '.join(map(str, active))} used; "
             f"P(more than needed) = {shown.sparse(size):.2f}",
             highlight=False,
         )
@@ -122,14 +133,27 @@ def search_capacity(
     root = results / _union(plans).name
     store = Store(root)
     runs = trainings_of(store.index())
-    found = Capacity(root, runs, belief(observations), size is None, _prune(store, runs))
+    open_ = tuple(run for run in runs["run"] if not store.run(run).settled().yes)
+    found = Capacity(root, runs, belief(observations), size is None, _prune(store, runs), open_)
     atomic.write_text(root / "capacity.json", json.dumps(_summary(found), indent=1))
     return found
 
 
+def _need_settled(store: Store, size: int, runs: Sequence[str]) -> None:
+    found = {run: store.run(run).settled() for run in runs}
+    open_ = {run: state for run, state in found.items() if not state.yes}
+    if open_:
+        told = "; ".join(f"run {run}: {state.told}" for run, state in open_.items())
+        raise PyrovaeError(
+            f"latent_dim {size}: {len(open_)} of {len(found)} runs have not settled, so their "
+            f"units cannot be counted ({told}). Train on with training.until: settled and more "
+            "training.steps (--set), or conclude nevertheless with --unsettled"
+        )
+
+
 def observed(runs: pd.DataFrame) -> list[Observation]:
     """Return what each training, a row of a study's index, says of the number of units needed."""
-    return [Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()]
+    return [Observation(int(row.latent_dim), int(row.used_units)) for row in runs.itertuples()]
 
 
 def trainings_of(runs: pd.DataFrame) -> pd.DataFrame:
@@ -159,16 +183,17 @@ def _union(plans: Sequence[Plan]) -> Plan:
 
 def _prune(store: Store, runs: pd.DataFrame) -> tuple[Pruned, ...]:
     """Prune the models of the largest size that has inactive units: shrinking without training."""
-    sparse = runs[runs["active_units"] < runs["latent_dim"]]
+    sparse = runs[runs["used_units"] < runs["latent_dim"]]
     if sparse.empty:
         return ()
     chosen = sparse[sparse["latent_dim"] == sparse["latent_dim"].max()]
     pruned = []
     for run in chosen["run"]:
         folder = store.run(run)
-        active = folder.units()["train_active"]
-        if active.any() and not active.all():
+        try:
             pruned.append(prune_run(folder, samples=20, points=1000, compiled=False))
+        except NothingToPrune:
+            continue
     return tuple(pruned)
 
 
@@ -181,6 +206,7 @@ def _summary(found: Capacity) -> dict[str, object]:
         "complete": found.complete,
         "open": found.believed.open,
         "trainings": len(found.runs),
+        "unsettled": list(found.unsettled),
         "probability": np.round(found.believed.probability.numpy(), 6).tolist(),
         "pruned": {p.folder.id: len(p.kept) for p in found.pruned},
     }
@@ -200,6 +226,11 @@ def describe(found: Capacity) -> str:
         lines.append(
             f"recommended latent_dim {found.recommended} (95 % interval {low} to {high}), from "
             f"{len(found.runs)} trainings"
+        )
+    if found.unsettled:
+        lines.append(
+            f"{len(found.unsettled)} of {len(found.runs)} trainings have NOT settled, and their "
+            f"counts may still change: {', '.join(found.unsettled)}"
         )
     if not found.complete:
         lines.append("the search was not finished: allow more with --trainings")

@@ -19,6 +19,7 @@ def describe(pruned: Pruned) -> str:
     else:
         numbers = ", ".join(map(str, pruned.removed)) or "none"
         lines = [f"{len(pruned.removed)} of {every} latent units removed: {numbers}"]
+    lines[0] += f"; kept: {pruned.criterion} on the training data"
     if pruned.hidden:
         counts = (f"{name} {count}" for name, count in pruned.hidden.items())
         lines.append("hidden units removed: " + ", ".join(counts))

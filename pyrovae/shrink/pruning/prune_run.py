@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,12 @@ from pyrovae.shrink.pruning.absorb import absorb_noise
 from pyrovae.shrink.pruning.compare import Comparison, compare
 from pyrovae.shrink.pruning.deep import prune_hidden
 from pyrovae.shrink.pruning.surgery import prune_units, unit_directions
-from pyrovae.shrink.pruning.turn import active_directions, prune_directions, turnable
+from pyrovae.shrink.pruning.turn import (
+    active_directions,
+    prune_directions,
+    turnable,
+    used_directions,
+)
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.execute.execution import environment
 from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
@@ -39,10 +45,19 @@ from pyrovae.training import LossProgram, Record, Trainer
 _POINTS = 5000
 #: Column of a run's units that a criterion reads.
 CRITERIA = {
+    "used": "train_used",
+    "informative": "train_informative",
     "variance": "train_active",
     "kl": "train_active_kl",
     "information": "train_active_information",
     "decoder": "train_active_decoder",
+}
+
+
+#: Directions of a code that stay, by the criteria that know directions.
+_TURNED: dict[str, Callable[[VAE, Tensor, int], Tensor]] = {
+    "used": used_directions,
+    "variance": lambda vae, x, seed: active_directions(vae, x),
 }
 
 
@@ -58,6 +73,8 @@ class Pruned:
     ----------
     folder
         Of the smaller run.
+    criterion
+        By which units stayed.
     kept, removed
         Latent units of the run it came from; where its code was turned, directions of the code, by
         falling information.
@@ -74,6 +91,7 @@ class Pruned:
     """
 
     folder: RunFolder
+    criterion: str
     kept: list[int]
     removed: list[int]
     turned: bool
@@ -87,7 +105,7 @@ class Pruned:
 def prune_run(
     folder: RunFolder,
     *,
-    criterion: str = "variance",
+    criterion: str = "used",
     deep: bool = False,
     finetune: int = 0,
     samples: int = 100,
@@ -101,7 +119,7 @@ def prune_run(
     folder
         Of a finished run.
     criterion
-        By which units are inactive (:data:`pyrovae.measures.collapse.CRITERIA`), on training data.
+        By which units stay (:data:`CRITERIA`), on training data.
     deep
         Whether hidden units without influence go too.
     finetune
@@ -123,9 +141,9 @@ def prune_run(
     folder.restore(vae)
     train = dataset.train.floats(slice(_POINTS))
     codes = posterior_means(vae, train)
-    turned = criterion == "variance" and turnable(vae)
+    turned = criterion in _TURNED and turnable(vae)
     if turned:
-        directions = active_directions(vae, train)
+        directions = _TURNED[criterion](vae, train, config.seed)
         keep = torch.arange(len(directions))
     else:
         keep = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(bool)).nonzero().squeeze(1)
@@ -168,7 +186,9 @@ def prune_run(
     }
     stored = _store(folder, pruned, smaller, dataset, records, lineage)
     removed = sorted(set(range(vae.latent_dim)) - set(kept))
-    return Pruned(stored, kept, removed, turned, hidden, parameters, flops, comparison, tuned)
+    return Pruned(
+        stored, criterion, kept, removed, turned, hidden, parameters, flops, comparison, tuned
+    )
 
 
 def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
@@ -178,14 +198,14 @@ def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
     used = int((principal_variances(codes) > ACTIVE_VARIANCE).sum())
     return (
         f". The means of a full-rank posterior vary along {used} of {len(codes[0])} principal "
-        "directions, none of which is a unit: by variance, and under a standard_normal prior, its "
-        "code can be turned so that they are"
+        "directions, none of which is a unit: by use or variance, and under a standard_normal "
+        "prior, its code can be turned so that they are"
     )
 
 
 def _units(folder: RunFolder) -> pd.DataFrame:
     units = folder.units()
-    if "train_active_decoder" not in units:
+    if "train_used" not in units:
         raise PyrovaeError(
             f"{folder.id}: measured before units were measured on training data; run its study "
             "again, which measures without training"

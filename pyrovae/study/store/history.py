@@ -93,6 +93,7 @@ def looks_of(history: pd.DataFrame) -> Looks | None:
     noise = np.array(history["noise_share"].tolist(), dtype=float)
     return Looks(
         step=history["step"].to_numpy(dtype=np.int64),
+        loss=history["loss"].to_numpy(dtype=float),
         bound=history["elbo"].to_numpy(dtype=float),
         informative=history["informative_units"].to_numpy(dtype=np.int64),
         used=history["used_units"].to_numpy(dtype=np.int64),
