@@ -210,10 +210,12 @@ def test_idle_units_are_told_from_used_ones_by_their_use(main_study: StudyResult
     drawn = variance_law(present(main_study))
     used = main_study.units()["used"]
     assert drawn.data["active"].tolist() == used.tolist()
+    counts = np.zeros(2, dtype=int)
     for ax in drawn.axes:
         idle, active = ax.collections
-        assert len(idle.get_offsets()) + len(active.get_offsets()) == len(used) / len(drawn.axes)
+        counts += [len(idle.get_offsets()), len(active.get_offsets())]
         assert not np.allclose(idle.get_facecolor()[0, :3], active.get_facecolor()[0, :3])
+    assert counts.tolist() == [(~used).sum(), used.sum()]
 
 
 def test_informative_units_stand_beside_used_ones_where_they_differ(
