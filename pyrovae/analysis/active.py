@@ -27,11 +27,6 @@ def counts_of(runs: pd.DataFrame) -> list[Score]:
     return [USED_UNITS, INFORMATIVE_UNITS] if differ else [USED_UNITS]
 
 
-def idle_share(runs: pd.DataFrame) -> pd.Series:
-    """Return the share of each run's latent units that are not active."""
-    return 1 - runs[count_of(runs).key] / runs["latent_dim"]
-
-
 def is_active(units: pd.DataFrame) -> pd.Series:
     """Return whether each row of a table of units is active, by one criterion for all."""
     return (units["used"] if _known(units, "used") else units["active"]).astype(bool)

@@ -35,7 +35,7 @@ def test_tensorboard(tmp_path: Path):
         assert run["prior"].split("_")[0] in folder.name
         log = EventAccumulator(str(folder), size_guidance={"histograms": 0}).Reload()
         history = study.folder(run["run"]).history()
-        for name in ("rate", "distortion", "active_units"):
+        for name in ("rate", "distortion", "used_units", "active_units"):
             told = pd.DataFrame(log.Scalars(name))
             known = history[["step", name]].dropna()
             assert told["step"].tolist() == known["step"].tolist()
