@@ -62,8 +62,8 @@ DEFAULT = sorted(
         *((p, q) for p, q in FIT if q == "von_mises_fisher" or p == "vampprior"),
     }
 )
-#: Trained by default: each prior and posterior once, the plainest pair, and VampPrior, which is made
-#: of posteriors, with three kinds of them.
+#: Trained by default: each prior and posterior once, the plainest pair, and the VampPrior, which is
+#: made of posteriors, with three kinds of them.
 TRAINED = [
     *FEW,
     ("standard_normal", "mean_field_normal"),
