@@ -4,8 +4,8 @@ A learning rate that falls to 0 makes any run stand still, so that only what was
 above a tenth of its peak is evidence, and nothing is concluded before the last scheduled number
 has reached its end. Of that time the last third, the *window*, is looked at:
 
-- The bound no longer rises: by at most 0.1 % or 0.1 nats, whichever is more, along the line through
-  the window by least squares. (A unit that is worth less than 0.1 nats does not count as used.)
+- The bound no longer rises: by at most 0.1 % or 0.25 nats, whichever is more, along the line through
+  the window by least squares. (Comparisons take half a nat for practically none.)
   Either the training loss does not fall by more, whose means over all steps between two records
   scatter little; or, since training goes on fitting what it has seen, the held-out bound does not
   rise by more even with its standard error added.
@@ -34,7 +34,7 @@ AWAKE = 0.1
 #: Records that the window must have.
 LEAST_RECORDS = 4
 #: Rise of the bound over the window that is practically none: share of it, and nats.
-RISE_SHARE, RISE_NATS = 1e-3, 0.1
+RISE_SHARE, RISE_NATS = 1e-3, 0.25
 #: Share of a unit's variance that the data explain, above which it is informative.
 TOLD = 0.2
 #: Level at which the trend of any unit is told from noise.
