@@ -40,7 +40,10 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 )
 @click.option("--deep", is_flag=True, help="Also remove hidden units without influence (mlp).")
 @click.option(
-    "--finetune", type=options.count(0, 10**9), default=0, help="Training steps after it."
+    "--finetune",
+    type=options.count(0, 10**9),
+    default=0,
+    help="Training steps after it, undone if they do not help.",
 )
 @click.option("--samples", type=options.count(2), default=100, show_default=True)
 @click.option("--points", type=options.count(2), default=2000, show_default=True)

@@ -123,6 +123,8 @@ class SpriteGrid:
     scales, orientations, positions
         Numbers of values, evenly spaced. A single scale is 1, a single orientation upright, a
         single position the centre.
+    reach
+        Shares, along x and along y, of the way that sprites have without being clipped.
 
     Examples
     --------
@@ -134,6 +136,7 @@ class SpriteGrid:
     scales: int = 6
     orientations: int = _DSPRITES_ORIENTATIONS
     positions: int = 32
+    reach: tuple[float, float] = (1.0, 1.0)
 
     @property
     def factors(self) -> FactorGrid:
@@ -147,14 +150,13 @@ class SpriteGrid:
         return (len(self.shapes), self.scales, self.orientations, *places)
 
     @property
-    def _values(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _values(self) -> tuple[np.ndarray, ...]:
         # Descending, so that a single value is the largest.
         scales = np.linspace(1.0, 0.5, self.scales)[::-1]
         dsprites = self.orientations == _DSPRITES_ORIENTATIONS
         turn = np.linspace(0.0, 2 * np.pi, self.orientations, endpoint=dsprites)
-        single = self.positions == 1
-        places = np.linspace(0.5 if single else RADIUS, 1 - RADIUS, self.positions)
-        return scales, turn, places
+        ways = [reach * (0.5 - RADIUS) * (self.positions > 1) for reach in self.reach]
+        return scales, turn, *(np.linspace(0.5 - w, 0.5 + w, self.positions) for w in ways)
 
     def render(self, factors: np.ndarray, size: int = 64) -> np.ndarray:
         """Draw grid points.
@@ -183,17 +185,17 @@ class SpriteGrid:
         """
         # A factor of one value changes no point's number: all five are told from it.
         factors = FactorGrid(_NAMES, self._sizes).factors(self.factors.index(factors))
-        scales, orientations, places = self._values
+        values = self._values
         images = np.zeros((len(factors), 1, size, size), np.uint8)
         chunk = max(1, _CHUNK_PIXELS // size**2)
         for number, shape in enumerate(self.shapes):
             rows = np.flatnonzero(factors[:, 0] == number)
             for start in range(0, len(rows), chunk):
                 some = rows[start : start + chunk]
-                _, scale, orientation, x, y = factors[some].T
-                white = draw(
-                    shape, scales[scale], orientations[orientation], places[x], places[y], size
+                scale, orientation, x, y = (
+                    known[index] for known, index in zip(values, factors[some, 1:].T, strict=True)
                 )
+                white = draw(shape, scale, orientation, x, y, size)
                 images[some, 0] = white * np.uint8(255)
         return images
 
@@ -209,6 +211,8 @@ def _different(shapes: list[Shape]) -> list[Shape]:
 
 
 _Shapes = Annotated[list[Shape], Field(min_length=1), AfterValidator(_different), LATER]
+_Share = Annotated[float, Field(gt=0, le=1)]
+_Reach = Annotated[list[_Share], Field(min_length=2, max_length=2), LATER]
 _Values = Annotated[int, Field(gt=0, le=64), LATER]
 
 
@@ -223,6 +227,7 @@ def sprites(
     scales: _Values = 6,
     orientations: _Values = 40,
     positions: _Values = 32,
+    reach: _Reach = [1.0, 1.0],  # noqa: B006 - never changed
 ) -> Dataset:
     """White squares, ellipses and hearts of known scale, orientation and position, drawn on demand.
 
@@ -247,13 +252,17 @@ def sprites(
         half.
     positions
         Number of places along x, and along y; a single one is the centre.
+    reach
+        Shares, along x and along y, of the way that sprites have without being clipped, over which
+        places are spread. Where the two are equal, a code may turn x and y into each other at
+        hardly any cost; where they differ, it pays to keep them apart.
 
     Raises
     ------
     ConfigError
         If more images are asked for than the grid has points.
     """
-    grid = SpriteGrid(tuple(shapes), scales, orientations, positions)
+    grid = SpriteGrid(tuple(shapes), scales, orientations, positions, (reach[0], reach[1]))
     return sample_grid(
         "sprites",
         grid.factors,

@@ -558,8 +558,8 @@ def _kronrod() -> _Rule:
     fine = np.linalg.solve(powers, 2 * np.eye(len(nodes))[0])
     coarse = np.zeros_like(fine)
     coarse[1::2] = weights
-    parts = (torch.from_numpy(part) for part in (nodes, fine, coarse))
-    return _Rule(*parts, caution=200.0, power=1.5)  # type: ignore[misc]
+    nodes_, fine_, coarse_ = (torch.from_numpy(part) for part in (nodes, fine, coarse))
+    return _Rule(nodes_, fine_, coarse_, caution=200.0, power=1.5)
 
 
 @cache

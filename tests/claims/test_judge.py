@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,11 +12,10 @@ import pytest
 from click.testing import CliRunner
 from report.made import make_study
 
-from pyrovae.analysis.sampling import CAREFUL, Sampling
+from pyrovae.analysis.sampling import Sampling
 from pyrovae.claims import CLAIMS, judge, verdict
 from pyrovae.claims.verdict import Undecidable
 from pyrovae.commands.main import main
-from pyrovae.report.claims.figures import claim_figure
 from pyrovae.study.config import shipped
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.store.settling import MARK
@@ -35,7 +33,7 @@ def _sizes(active: dict[int, float], seeds: int = 4) -> pd.DataFrame:
             {
                 "latent_dim": d,
                 "objective": "elbo",
-                "used_units": float(np.clip(round(n + rng.normal(0, 0.7)), 0, d)),
+                "active_units": float(np.clip(round(n + rng.normal(0, 0.7)), 0, d)),
             }
             for d, n in active.items()
             for _ in range(seeds)
@@ -89,7 +87,7 @@ def test_no_association_is_not_called_one() -> None:
     runs = pd.DataFrame(
         {
             "latent_dim": 10,
-            "used_units": 10.0 - rng.integers(0, 8, 24),
+            "inactive_units": rng.integers(0, 8, 24).astype(float),
             "mig": rng.normal(0.1, 0.02, 24),
             "dci": rng.normal(0.2, 0.02, 24),
         }
@@ -108,34 +106,9 @@ def test_the_posterior_of_a_share_without_a_chain(monkeypatch: pytest.MonkeyPatc
     assert judge.theory(_study(table)).probability == pytest.approx(1 - 0.9**9, abs=2e-3)
 
 
-def test_evidence_names_parts_as_all_figures_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    networks = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
-    study = make_study(tmp_path / "s", seeds=2, units=4, network=networks)
-    pruned = pd.DataFrame(
-        {
-            "run": study.runs["run"],
-            "pruned": "0",
-            "distortion_change": [0.01, 0.02, 0.03, 0.02],
-            "distortion_change_se": 0.01,
-            "rate_change": -0.1,
-        }
-    )
-    monkeypatch.setattr(judge, "_pruned", lambda study: pruned)
-    found = judge.inactive_units(study)
-    assert found.evidence["x"].unique().tolist() == [
-        "MLP (hidden = [8]), mean-field normal posterior",
-        "conv (channels = [4], dense = 8), mean-field normal posterior",
-    ]
-    drawn = claim_figure("inactive-units", CLAIMS["inactive_units"], found)
-    shown = [label.get_text() for label in drawn.figure.axes[0].get_xticklabels()]
-    assert [" ".join(text.split()) for text in shown] == found.evidence["x"].unique().tolist()
-
-
 def test_report_of_made_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Too few draws for a verdict: the report says so, and gives no probability.
-    monkeypatch.setattr(verdict, "SAMPLING", Sampling(draws=40, warmup=40, target_accept=CAREFUL))
+    monkeypatch.setattr(verdict, "SAMPLING", Sampling(draws=80, warmup=80))
     networks = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
     make_study(tmp_path / "claims-networks", seeds=3, units=16, network=networks)
     called = CliRunner().invoke(main, ["claims", "report", "--results", str(tmp_path)])
@@ -146,7 +119,7 @@ def test_report_of_made_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert (tmp_path / "claims/figures/claim-networks.png").exists()
     table = pd.read_csv(tmp_path / "claims/claims.csv").set_index("claim")
     assert np.isnan(table.loc["networks", "probability"])
-    assert re.search("effective number of draws|R-hat", table.loc["networks", "verdict"])
+    assert "the effective number of draws" in table.loc["networks", "verdict"]
 
 
 @pytest.mark.slow
@@ -155,7 +128,7 @@ def test_networks_that_are_alike() -> None:
         {
             "network": ["mlp(hidden=[8])"] * 3 + ["conv(dense=8)"] * 3,
             "latent_dim": 16,
-            "used_units": [9.0, 11.0, 10.0, 10.0, 11.0, 9.0],
+            "active_units": [9.0, 11.0, 10.0, 10.0, 11.0, 9.0],
         }
     )
     found = judge.networks(_study(runs))

@@ -289,6 +289,7 @@ def test_a_grid_that_is_not_chosen_is_not_part_of_the_identity() -> None:
     before = {"size": 64, "n_train": 20_000, "n_test": 10_000, "seed": 0}
     assert DATASETS.resolve("sprites", {}) == before
     asked = {"shapes": list(SHAPES), "scales": 6, "orientations": 40, "positions": 32}
+    asked |= {"reach": [1.0, 1.0]}
     assert DATASETS.resolve("sprites", asked) == before
     assert DATASETS.resolve("sprites", asked | {"positions": 8}) == {**before, "positions": 8}
 
@@ -301,6 +302,9 @@ def test_a_grid_that_is_not_chosen_is_not_part_of_the_identity() -> None:
         ({"shapes": "heart"}, "valid list"),
         ({"shapes": ["circle"]}, "'square', 'ellipse' or 'heart'"),
         ({"scales": 0}, "greater than 0"),
+        ({"reach": [0.5]}, "at least 2 items"),
+        ({"reach": [0.5, 1.5]}, "less than or equal to 1"),
+        ({"reach": 0.5}, "valid list"),
         ({"positions": 65}, "less than or equal to 64"),
         ({"orientations": 2.0}, "valid integer"),
         ({"shapes": ["heart"], "positions": 4, "orientations": 1}, "only 96"),
@@ -310,3 +314,14 @@ def test_a_grid_that_is_not_chosen_is_not_part_of_the_identity() -> None:
 def test_what_is_no_grid_is_refused(given: dict, problem: str) -> None:
     with pytest.raises(ConfigError, match=problem):
         load_dataset("sprites", **given)
+
+
+def test_a_shorter_reach_is_around_the_centre() -> None:
+    grid = SpriteGrid(("square",), scales=1, orientations=1, positions=5, reach=(0.5, 1.0))
+    assert grid.factors.names == ("x", "y")
+    images = grid.render(np.indices((5, 5)).reshape(2, -1).T, 64)[:, 0] > 0
+    pixel = (np.arange(64) + 0.5) / 64
+    area = images.sum(axis=(1, 2))
+    x, y = images.sum(axis=1) @ pixel / area, images.sum(axis=2) @ pixel / area
+    np.testing.assert_allclose(x, np.repeat(np.linspace(0.35, 0.65, 5), 5), atol=0.01)
+    np.testing.assert_allclose(y, np.tile(np.linspace(0.2, 0.8, 5), 5), atol=0.01)

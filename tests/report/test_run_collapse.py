@@ -46,7 +46,7 @@ class _Made(RunFolder):
             table[name] = table["kl"]
         for name in ("kl", "information", "decoder"):
             table[f"active_{name}"] = table["active"]
-        return table.assign(weight_norm=1.0, replacement_cost=0.1)
+        return table.assign(weight_norm=1.0, kl_floor=0.0, replacement_cost=0.1)
 
     def metrics(self) -> dict[str, Any]:
         named = (

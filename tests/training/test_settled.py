@@ -68,7 +68,7 @@ def test_a_loss_that_falls_outweighs_a_bound_that_scatters() -> None:
     found = judge(_looks(bound=-100 + noise, loss=falls), constant)
     assert found.yes is False
     assert "the training loss fell 0.4 nats" in found.told
-    # Overfitting: the loss falls, and the held-out bound says beyond its noise that it does not rise.
+    # Overfitting: the loss falls, and the held-out bound does not rise, beyond its noise.
     worse = -100 - 2e-3 * np.arange(31) * 100
     assert judge(_looks(bound=worse + noise / 10, loss=falls), constant).yes
 

@@ -17,6 +17,7 @@ from pyrovae.datasets import Dataset
 from pyrovae.distributions import marginals
 from pyrovae.measures.collapse import (
     CRITERIA,
+    EPSILON,
     QUANTILES,
     Information,
     Units,
@@ -28,6 +29,7 @@ from pyrovae.measures.collapse import (
     measure_units,
     weight_norms,
 )
+from pyrovae.measures.collapse.floors import floors
 from pyrovae.measures.collapse.use import Use, UseOfCode, measure_use
 from pyrovae.measures.scores import COLLAPSE, INFORMATION, Score, declare
 from pyrovae.models.contract import LatentModel
@@ -119,7 +121,20 @@ SCORES = (
         for name, title in (
             ("kl", "KL"),
             ("information", "information"),
-            ("decoder", "the decoder's use"),
+            ("decoder", "the decoder's share"),
+        )
+    ),
+    declare(
+        Score(
+            "above_floor_units",
+            "Active units, by KL above the floor",
+            unit="count",
+            kind="count",
+            group=COLLAPSE,
+            meaning=(
+                "Latent units whose KL is more than 0.01 nats above the least that the posterior's "
+                "family can have under this prior."
+            ),
         )
     ),
     declare(
@@ -237,6 +252,8 @@ def measure_collapse(
     information = _here(measure_information(vae, x[: settings.information_points], seed=seed))
     sensitivity = _here(measure_sensitivity(vae, x[: settings.sensitivity_points], seed=seed))
     active = active_by(units, information, sensitivity)
+    floor = floors(vae, x).cpu()
+    above = units.kl - floor > EPSILON
     table = pd.DataFrame(
         {
             "unit": np.arange(len(units.kl)),
@@ -254,9 +271,12 @@ def measure_collapse(
             "active": units.active.numpy(),
             **{f"active_{name}": active[name].numpy() for name in OTHER_CRITERIA},
             **_use_columns(use.units),
+            "kl_floor": floor.numpy(),
+            "above_floor": above.numpy(),
         }
     )
     scores = {
+        "above_floor_units": float(above.sum()),
         **_use_counts(use),
         "active_units": float(units.active.sum()),
         "inactive_units": float((~units.active).sum()),

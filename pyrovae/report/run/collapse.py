@@ -248,6 +248,12 @@ class CollapseReport:
             f"{scores['active_decoder']:.0f} by the decoder's share; effective dimension "
             f"{scores['effective_dimension']:.1f}"
         )
+        floor = float(self.table["kl_floor"].max())
+        if floor > 0:
+            lines.append(
+                f"no unit can have a KL below {_number(floor)} nats, as the posterior's family "
+                f"does not hold the prior: {scores['above_floor_units']:.0f} units are above that"
+            )
         return lines
 
 

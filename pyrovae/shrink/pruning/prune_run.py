@@ -22,10 +22,10 @@ from pyrovae.measures.collapse.theory import principal_variances
 from pyrovae.measures.evaluate import evaluate
 from pyrovae.models.posteriors import FullRankNormal
 from pyrovae.models.vae import VAE
-from pyrovae.objectives import OBJECTIVES
 from pyrovae.shrink.pruning.absorb import absorb_noise
 from pyrovae.shrink.pruning.compare import Comparison, compare
 from pyrovae.shrink.pruning.deep import prune_hidden
+from pyrovae.shrink.pruning.finetune import FineTuning, fine_tune
 from pyrovae.shrink.pruning.surgery import prune_units, unit_directions
 from pyrovae.shrink.pruning.turn import (
     active_directions,
@@ -39,7 +39,7 @@ from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
 from pyrovae.study.store.folders import RunFolder, Store
 from pyrovae.study.store.history import history_table
 from pyrovae.study.store.trained import data_of
-from pyrovae.training import LossProgram, Record, Trainer
+from pyrovae.training import Record
 
 #: Training data that decide which units are inactive, and what their means are.
 _POINTS = 5000
@@ -88,6 +88,8 @@ class Pruned:
         ELBO on test data right after pruning.
     finetuned
         ELBO on test data after fine-tuning, ``None`` without.
+    finetuning
+        What fine-tuning did and whether it was kept, ``None`` without.
     """
 
     folder: RunFolder
@@ -100,6 +102,7 @@ class Pruned:
     flops: tuple[float, float]
     comparison: Comparison
     finetuned: float | None
+    finetuning: FineTuning | None = None
 
 
 def prune_run(
@@ -123,7 +126,8 @@ def prune_run(
     deep
         Whether hidden units without influence go too.
     finetune
-        Training steps that follow, with the run's own objective, batch size and learning rate.
+        Training steps that follow (:mod:`pyrovae.shrink.pruning.finetune`), whose outcome is kept
+        where held-out data say that it is the better.
     samples, points
         Draws for each of so many test data, for the ELBO before and after.
     compiled
@@ -165,11 +169,14 @@ def prune_run(
     comparison = compare(vae, pruned, directions, x, samples=samples, seed=config.seed)
     parameters = (_size(vae), _size(pruned))
     flops = (_flops(vae, dataset), _flops(pruned, dataset))
-    records = _finetune(pruned, smaller, dataset, finetune, compiled=compiled)
-    tuned = None
+    tuned: FineTuning | None = None
+    test, some = along_points(dataset)
+    nan = float("nan")
+    records = [Record(0, nan, nan, nan, measure_along_training(pruned, test, some, config.seed))]
     if finetune:
-        every = torch.eye(pruned.latent_dim)
-        tuned = compare(pruned, pruned, every, x, samples=samples, seed=config.seed).before
+        pruned, tuned, records = fine_tune(
+            pruned, smaller, dataset, finetune, points=points, samples=samples, compiled=compiled
+        )
     kept = keep.tolist()
     lineage = {
         "parent": folder.id,
@@ -182,12 +189,23 @@ def prune_run(
         "parameters": parameters,
         "flops_per_datum": flops,
         "elbo": asdict(comparison),
-        "elbo_after_finetuning": tuned,
+        "elbo_after_finetuning": tuned and tuned.elbo,
+        **({"finetuning": asdict(tuned)} if tuned else {}),
     }
     stored = _store(folder, pruned, smaller, dataset, records, lineage)
     removed = sorted(set(range(vae.latent_dim)) - set(kept))
     return Pruned(
-        stored, criterion, kept, removed, turned, hidden, parameters, flops, comparison, tuned
+        stored,
+        criterion,
+        kept,
+        removed,
+        turned,
+        hidden,
+        parameters,
+        flops,
+        comparison,
+        tuned.elbo if tuned else None,
+        tuned,
     )
 
 
@@ -226,26 +244,6 @@ def _flops(vae: VAE, dataset: Dataset) -> float:
     return float(counter.get_total_flops())
 
 
-def _finetune(
-    vae: VAE, config: RunConfig, dataset: Dataset, steps: int, *, compiled: bool
-) -> list[Record]:
-    test, train = along_points(dataset)
-
-    def measure(program: LossProgram) -> Any:
-        assert isinstance(program.vae, VAE)
-        return measure_along_training(program.vae, test, train, config.seed)
-
-    program = LossProgram(vae, OBJECTIVES.create(**config.objective))
-    if not steps:
-        nan = float("nan")
-        return [Record(0, nan, nan, nan, measure(program))]
-    settings = config.training.model_copy(
-        update={"steps": steps, "records": min(config.training.records, steps)}
-    )
-    trainer = Trainer(program, dataset.train.values, settings, compiled=compiled)
-    return trainer.train(program, config.seed, measure=measure)
-
-
 def _store(
     parent: RunFolder,
     vae: VAE,
@@ -256,7 +254,11 @@ def _store(
 ) -> RunFolder:
     """Write the run into the study of pruned runs, beside that of its parent."""
     fingerprint = dataset.fingerprint
-    run_id = _digest({k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)})
+    content = {k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)}
+    if "finetuning" in lineage:
+        # At another rate it is another run.
+        content["finetuning_rate"] = lineage["finetuning"]["rate"]
+    run_id = _digest(content)
     study = parent.study
     store = Store(study.with_name(f"{study.name}-pruned"))
     run = PlannedRun(run_id, config, fingerprint, _size(vae), 0.0)
