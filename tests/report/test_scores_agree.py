@@ -49,6 +49,7 @@ _BEST_HIGH = (
 )
 #: Written down apart from the declarations: unit and direction.
 KNOWN = {
+    "used_units": ("count", "neither"),
     "active_units": ("count", "neither"),
     "elbo": ("nats", "high"),
     "log_px": ("nats", "high"),
