@@ -5,9 +5,10 @@ above a tenth of its peak is evidence, and nothing is concluded before the last 
 has reached its end. Of that time the last third, the *window*, is looked at:
 
 - The bound no longer rises: by at most 0.1 % or 0.25 nats, whichever is more, along the line
-  through the window by least squares. (Comparisons take half a nat for practically none.) Either the training loss does not fall by more, whose means over all steps between two records
-  scatter little; or, since training goes on fitting what it has seen, the held-out bound does not
-  rise by more even with its standard error added.
+  through the window by least squares. (Comparisons take half a nat for practically none.) Either
+  the training loss does not fall by more, whose means over all steps between two records scatter
+  little; or, since training goes on fitting what it has seen, the held-out bound does not rise by
+  more even with its standard error added.
 - The numbers of informative and of used units are the same at every record of the window, and so
   they are at the end of training.
 - No unit is about to change sides: the share of its variance that the data explain does not move
