@@ -25,7 +25,9 @@ from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import vae_of
 from pyrovae.training import LossProgram, Record, Trainer
 
-#: Share of the run's highest learning rate that fine-tuning starts at.
+#: Share of the run's highest learning rate that fine-tuning starts at. 400 steps on MNIST (8,000
+#: images, an MLP that had trained for 8,000 steps) changed the ELBO by -0.32 ± 0.05 nats with the
+#: run's schedule begun anew; by +0.01 ± 0.01 at a tenth throughout; by +0.03 ± 0.01 falling to 0.
 RATE = 0.1
 
 
@@ -97,6 +99,7 @@ def fine_tune(
     settings = config.training.model_copy(
         update={
             "steps": steps,
+            "until": "steps",
             "records": min(config.training.records, steps),
             "lr": {"schedule": "cosine", "from": rate, "to": 0.0, "steps": steps},
         }
