@@ -152,7 +152,7 @@ def render(factors: np.ndarray, size: int = 64) -> np.ndarray:
     return images
 
 
-@DATASETS.register("sprites", source="after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017)")
+@DATASETS.register("sprites")
 def sprites(
     *,
     size: Annotated[int, Field(ge=16, le=256)] = 64,
@@ -175,6 +175,19 @@ def sprites(
     ------
     ConfigError
         If more images are asked for than the grid has points.
+
+    References
+    ----------
+    after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("sprites", size=32, n_train=200, n_test=100)
+    >>> data.train.values.shape, data.train.factors.shape
+    (torch.Size([200, 1, 32, 32]), (200, 5))
+    >>> data.factor_names, data.factor_sizes
+    (('shape', 'scale', 'orientation', 'x', 'y'), (3, 6, 40, 32, 32))
     """
     return sample_grid(
         "sprites",
