@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         prior_checks,
     )
     from pyrovae.api.fitting import fit
-    from pyrovae.api.measuring import collapse
+    from pyrovae.api.measuring import collapse, diagnose, evaluate, score
     from pyrovae.api.running import run_study
     from pyrovae.api.runs import Run, load_run
     from pyrovae.api.studies import Study, load_study
@@ -70,7 +70,7 @@ _FACES = {
     "Run": "runs",
     "Study": "studies",
     "build": "building",
-    "collapse": "measuring",
+    **dict.fromkeys(("collapse", "diagnose", "evaluate", "score"), "measuring"),
     "fit": "fitting",
     "load_run": "runs",
     "load_study": "studies",
@@ -89,6 +89,8 @@ __all__ = [
     "check_posterior",
     "check_prior",
     "collapse",
+    "diagnose",
+    "evaluate",
     "fit",
     "likelihood_checks",
     "load_run",
@@ -99,6 +101,7 @@ __all__ = [
     "posterior_checks",
     "prior_checks",
     "run_study",
+    "score",
     "wrap",
 ]
 

@@ -159,7 +159,8 @@ def evaluate(
     vae
         The trained model and guide.
     dataset
-        What it was trained on; ``test`` is what most numbers are about.
+        What it was trained on; ``test`` is what most numbers are about. Of an empty ``train``
+        nothing is told.
     settings
         How much is measured.
     seed
@@ -172,7 +173,12 @@ def evaluate(
     )
     x, x_train = test.floats(), train.floats()
     collapse = measure_splits(
-        vae, x, x_train, settings.collapse, samples=settings.samples, seed=seed
+        vae,
+        x,
+        x_train if len(x_train) else None,
+        settings.collapse,
+        samples=settings.samples,
+        seed=seed,
     )
     units, scores = collapse.table, collapse.scores
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))

@@ -18,6 +18,7 @@ import pyrovae
 from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import Dataset
+from pyrovae.measures.disentanglement.base import MetricResult
 from pyrovae.study.config import yaml
 from pyrovae.study.store.trained import load_trained
 
@@ -113,6 +114,96 @@ def test_a_fitted_model_has_its_evolution():
     kl = (0.5 * (mean**2 + var - var.log() - 1)).mean(0)
     told = report.table.sort_values("unit")["kl"]
     np.testing.assert_allclose(told, kl.numpy(), rtol=1e-4)
+
+
+def test_evaluate_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: Dataset):
+    before, state = files_of(run), torch.get_rng_state()
+    asked = run.config.evaluation.model_dump(exclude={"diagnostics"})
+    asked["metrics"] = ["mig"]
+    again = pyrovae.evaluate(run.model, data, seed=run.config.seed, **asked)
+    stored = pyrovae.evaluate(run)
+    pd.testing.assert_frame_equal(stored.table, again.table)
+    assert stored.scores == again.scores == run.scores.to_dict()
+    pd.testing.assert_frame_equal(stored.units, again.units)
+    np.testing.assert_array_equal(stored.codes, again.codes)
+    assert set(stored.figures()) == set(pyrovae.collapse(run).figures())
+    assert stored.collapse.text() == pyrovae.collapse(run).text() == again.collapse.text()
+    assert torch.equal(state, torch.get_rng_state())
+    assert files_of(run) == before
+    text, html = again.text(), again._repr_html_()
+    for title in ("ELBO", "MIG, active units only", "Rate, test minus train"):
+        assert title in text
+        assert title in html
+
+
+def always(codes: np.ndarray, factors: np.ndarray | None, rng: np.random.Generator) -> MetricResult:
+    """Score nothing."""
+    return MetricResult(0.5, {}, {})
+
+
+def test_evaluate_takes_factors_and_metrics_of_ones_own(wrapped: Any):
+    x = bits()
+    report = pyrovae.evaluate(wrapped, x, x[:, :2].astype(int), metrics=["mig", always], samples=2)
+    codes = wrapped.encode(torch.tensor(x, dtype=torch.float)).mean.detach().numpy()
+    np.testing.assert_allclose(report.codes, codes, rtol=1e-5, atol=1e-6)
+    alone = pyrovae.score(report.codes, x[:, :2].astype(int), metrics=["mig", always])
+    assert report.scores["mig"] == alone.scores["mig"]
+    assert 0.5 in report.scores.values()
+    assert "train_elbo" not in report.scores
+    with pytest.raises(DataError, match=r"factors of shape \(3,\): must be \(60, k\)"):
+        pyrovae.evaluate(wrapped, x, [1, 2, 3])
+    with pytest.raises(ConfigError, match=r"^diagnostics: are what pyrovae\.diagnose"):
+        pyrovae.evaluate(wrapped, x, diagnostics={})
+    with pytest.raises(ConfigError, match=r"^metrics\[0\]: unknown metric 'migg'; did you mean"):
+        pyrovae.evaluate(wrapped, x, metrics=["migg"])
+    with pytest.raises(ConfigError, match=r"^ponts: unknown key; did you mean 'points'"):
+        pyrovae.evaluate(wrapped, x, ponts=3)
+
+
+def test_score_of_codes_of_a_model_and_of_a_run(run: pyrovae.Run, data: Dataset, tmp_path: Path):
+    asked = {"metrics": ["mig", "sap"], "seed": 3}
+    stored = pyrovae.score(run, **asked)
+    codes, factors = run.folder.codes(), run.folder.factors()
+    assert pyrovae.score(codes, factors, **asked).text() == stored.text()
+    assert pyrovae.score(torch.tensor(codes), factors=factors, **asked).scores == stored.scores
+    points = len(codes)
+    model = pyrovae.score(run.model, data.test.values[:points], factors, **asked)
+    assert model.scores == pytest.approx(stored.scores, abs=1e-6)
+    files = [tmp_path / "codes.npy", tmp_path / "factors.npy"]
+    for file, array in zip(files, (codes, factors), strict=True):
+        np.save(file, array)
+    options = ["--metric", "mig", "--metric", "sap", "--seed", "3"]
+    done = CliRunner().invoke(main, ["metrics", *map(str, files), *options])
+    assert done.stdout == f"{stored.text()}\n"
+    assert "mig" in stored._repr_html_()
+    without = pyrovae.score(run.model, data.test.values[:points])
+    assert "mig" not in without.scores
+    assert without.scores
+
+
+def test_diagnose_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: Dataset):
+    asked = {"points": 2, "warmup": 20, "draws": 100, "chains": 2, "guide_samples": 200}
+    asked |= {"annealed_chains": 2, "temperatures": 10, "leapfrog": 1, "simulated": 2}
+    asked |= {"search_steps": 5, "simulations": 100, "calibration_draws": 15, "replicates": 10}
+    before = files_of(run)
+    found = pyrovae.diagnose(run.model, data, seed=run.config.seed, progress=False, **asked)
+    assert files_of(run) == before
+    stored = pyrovae.diagnose(run, progress=False, **asked)
+    kept = files_of(run)
+    assert kept != before
+    assert found.text() == stored.text()
+    assert found.scores == pytest.approx(stored.scores, nan_ok=True)
+    for part in ("points", "units", "marginals"):
+        mine, other = getattr(found, part), getattr(stored, part)
+        pd.testing.assert_frame_equal(mine, other, check_dtype=False)
+    # What is stored is opened, whether the same is asked for or nothing.
+    assert pyrovae.diagnose(run.folder.path, progress=False).text() == stored.text()
+    pyrovae.diagnose(run, progress=False, **asked)
+    assert files_of(run) == kept
+    folder = found.save(run.folder.path.parents[2] / "drawn")
+    drawn = {path.stem for path in folder.glob("*.png")}
+    assert {"gate", "gaps", "calibration", "khat", "trace"} <= drawn
+    assert "pass the gate" in found._repr_html_()
 
 
 def test_what_makes_no_sense_is_refused_in_a_line(run: pyrovae.Run, wrapped: Any, tmp_path: Path):

@@ -101,7 +101,7 @@ class CollapseReport:
         return cls(
             folder.id,
             _ranked(units),
-            {k: v for k, v in folder.metrics()["scores"].items() if score_of(k).group in _GROUPS},
+            _of_collapse(folder.metrics()["scores"]),
             information_ceiling(folder),
             images["sensitivity"],
             folder.history(),
@@ -112,7 +112,7 @@ class CollapseReport:
         cls, name: str, measures: CollapseMeasures, history: pd.DataFrame | None
     ) -> CollapseReport:
         """Return what was measured on a model in memory."""
-        table, scores = _ranked(measures.table), measures.scores
+        table, scores = _ranked(measures.table), _of_collapse(measures.scores)
         ceiling = scores.get("mutual_information_ceiling", math.inf)
         return cls(name, table, scores, ceiling, measures.maps, history)
 
@@ -168,6 +168,10 @@ class CollapseReport:
                 f"{scores['rate_gap']:+.2f}, of the distortion {scores['distortion_gap']:+.2f}"
             )
         return [*totals, *_at_ceiling(self.table, scores, self.ceiling)]
+
+
+def _of_collapse(scores: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in scores.items() if score_of(key).group in _GROUPS}
 
 
 def _ranked(units: pd.DataFrame) -> pd.DataFrame:
