@@ -6,6 +6,7 @@
 
     vae = pyrovae.build((1, 28, 28), latent_dim=16, prior="student_t")
     vae = pyrovae.fit(vae, images)  # trained in place; vae.history is a DataFrame
+    print(pyrovae.collapse(vae, images))  # what each latent unit does
 
     study = pyrovae.run_study("prior_comparison", profile="quick")
     study = pyrovae.load_study("results/prior_comparison")
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         prior_checks,
     )
     from pyrovae.api.fitting import fit
+    from pyrovae.api.measuring import collapse, diagnose, evaluate, score
     from pyrovae.api.running import run_study
     from pyrovae.api.runs import Run, load_run
     from pyrovae.api.studies import Study, load_study
@@ -68,6 +70,7 @@ _FACES = {
     "Run": "runs",
     "Study": "studies",
     "build": "building",
+    **dict.fromkeys(("collapse", "diagnose", "evaluate", "score"), "measuring"),
     "fit": "fitting",
     "load_run": "runs",
     "load_study": "studies",
@@ -85,6 +88,9 @@ __all__ = [
     "check_objective",
     "check_posterior",
     "check_prior",
+    "collapse",
+    "diagnose",
+    "evaluate",
     "fit",
     "likelihood_checks",
     "load_run",
@@ -95,6 +101,7 @@ __all__ = [
     "posterior_checks",
     "prior_checks",
     "run_study",
+    "score",
     "wrap",
 ]
 

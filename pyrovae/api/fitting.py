@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
-from pydantic import ValidationError
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -21,10 +20,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from pyrovae.api.observations import check_support, observations
-from pyrovae.api.parts import configured
+from pyrovae.api.observations import of_model
+from pyrovae.api.parts import configured, settings
 from pyrovae.core.errors import ConfigError, DataError, IncompatibleError
-from pyrovae.core.registry import worst
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
@@ -122,17 +120,16 @@ def fit(
         raise ConfigError(
             f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
         )
-    settings = _settings(
-        steps=steps, batch_size=batch_size, lr=lr, records=records, precision=precision
-    )
+    given = {"steps": steps, "batch_size": batch_size, "lr": lr}
+    chosen = settings(TrainingSettings, given | {"records": records, "precision": precision})
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
     dataset = _dataset(vae, x, test)
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
-    program = _program(vae, objective, settings, seed)
+    program = _program(vae, objective, chosen, seed)
     try:
         program.to(place)
-        return _train(vae, program, dataset, settings, seed, place, compiled, progress)
+        return _train(vae, program, dataset, chosen, seed, place, compiled, progress)
     finally:
         vae.to(home)
 
@@ -193,14 +190,6 @@ def _train(
     return vae
 
 
-def _settings(**given: Any) -> TrainingSettings:
-    try:
-        return TrainingSettings(**given)
-    except ValidationError as failure:
-        first, inside = worst(failure, given)
-        raise ConfigError(f"{first['msg']}, got {first['input']!r}", ".".join(inside)) from None
-
-
 def _device(name: str) -> torch.device:
     if str(name).partition(":")[0] == "cuda" and not torch.cuda.is_available():
         raise ConfigError("there is no GPU that torch can use", "device")
@@ -212,24 +201,16 @@ def _device(name: str) -> torch.device:
 
 def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
     """Return what is trained on, and what is looked at along the way."""
-    shape = vae.event_shape
     if isinstance(x, Dataset):
         test = x.test.values if test is None else test
         x = x.train.values
-    train = observations(x, shape)
-    seen = train if test is None else observations(test, shape, "test")
+    train = of_model(vae, x)
+    seen = train if test is None else of_model(vae, test, "test")
     if seen.shape[1:] != train.shape[1:]:
         raise DataError(
             f"test holds observations of shape {tuple(seen.shape[1:])}, and x of "
             f"{tuple(train.shape[1:])}"
         )
-    likelihood = getattr(vae, "likelihood", None)
-    if likelihood is not None:
-        name = LIKELIHOODS.name_of(type(likelihood))
-        for values, what in ((train, "x"), (seen, "test")):
-            check_support(values, likelihood.support, name, what)
-    if len(seen) < 2 or len(train) < 2:
-        raise DataError("one observation is not enough: at least 2 are needed")
     return Dataset("x", Split(train), Split(seen))
 
 

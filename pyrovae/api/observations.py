@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sized
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,9 @@ import torch
 from torch import Tensor
 
 from pyrovae.core.errors import DataError
+from pyrovae.datasets import Dataset, Split
+from pyrovae.models.contract import LatentModel
+from pyrovae.models.likelihoods import LIKELIHOODS
 
 
 def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x") -> Tensor:
@@ -52,6 +56,89 @@ def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x
         values = values[:, None]
     taken = _finite(values, what) if values.dtype.kind == "f" else _whole(values)
     return torch.from_numpy(np.ascontiguousarray(taken))
+
+
+def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor:
+    """Return :func:`observations` that a model can explain, at least two.
+
+    Raises
+    ------
+    DataError
+        As there, for values that its likelihood is not for, and for a single one.
+    """
+    values = observations(given, vae.event_shape, what)
+    likelihood = getattr(vae, "likelihood", None)
+    if likelihood is not None:
+        name = LIKELIHOODS.name_of(type(likelihood))
+        check_support(values, likelihood.support, name, what)
+    if len(values) < 2:
+        raise DataError(f"{what} holds one observation: at least 2 are needed")
+    return values
+
+
+def measured(vae: LatentModel, x: Any, train: Any = None) -> Dataset:
+    """Return data that a model is measured on: the test split, and what is known of training data.
+
+    Parameters
+    ----------
+    vae
+        The model.
+    x
+        As :func:`observations` takes them, or a data set, both of whose splits are taken.
+    train
+        What the model was trained on; without it that split is empty.
+
+    Raises
+    ------
+    DataError
+        As :func:`of_model`.
+    """
+    if not isinstance(x, Dataset):
+        test = of_model(vae, x)
+        known = test[:0] if train is None else of_model(vae, train, "train")
+        return Dataset("x", Split(known), Split(test))
+    test = of_model(vae, x.test.values)
+    taken, factors = (x.train.values, x.train.factors) if train is None else (train, None)
+    known = of_model(vae, taken, "train")
+    return replace(x, train=Split(known, factors), test=Split(test, x.test.factors))
+
+
+def with_factors(dataset: Dataset, factors: Any) -> Dataset:
+    """Return data with the ground-truth factors of the test split, where they are given.
+
+    Parameters
+    ----------
+    dataset
+        As :func:`measured` gives it.
+    factors
+        ``(n, k)`` or ``(n,)``, whole numbers; ``None`` leaves the data as they are.
+
+    Raises
+    ------
+    DataError
+        For factors of another number of observations, or that are no whole numbers.
+    """
+    if factors is None:
+        return dataset
+    values, n = as_array(factors), len(dataset.test)
+    if values.ndim not in (1, 2) or len(values) != n:
+        raise DataError(f"factors of shape {values.shape}: must be ({n}, k), a row an observation")
+    if values.dtype.kind not in "buif" or (values != np.round(values)).any():
+        raise DataError("factors must be whole numbers")
+    columns = values.reshape(n, -1).astype(np.int64)
+    names = tuple(f"factor_{i}" for i in range(columns.shape[1]))
+    return replace(
+        dataset,
+        train=Split(dataset.train.values),
+        test=Split(dataset.test.values, columns),
+        factor_names=names,
+        factor_sizes=(),
+    )
+
+
+def as_array(given: Any) -> np.ndarray:
+    """Return an array or a tensor, wherever it is, as an array."""
+    return given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
 
 
 def _array(given: Any, what: str) -> np.ndarray:

@@ -1,15 +1,19 @@
-"""A model's parts as Python gives them: names, mappings, classes or instances."""
+"""Parts and settings as Python gives them: names, mappings, classes or instances."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
-from pyrovae.core.errors import ConfigError
-from pyrovae.core.registry import Registry
+from pydantic import BaseModel, ValidationError
+
+from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.registry import Registry, worst
 from pyrovae.measures.disentanglement import METRICS
 from pyrovae.study.config.resolve import REGISTRIES
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 
 def configured(registry: Registry, value: Any) -> dict[str, Any]:
@@ -56,6 +60,25 @@ def part(registry: Registry, value: Any, place: str) -> Any:
         return configured(registry, value)
     except ConfigError as error:
         raise error.at(place) from None
+
+
+def settings(model: type[Settings], given: Mapping[str, Any]) -> Settings:
+    """Return settings with every default filled in.
+
+    Raises
+    ------
+    ConfigError
+        For an unknown name or a value that cannot be, with its name as the place.
+    """
+    try:
+        return model(**given)
+    except ValidationError as failure:
+        first, inside = worst(failure, given)
+        place = ".".join(inside)
+        if first["type"] == "extra_forbidden":
+            hint = did_you_mean(inside[-1], model.model_fields)
+            raise ConfigError(f"unknown key{hint}", place) from None
+        raise ConfigError(f"{first['msg']}, got {first['input']!r}", place) from None
 
 
 def with_names(study: Mapping[str, Any]) -> dict[str, Any]:

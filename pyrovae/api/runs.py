@@ -206,6 +206,27 @@ def load_run(run: str | Path, *, results: str | Path = "results") -> Run:
     return Run(find_run(Path(results), str(run)))
 
 
+def stored_run(given: Any, results: str | Path) -> Run | None:
+    """Return the run that a verb is given, or ``None`` for a model in memory.
+
+    Raises
+    ------
+    ConfigError
+        As :func:`load_run`, and for what is neither a model nor a run.
+    """
+    if isinstance(given, LatentModel):
+        return None
+    if isinstance(given, Run):
+        return given
+    if isinstance(given, RunFolder):
+        return Run(given)
+    if isinstance(given, str | Path):
+        return load_run(given, results=results)
+    raise ConfigError(
+        f"must be a model, a run or a run's folder, got {type(given).__name__}", "model"
+    )
+
+
 def _answer(given: Any, compute: Callable[[], Tensor]) -> Any:
     found = compute().detach()
     return found.numpy() if isinstance(given, np.ndarray) else found

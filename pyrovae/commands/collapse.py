@@ -18,19 +18,14 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 
     RUN is the start of a run's hash, or its folder.
     """
-    from pyrovae.core import atomic
-    from pyrovae.report.look.formats import files
-    from pyrovae.report.run.collapse import FIGURES, printed
+    from pyrovae.report.run.collapse import CollapseReport
     from pyrovae.study.store.folders import find_run
 
     folder = find_run(results, run)
-    click.echo(printed(folder))
-    out = out or folder.study / "collapse" / folder.id
-    for draw in FIGURES:
-        drawn = draw(folder)
-        for suffix, content in files(drawn).items():
-            atomic.write_bytes(out / f"{drawn.name}.{suffix}", content)
-        click.echo(out / f"{drawn.name}.png")
+    report = CollapseReport.of_run(folder)
+    click.echo(report.text())
+    for picture in report.save(out or folder.study / "collapse" / folder.id):
+        click.echo(picture)
 
 
 @click.command("prune")

@@ -20,7 +20,12 @@ from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.measures.collapse import estimate_bound, posterior_means
 from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
-from pyrovae.measures.collapse.measure import SCORES, CollapseSettings, measure_collapse
+from pyrovae.measures.collapse.measure import (
+    SCORES,
+    CollapseMeasures,
+    CollapseSettings,
+    measure_collapse,
+)
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
@@ -154,7 +159,8 @@ def evaluate(
     vae
         The trained model and guide.
     dataset
-        What it was trained on; ``test`` is what most numbers are about.
+        What it was trained on; ``test`` is what most numbers are about. Of an empty ``train``
+        nothing is told.
     settings
         How much is measured.
     seed
@@ -166,19 +172,15 @@ def evaluate(
         _first(split, settings.points, device) for split in (dataset.test, dataset.train)
     )
     x, x_train = test.floats(), train.floats()
-    on_test = measure_collapse(vae, x, settings.collapse, settings.samples, seed)
-    on_train = measure_collapse(vae, x_train, settings.collapse, settings.samples, seed)
-    units = on_test.table.join(
-        on_train.table.drop(columns=["unit", "weight_norm"]).add_prefix("train_")
+    collapse = measure_splits(
+        vae,
+        x,
+        x_train if len(x_train) else None,
+        settings.collapse,
+        samples=settings.samples,
+        seed=seed,
     )
-    scores = _bound_scores(vae, x, settings.samples, seed) | on_test.scores
-    trained = _bound_scores(vae, x_train, min(settings.samples, _TRAIN_DRAWS), seed)
-    # The importance-weighted bound depends on the number of draws: with fewer it is another one.
-    trained = {k: v for k, v in trained.items() if k != "log_px"} | on_train.scores
-    scores |= {f"train_{name}": value for name, value in trained.items()}
-    scores |= {
-        f"{name}_gap": scores[name] - trained[name] for name in ("elbo", "rate", "distortion")
-    }
+    units, scores = collapse.table, collapse.scores
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
     if "loading" in dataset.exact:
         scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x.cpu()).mean())
@@ -203,7 +205,7 @@ def evaluate(
     )
     order = torch.from_numpy(np.argsort(-units["kl"].to_numpy(), kind="stable"))
     images = _images(vae, x, order[: settings.images], settings.images, seed)
-    images["sensitivity"] = on_test.maps
+    images["sensitivity"] = collapse.maps
     return Evaluation(
         scores,
         estimators,
@@ -214,6 +216,55 @@ def evaluate(
         test.factors,
         dataset.factor_names,
     )
+
+
+@only_measures
+def measure_splits(
+    vae: LatentModel,
+    x: Tensor,
+    x_train: Tensor | None,
+    settings: CollapseSettings,
+    *,
+    samples: int,
+    seed: int,
+) -> CollapseMeasures:
+    """Take collapse measures and bounds on test data, and on training data if there are any.
+
+    Parameters
+    ----------
+    vae
+        The trained model and guide.
+    x, x_train
+        ``(n, *event_shape)``, where the model is.
+    settings
+        How much of them the costlier measures see.
+    samples
+        Draws of z for each point.
+    seed
+        Of every random draw made here.
+
+    Returns
+    -------
+    CollapseMeasures
+        ``table`` has the columns of the training data under ``train_``, ``scores`` too, and the
+        gaps between both; ``maps`` are of the test data.
+    """
+    on_test = measure_collapse(vae, x, settings, samples, seed)
+    scores = _bound_scores(vae, x, samples, seed) | on_test.scores
+    if x_train is None:
+        return replace(on_test, scores=scores)
+    on_train = measure_collapse(vae, x_train, settings, samples, seed)
+    units = on_test.table.join(
+        on_train.table.drop(columns=["unit", "weight_norm"]).add_prefix("train_")
+    )
+    trained = _bound_scores(vae, x_train, min(samples, _TRAIN_DRAWS), seed)
+    # The importance-weighted bound depends on the number of draws: with fewer it is another one.
+    trained = {k: v for k, v in trained.items() if k != "log_px"} | on_train.scores
+    scores |= {f"train_{name}": value for name, value in trained.items()}
+    scores |= {
+        f"{name}_gap": scores[name] - trained[name] for name in ("elbo", "rate", "distortion")
+    }
+    return CollapseMeasures(units, scores, on_test.maps)
 
 
 def _first(split: Split, points: int, device: torch.device | str) -> Split:

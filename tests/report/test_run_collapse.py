@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from pyrovae.measures.collapse import near_ceiling
-from pyrovae.report.run.collapse import FIGURES, evolution, printed
+from pyrovae.report.run.collapse import FIGURES, CollapseReport, evolution
 from pyrovae.study.store.folders import RunFolder
 
 UNITS, IDLE = 6, [1, 4]
@@ -48,6 +49,9 @@ class _Made(RunFolder):
         gaps = ("elbo", "elbo_se", "elbo_gap", "rate_gap", "distortion_gap")
         return {"scores": dict.fromkeys((*named, *gaps), 1.0) | self.scores}
 
+    def images(self) -> dict[str, torch.Tensor]:
+        return {"sensitivity": torch.zeros(UNITS, 1, 2, 2)}
+
     def history(self) -> pd.DataFrame:
         units = self.units()
         columns = ("var_mu", "mean_var", "kl", "mi", "sensitivity")
@@ -55,13 +59,13 @@ class _Made(RunFolder):
         return pd.DataFrame(rows).assign(step=[0, 100])
 
 
-def _made(information: float, points: int, unit_information: float = 2.0) -> _Made:
+def _made(information: float, points: int, unit_information: float = 2.0) -> CollapseReport:
     scores = {
         "mutual_information": information,
         "mutual_information_upper": 18.59,
         "mutual_information_ceiling": math.log(points),
     }
-    return _Made(Path("results/s/runs/r"), scores, unit_information)
+    return CollapseReport.of_run(_Made(Path("results/s/runs/r"), scores, unit_information))
 
 
 @pytest.mark.parametrize(
@@ -69,14 +73,14 @@ def _made(information: float, points: int, unit_information: float = 2.0) -> _Ma
     [(6.90, 1000, True), (6.2, 1000, False), (4.5, 100, True), (4.5, 1000, False)],
 )
 def test_a_bound_at_its_ceiling_is_said_to_be(information: float, points: int, says: bool) -> None:
-    text = printed(_made(information, points))
+    text = _made(information, points).text()
     assert ("cannot exceed their log" in text) == says
     assert (f"from {points} points" in text) == says
     assert near_ceiling(information, math.log(points)) == says
 
 
 def test_units_at_the_ceiling_are_named() -> None:
-    text = printed(_made(3.0, 50, unit_information=3.8))
+    text = _made(3.0, 50, unit_information=3.8).text()
     assert "I(x;z_u) of units 0, 2, 3, 5 is at its ceiling" in text
     assert "I(x;z) and" not in text
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import matplotlib
 
+from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.style import PAPER, Style, theme
@@ -35,6 +37,16 @@ def files(drawn: Drawn, style: Style = PAPER, formats: Sequence[str] = FORMATS) 
     made["csv"] = drawn.data.to_csv(index=False).encode()
     made["txt"] = f"{drawn.caption}\n".encode()
     return made
+
+
+def save(figures: Iterable[Drawn], folder: str | Path) -> list[Path]:
+    """Write the :func:`files` of figures into a folder, and return their PNGs."""
+    shown = []
+    for drawn in figures:
+        for suffix, content in files(drawn).items():
+            atomic.write_bytes(Path(folder) / f"{drawn.name}.{suffix}", content)
+        shown.append(Path(folder) / f"{drawn.name}.png")
+    return shown
 
 
 def parse_formats(text: str) -> tuple[str, ...]:

@@ -1,9 +1,12 @@
-"""One run under the lens: what each of its latent units does."""
+"""One model under the lens: what each of its latent units does."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,10 +16,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
+from torch import Tensor
 
 from pyrovae.measures.collapse import ACTIVE_VARIANCE, CRITERIA, near_ceiling
-from pyrovae.measures.collapse.measure import ALONG_INFORMATION
+from pyrovae.measures.collapse.measure import ALONG_INFORMATION, CollapseMeasures
+from pyrovae.measures.scores import (
+    COLLAPSE,
+    GAP,
+    INFORMATION,
+    TEST,
+    TRAINING,
+    TRAINING_COLLAPSE,
+    score_of,
+)
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.formats import save
+from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.report.study.kl_profile import LINEAR_BELOW
 from pyrovae.study.store.folders import RunFolder
@@ -37,54 +52,131 @@ COLUMNS = {
     "active_information": "information",
     "active_decoder": "decoder",
 }
+#: Groups of scores that are told of a run's collapse.
+_GROUPS = (TEST, TRAINING, GAP, COLLAPSE, TRAINING_COLLAPSE, INFORMATION)
 _LABELS = {True: "active", False: "inactive"}
 
 
-def unit_table(folder: RunFolder) -> pd.DataFrame:
-    """Return one row for each unit, by falling KL; ``rank`` counts from 1.
+@dataclass(frozen=True, repr=False)
+class CollapseReport:
+    """What each latent unit of a model does, in numbers, words and figures.
 
-    Raises
-    ------
-    NothingToDraw
-        If the run was measured before these measures existed.
+    Attributes
+    ----------
+    name
+        Of the run, or of the kind of model.
+    table
+        One row for each unit, by falling KL; ``rank`` counts from 1. See
+        :func:`pyrovae.measures.collapse.measure.measure_collapse`; ``train_…`` are of training
+        data, where there were any.
+    scores
+        One number each, by name.
+    ceiling
+        What the lower bounds on the information cannot exceed, in nats.
+    maps
+        What replacing a unit changes, ``(latent_dim, *event_shape)``; ``None`` if unknown.
+    history
+        One row for each record along training; ``None`` if unknown.
     """
-    units = folder.units()
-    if "sensitivity" not in units:
-        raise NothingToDraw(f"{folder.id}: measured by an older version; run its study again")
+
+    name: str
+    table: pd.DataFrame
+    scores: dict[str, float]
+    ceiling: float
+    maps: Tensor | None = None
+    history: pd.DataFrame | None = None
+
+    @classmethod
+    def of_run(cls, folder: RunFolder) -> CollapseReport:
+        """Return what is stored of a run.
+
+        Raises
+        ------
+        NothingToDraw
+            If the run was measured before these measures existed.
+        """
+        units, images = folder.units(), folder.images()
+        if "sensitivity" not in units or "sensitivity" not in images:
+            raise NothingToDraw(f"{folder.id}: measured by an older version; run its study again")
+        return cls(
+            folder.id,
+            _ranked(units),
+            _of_collapse(folder.metrics()["scores"]),
+            information_ceiling(folder),
+            images["sensitivity"],
+            folder.history(),
+        )
+
+    @classmethod
+    def of_model(
+        cls, name: str, measures: CollapseMeasures, history: pd.DataFrame | None
+    ) -> CollapseReport:
+        """Return what was measured on a model in memory."""
+        table, scores = _ranked(measures.table), _of_collapse(measures.scores)
+        ceiling = scores.get("mutual_information_ceiling", math.inf)
+        return cls(name, table, scores, ceiling, measures.maps, history)
+
+    def text(self) -> str:
+        """Return the table, with the totals and what the columns mean."""
+        shown = self._shown().to_string(index=False, float_format=lambda value: f"{value:.4g}")
+        meanings = [f"{name}: {meaning}" for name, meaning in CRITERIA.items()]
+        return "\n".join([shown, "", *self._totals(), "", "active by", *meanings])
+
+    def drawn(self, *, style: Style = PAPER) -> list[Drawn]:
+        """Return the figures with their data and captions, but those that have nothing to show."""
+        found = []
+        for draw in FIGURES:
+            with suppress(NothingToDraw):
+                found.append(draw(self, style=style))
+        return found
+
+    def figures(self) -> dict[str, Figure]:
+        """Return Matplotlib figures by name, to change and save."""
+        return {drawn.name: drawn.figure for drawn in self.drawn()}
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write each figure as PDF and PNG, with its data and caption; return the PNGs."""
+        return save(self.drawn(), folder)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        return as_html(f"collapse of {self.name}", self._shown(), self._totals())
+
+    def _shown(self) -> pd.DataFrame:
+        shown = self.table[list(COLUMNS)].rename(columns=COLUMNS)
+        for name in CRITERIA:
+            shown[name] = np.where(shown[name], "yes", ".")
+        return shown
+
+    def _totals(self) -> list[str]:
+        scores = self.scores
+        totals = [
+            f"{scores['active_units']:.0f} of {len(self.table)} units are active; all criteria "
+            f"agree on {scores['criteria_agreement']:.0%}; effective dimension "
+            f"{scores['effective_dimension']:.1f}",
+            f"rate {scores['rate']:.2f} = I(x;z) {scores['mutual_information']:.2f} to "
+            f"{scores['mutual_information_upper']:.2f} + KL(q(z)||p(z)); distortion "
+            f"{scores['distortion']:.2f}; ELBO {scores['elbo']:.2f} ± {scores['elbo_se']:.2f} nats",
+        ]
+        if "elbo_gap" in scores:
+            totals.append(
+                f"train-test gap of the ELBO {scores['elbo_gap']:+.2f} nats, of the rate "
+                f"{scores['rate_gap']:+.2f}, of the distortion {scores['distortion_gap']:+.2f}"
+            )
+        return [*totals, *_at_ceiling(self.table, scores, self.ceiling)]
+
+
+def _of_collapse(scores: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in scores.items() if score_of(key).group in _GROUPS}
+
+
+def _ranked(units: pd.DataFrame) -> pd.DataFrame:
     units = units.sort_values("kl", ascending=False, kind="stable").reset_index(drop=True)
     return units.assign(rank=np.arange(1, len(units) + 1), sum=units["var_mu"] + units["mean_var"])
-
-
-def printed(folder: RunFolder) -> str:
-    """Return the table as text, with what the columns mean and the run's totals."""
-    table = unit_table(folder)
-    shown = table[list(COLUMNS)].rename(columns=COLUMNS)
-    for name in ("variance", "kl", "information", "decoder"):
-        shown[name] = np.where(shown[name], "yes", ".")
-    scores = folder.metrics()["scores"]
-    totals = [
-        f"{scores['active_units']:.0f} of {len(table)} units are active; all criteria agree on "
-        f"{scores['criteria_agreement']:.0%}; effective dimension "
-        f"{scores['effective_dimension']:.1f}",
-        f"rate {scores['rate']:.2f} = I(x;z) {scores['mutual_information']:.2f} to "
-        f"{scores['mutual_information_upper']:.2f} + KL(q(z)||p(z)); distortion "
-        f"{scores['distortion']:.2f}; ELBO {scores['elbo']:.2f} ± {scores['elbo_se']:.2f} nats",
-        f"train-test gap of the ELBO {scores['elbo_gap']:+.2f} nats, of the rate "
-        f"{scores['rate_gap']:+.2f}, of the distortion {scores['distortion_gap']:+.2f}",
-    ]
-    meanings = [f"{name}: {meaning}" for name, meaning in CRITERIA.items()]
-    body = shown.to_string(index=False, float_format=lambda value: f"{value:.4g}")
-    return "\n".join(
-        [
-            body,
-            "",
-            *totals,
-            *_at_ceiling(table, scores, information_ceiling(folder)),
-            "",
-            "active by",
-            *meanings,
-        ]
-    )
 
 
 def information_ceiling(folder: RunFolder) -> float:
@@ -122,9 +214,9 @@ def _at_ceiling(table: pd.DataFrame, scores: Mapping[str, float], ceiling: float
     ]
 
 
-def profile(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+def profile(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     """Draw the KL of each unit by rank, with the middle 90 % over data, and its information."""
-    data = unit_table(folder)
+    data = report.table
     with theme(style):
         figure = Figure(figsize=(style.column, 2.2), layout="constrained")
         ax = figure.subplots()
@@ -142,16 +234,16 @@ def profile(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
     caption = (
         "KL(q(z_u|x) || p(z_u)) of each latent unit on the test set: mean (dot) and the range of "
         "the middle 90 % of the data (bar); mutual information I(x; z_u) (dash; "
-        f"at most log n = {information_ceiling(folder):.2f} from n points). Logarithmic above "
+        f"at most log n = {report.ceiling:.2f} from n points). Logarithmic above "
         f"{LINEAR_BELOW} nats."
     )
     columns = ["unit", "rank", "kl", "kl_se", "kl_q05", "kl_q50", "kl_q95", "mi", "active"]
     return Drawn("kl-profile", figure, data[columns], caption)
 
 
-def variance_law(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     """Draw E(sigma²) against Var(mu), with the line on which they add up to 1."""
-    data = unit_table(folder)
+    data = report.table
     with theme(style):
         figure = Figure(figsize=(style.column, 2.6), layout="constrained")
         ax = figure.subplots()
@@ -187,10 +279,11 @@ def variance_law(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
     return Drawn("variance-law", figure, data[columns], caption)
 
 
-def evolution(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+def evolution(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     """Draw each unit's moments, KL, information and sensitivity along training."""
-    units = unit_table(folder).set_index("unit")
-    history = folder.history()
+    units, history = report.table.set_index("unit"), report.history
+    if history is None or history.empty:
+        raise NothingToDraw(f"{report.name}: nothing was recorded along training")
     quantities = {name: label for name, label in _QUANTITIES.items() if name in history}
     long = history[["step", *quantities]].explode(list(quantities), ignore_index=True)
     long = long.astype(dict.fromkeys(quantities, float))
@@ -246,16 +339,15 @@ _MEANINGS = {
 }
 
 
-def sensitivity(folder: RunFolder, *, style: Style = PAPER) -> Drawn:
+def sensitivity(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     """Draw for each unit what changes in reconstructions when it is replaced by a prior draw.
 
     Images give a picture for each unit; other observations one row for each unit.
     """
-    data = unit_table(folder)
-    images = folder.images()
-    if "sensitivity" not in images:
-        raise NothingToDraw(f"{folder.id}: measured by an older version; run its study again")
-    maps = images["sensitivity"].numpy()[data["unit"].to_numpy()]
+    data = report.table
+    if report.maps is None:
+        raise NothingToDraw(f"{report.name}: what replacing a unit changes is not known")
+    maps = report.maps.numpy()[data["unit"].to_numpy()]
     top = float(maps.max()) or 1.0
     with theme(style):
         if maps.ndim == 4:
@@ -350,5 +442,5 @@ def _legend(
     figure.legend(handles=handles, loc="outside upper center", ncols=len(handles))
 
 
-#: Figures of a run's collapse.
+#: Figures of a model's collapse.
 FIGURES: tuple[Callable[..., Drawn], ...] = (profile, variance_law, evolution, sensitivity)
