@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from pyrovae.api.measuring import collapse, diagnose, evaluate, score
     from pyrovae.api.running import run_study
     from pyrovae.api.runs import Run, load_run
+    from pyrovae.api.shrinking import capacity, prune
     from pyrovae.api.studies import Study, load_study
     from pyrovae.api.wrapping import wrap
 
@@ -70,6 +71,7 @@ _FACES = {
     "Run": "runs",
     "Study": "studies",
     "build": "building",
+    **dict.fromkeys(("capacity", "prune"), "shrinking"),
     **dict.fromkeys(("collapse", "diagnose", "evaluate", "score"), "measuring"),
     "fit": "fitting",
     "load_run": "runs",
@@ -82,6 +84,7 @@ __all__ = [
     "Run",
     "Study",
     "build",
+    "capacity",
     "check_likelihood",
     "check_metric",
     "check_network",
@@ -100,6 +103,7 @@ __all__ = [
     "objective_checks",
     "posterior_checks",
     "prior_checks",
+    "prune",
     "run_study",
     "score",
     "wrap",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,11 @@ import numpy as np
 import torch
 from rich.console import Console
 
-from pyrovae.api.observations import as_array, measured, with_factors
+from pyrovae.api.observations import as_array, with_factors
 from pyrovae.api.parts import configured, settings
 from pyrovae.api.runs import Run, stored_run
+from pyrovae.api.subjects import data_for, device_of, model_of, name_of, on_cpu
 from pyrovae.core.errors import ConfigError
-from pyrovae.datasets import Dataset
 from pyrovae.measures.collapse import posterior_means
 from pyrovae.measures.collapse.measure import CollapseSettings
 from pyrovae.measures.disentanglement import METRICS
@@ -106,10 +105,10 @@ def collapse(
     if run is not None and x is None:
         _refuse_for_stored(train, asked != EvaluationSettings() or seed != 0)
         return CollapseReport.of_run(run.folder)
-    vae = _model(model, run)
-    dataset = _data(vae, x, train)
+    vae = model_of(model, run)
+    dataset = data_for(vae, x, train)
     test, known = (
-        split.floats(slice(asked.points)).to(_device(vae))
+        split.floats(slice(asked.points)).to(device_of(vae))
         for split in (dataset.test, dataset.train)
     )
     found = measure_splits(
@@ -120,7 +119,7 @@ def collapse(
         samples=asked.samples,
         seed=seed,
     )
-    return CollapseReport.of_model(_name(vae, run), found, None if run else vae.history)
+    return CollapseReport.of_model(name_of(vae, run), found, None if run else vae.history)
 
 
 def evaluate(
@@ -174,10 +173,10 @@ def evaluate(
         if factors is not None:
             raise ConfigError("are those of data of your own: give x too", "factors")
         return EvaluationReport.of_run(run.folder)
-    vae = _model(model, run)
-    dataset = with_factors(_data(vae, x, train), factors)
-    found = measure(vae, dataset, asked, seed, _device(vae))
-    return EvaluationReport(_name(vae, run), found, None if run else vae.history)
+    vae = model_of(model, run)
+    dataset = with_factors(data_for(vae, x, train), factors)
+    found = measure(vae, dataset, asked, seed, device_of(vae))
+    return EvaluationReport(name_of(vae, run), found, None if run else vae.history)
 
 
 def _evaluation(given: dict[str, Any]) -> EvaluationSettings:
@@ -257,11 +256,11 @@ def diagnose(
             if not stored.exists or (options and stored.settings() != asked):
                 stored = diagnose_run(run.folder, asked, compiled=compiled, progress=status.update)
             return DiagnosisReport.of_run(stored)
-        vae = _model(model, run)
-        dataset = _data(vae, x, None)
-        name = _name(vae, run)
+        vae = model_of(model, run)
+        dataset = data_for(vae, x, None)
+        name = name_of(vae, run)
         check_density(vae, name)
-        with at_home(vae):
+        with on_cpu(vae):
             found = diagnose_model(
                 vae, dataset, asked, seed, compiled=compiled, progress=status.update
             )
@@ -345,29 +344,14 @@ def _codes(model: Any, x: Any, factors: Any, results: str | Path) -> tuple[str, 
         if factors is not None:
             raise ConfigError("are those of data of your own: give x too", "factors")
         return run.id, run.folder.codes(), run.folder.factors()
-    vae = _model(model, run)
-    test = with_factors(_data(vae, x, None), factors).test
-    codes = posterior_means(vae, test.floats().to(_device(vae)))
-    return _name(vae, run), codes.cpu().numpy(), test.factors
+    vae = model_of(model, run)
+    test = with_factors(data_for(vae, x, None), factors).test
+    codes = posterior_means(vae, test.floats().to(device_of(vae)))
+    return name_of(vae, run), codes.cpu().numpy(), test.factors
 
 
 def _metric(given: Any) -> str:
     return given if isinstance(given, str) else METRICS.name_of(given)
-
-
-def _device(vae: LatentModel) -> torch.device:
-    return next(vae.parameters(), torch.zeros(())).device
-
-
-@contextmanager
-def at_home(vae: LatentModel) -> Iterator[None]:
-    """Have a model on the CPU, and put it back where it was."""
-    place = _device(vae)
-    vae.to("cpu")
-    try:
-        yield
-    finally:
-        vae.to(place)
 
 
 def _refuse_for_stored(train: Any, set_otherwise: bool) -> None:
@@ -378,18 +362,3 @@ def _refuse_for_stored(train: Any, set_otherwise: bool) -> None:
         raise ConfigError(
             "is needed for other settings: a stored run was measured as its study says", "x"
         )
-
-
-def _model(given: Any, run: Run | None) -> LatentModel:
-    vae: LatentModel = given if run is None else run.model
-    return vae
-
-
-def _data(vae: LatentModel, x: Any, train: Any) -> Dataset:
-    if x is None:
-        raise ConfigError("is missing: a model in memory has no data of its own", "x")
-    return measured(vae, x, train)
-
-
-def _name(vae: LatentModel, run: Run | None) -> str:
-    return f"a {type(vae).__name__}" if run is None else run.id

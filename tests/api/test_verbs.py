@@ -16,9 +16,10 @@ from torch.utils.data import TensorDataset
 
 import pyrovae
 from pyrovae.commands.main import main
-from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.core.errors import ConfigError, DataError, PyrovaeError
 from pyrovae.datasets import Dataset
 from pyrovae.measures.disentanglement.base import MetricResult
+from pyrovae.models.priors import StandardNormal
 from pyrovae.study.config import yaml
 from pyrovae.study.store.trained import load_trained
 
@@ -206,6 +207,110 @@ def test_diagnose_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: D
     assert "pass the gate" in found._repr_html_()
 
 
+def fitted_with_idle_units() -> pyrovae.models.vae.VAE:
+    """Return a model of four units, of which the last two say nothing and are heard."""
+    vae = pyrovae.build(FLAT, latent_dim=4, network={"name": "mlp", "hidden": [8]})
+    with torch.no_grad():
+        vae.posterior.loc.weight.mul_(10.0)
+        for part in (vae.posterior.loc, vae.posterior.scale):
+            part.weight[2:] = 0.0
+            part.bias[2:] = 0.0
+    return vae
+
+
+def test_prune_of_a_model_cuts_its_idle_units():
+    vae, x, state = fitted_with_idle_units(), bits(400), torch.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    report = pyrovae.prune(vae, x, samples=20, points=200)
+    assert report.removed == [2, 3]
+    assert report.model.latent_dim == 2
+    assert all(torch.equal(before[name], tensor) for name, tensor in vae.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    seen = torch.tensor(x[:50], dtype=torch.float)
+    torch.testing.assert_close(report.model.encode(seen).mean, vae.encode(seen).mean[:, :2])
+    elbo = report.table.loc["ELBO"]
+    # The same data, other draws.
+    collapse = pyrovae.collapse(vae, x[:200], seed=1)
+    tolerance = 5 * (report.scores["before_se"] + 0.02)
+    assert elbo["before"] == pytest.approx(collapse.scores["elbo"], abs=tolerance)
+    assert elbo["after"] - elbo["before"] == pytest.approx(elbo["change"], abs=1e-4)
+    assert "2 of 4 latent units removed: 2, 3" in report.text()
+    assert "latent units" in report._repr_html_()
+    with pytest.raises(PyrovaeError, match="all 2 units are active by variance"):
+        pyrovae.prune(report.model, x)
+    # What is left is a model as any other.
+    pyrovae.fit(report.model, x, steps=2, records=1, progress=False)
+
+
+def test_prune_of_foreign_networks_looks_past_idle_units():
+    vae, x = fitted_with_idle_units(), bits(400)
+    foreign = pyrovae.wrap(
+        lambda x: (vae.encode(x).mean, vae.encode(x).variance.log()),
+        lambda z: vae.decode(z),
+        latent_dim=4,
+    )
+    asked = {"criterion": "kl", "samples": 20, "points": 200}
+    seen, cut = pyrovae.prune(foreign, x, **asked), pyrovae.prune(vae, x, **asked)
+    assert seen.removed == cut.removed == [2, 3]
+    assert seen.scores["before"] == pytest.approx(cut.scores["before"], abs=1e-3)
+    # Of a unit's noise nothing is absorbed: all that is told of it is what it did.
+    assert seen.scores["information_change"] == pytest.approx(0, abs=1e-4)
+    assert seen.scores["noise_change"] == pytest.approx(seen.scores["distortion_change"], abs=1e-4)
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    whole = torch.cat([z, torch.zeros(5, 2)], 1)
+    torch.testing.assert_close(seen.model.reconstruct(z), vae.reconstruct(whole))
+    assert len(pyrovae.collapse(seen.model, x).table) == 2
+
+
+def test_prune_of_a_run_is_the_commands(run: pyrovae.Run):
+    results = run.folder.path.parents[2]
+    called = CliRunner().invoke(main, ["prune", run.id, "--results", str(results), "--no-compile"])
+    try:
+        report = pyrovae.prune(run)
+    except PyrovaeError as nothing:
+        assert called.exit_code == 2
+        assert str(nothing) in called.output
+    else:
+        assert called.output == f"{report.text()}\n"
+        assert report.model.latent_dim == len(report.kept)
+
+
+def test_capacity_of_data_in_memory_and_of_a_study(tmp_path: Path):
+    # Two directions of six carry all that can be told.
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, FLAT)) + 0.1 * rng.normal(size=(400, FLAT))
+    asked = {"likelihood": "gaussian", "network": {"name": "mlp", "hidden": [16]}}
+    asked |= {"steps": 300, "lr": 5e-3, "batch_size": 64}
+    state = torch.get_rng_state()
+    report = pyrovae.capacity(x, start=4, seeds=1, trainings=2, progress=False, **asked)
+    assert torch.equal(state, torch.get_rng_state())
+    assert report.recommended == 2
+    assert report.table["latent_dim"].tolist() == [2, 4]
+    assert [len(each.kept) for each in report.pruned] == [2]
+    assert report.pruned[0].model.latent_dim == 2
+    assert list(report.figures()) == ["capacity"]
+    assert "recommended latent_dim 2" in report.text()
+    assert "recommended latent_dim 2" in report._repr_html_()
+
+
+def test_capacity_of_a_study_is_the_commands(tmp_path: Path):
+    given = yaml.parse(TINY) | {"grid": {"prior": ["standard_normal"]}}
+    asked = ["--start", "2", "--seeds", "1", "--trainings", "2", "--no-compile", "--workers", "1"]
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.dump(given))
+    results = tmp_path / "results"
+    called = CliRunner().invoke(main, ["capacity", str(file), "--results", str(results), *asked])
+    assert called.exit_code == 0, called.output
+    stored = pyrovae.capacity(results / "tiny-capacity")
+    assert stored.text() in called.output
+    # What is trained is not trained again.
+    again = pyrovae.capacity(
+        given, start=2, seeds=1, trainings=2, progress=False, results=results, workers=1
+    )
+    assert again.text() == stored.text()
+    assert len(stored.table) == 2
+
+
 def test_what_makes_no_sense_is_refused_in_a_line(run: pyrovae.Run, wrapped: Any, tmp_path: Path):
     for error, pattern, call in (
         (ConfigError, "^x: is missing", lambda: pyrovae.collapse(wrapped)),
@@ -216,6 +321,19 @@ def test_what_makes_no_sense_is_refused_in_a_line(run: pyrovae.Run, wrapped: Any
         (ConfigError, "^information_points: ",
          lambda: pyrovae.collapse(wrapped, bits(), information_points="x")),
         (ConfigError, "no finished run", lambda: pyrovae.collapse("abc", results=tmp_path)),
+        (ConfigError, "^criterion: unknown criterion 'vriance'; did you mean 'variance'",
+         lambda: pyrovae.prune(wrapped, bits(), criterion="vriance")),
+        (ConfigError, "^finetune: is for stored runs",
+         lambda: pyrovae.prune(wrapped, bits(), finetune=3)),
+        (ConfigError, "^deep: needs a VAE", lambda: pyrovae.prune(wrapped, bits(), deep=True)),
+        (ConfigError, "^prior: was given as an instance", lambda: pyrovae.prune(
+            pyrovae.build(FLAT, latent_dim=D, prior=StandardNormal(D)), bits())),
+        (ConfigError, "^stepz: unknown option; did you mean 'steps'",
+         lambda: pyrovae.capacity(bits(), stepz=3)),
+        (ConfigError, "^trainings: are fewer than 2 seeds",
+         lambda: pyrovae.capacity(bits(), trainings=1)),
+        (ConfigError, "^start: must be a whole number",
+         lambda: pyrovae.capacity(bits(), start=0)),
         (DataError, "x holds one observation", lambda: pyrovae.collapse(wrapped, bits(1))),
         (DataError, r"likelihood 'bernoulli' is for values in \[0, 1\] but train",
          lambda: pyrovae.collapse(wrapped, bits(), train=3 * bits().astype(float))),

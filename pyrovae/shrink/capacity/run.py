@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,54 +12,30 @@ from rich.console import Console
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, PyrovaeError
-from pyrovae.shrink.capacity.search import Belief, Observation, belief, next_size
-from pyrovae.shrink.pruning.prune_run import Pruned, prune_run
-from pyrovae.study.config.read import load_study_file
+from pyrovae.core.reading import read_json
+from pyrovae.shrink.capacity.found import (
+    Capacity,
+    largest_pruned,
+    observed,
+    search,
+    trainings_of,
+)
+from pyrovae.shrink.capacity.search import belief
+from pyrovae.shrink.pruning.prune_run import PrunedRun, prune_run, pruned_run
 from pyrovae.study.execute.runner import RunOptions, run_plan
-from pyrovae.study.plan.planning import Plan, make_plan
-from pyrovae.study.store.folders import Store
+from pyrovae.study.plan.planning import Plan
+from pyrovae.study.store.folders import RunFolder, Store
 
-#: Scores of the curve against latent_dim.
-SCORES = ("active_units", "rate", "distortion", "elbo", "elbo_gap", "distortion_gap")
-
-
-@dataclass(frozen=True)
-class Capacity:
-    """What a search found.
-
-    Attributes
-    ----------
-    root
-        The study's folder.
-    runs
-        One row for each training: ``run``, ``latent_dim``, ``seed``, and :data:`SCORES`.
-    believed
-        Posterior over the number of units that the data need.
-    complete
-        Whether the search ended by itself, not for want of trainings.
-    pruned
-        Sparse runs after pruning.
-    """
-
-    root: Path
-    runs: pd.DataFrame
-    believed: Belief
-    complete: bool
-    pruned: tuple[Pruned, ...]
-
-    @property
-    def recommended(self) -> int:
-        """The latent_dim to use."""
-        return max(self.believed.mode, 1)
+#: What was found, beside the study's runs.
+_SUMMARY = "capacity.json"
 
 
 def search_capacity(
-    file: Path,
+    plan: Callable[[Sequence[str]], Plan],
     results: Path,
     console: Console,
     *,
-    profile: str = "",
-    overrides: Sequence[str] = (),
+    file: str = "",
     start: int = 2,
     factor: int = 4,
     seeds: int = 2,
@@ -77,10 +52,13 @@ def search_capacity(
 
     Parameters
     ----------
-    file, profile, overrides
-        A study whose runs differ in nothing but latent_dim and seed, which are set here.
+    plan
+        Plans a study whose runs differ in nothing but latent_dim and seed, which are set here:
+        given overrides of its file.
     results
         The folder that holds all studies.
+    file
+        Where the study is written, for messages.
     console
         Where progress is shown.
     start, factor, largest
@@ -98,56 +76,67 @@ def search_capacity(
         If the file's runs differ in more.
     """
     plans: list[Plan] = []
-    observations: list[Observation] = []
-    size: int | None = start
     options = RunOptions(workers=workers, device=device, compiled=compiled, quiet=True)
-    while size is not None and (len(plans) + 1) * seeds <= trainings:
-        plans.append(_plan(file, profile, overrides, size, seeds))
+
+    def train(size: int) -> pd.DataFrame:
+        plans.append(_plan(plan, size, seeds, file))
         union = _union(plans)
         outcome = run_plan(union, results, options, console=console)
         if outcome.failed:
             raise PyrovaeError(f"latent_dim {size}: {next(iter(outcome.failed.values()))}")
-        runs = Store(results / union.name).index()
-        observations = observed(runs)
-        shown = belief(observations)
-        active = runs.loc[runs["latent_dim"] == size, "active_units"].astype(int).tolist()
-        console.print(
-            f"latent_dim {size}: {', '.join(map(str, active))} active; "
-            f"P(more than needed) = {shown.sparse(size):.2f}",
-            highlight=False,
-        )
-        size = next_size(observations, factor=factor, largest=largest)
-    if not plans:
-        raise ConfigError(f"{trainings} trainings are fewer than {seeds} seeds", "--trainings")
-    root = results / _union(plans).name
-    store = Store(root)
-    runs = trainings_of(store.index())
-    found = Capacity(root, runs, belief(observations), size is None, _prune(store, runs))
-    atomic.write_text(root / "capacity.json", json.dumps(_summary(found), indent=1))
+        return Store(results / union.name).index()
+
+    runs, believed, complete = search(
+        train,
+        start=start,
+        factor=factor,
+        seeds=seeds,
+        trainings=trainings,
+        largest=largest,
+        tell=lambda line: console.print(line, highlight=False),
+    )
+    store = Store(results / _union(plans).name)
+    pruned = largest_pruned(runs, lambda run: _pruned(store.run(run)))
+    found = Capacity(store.root, runs, believed, complete, pruned)
+    atomic.write_text(store.root / _SUMMARY, json.dumps(_summary(found), indent=1))
     return found
 
 
-def observed(runs: pd.DataFrame) -> list[Observation]:
-    """Return what each training, a row of a study's index, says of the number of units needed."""
-    return [Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()]
+def is_search(root: Path) -> bool:
+    """Return whether a folder has the results of a search."""
+    return (root / _SUMMARY).exists()
 
 
-def trainings_of(runs: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a study's index as :attr:`Capacity.runs`."""
-    columns = ["run", "latent_dim", "seed", *SCORES]
-    return runs[columns].sort_values(["latent_dim", "seed"], ignore_index=True)
+def stored_capacity(root: Path) -> Capacity:
+    """Return what a search found, from its study's folder.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged.
+    """
+    fields = {"complete": bool, "pruned": dict}
+    summary = read_json(root / _SUMMARY, "what a search found", fields, advice="search again")
+    runs = trainings_of(Store(root).index())
+    sizes = runs.set_index("run")["latent_dim"]
+    smaller = Store(root.with_name(f"{root.name}-pruned"))
+    pruned = []
+    for run in summary["pruned"]:
+        folder = smaller.run(run)
+        parent = folder.environment()["lineage"]["parent"]
+        pruned.append(pruned_run(folder, int(sizes[parent])))
+    return Capacity(root, runs, belief(observed(runs)), summary["complete"], tuple(pruned))
 
 
-def _plan(file: Path, profile: str, overrides: Sequence[str], size: int, seeds: int) -> Plan:
-    given = [*overrides, f"latent_dim={size}", f"seeds={seeds}"]
-    plan = make_plan(load_study_file(file, profile=profile, overrides=given))
-    if len(plan.runs) != seeds:
+def _plan(plan: Callable[[Sequence[str]], Plan], size: int, seeds: int, file: str) -> Plan:
+    planned = plan([f"latent_dim={size}", f"seeds={seeds}"])
+    if len(planned.runs) != seeds:
         raise ConfigError(
-            f"has {len(plan.runs) // seeds} cells: a search is about one, choose it with --set",
+            f"has {len(planned.runs) // seeds} cells: a search is about one, choose it with --set",
             "grid",
-            str(file),
+            file,
         )
-    return plan
+    return planned
 
 
 def _union(plans: Sequence[Plan]) -> Plan:
@@ -157,19 +146,11 @@ def _union(plans: Sequence[Plan]) -> Plan:
     return Plan(f"{plans[0].name}-capacity", description, runs, datasets)
 
 
-def _prune(store: Store, runs: pd.DataFrame) -> tuple[Pruned, ...]:
-    """Prune the models of the largest size that has inactive units: shrinking without training."""
-    sparse = runs[runs["active_units"] < runs["latent_dim"]]
-    if sparse.empty:
-        return ()
-    chosen = sparse[sparse["latent_dim"] == sparse["latent_dim"].max()]
-    pruned = []
-    for run in chosen["run"]:
-        folder = store.run(run)
-        active = folder.units()["train_active"]
-        if active.any() and not active.all():
-            pruned.append(prune_run(folder, samples=20, points=1000, compiled=False))
-    return tuple(pruned)
+def _pruned(folder: RunFolder) -> PrunedRun | None:
+    active = folder.units()["train_active"]
+    if active.all() or not active.any():
+        return None
+    return prune_run(folder, samples=20, points=1000, compiled=False)
 
 
 def _summary(found: Capacity) -> dict[str, object]:
@@ -182,31 +163,5 @@ def _summary(found: Capacity) -> dict[str, object]:
         "open": found.believed.open,
         "trainings": len(found.runs),
         "probability": np.round(found.believed.probability.numpy(), 6).tolist(),
-        "pruned": {p.folder.id: len(p.kept) for p in found.pruned},
+        "pruned": {p.folder.id: len(p.kept) for p in found.pruned if isinstance(p, PrunedRun)},
     }
-
-
-def describe(found: Capacity) -> str:
-    """Return what was found, as text."""
-    low, high = found.believed.interval()
-    by_size = found.runs.drop(columns=["run", "seed"]).groupby("latent_dim").mean().reset_index()
-    lines = [by_size.to_string(index=False, float_format=lambda value: f"{value:.4g}"), ""]
-    if found.believed.open:
-        lines.append(
-            f"every latent_dim up to {found.runs['latent_dim'].max()} is used in full: more than "
-            "that may be needed"
-        )
-    else:
-        lines.append(
-            f"recommended latent_dim {found.recommended} (95 % interval {low} to {high}), from "
-            f"{len(found.runs)} trainings"
-        )
-    if not found.complete:
-        lines.append("the search was not finished: allow more with --trainings")
-    for p in found.pruned:
-        lines.append(
-            f"pruned {len(p.kept) + len(p.removed)} -> {len(p.kept)} units: ELBO "
-            f"{p.comparison.change:+.4f} ± {p.comparison.change_se:.4f} nats, parameters "
-            f"{p.parameters[1] / p.parameters[0] - 1:+.1%} (run {p.folder.id})"
-        )
-    return "\n".join(lines)

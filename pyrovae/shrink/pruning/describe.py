@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrovae.shrink.pruning.compare import RESOLVED, Comparison
-from pyrovae.shrink.pruning.prune_run import Pruned
+from pyrovae.shrink.pruning.prune_run import Pruned, PrunedRun
 
 
 def describe(pruned: Pruned) -> str:
@@ -28,9 +28,10 @@ def describe(pruned: Pruned) -> str:
         f"({flops_after / flops_before - 1:+.1%})"
     )
     lines += _elbo(pruned.comparison)
-    if pruned.finetuned is not None:
-        lines.append(f"ELBO after fine-tuning {pruned.finetuned:.4f} nats")
-    lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
+    if isinstance(pruned, PrunedRun):
+        if pruned.finetuned is not None:
+            lines.append(f"ELBO after fine-tuning {pruned.finetuned:.4f} nats")
+        lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
     return "\n".join(lines)
 
 
