@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import gallery
 import griffe
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
@@ -60,6 +61,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         path = f"families/{title.lower().replace(' ', '-')}.md"
         files.append(File.generated(config, path, content=family_page(kind, title, intro)))
     files.append(File.generated(config, "commands.md", content=commands_page()))
+    files.append(File.generated(config, "gallery.md", content=gallery.page()))
     return files
 
 

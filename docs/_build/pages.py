@@ -37,7 +37,7 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL | re.VERBOSE,
 )
 #: Of a picture: dots per inch, and colours that are kept.
-_DPI, _COLOURS = 80, 64
+_DPI, _COLOURS = 150, 64
 
 
 @dataclass(frozen=True)

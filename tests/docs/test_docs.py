@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report.made import PRIORS, make_study
@@ -110,19 +111,19 @@ def test_schedules(tmp_path: Path):
     assert at(config.prior["spike"], 399) == pytest.approx(0.05)
 
 
-def test_from_python(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    page: dict[str, object] = {"__name__": "python_page"}
-    for block in _PYTHON.findall((ROOT / "docs" / "python.md").read_text()):
-        exec(compile(block, "python.md", "exec"), page)
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_build")
+    import pages
+
+    page: dict[str, Any] = {}
+    told = [shown.told for shown in pages.run(ROOT / "docs/python.md", short=False, names=page)]
     assert list(page["vae"].history["step"]) == [0, 20, 40, 60, 80, 100]
     assert page["wide"].prior.scale == 2.0
     assert (tmp_path / "results/heavy_tails/study.json").exists()
     assert page["study"].runs["prior"].nunique() == 2
     assert page["codes"].shape == (5, 4)
-    assert "step 100/100: loss" in capsys.readouterr().out
+    assert "step 100/100: loss" in "".join(told)
 
 
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
