@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -168,7 +169,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         component, reason = conflict
         raise ConfigError(reason, run.place(component), file)
     try:
-        with torch.device("meta"):
+        with _place(run.config, dataset.event_shape):
             vae = vae_of(run.config, dataset.event_shape)
             try:
                 OBJECTIVES.create(**run.config.objective)
@@ -202,6 +203,20 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     flops = _forward_flops(vae, run.config, ours)
     # A backward pass costs twice the forward pass.
     return sum(p.numel() for p in vae.parameters()), 3.0 * flops * training.steps
+
+
+#: Models whose numbers are all up to these are small: tens of millions of weights at most.
+_SMALL_PART, _SMALL_EVENT = 256, 2**14
+
+
+def _place(config: RunConfig, event_shape: tuple[int, ...]) -> torch.device:
+    """Return where a model is tried: without memory for its numbers, unless it is small.
+
+    Arithmetic on the meta device has torch import its compiler, which takes longer than to plan a
+    study of small models.
+    """
+    small = largest(config)[1] <= _SMALL_PART and math.prod(event_shape) <= _SMALL_EVENT
+    return torch.device("cpu" if small else "meta")
 
 
 def _forward_flops(vae: VAE, config: RunConfig, ours: bool) -> float:
