@@ -305,7 +305,7 @@ def _search_in_memory(
     data: Any, asked: dict[str, int], options: dict[str, Any], console: Console
 ) -> Capacity:
     _known(options, (*MODEL_PARTS, *_TRAINING))
-    dataset = data if isinstance(data, Dataset) else _held_out(data)
+    dataset = data if isinstance(data, Dataset) else held_out(data)
     parts = {key: options[key] for key in MODEL_PARTS if key in options}
     training = {key: options[key] for key in _TRAINING if key in options}
     settings = EvaluationSettings()
@@ -340,7 +340,7 @@ def _search_in_memory(
     return Capacity(None, runs, believed, complete, pruned)
 
 
-def _held_out(x: Any) -> Dataset:
+def held_out(x: Any) -> Dataset:
     """Return observations, a random fifth of which is held out."""
     values = observations(x, None)
     n = len(values)

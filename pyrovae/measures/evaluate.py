@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -40,6 +39,9 @@ from pyrovae.measures.scores import (
 )
 from pyrovae.measures.traversal import levels, traverse
 from pyrovae.models.contract import LatentModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Draws of z for each training point: the error of a mean over thousands comes from the points.
 _TRAIN_DRAWS = 2

@@ -15,6 +15,7 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import pyrovae
+from pyrovae.api.shrinking import held_out
 from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError, DataError, PyrovaeError
 from pyrovae.datasets import Dataset
@@ -211,7 +212,7 @@ def fitted_with_idle_units() -> pyrovae.models.vae.VAE:
     """Return a model of four units, of which the last two say nothing and are heard."""
     vae = pyrovae.build(FLAT, latent_dim=4, network={"name": "mlp", "hidden": [8]})
     with torch.no_grad():
-        vae.posterior.loc.weight.mul_(10.0)
+        vae.posterior.loc.weight.mul_(60.0)
         for part in (vae.posterior.loc, vae.posterior.scale):
             part.weight[2:] = 0.0
             part.bias[2:] = 0.0
@@ -263,34 +264,42 @@ def test_prune_of_foreign_networks_looks_past_idle_units():
 
 
 def test_prune_of_a_run_is_the_commands(run: pyrovae.Run):
+    units = run.folder.units()
+    kept = units["train_active"].to_numpy()
     results = run.folder.path.parents[2]
     called = CliRunner().invoke(main, ["prune", run.id, "--results", str(results), "--no-compile"])
-    try:
-        report = pyrovae.prune(run)
-    except PyrovaeError as nothing:
+    if kept.all() or not kept.any():
+        with pytest.raises(PyrovaeError) as nothing:
+            pyrovae.prune(run)
         assert called.exit_code == 2
-        assert str(nothing) in called.output
-    else:
-        assert called.output == f"{report.text()}\n"
-        assert report.model.latent_dim == len(report.kept)
+        assert called.output == f"{nothing.value}\n"
+        return
+    report = pyrovae.prune(run)
+    assert called.output == f"{report.text()}\n"
+    assert report.model.latent_dim == len(report.kept) == kept.sum()
 
 
-def test_capacity_of_data_in_memory_and_of_a_study(tmp_path: Path):
-    # Two directions of six carry all that can be told.
+def test_capacity_of_data_in_memory_is_that_of_models_trained_one_by_one():
     rng = np.random.default_rng(0)
-    x = rng.normal(size=(400, 2)) @ rng.normal(size=(2, FLAT)) + 0.1 * rng.normal(size=(400, FLAT))
-    asked = {"likelihood": "gaussian", "network": {"name": "mlp", "hidden": [16]}}
-    asked |= {"steps": 300, "lr": 5e-3, "batch_size": 64}
+    x = rng.normal(size=(200, 2)) @ rng.normal(size=(2, FLAT)) + 0.1 * rng.normal(size=(200, FLAT))
+    parts = {"likelihood": "gaussian", "network": {"name": "mlp", "hidden": [16]}}
+    training = {"steps": 100, "lr": 5e-3, "batch_size": 64}
     state = torch.get_rng_state()
-    report = pyrovae.capacity(x, start=4, seeds=1, trainings=2, progress=False, **asked)
+    report = pyrovae.capacity(x, start=4, seeds=1, trainings=1, progress=False, **parts, **training)
     assert torch.equal(state, torch.get_rng_state())
-    assert report.recommended == 2
-    assert report.table["latent_dim"].tolist() == [2, 4]
-    assert [len(each.kept) for each in report.pruned] == [2]
-    assert report.pruned[0].model.latent_dim == 2
+    vae = pyrovae.build(FLAT, latent_dim=4, **parts)
+    vae = pyrovae.fit(vae, held_out(x), progress=False, records=1, **training)
+    alone = pyrovae.collapse(vae, held_out(x))
+    (row,) = report.table.to_dict("records")
+    for name in ("active_units", "elbo", "rate", "elbo_gap"):
+        assert row[name] == alone.scores[name]
     assert list(report.figures()) == ["capacity"]
-    assert "recommended latent_dim 2" in report.text()
-    assert "recommended latent_dim 2" in report._repr_html_()
+    low, high = report.interval
+    assert low <= report.recommended <= max(high, 1)
+    for text in (report.text(), report._repr_html_()):
+        assert "latent_dim" in text
+    for pruned in report.pruned:
+        assert pruned.model.latent_dim == len(pruned.kept) == row["active_units"]
 
 
 def test_capacity_of_a_study_is_the_commands(tmp_path: Path):

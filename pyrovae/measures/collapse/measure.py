@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -28,6 +27,9 @@ from pyrovae.measures.collapse import (
 )
 from pyrovae.measures.scores import COLLAPSE, INFORMATION, Score, declare
 from pyrovae.models.contract import LatentModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Criteria besides that of the variance, which is what ``active`` means.
 OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
@@ -189,6 +191,8 @@ def measure_collapse(
 
     They are taken where the model and the data are; what is returned is on the CPU.
     """
+    import pandas as pd
+
     units = _here(measure_units(vae, x, samples=samples, seed=seed))
     information = _here(measure_information(vae, x[: settings.information_points], seed=seed))
     sensitivity = _here(measure_sensitivity(vae, x[: settings.sensitivity_points], seed=seed))
