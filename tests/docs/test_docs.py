@@ -72,7 +72,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_tutorials_prior_works(tutorial: Path):
     assert "Independent logistic laws" in _run(tutorial, "-m", "pyrovae", "list", "priors")
     assert _run(tutorial, "-m", "docs.documented").strip() == ""  # its parts among all others
-    options = ("--workers", "1", "--no-compile")
+    options = ("--executor", "inline", "--no-compile")
     told = _run(tutorial, "-m", "pyrovae", "study", "run", "logistic.yaml", *options)
     assert "logistic: 3 runs done" in told
     options = ("-q", "-p", "no:cacheprovider", "--doctest-modules")
