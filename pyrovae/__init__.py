@@ -40,9 +40,10 @@ if TYPE_CHECKING:
         prior_checks,
     )
     from pyrovae.api.fitting import fit
-    from pyrovae.api.measuring import collapse
+    from pyrovae.api.measuring import collapse, diagnose, evaluate, score
     from pyrovae.api.running import run_study
     from pyrovae.api.runs import Run, load_run
+    from pyrovae.api.shrinking import capacity, prune
     from pyrovae.api.studies import Study, load_study
     from pyrovae.api.wrapping import wrap
 
@@ -70,7 +71,8 @@ _FACES = {
     "Run": "runs",
     "Study": "studies",
     "build": "building",
-    "collapse": "measuring",
+    **dict.fromkeys(("capacity", "prune"), "shrinking"),
+    **dict.fromkeys(("collapse", "diagnose", "evaluate", "score"), "measuring"),
     "fit": "fitting",
     "load_run": "runs",
     "load_study": "studies",
@@ -82,6 +84,7 @@ __all__ = [
     "Run",
     "Study",
     "build",
+    "capacity",
     "check_likelihood",
     "check_metric",
     "check_network",
@@ -89,6 +92,8 @@ __all__ = [
     "check_posterior",
     "check_prior",
     "collapse",
+    "diagnose",
+    "evaluate",
     "fit",
     "likelihood_checks",
     "load_run",
@@ -98,7 +103,9 @@ __all__ = [
     "objective_checks",
     "posterior_checks",
     "prior_checks",
+    "prune",
     "run_study",
+    "score",
     "wrap",
 ]
 

@@ -103,6 +103,44 @@ def measured(vae: LatentModel, x: Any, train: Any = None) -> Dataset:
     return replace(x, train=Split(known, factors), test=Split(test, x.test.factors))
 
 
+def with_factors(dataset: Dataset, factors: Any) -> Dataset:
+    """Return data with the ground-truth factors of the test split, where they are given.
+
+    Parameters
+    ----------
+    dataset
+        As :func:`measured` gives it.
+    factors
+        ``(n, k)`` or ``(n,)``, whole numbers; ``None`` leaves the data as they are.
+
+    Raises
+    ------
+    DataError
+        For factors of another number of observations, or that are no whole numbers.
+    """
+    if factors is None:
+        return dataset
+    values, n = as_array(factors), len(dataset.test)
+    if values.ndim not in (1, 2) or len(values) != n:
+        raise DataError(f"factors of shape {values.shape}: must be ({n}, k), a row an observation")
+    if values.dtype.kind not in "buif" or (values != np.round(values)).any():
+        raise DataError("factors must be whole numbers")
+    columns = values.reshape(n, -1).astype(np.int64)
+    names = tuple(f"factor_{i}" for i in range(columns.shape[1]))
+    return replace(
+        dataset,
+        train=Split(dataset.train.values),
+        test=Split(dataset.test.values, columns),
+        factor_names=names,
+        factor_sizes=(),
+    )
+
+
+def as_array(given: Any) -> np.ndarray:
+    """Return an array or a tensor, wherever it is, as an array."""
+    return given.detach().cpu().numpy() if isinstance(given, Tensor) else np.asarray(given)
+
+
 def _array(given: Any, what: str) -> np.ndarray:
     if isinstance(given, Tensor):
         values = given.detach().cpu()

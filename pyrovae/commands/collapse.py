@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -62,7 +63,7 @@ def prune(
 
     The ELBO before and after is that of the first POINTS test data, with SAMPLES draws each.
     """
-    from pyrovae.shrink.pruning.describe import describe
+    from pyrovae.report.run.pruning import PruningReport
     from pyrovae.shrink.pruning.prune_run import prune_run
     from pyrovae.study.store.folders import find_run
 
@@ -75,7 +76,7 @@ def prune(
         points=points,
         compiled=compiled,
     )
-    click.echo(describe(pruned))
+    click.echo(PruningReport(pruned).text())
 
 
 @click.command("capacity")
@@ -118,18 +119,22 @@ def capacity(
     """
     from rich.console import Console
 
-    from pyrovae.core import atomic
-    from pyrovae.report.look.formats import files
-    from pyrovae.report.study.capacity import capacity_curve
-    from pyrovae.shrink.capacity.run import describe, search_capacity
+    from pyrovae.report.study.capacity import CapacityReport
+    from pyrovae.shrink.capacity.run import search_capacity
+    from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.cores import available_cores
+    from pyrovae.study.plan.planning import Plan, make_plan
+
+    chosen = options.chosen_profile(profile, quick)
+
+    def plan(more: Sequence[str]) -> Plan:
+        return make_plan(load_study_file(file, profile=chosen, overrides=[*overrides, *more]))
 
     found = search_capacity(
-        file,
+        plan,
         results,
         Console(),
-        profile=options.chosen_profile(profile, quick),
-        overrides=overrides,
+        file=str(file),
         start=start,
         factor=factor,
         seeds=seeds,
@@ -140,8 +145,8 @@ def capacity(
         compiled=compiled,
         unsettled=unsettled,
     )
-    click.echo(describe(found))
-    drawn = capacity_curve(found)
-    for suffix, content in files(drawn).items():
-        atomic.write_bytes(found.root / f"{drawn.name}.{suffix}", content)
-    click.echo(found.root / f"{drawn.name}.png")
+    report = CapacityReport(found)
+    click.echo(report.text())
+    assert found.root is not None
+    for picture in report.save(found.root):
+        click.echo(picture)

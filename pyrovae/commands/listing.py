@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,16 +15,17 @@ from rich.text import Text
 if TYPE_CHECKING:
     from pyrovae.core.registry import Registry
 
-_KINDS = (
-    "datasets",
-    "networks",
-    "priors",
-    "posteriors",
-    "likelihoods",
-    "objectives",
-    "metrics",
-    "schedules",
-)
+#: Where the registry of a kind is: no other is imported to list it.
+_REGISTRIES = {
+    "datasets": ("pyrovae.datasets", "DATASETS"),
+    "networks": ("pyrovae.models.networks", "NETWORKS"),
+    "priors": ("pyrovae.models.priors", "PRIORS"),
+    "posteriors": ("pyrovae.models.posteriors", "POSTERIORS"),
+    "likelihoods": ("pyrovae.models.likelihoods", "LIKELIHOODS"),
+    "objectives": ("pyrovae.objectives", "OBJECTIVES"),
+    "metrics": ("pyrovae.measures.disentanglement", "METRICS"),
+}
+_KINDS = (*_REGISTRIES, "schedules")
 #: Columns of a terminal that nobody looks at.
 _WIDTH = 140
 
@@ -76,11 +78,8 @@ def _studies() -> Table:
 
 
 def _entries(kind: str) -> Iterator[list[str]]:
-    from pyrovae.measures.disentanglement import METRICS
-    from pyrovae.study.config.resolve import REGISTRIES
-
-    registries: dict[str, Registry] = {**REGISTRIES, "metric": METRICS}
-    registry = registries[kind.removesuffix("s")]
+    module, registered = _REGISTRIES[kind]
+    registry: Registry = getattr(import_module(module), registered)
     for name in registry:
         fields = registry.parameters(name).model_fields
         parameters = "\n".join(

@@ -32,7 +32,7 @@ def diagnose(
     RUN is the start of a run's hash, or its folder. Results are in diagnostics/<run> of its study.
     """
     from pyrovae.measures.posterior.settings import DiagnosticsSettings
-    from pyrovae.report.diagnosis import said, write_figures
+    from pyrovae.report.diagnosis import DiagnosisReport
     from pyrovae.study.store.diagnoses import diagnose_run
     from pyrovae.study.store.folders import find_run
 
@@ -42,8 +42,9 @@ def diagnose(
     with Console(stderr=True).status("") as status:
         stored = diagnose_run(folder, settings, compiled=compiled, progress=status.update)
         status.update("figures")
-        written = write_figures(stored)
-    click.echo(said(stored.scores()))
+        report = DiagnosisReport.of_run(stored)
+        written = report.save(stored.figures)
+    click.echo(report.text())
     click.echo(f"draws: {stored.path / 'posterior.nc'}")
     click.echo(f"figures: {written}")
 

@@ -46,12 +46,14 @@ def metrics(
     alone are computed: they measure dependence, so less is better; of all others, more is.
     "pyrovae list metrics" says what each one is.
     """
-    from pyrovae.measures.disentanglement import as_text, score_files
+    from pyrovae.measures.disentanglement import score_files
+    from pyrovae.report.run.scores import ScoreReport
 
     scores = score_files(
         codes, factors, list(names) or None, seed, n_resamples=resamples, original=original
     )
-    click.echo(scores.to_csv(index=False) if as_csv else as_text(scores), nl=not as_csv)
+    report = ScoreReport(str(codes), scores)
+    click.echo(scores.to_csv(index=False) if as_csv else report.text(), nl=not as_csv)
 
 
 @click.command()

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import platformdirs
-import pooch
 
 from pyrovae.core.errors import DataError
 from pyrovae.datasets.sources import SOURCES
@@ -67,6 +66,8 @@ def locate(dataset: str, *names: str) -> Path:
     if remote.checksum is None:
         problem = f"it is not downloaded from {remote.url}, as no checksum of it is known"
     else:
+        import pooch  # slow to import, and rarely needed
+
         try:
             return Path(
                 pooch.retrieve(remote.url, remote.checksum, fname=name, path=cache_dir() / dataset)

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
-import xarray as xr
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 
 @cache
@@ -43,6 +45,8 @@ def bundle(groups: dict[str, xr.Dataset]) -> InferenceData:
     """Return the groups as the container of the installed ArviZ."""
     if _before_1():
         return _arviz().InferenceData(**groups)
+    import xarray as xr
+
     return xr.DataTree.from_dict({f"/{name}": data for name, data in groups.items()})
 
 
@@ -62,6 +66,8 @@ def dataset(
 
     An array of more dimensions than ``dims`` gets the names of an observation's axes for the rest.
     """
+    import xarray as xr
+
     named = {}
     for name, value in variables.items():
         extra = value.ndim - len(dims)
@@ -154,6 +160,8 @@ def elpd(log_px: np.ndarray, k: np.ndarray | None = None) -> Any:
     k
         Pareto k of each estimate, if known.
     """
+    import xarray as xr
+
     n = len(log_px)
     k = np.zeros(n) if k is None else k
     pointwise = xr.DataArray(log_px, dims="datum", coords={"datum": np.arange(n)})
@@ -222,6 +230,8 @@ def khat_plot(k: np.ndarray) -> Any:
 
 
 def _anonymous(draws: np.ndarray) -> xr.Dataset:
+    import xarray as xr
+
     dims = ("chain", "draw", *(f"axis{i}" for i in range(draws.ndim - 2)))
     return xr.Dataset({"z": (dims, draws)})
 

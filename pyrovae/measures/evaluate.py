@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -40,6 +39,9 @@ from pyrovae.measures.scores import (
 )
 from pyrovae.measures.traversal import levels, traverse
 from pyrovae.models.contract import LatentModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Draws of z for each training point: the error of a mean over thousands comes from the points.
 _TRAIN_DRAWS = 2
@@ -162,7 +164,8 @@ def evaluate(
     vae
         The trained model and guide.
     dataset
-        What it was trained on; ``test`` is what most numbers are about.
+        What it was trained on; ``test`` is what most numbers are about. Of an empty ``train``
+        nothing is told.
     settings
         How much is measured.
     seed
@@ -175,7 +178,12 @@ def evaluate(
     )
     x, x_train = test.floats(), train.floats()
     collapse = measure_splits(
-        vae, x, x_train, settings.collapse, samples=settings.samples, seed=seed
+        vae,
+        x,
+        x_train if len(x_train) else None,
+        settings.collapse,
+        samples=settings.samples,
+        seed=seed,
     )
     units, scores = collapse.table, collapse.scores
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))

@@ -15,9 +15,12 @@ from torch import nn
 from torch.utils.data import TensorDataset
 
 import pyrovae
+from pyrovae.api.shrinking import held_out
 from pyrovae.commands.main import main
-from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.core.errors import ConfigError, DataError, PyrovaeError
 from pyrovae.datasets import Dataset
+from pyrovae.measures.disentanglement.base import MetricResult
+from pyrovae.models.priors import StandardNormal
 from pyrovae.study.config import yaml
 from pyrovae.study.store.trained import load_trained
 
@@ -115,6 +118,218 @@ def test_a_fitted_model_has_its_evolution():
     np.testing.assert_allclose(told, kl.numpy(), rtol=1e-4)
 
 
+def test_evaluate_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: Dataset):
+    before, state = files_of(run), torch.get_rng_state()
+    asked = run.config.evaluation.model_dump(exclude={"diagnostics"})
+    asked["metrics"] = ["mig"]
+    again = pyrovae.evaluate(run.model, data, seed=run.config.seed, **asked)
+    stored = pyrovae.evaluate(run)
+    pd.testing.assert_frame_equal(stored.table, again.table)
+    assert stored.scores == again.scores == run.scores.to_dict()
+    pd.testing.assert_frame_equal(stored.units, again.units)
+    np.testing.assert_array_equal(stored.codes, again.codes)
+    assert set(stored.figures()) == set(pyrovae.collapse(run).figures())
+    assert stored.collapse.text() == pyrovae.collapse(run).text() == again.collapse.text()
+    assert torch.equal(state, torch.get_rng_state())
+    assert files_of(run) == before
+    text, html = again.text(), again._repr_html_()
+    for title in ("ELBO", "MIG, active units only", "Rate, test minus train"):
+        assert title in text
+        assert title in html
+
+
+def always(codes: np.ndarray, factors: np.ndarray | None, rng: np.random.Generator) -> MetricResult:
+    """Score nothing."""
+    return MetricResult(0.5, {}, {})
+
+
+def test_evaluate_takes_factors_and_metrics_of_ones_own(wrapped: Any):
+    x = bits()
+    report = pyrovae.evaluate(wrapped, x, x[:, :2].astype(int), metrics=["mig", always], samples=2)
+    codes = wrapped.encode(torch.tensor(x, dtype=torch.float)).mean.detach().numpy()
+    np.testing.assert_allclose(report.codes, codes, rtol=1e-5, atol=1e-6)
+    alone = pyrovae.score(report.codes, x[:, :2].astype(int), metrics=["mig", always])
+    assert report.scores["mig"] == alone.scores["mig"]
+    assert 0.5 in report.scores.values()
+    assert "train_elbo" not in report.scores
+    with pytest.raises(DataError, match=r"factors of shape \(3,\): must be \(60, k\)"):
+        pyrovae.evaluate(wrapped, x, [1, 2, 3])
+    with pytest.raises(ConfigError, match=r"^diagnostics: are what pyrovae\.diagnose"):
+        pyrovae.evaluate(wrapped, x, diagnostics={})
+    with pytest.raises(ConfigError, match=r"^metrics\[0\]: unknown metric 'migg'; did you mean"):
+        pyrovae.evaluate(wrapped, x, metrics=["migg"])
+    with pytest.raises(ConfigError, match=r"^ponts: unknown key; did you mean 'points'"):
+        pyrovae.evaluate(wrapped, x, ponts=3)
+
+
+def test_score_of_codes_of_a_model_and_of_a_run(run: pyrovae.Run, data: Dataset, tmp_path: Path):
+    asked = {"metrics": ["mig", "sap"], "seed": 3}
+    stored = pyrovae.score(run, **asked)
+    codes, factors = run.folder.codes(), run.folder.factors()
+    assert pyrovae.score(codes, factors, **asked).text() == stored.text()
+    assert pyrovae.score(torch.tensor(codes), factors=factors, **asked).scores == stored.scores
+    points = len(codes)
+    model = pyrovae.score(run.model, data.test.values[:points], factors, **asked)
+    assert model.scores == pytest.approx(stored.scores, abs=1e-6)
+    files = [tmp_path / "codes.npy", tmp_path / "factors.npy"]
+    for file, array in zip(files, (codes, factors), strict=True):
+        np.save(file, array)
+    options = ["--metric", "mig", "--metric", "sap", "--seed", "3"]
+    done = CliRunner().invoke(main, ["metrics", *map(str, files), *options])
+    assert done.stdout == f"{stored.text()}\n"
+    assert "mig" in stored._repr_html_()
+    without = pyrovae.score(run.model, data.test.values[:points])
+    assert "mig" not in without.scores
+    assert without.scores
+
+
+def test_diagnose_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: Dataset):
+    asked = {"points": 2, "warmup": 20, "draws": 100, "chains": 2, "guide_samples": 200}
+    asked |= {"annealed_chains": 2, "temperatures": 10, "leapfrog": 1, "simulated": 2}
+    asked |= {"search_steps": 5, "simulations": 100, "calibration_draws": 15, "replicates": 10}
+    before = files_of(run)
+    found = pyrovae.diagnose(run.model, data, seed=run.config.seed, progress=False, **asked)
+    assert files_of(run) == before
+    stored = pyrovae.diagnose(run, progress=False, **asked)
+    kept = files_of(run)
+    assert kept != before
+    assert found.text() == stored.text()
+    assert found.scores == pytest.approx(stored.scores, nan_ok=True)
+    for part in ("points", "units", "marginals"):
+        mine, other = getattr(found, part), getattr(stored, part)
+        pd.testing.assert_frame_equal(mine, other, check_dtype=False)
+    # What is stored is opened, whether the same is asked for or nothing.
+    assert pyrovae.diagnose(run.folder.path, progress=False).text() == stored.text()
+    pyrovae.diagnose(run, progress=False, **asked)
+    assert files_of(run) == kept
+    folder = found.save(run.folder.path.parents[2] / "drawn")
+    drawn = {path.stem for path in folder.glob("*.png")}
+    assert {"gate", "gaps", "calibration", "khat", "trace"} <= drawn
+    assert "pass the gate" in found._repr_html_()
+
+
+def fitted_with_idle_units() -> pyrovae.models.vae.VAE:
+    """Return a model of four units, of which the last two say nothing and are heard."""
+    vae = pyrovae.build(FLAT, latent_dim=4, network={"name": "mlp", "hidden": [8]})
+    with torch.no_grad():
+        vae.posterior.loc.weight.mul_(60.0)
+        for part in (vae.posterior.loc, vae.posterior.scale):
+            part.weight[2:] = 0.0
+            part.bias[2:] = 0.0
+    return vae
+
+
+def test_prune_of_a_model_cuts_its_idle_units():
+    vae, x, state = fitted_with_idle_units(), bits(400), torch.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
+    report = pyrovae.prune(vae, x, criterion="variance", samples=20, points=200)
+    assert report.removed == [2, 3]
+    assert report.model.latent_dim == 2
+    assert all(torch.equal(before[name], tensor) for name, tensor in vae.state_dict().items())
+    assert torch.equal(state, torch.get_rng_state())
+    seen = torch.tensor(x[:50], dtype=torch.float)
+    torch.testing.assert_close(report.model.encode(seen).mean, vae.encode(seen).mean[:, :2])
+    elbo = report.table.loc["ELBO"]
+    # The same data, other draws.
+    collapse = pyrovae.collapse(vae, x[:200], seed=1)
+    tolerance = 5 * (report.scores["before_se"] + 0.02)
+    assert elbo["before"] == pytest.approx(collapse.scores["elbo"], abs=tolerance)
+    assert elbo["after"] - elbo["before"] == pytest.approx(elbo["change"], abs=1e-4)
+    assert "2 of 4 latent units removed: 2, 3" in report.text()
+    assert "latent units" in report._repr_html_()
+    with pytest.raises(PyrovaeError, match="all 2 units are active by variance"):
+        pyrovae.prune(report.model, x, criterion="variance")
+    # What is left is a model as any other.
+    pyrovae.fit(report.model, x, steps=2, records=1, progress=False)
+
+
+def test_prune_of_foreign_networks_looks_past_idle_units():
+    vae, x = fitted_with_idle_units(), bits(400)
+    foreign = pyrovae.wrap(
+        lambda x: (vae.encode(x).mean, vae.encode(x).variance.log()),
+        lambda z: vae.decode(z),
+        latent_dim=4,
+    )
+    asked = {"criterion": "kl", "samples": 20, "points": 200}
+    seen, cut = pyrovae.prune(foreign, x, **asked), pyrovae.prune(vae, x, **asked)
+    assert seen.removed == cut.removed == [2, 3]
+    assert seen.scores["before"] == pytest.approx(cut.scores["before"], abs=1e-3)
+    # Of a unit's noise nothing is absorbed: all that is told of it is what it did.
+    assert seen.scores["information_change"] == pytest.approx(0, abs=1e-4)
+    assert seen.scores["noise_change"] == pytest.approx(seen.scores["distortion_change"], abs=1e-4)
+    z = torch.randn(5, 2, generator=torch.Generator().manual_seed(0))
+    whole = torch.cat([z, torch.zeros(5, 2)], 1)
+    torch.testing.assert_close(seen.model.reconstruct(z), vae.reconstruct(whole))
+    assert len(pyrovae.collapse(seen.model, x).table) == 2
+
+
+def test_prune_of_a_run_is_the_commands(run: pyrovae.Run):
+    units = run.folder.units()
+    kept = units["train_used"].to_numpy()
+    results = run.folder.path.parents[2]
+    called = CliRunner().invoke(main, ["prune", run.id, "--results", str(results), "--no-compile"])
+    if kept.all() or not kept.any():
+        with pytest.raises(PyrovaeError) as nothing:
+            pyrovae.prune(run)
+        assert called.exit_code == 2
+        assert called.output == f"{nothing.value}\n"
+        return
+    report = pyrovae.prune(run)
+    assert called.output == f"{report.text()}\n"
+    assert report.model.latent_dim == len(report.kept) == kept.sum()
+
+
+def test_capacity_of_data_in_memory_is_that_of_models_trained_one_by_one():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 2)) @ rng.normal(size=(2, FLAT)) + 0.1 * rng.normal(size=(200, FLAT))
+    parts = {"likelihood": "gaussian", "network": {"name": "mlp", "hidden": [16]}}
+    training = {"steps": 100, "lr": 5e-3, "batch_size": 64}
+    state = torch.get_rng_state()
+    report = pyrovae.capacity(
+        x, start=4, seeds=1, trainings=1, progress=False, unsettled=True, **parts, **training
+    )
+    assert torch.equal(state, torch.get_rng_state())
+    vae = pyrovae.build(FLAT, latent_dim=4, **parts)
+    vae = pyrovae.fit(vae, held_out(x), progress=False, **training)
+    alone = pyrovae.collapse(vae, held_out(x))
+    (row,) = report.table.to_dict("records")
+    for name in ("used_units", "elbo", "rate", "elbo_gap"):
+        assert row[name] == alone.scores[name]
+    assert list(report.figures()) == ["capacity"]
+    low, high = report.interval
+    assert low <= report.recommended <= max(high, 1)
+    for text in (report.text(), report._repr_html_()):
+        assert "latent_dim" in text
+    for pruned in report.pruned:
+        assert pruned.model.latent_dim == len(pruned.kept) < 4
+
+
+def test_capacity_of_a_study_is_the_commands(tmp_path: Path):
+    given = yaml.parse(TINY) | {"grid": {"prior": ["standard_normal"]}}
+    asked = ["--start", "2", "--seeds", "1", "--trainings", "2", "--no-compile", "--workers", "1"]
+    asked.append("--unsettled")
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.dump(given))
+    results = tmp_path / "results"
+    called = CliRunner().invoke(main, ["capacity", str(file), "--results", str(results), *asked])
+    assert called.exit_code == 0, called.output
+    stored = pyrovae.capacity(results / "tiny-capacity")
+    assert stored.text() in called.output
+    # What is trained is not trained again.
+    again = pyrovae.capacity(
+        given,
+        start=2,
+        seeds=1,
+        trainings=2,
+        unsettled=True,
+        progress=False,
+        results=results,
+        workers=1,
+    )
+    assert again.text() == stored.text()
+    assert len(stored.table) == 2
+
+
 def test_what_makes_no_sense_is_refused_in_a_line(run: pyrovae.Run, wrapped: Any, tmp_path: Path):
     for error, pattern, call in (
         (ConfigError, "^x: is missing", lambda: pyrovae.collapse(wrapped)),
@@ -125,6 +340,19 @@ def test_what_makes_no_sense_is_refused_in_a_line(run: pyrovae.Run, wrapped: Any
         (ConfigError, "^information_points: ",
          lambda: pyrovae.collapse(wrapped, bits(), information_points="x")),
         (ConfigError, "no finished run", lambda: pyrovae.collapse("abc", results=tmp_path)),
+        (ConfigError, "^criterion: unknown criterion 'vriance'; did you mean 'variance'",
+         lambda: pyrovae.prune(wrapped, bits(), criterion="vriance")),
+        (ConfigError, "^finetune: is for stored runs",
+         lambda: pyrovae.prune(wrapped, bits(), finetune=3)),
+        (ConfigError, "^deep: needs a VAE", lambda: pyrovae.prune(wrapped, bits(), deep=True)),
+        (ConfigError, "^prior: was given as an instance", lambda: pyrovae.prune(
+            pyrovae.build(FLAT, latent_dim=D, prior=StandardNormal(D)), bits())),
+        (ConfigError, "^stepz: unknown option; did you mean 'steps'",
+         lambda: pyrovae.capacity(bits(), stepz=3)),
+        (ConfigError, "^trainings: are fewer than 2 seeds",
+         lambda: pyrovae.capacity(bits(), trainings=1)),
+        (ConfigError, "^start: must be a whole number",
+         lambda: pyrovae.capacity(bits(), start=0)),
         (DataError, "x holds one observation", lambda: pyrovae.collapse(wrapped, bits(1))),
         (DataError, r"likelihood 'bernoulli' is for values in \[0, 1\] but train",
          lambda: pyrovae.collapse(wrapped, bits(), train=3 * bits().astype(float))),

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import pandas as pd
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
@@ -33,6 +32,9 @@ from pyrovae.measures.collapse.floors import floors
 from pyrovae.measures.collapse.use import Use, UseOfCode, measure_use
 from pyrovae.measures.scores import COLLAPSE, INFORMATION, Score, declare
 from pyrovae.models.contract import LatentModel
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Criteria besides that of the variance, which is what ``active`` means.
 OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
@@ -246,6 +248,8 @@ def measure_collapse(
 
     They are taken where the model and the data are; what is returned is on the CPU.
     """
+    import pandas as pd
+
     units = measure_units(vae, x, samples=samples, seed=seed)
     use = measure_use(vae, x, units, start=_USE_POINTS, most=_USE_AT_MOST, seed=seed)
     units = _here(units)
@@ -310,6 +314,8 @@ def _use_counts(use: UseOfCode) -> dict[str, float]:
 def _directions(use: UseOfCode) -> pd.DataFrame | None:
     if use.turned is None or use.directions is None:
         return None
+    import pandas as pd
+
     return pd.DataFrame(
         {
             "direction": np.arange(len(use.turned.cost)),

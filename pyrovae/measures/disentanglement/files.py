@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from os import PathLike
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement.scoring import score
 from pyrovae.measures.disentanglement.validation import check_codes
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def score_files(

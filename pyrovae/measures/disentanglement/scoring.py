@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import ArrayLike
 
 from pyrovae.core.errors import ConfigError
@@ -15,6 +14,9 @@ from pyrovae.measures.disentanglement.base import METRICS, min_factors, needs_fa
 from pyrovae.measures.disentanglement.original import ORIGINAL_ESTIMATORS
 from pyrovae.measures.disentanglement.uncertainty import with_standard_error
 from pyrovae.measures.disentanglement.validation import check_pair
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS = ["metric", "quantity", "value", "standard_error", "estimator"]
 
@@ -59,6 +61,8 @@ def score(
         a metric that needs factors when there are none; for a negative seed. `UnknownNameError` for
         an unknown metric.
     """
+    import pandas as pd
+
     if seed < 0:
         raise ConfigError(f"a seed is not negative, got {seed}", "seed")
     if factors is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from pyrovae.report.diagnosis.report import DiagnosisReport
 from pyrovae.report.diagnosis.words import said
-from pyrovae.report.diagnosis.write import write_figures, write_missing_figures
+from pyrovae.report.diagnosis.write import write_missing_figures
 
-__all__ = ["said", "write_figures", "write_missing_figures"]
+__all__ = ["DiagnosisReport", "said", "write_missing_figures"]

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
 from pyrovae.measures.posterior.blame import ENOUGH_POINTS
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import GREY, MARKERS, PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 #: Verdict to what the legend says; colours and markers in this order.
 WORDS = {
@@ -21,7 +21,7 @@ WORDS = {
 _FLOOR = 1e-5
 
 
-def blame(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def blame(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw Var_x of the posterior mean of each unit, by the guide and by NUTS.
 
     Raises
@@ -29,7 +29,7 @@ def blame(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If too few points passed the gate.
     """
-    units = stored.units()
+    units = found.units
     if units["var_mean"].isna().all():
         raise NothingToDraw("fewer than two points passed the gate: no unit can be judged")
     with theme(style):

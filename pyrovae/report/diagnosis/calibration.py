@@ -7,24 +7,24 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pyrovae.measures.posterior.calibration import Calibration, band, ecdf_difference
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _BINS = 16
 _NOMINAL = np.linspace(0.05, 0.95, 19)
 
 
-def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw rank histogram, ECDF difference and coverage, a line for each unit."""
-    group = stored.data()["calibration"]
+    group = found.data["calibration"]
     ranks = np.asarray(group["rank"])
-    found = Calibration(ranks, int(group.attrs["draws"]))
+    sbc = Calibration(ranks, int(group.attrs["draws"]))
     n, d = ranks.shape
-    places, low, high = band(n, found.draws)
-    coverage = found.coverage(_NOMINAL)
-    active = stored.units()["guide_active"].to_numpy()
-    rejected = found.p_values < 0.01
+    places, low, high = band(n, sbc.draws)
+    coverage = sbc.coverage(_NOMINAL)
+    active = found.units["guide_active"].to_numpy()
+    rejected = sbc.p_values < 0.01
     colours = [palette(2)[0 if on else 1] for on in active]
     dashes = ["-" if on else (0, (3, 1.5)) for on in active]
     with theme(style):
@@ -37,13 +37,13 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         width = 2.576 * np.sqrt(_NOMINAL * (1 - _NOMINAL) / n)
         right.fill_between(_NOMINAL, -width, width, color=LIGHT_GREY, linewidth=0)
         right.axhline(0, color="0.35", linewidth=0.6)
-        edges = np.linspace(0, found.draws + 1, _BINS + 1)
+        edges = np.linspace(0, sbc.draws + 1, _BINS + 1)
         rows = []
         for u in range(d):
             line = {"color": colours[u], "linewidth": 0.7, "linestyle": dashes[u], "alpha": 0.8}
             counts, _ = np.histogram(ranks[:, u], edges)
-            left.stairs(counts, edges / (found.draws + 1), baseline=None, **line)
-            difference = ecdf_difference(ranks[:, u], found.draws)
+            left.stairs(counts, edges / (sbc.draws + 1), baseline=None, **line)
+            difference = ecdf_difference(ranks[:, u], sbc.draws)
             middle.plot(places, difference, **line)
             right.plot(_NOMINAL, coverage[:, u] - _NOMINAL, **line)
             rows.append(pd.DataFrame({"unit": u, "place": places, "ecdf_difference": difference}))
@@ -57,13 +57,13 @@ def calibration(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
         right.set(xlabel="nominal content", ylabel="coverage − nominal", xlim=(0, 1))
         figure.legend(loc="outside upper center", ncols=2, title="unit")
     data = pd.concat(rows, ignore_index=True)
-    data = data.merge(pd.DataFrame({"unit": range(d), "p": found.p_values}), on="unit")
+    data = data.merge(pd.DataFrame({"unit": range(d), "p": sbc.p_values}), on="unit")
     caption = (
         f"Calibration of the encoder on {n} data simulated from the model, a line for each latent "
         "unit: ranks of the true code among the guide's draws (grey: 99 % of counts of a uniform "
         "law), their ECDF minus the uniform (grey: simultaneous 95 % band), and coverage of "
         "central intervals minus their nominal content (grey: 99 %; below zero: too sure). "
-        f"Uniformity of all units together: p = {found.p_value:.2g}; "
+        f"Uniformity of all units together: p = {sbc.p_value:.2g}; "
         f"{int(rejected.sum())} of {d} units are rejected at 1 %."
     )
     return Drawn("calibration", figure, data, caption)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _MEASURES = {
     "shift": "shift of mean\n/ true sd",
@@ -18,7 +18,7 @@ _MEASURES = {
 _PERFECT = {"shift": 0.0, "sd_ratio": 1.0, "w1_sd": 0.0}
 
 
-def fit(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def fit(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw shift, ratio of standard deviations and Wasserstein-1 distance of each unit.
 
     Raises
@@ -26,7 +26,7 @@ def fit(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If no point passed the gate.
     """
-    table = stored.marginals()
+    table = found.marginals
     if table.empty:
         raise NothingToDraw("no point passed the gate: there is no reference to compare with")
     order = table.groupby("unit")["sd_reference"].mean().sort_values().index

@@ -6,21 +6,22 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.diagnosis.words import ESTIMATORS
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.style import PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 
-def gaps(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def gaps(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw approximation and amortisation gap of each point, and both bounds of simulated data."""
-    points, scores = stored.points(), stored.scores()
-    points["approximation_gap"] = points["log_px"] - points["elbo_best"]
-    points["amortisation_gap"] = points["elbo_best"] - points["elbo"]
-    points = points.sort_values("approximation_gap", ignore_index=True)
+    scores = found.scores
+    points = found.points.assign(
+        approximation_gap=lambda table: table["log_px"] - table["elbo_best"],
+        amortisation_gap=lambda table: table["elbo_best"] - table["elbo"],
+    ).sort_values("approximation_gap", ignore_index=True)
     x = np.arange(len(points))
     first, second, third = palette(3)
-    bracket = stored.data()["bracket"]
+    bracket = found.data["bracket"]
     lower, upper = (np.asarray(bracket[name]) for name in ("lower", "upper"))
     order = np.argsort(lower)
     with theme(style):

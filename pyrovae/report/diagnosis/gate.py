@@ -6,21 +6,22 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from pyrovae.measures.posterior.convergence import MAX_R_HAT, MIN_ESS
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 #: Where the axes may have ticks.
 _SIZES = (10, 20, 50, 100, 200, 400, 1000, 2000, 4000, 10_000, 20_000)
 _EXCESSES = (0.0001, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 
 
-def gate(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def gate(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw each test point's worst R-hat and smallest ESS, with the limits."""
-    points = stored.points()
-    points["ess"] = points[["ess_bulk", "ess_tail"]].min(axis=1)
-    # 1 is as good as it gets; estimates scatter around it.
-    points["excess"] = np.maximum(points["rhat"] - 1, 1e-4)
+    points = found.points.assign(
+        ess=lambda table: table[["ess_bulk", "ess_tail"]].min(axis=1),
+        # 1 is as good as it gets; estimates scatter around it.
+        excess=lambda table: np.maximum(table["rhat"] - 1, 1e-4),
+    )
     groups = (
         ("passed", points["passed"] & ~points["multimodal"], 0, "o"),
         ("failed", ~points["passed"] & ~points["multimodal"], 1, "X"),

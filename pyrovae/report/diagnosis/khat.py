@@ -7,12 +7,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.measures.arviz import GOOD_K, USABLE_K
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 
-def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def khat(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw Pareto k of each test point's importance weights, with the limits.
 
     Raises
@@ -20,7 +20,7 @@ def khat(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If it is known for no point.
     """
-    points = stored.points()[["datum", "pareto_k"]]
+    points = found.points[["datum", "pareto_k"]]
     k = points["pareto_k"].to_numpy()
     if not np.isfinite(k).any():
         raise NothingToDraw("Pareto k is known for no point")

@@ -6,15 +6,15 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.style import PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _PANELS = 8
 _BINS = 60
 
 
-def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def modes(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw each chain of the marginals in which several modes were seen, with the guide's.
 
     One unit of each point, the one with the most modes, or the main direction where no unit alone
@@ -25,15 +25,15 @@ def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If no point has several modes.
     """
-    data, points = stored.data(), stored.points()
+    data, points = found.data, found.points
     known = data["constant_data"]
     counts, along = np.asarray(known["modes"]), np.asarray(known["main_modes"])
     directions = np.asarray(known["main_direction"])
-    found = np.flatnonzero((counts > 1).any(1) | (along > 1))
-    if not len(found):
+    several = np.flatnonzero((counts > 1).any(1) | (along > 1))
+    if not len(several):
         raise NothingToDraw("no true posterior has several modes")
     most = np.maximum(counts.max(1), along)
-    shown = found[np.argsort(-most[found], kind="stable")][:_PANELS]
+    shown = several[np.argsort(-most[several], kind="stable")][:_PANELS]
     z, guide = (np.asarray(data[group]["z"]) for group in ("posterior", "guide"))
     columns = min(4, len(shown))
     lines = -(-len(shown) // columns)
@@ -75,7 +75,7 @@ def modes(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
             ax.set_axis_off()
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     caption = (
-        f"True posteriors with several modes, {len(shown)} of the {len(found)} points that have "
+        f"True posteriors with several modes, {len(shown)} of the {len(several)} points that have "
         f"any (of {len(points)}): for each the unit that shows them, or the direction in which its "
         "units go together. A line for each chain: chains "
         "that stay in different modes do not tell the modes' shares, and their point fails the "

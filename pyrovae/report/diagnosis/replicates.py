@@ -9,15 +9,15 @@ from matplotlib.figure import Figure
 
 from pyrovae.measures.arviz import groups
 from pyrovae.measures.posterior.predictive import STATISTICS, p_values
+from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.mosaics import mosaic, show
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
-from pyrovae.study.store.diagnoses import DiagnosisFolder
 
 _ROWS = 6
 
 
-def replicates(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
+def replicates(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw replicated images next to the observed, and statistics of both.
 
     Raises
@@ -25,7 +25,7 @@ def replicates(stored: DiagnosisFolder, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If the observations are no images.
     """
-    data = stored.data()
+    data = found.data
     if "posterior_predictive" not in groups(data):
         raise NothingToDraw("observations are no images")
     observed = torch.from_numpy(np.asarray(data["observed_data"]["x"]))

@@ -123,7 +123,7 @@ class CollapseReport:
         return cls(
             folder.id,
             _ranked(units),
-            {k: v for k, v in folder.metrics()["scores"].items() if score_of(k).group in _GROUPS},
+            _of_collapse(folder.metrics()["scores"]),
             information_ceiling(folder),
             images["sensitivity"],
             folder.history(),
@@ -143,7 +143,7 @@ class CollapseReport:
         law: bool = False,
     ) -> CollapseReport:
         """Return what was measured on a model in memory."""
-        table, scores = _ranked(measures.table), measures.scores
+        table, scores = _ranked(measures.table), _of_collapse(measures.scores)
         ceiling = scores.get("mutual_information_ceiling", math.inf)
         return cls(
             name,
@@ -270,6 +270,10 @@ def _number(value: float) -> str:
     if abs(value) < 1e-3:
         return "<.001"
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
+
+
+def _of_collapse(scores: Mapping[str, float]) -> dict[str, float]:
+    return {key: value for key, value in scores.items() if score_of(key).group in _GROUPS}
 
 
 def _ranked(units: pd.DataFrame) -> pd.DataFrame:

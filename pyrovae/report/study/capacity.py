@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
 from pyrovae.measures.scores import score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.formats import save
 from pyrovae.report.look.marks import carries_mark
+from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
-from pyrovae.shrink.capacity.run import SCORES, Capacity, observed, trainings_of
+from pyrovae.report.run.pruning import PruningReport
+from pyrovae.shrink.capacity.found import SCORES, Capacity, describe, observed, trainings_of
 from pyrovae.shrink.capacity.search import belief
 
 _PANELS = ("used_units", "rate", "distortion", "elbo_gap")
@@ -80,6 +87,73 @@ def capacity_of_study(presented: Presented, *, style: Style = PAPER) -> Drawn:
     runs = trainings_of(presented.runs)
     found = Capacity(presented.study.store.root, runs, belief(observed(runs)), True, ())
     return capacity_curve(found, style=style)
+
+
+@dataclass(frozen=True, repr=False)
+class CapacityReport:
+    """How many latent units the data need.
+
+    Attributes
+    ----------
+    found
+        What the search saw, and what is believed of it.
+    """
+
+    found: Capacity
+
+    @property
+    def recommended(self) -> int:
+        """The latent_dim to use."""
+        return self.found.recommended
+
+    @property
+    def interval(self) -> tuple[int, int]:
+        """Smallest and largest number of needed units with 95 % probability."""
+        return self.found.believed.interval()
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """One row for each training."""
+        return self.found.runs
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """``recommended``, ``low`` and ``high`` of the interval, and ``trainings``."""
+        low, high = self.interval
+        named = {"recommended": self.recommended, "low": low, "high": high}
+        return {
+            key: float(value) for key, value in (named | {"trainings": len(self.table)}).items()
+        }
+
+    @property
+    def pruned(self) -> tuple[PruningReport, ...]:
+        """The sparse models of the largest size, without their inactive units."""
+        return tuple(PruningReport(each) for each in self.found.pruned)
+
+    def text(self) -> str:
+        """Return what was found, in words."""
+        return describe(self.found)
+
+    def drawn(self, *, style: Style = PAPER) -> list[Drawn]:
+        """Return the figure, with its data and caption."""
+        return [capacity_curve(self.found, style=style)]
+
+    def figures(self) -> dict[str, Figure]:
+        """Return Matplotlib figures by name, to change and save."""
+        return {drawn.name: drawn.figure for drawn in self.drawn()}
+
+    def save(self, folder: str | Path) -> list[Path]:
+        """Write the figure as PDF and PNG, with its data and caption; return the PNG."""
+        return save(self.drawn(), folder)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        said = self.text().split("\n\n", 1)[1].splitlines()
+        return as_html("search for the capacity", self.table, said)
 
 
 def _spaced(sizes: list[int]) -> list[int]:

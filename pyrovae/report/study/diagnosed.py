@@ -10,6 +10,7 @@ from pyrovae.report.diagnosis.fit import fit
 from pyrovae.report.diagnosis.gaps import gaps
 from pyrovae.report.diagnosis.gate import gate
 from pyrovae.report.diagnosis.khat import khat
+from pyrovae.report.diagnosis.report import DiagnosisReport
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.marks import marked
 from pyrovae.report.look.presented import Presented
@@ -22,13 +23,15 @@ def _each(draw: Callable[..., Drawn]) -> Callable[..., Iterator[Drawn]]:
         stored = {
             run: DiagnosisFolder.of(presented.study.folder(run)) for run in presented.runs["run"]
         }
-        known = {run: folder for run, folder in stored.items() if folder.exists}
+        known = {
+            run: DiagnosisReport.of_run(folder) for run, folder in stored.items() if folder.exists
+        }
         reasons = []
         if not known:
             raise NothingToDraw("no run is diagnosed yet: pyrovae diagnose RUN")
-        for run, folder in known.items():
+        for run, report in known.items():
             try:
-                found = draw(folder, style=style)
+                found = draw(report, style=style)
             except NothingToDraw as reason:
                 reasons.append(str(reason))
                 continue

@@ -14,7 +14,7 @@ from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl
 from pyrovae.measures.collapse.moments import moments
-from pyrovae.models.vae import VAE
+from pyrovae.models.contract import LatentModel
 
 _CHUNK = 1000
 #: So many standard errors are called resolved.
@@ -70,7 +70,13 @@ class Comparison:
 
 @only_measures
 def compare(
-    vae: VAE, pruned: VAE, directions: Tensor, x: Tensor, *, samples: int, seed: int = 0
+    vae: LatentModel,
+    pruned: LatentModel,
+    directions: Tensor,
+    x: Tensor,
+    *,
+    samples: int,
+    seed: int = 0,
 ) -> Comparison:
     """Estimate the ELBO of a model and of its pruned form.
 
@@ -154,7 +160,7 @@ def compare(
     )
 
 
-def _halves(vae: VAE, q: Distribution, p: Distribution, z: Tensor, x: Tensor) -> Tensor:
+def _halves(vae: LatentModel, q: Distribution, p: Distribution, z: Tensor, x: Tensor) -> Tensor:
     """Return rate and distortion at a draw, ``(2, n)``."""
     rate = analytic_kl(q, p)
     if rate is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyrovae.shrink.pruning.compare import RESOLVED, Comparison
 from pyrovae.shrink.pruning.finetune import FineTuning
-from pyrovae.shrink.pruning.prune_run import Pruned
+from pyrovae.shrink.pruning.prune_run import Pruned, PrunedRun
 
 
 def describe(pruned: Pruned) -> str:
@@ -30,9 +30,10 @@ def describe(pruned: Pruned) -> str:
         f"({flops_after / flops_before - 1:+.1%})"
     )
     lines += _elbo(pruned.comparison)
-    if pruned.finetuning is not None:
-        lines.append(_finetuning(pruned.finetuning))
-    lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
+    if isinstance(pruned, PrunedRun):
+        if pruned.finetuning is not None:
+            lines.append(_finetuning(pruned.finetuning))
+        lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
     return "\n".join(lines)
 
 

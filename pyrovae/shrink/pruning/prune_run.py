@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
 from pyrovae.measures.collapse.measure import along_points, measure_along_training
 from pyrovae.measures.collapse.theory import principal_variances
 from pyrovae.measures.evaluate import evaluate
+from pyrovae.models.contract import LatentModel
 from pyrovae.models.posteriors import FullRankNormal
 from pyrovae.models.vae import VAE
 from pyrovae.shrink.pruning.absorb import absorb_noise
@@ -42,7 +43,7 @@ from pyrovae.study.store.trained import data_of
 from pyrovae.training import Record
 
 #: Training data that decide which units are inactive, and what their means are.
-_POINTS = 5000
+POINTS = 5000
 #: Column of a run's units that a criterion reads.
 CRITERIA = {
     "used": "train_used",
@@ -67,17 +68,15 @@ class NothingToPrune(PyrovaeError):
 
 @dataclass(frozen=True)
 class Pruned:
-    """What became of a run.
+    """What became of a model.
 
     Attributes
     ----------
-    folder
-        Of the smaller run.
     criterion
         By which units stayed.
     kept, removed
-        Latent units of the run it came from; where its code was turned, directions of the code, by
-        falling information.
+        Latent units of the model it came from; where its code was turned, directions of the code,
+        by falling information.
     turned
         Whether the code was turned (:mod:`pyrovae.shrink.pruning.turn`).
     hidden
@@ -86,13 +85,8 @@ class Pruned:
         Before and after; floating-point operations of one pass of one datum through both networks.
     comparison
         ELBO on test data right after pruning.
-    finetuned
-        ELBO on test data after fine-tuning, ``None`` without.
-    finetuning
-        What fine-tuning did and whether it was kept, ``None`` without.
     """
 
-    folder: RunFolder
     criterion: str
     kept: list[int]
     removed: list[int]
@@ -101,6 +95,42 @@ class Pruned:
     parameters: tuple[int, int]
     flops: tuple[float, float]
     comparison: Comparison
+
+
+@dataclass(frozen=True)
+class PrunedModel(Pruned):
+    """What became of a model in memory.
+
+    Attributes
+    ----------
+    model
+        The smaller one.
+    config
+        What it is built from; ``None`` for a model that is not made of this package's networks.
+    directions
+        Of the old code, that its units stand for, ``(k, latent_dim)``.
+    """
+
+    model: LatentModel
+    config: RunConfig | None
+    directions: Tensor
+
+
+@dataclass(frozen=True)
+class PrunedRun(Pruned):
+    """What became of a stored run.
+
+    Attributes
+    ----------
+    folder
+        Of the smaller run.
+    finetuned
+        ELBO on test data after fine-tuning, ``None`` without.
+    finetuning
+        What fine-tuning did and whether it was kept, ``None`` without.
+    """
+
+    folder: RunFolder
     finetuned: float | None
     finetuning: FineTuning | None = None
 
@@ -143,18 +173,82 @@ def prune_run(
     dataset = data_of(folder, config)
     vae = vae_of(config, dataset.event_shape)
     folder.restore(vae)
-    train = dataset.train.floats(slice(_POINTS))
+    train, x = dataset.train.floats(slice(POINTS)), dataset.test.floats(slice(points))
+    found = prune_model(
+        vae,
+        config,
+        train,
+        x,
+        name=folder.id,
+        criterion=criterion,
+        active=lambda column: _units(folder)[column],
+        deep=deep,
+        samples=samples,
+    )
+    pruned, smaller = found.model, found.config
+    assert isinstance(pruned, VAE)
+    assert smaller is not None
+    test, some = along_points(dataset)
+    nan = float("nan")
+    records = [Record(0, nan, nan, nan, measure_along_training(pruned, test, some, config.seed))]
+    tuned: FineTuning | None = None
+    if finetune:
+        pruned, tuned, records = fine_tune(
+            pruned, smaller, dataset, finetune, points=points, samples=samples, compiled=compiled
+        )
+    lineage = _lineage(folder, found, finetune, tuned)
+    stored = _store(folder, pruned, smaller, dataset, records, lineage)
+    known = {field.name: getattr(found, field.name) for field in fields(Pruned)}
+    elbo = tuned.elbo if tuned else None
+    return PrunedRun(**known, folder=stored, finetuned=elbo, finetuning=tuned)
+
+
+def prune_model(
+    vae: VAE,
+    config: RunConfig,
+    train: Tensor,
+    x: Tensor,
+    *,
+    name: str,
+    criterion: str,
+    active: Callable[[str], Iterable[bool]],
+    deep: bool,
+    samples: int,
+) -> PrunedModel:
+    """Remove what is inactive from a model, and compare.
+
+    Parameters
+    ----------
+    vae, config
+        The trained model, and what it is built from.
+    train
+        Observations ``(n, *event_shape)`` that tell what is inactive.
+    x
+        Observations that the ELBO is taken on, before and after.
+    name
+        What the model is called in messages.
+    criterion, deep, samples
+        As for :func:`prune_run`.
+    active
+        From a column of :data:`CRITERIA` to whether each unit is active; not asked where the code
+        is turned.
+
+    Raises
+    ------
+    PyrovaeError
+        As :func:`prune_run`.
+    """
     codes = posterior_means(vae, train)
     turned = criterion in _TURNED and turnable(vae)
     if turned:
         directions = _TURNED[criterion](vae, train, config.seed)
         keep = torch.arange(len(directions))
     else:
-        keep = torch.tensor(_units(folder)[CRITERIA[criterion]].to_numpy(bool)).nonzero().squeeze(1)
+        keep = kept_units(active(CRITERIA[criterion]))
         directions = unit_directions(keep, vae.latent_dim)
     if len(keep) == vae.latent_dim and not deep:
         raise NothingToPrune(
-            f"{folder.id}: all {len(keep)} {'directions' if turned else 'units'} are active by "
+            f"{name}: all {len(keep)} {'directions' if turned else 'units'} are active by "
             f"{criterion}: nothing to prune{'' if turned else _hidden_sparsity(vae, codes)}"
         )
     if turned:
@@ -165,48 +259,69 @@ def prune_run(
     hidden: dict[str, int] = {}
     if deep:
         pruned, smaller, hidden = prune_hidden(pruned, smaller, train)
-    x = dataset.test.floats(slice(points))
-    comparison = compare(vae, pruned, directions, x, samples=samples, seed=config.seed)
-    parameters = (_size(vae), _size(pruned))
-    flops = (_flops(vae, dataset), _flops(pruned, dataset))
-    tuned: FineTuning | None = None
-    test, some = along_points(dataset)
-    nan = float("nan")
-    records = [Record(0, nan, nan, nan, measure_along_training(pruned, test, some, config.seed))]
-    if finetune:
-        pruned, tuned, records = fine_tune(
-            pruned, smaller, dataset, finetune, points=points, samples=samples, compiled=compiled
-        )
-    kept = keep.tolist()
-    lineage = {
+    return PrunedModel(
+        criterion=criterion,
+        kept=keep.tolist(),
+        removed=sorted(set(range(vae.latent_dim)) - set(keep.tolist())),
+        turned=turned,
+        hidden=hidden,
+        parameters=(parameters_of(vae), parameters_of(pruned)),
+        flops=(_flops(vae, x), _flops(pruned, x)),
+        comparison=compare(vae, pruned, directions, x, samples=samples, seed=config.seed),
+        model=pruned,
+        config=smaller,
+        directions=directions,
+    )
+
+
+def kept_units(active: Iterable[bool]) -> Tensor:
+    """Return the units that stay, ``(k,)``, given whether each is active."""
+    return torch.tensor(list(active), dtype=torch.bool).nonzero().squeeze(1)
+
+
+def pruned_run(folder: RunFolder, latent_dim: int) -> PrunedRun:
+    """Return what was told of a run when it was pruned from one of ``latent_dim`` units.
+
+    Raises
+    ------
+    DataError
+        If a file is missing or damaged.
+    """
+    lineage = folder.environment()["lineage"]
+    kept = [int(unit) for unit in lineage["kept_units"]]
+    tuned = lineage.get("finetuning")
+    return PrunedRun(
+        criterion=lineage["criterion"],
+        kept=kept,
+        removed=sorted(set(range(latent_dim)) - set(kept)),
+        turned="directions" in lineage,
+        hidden=lineage["hidden_units_removed"],
+        parameters=tuple(lineage["parameters"]),
+        flops=tuple(lineage["flops_per_datum"]),
+        comparison=Comparison(**lineage["elbo"]),
+        folder=folder,
+        finetuned=lineage["elbo_after_finetuning"],
+        finetuning=FineTuning(**tuned) if tuned else None,
+    )
+
+
+def _lineage(
+    folder: RunFolder, found: PrunedModel, finetune: int, tuned: FineTuning | None
+) -> dict[str, Any]:
+    return {
         "parent": folder.id,
         "parent_folder": str(folder.path),
-        "criterion": criterion,
-        "kept_units": kept,
-        **({"directions": directions.tolist()} if turned else {}),
-        "hidden_units_removed": hidden,
+        "criterion": found.criterion,
+        "kept_units": found.kept,
+        **({"directions": found.directions.tolist()} if found.turned else {}),
+        "hidden_units_removed": found.hidden,
         "finetune_steps": finetune,
-        "parameters": parameters,
-        "flops_per_datum": flops,
-        "elbo": asdict(comparison),
+        "parameters": found.parameters,
+        "flops_per_datum": found.flops,
+        "elbo": asdict(found.comparison),
         "elbo_after_finetuning": tuned and tuned.elbo,
         **({"finetuning": asdict(tuned)} if tuned else {}),
     }
-    stored = _store(folder, pruned, smaller, dataset, records, lineage)
-    removed = sorted(set(range(vae.latent_dim)) - set(kept))
-    return Pruned(
-        stored,
-        criterion,
-        kept,
-        removed,
-        turned,
-        hidden,
-        parameters,
-        flops,
-        comparison,
-        tuned.elbo if tuned else None,
-        tuned,
-    )
 
 
 def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
@@ -231,15 +346,17 @@ def _units(folder: RunFolder) -> pd.DataFrame:
     return units
 
 
-def _size(vae: VAE) -> int:
+def parameters_of(vae: LatentModel) -> int:
+    """Return how many numbers a model is trained in."""
     return sum(p.numel() for p in vae.parameters())
 
 
-def _flops(vae: VAE, dataset: Dataset) -> float:
+def _flops(vae: VAE, x: Tensor) -> float:
     """Return the operations of encoding and decoding one datum."""
-    x: Tensor = dataset.test.floats(slice(1))
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
-        vae.posterior(vae.encoder(x)) if not vae.posterior.needs_model else vae.encoder(x)
+        features = vae.encoder(x[:1])
+        if not vae.posterior.needs_model:
+            vae.posterior(features)
         vae.decoder(torch.zeros(1, vae.latent_dim))
     return float(counter.get_total_flops())
 
@@ -261,7 +378,7 @@ def _store(
     run_id = _digest(content)
     study = parent.study
     store = Store(study.with_name(f"{study.name}-pruned"))
-    run = PlannedRun(run_id, config, fingerprint, _size(vae), 0.0)
+    run = PlannedRun(run_id, config, fingerprint, parameters_of(vae), 0.0)
     evaluation = evaluate(vae, dataset, config.evaluation, config.seed)
     store.write_run(
         run,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,6 +31,7 @@ from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import conflicts, unknown_need
+from pyrovae.study.plan.cost import forward_flops
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse
 
@@ -168,7 +170,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         component, reason = conflict
         raise ConfigError(reason, run.place(component), file)
     try:
-        with torch.device("meta"):
+        with _place(run.config, dataset.event_shape):
             vae = vae_of(run.config, dataset.event_shape)
             try:
                 OBJECTIVES.create(**run.config.objective)
@@ -190,7 +192,8 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         reason = f"prior '{prior}' has no density: no posterior to sample"
         raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
     training = run.config.training
-    if not _is_ours(NETWORKS[run.config.model_dump()["network"]["name"]]):
+    ours = _is_ours(NETWORKS[run.config.model_dump()["network"]["name"]])
+    if not ours:
         try:
             rehearse(
                 program_of(run.config, dataset),
@@ -198,13 +201,36 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
             )
         except ConfigError as error:
             raise ConfigError(error.message, run.place("network"), file) from None
-    with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        x = torch.empty(training.batch_size, *dataset.event_shape)
-        vae.decoder(torch.empty(training.batch_size, run.config.latent_dim))
-        vae.encoder(x)
+    flops = _forward_flops(vae, run.config, ours)
     # A backward pass costs twice the forward pass.
-    flops = 3.0 * counter.get_total_flops() * training.steps
-    return sum(p.numel() for p in vae.parameters()), flops
+    return sum(p.numel() for p in vae.parameters()), 3.0 * flops * training.steps
+
+
+#: Models whose numbers are all up to these are small: tens of millions of weights at most.
+_SMALL_PART, _SMALL_EVENT = 256, 2**14
+
+
+def _place(config: RunConfig, event_shape: tuple[int, ...]) -> torch.device:
+    """Return where a model is tried: without memory for its numbers, unless it is small.
+
+    Arithmetic on the meta device has torch import its compiler, which takes longer than to plan a
+    study of small models.
+    """
+    small = largest(config)[1] <= _SMALL_PART and math.prod(event_shape) <= _SMALL_EVENT
+    return torch.device("cpu" if small else "meta")
+
+
+def _forward_flops(vae: VAE, config: RunConfig, ours: bool) -> float:
+    """Return the operations of a batch's pass through both networks, on the meta device."""
+    n, shape = config.training.batch_size, vae.likelihood.event_shape
+    if ours:
+        return n * (
+            forward_flops(vae.decoder, (vae.latent_dim,)) + forward_flops(vae.encoder, shape)
+        )
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        vae.decoder(torch.empty(n, vae.latent_dim))
+        vae.encoder(torch.empty(n, *shape))
+    return float(counter.get_total_flops())
 
 
 def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:

@@ -6,8 +6,8 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import pandas as pd
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -15,6 +15,9 @@ from torch import Tensor
 
 from pyrovae.core import atomic
 from pyrovae.training import Snapshot
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,8 @@ class Checkpoints:
         path = self.path(run_id)
         if not path.exists():
             return None
+        import pandas as pd
+
         try:
             with safe_open(path, framework="pt") as file:
                 metadata = dict(file.metadata())

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from pyrovae.measures.posterior.diagnose import Diagnosis, diagnose
 from pyrovae.measures.posterior.scores import PREFIX
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.priors import PRIORS, Prior
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.study.store.trained import load_trained
 
@@ -72,6 +73,11 @@ class DiagnosisFolder:
         with self._reading("scores.json") as path:
             return json.loads(path.read_text())["scores"]
 
+    def settings(self) -> DiagnosticsSettings:
+        """Return how closely it was looked."""
+        with self._reading("scores.json") as path:
+            return DiagnosticsSettings(**json.loads(path.read_text())["settings"])
+
     def points(self) -> pd.DataFrame:
         """Return a row for each test point."""
         return self.table("points.csv")
@@ -108,15 +114,18 @@ class DiagnosisFolder:
             for name in ("points", "units", "marginals"):
                 getattr(diagnosis, name).to_csv(made / f"{name}.csv", index=False)
             content = {
-                "scores": {name: _plain(value) for name, value in diagnosis.scores.items()},
+                "scores": plain_scores(diagnosis.scores),
                 "settings": settings.model_dump(mode="json"),
             }
             (made / "scores.json").write_text(json.dumps(content, indent=1))
 
 
-def _plain(value: Any) -> Any:
-    """Return what JSON knows: none for a number that is not finite."""
-    return value if isinstance(value, str) or np.isfinite(value) else None
+def plain_scores(scores: Mapping[str, Any]) -> dict[str, Any]:
+    """Return scores as JSON knows them: none for a number that is not finite."""
+    return {
+        name: value if isinstance(value, str) or np.isfinite(value) else None
+        for name, value in scores.items()
+    }
 
 
 def diagnose_into(
@@ -138,6 +147,23 @@ def diagnose_into(
     }
 
 
+def check_density(vae: LatentModel, name: str) -> None:
+    """Refuse a model whose prior has no density.
+
+    Raises
+    ------
+    PyrovaeError
+        That begins with its name.
+    """
+    if not has_density(vae):
+        prior = getattr(vae, "prior", None)
+        told = PRIORS.name_of(type(prior)) if isinstance(prior, Prior) else "of this model"
+        raise PyrovaeError(
+            f"{name}: prior '{told}' has no density, so that there is no posterior to compare the "
+            "guide with"
+        )
+
+
 def diagnose_run(
     folder: RunFolder,
     settings: DiagnosticsSettings,
@@ -153,11 +179,7 @@ def diagnose_run(
         If the run's prior has no density.
     """
     (vae, dataset), config = load_trained(folder), folder.config()
-    if not has_density(vae):
-        raise PyrovaeError(
-            f"{folder.id}: prior '{(config.prior or {}).get('name')}' has no density, "
-            "so that there is no posterior to compare the guide with"
-        )
+    check_density(vae, folder.id)
     found = diagnose(vae, dataset, settings, config.seed, compiled=compiled, progress=progress)
     stored = DiagnosisFolder.of(folder)
     stored.write(found, settings)

@@ -29,10 +29,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-import pandas as pd
 import torch
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
@@ -53,6 +52,9 @@ from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
 from pyrovae.training import Diverged
 from pyrovae.training.settled import NOT_RECORDED, Settled
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Status = Literal["done", "failed", "outdated", "missing"]
 #: What helps against a file that is missing or damaged.
@@ -184,6 +186,8 @@ class RunFolder:
             yield self.path / name
 
     def _table(self, name: str, what: str, *columns: str) -> pd.DataFrame:
+        import pandas as pd
+
         # Given the path of a folder, pandas would read the tables in it.
         with self._reading(name, what) as path, path.open("rb") as stream:
             table = pd.read_parquet(stream)
@@ -343,6 +347,8 @@ class Store:
 
     def finished(self) -> tuple[pd.DataFrame, dict[str, RunConfig]]:
         """Return :meth:`index`, and the configuration of each of its runs by id."""
+        import pandas as pd
+
         folders = [self.run(planned["id"]) for planned in self.planned()["runs"]]
         folders = [folder for folder in folders if (folder.path / "metrics.json").exists()]
         configs = [folder.config() for folder in folders]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from pyrovae.training import Record, TrainingSettings
 from pyrovae.training.course import Course
 from pyrovae.training.settled import NOT_RECORDED, Looks, Settled, first_settled, judge
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: Columns that every history has.
 _LOSSES = ("step", "loss", "distortion", "rate")
@@ -24,6 +27,8 @@ def history_table(records: Sequence[Record]) -> pd.DataFrame:
     ``measured`` of each is a :class:`pyrovae.measures.collapse.measure.AlongTraining`, whose
     columns follow those of the losses.
     """
+    import pandas as pd
+
     rows = [{name: getattr(r, name) for name in _LOSSES} | r.measured.columns for r in records]
     return pd.DataFrame(rows, columns=None if rows else [*_LOSSES, *_OF_UNITS])
 
@@ -78,6 +83,8 @@ class Watch:
         """Return the first step at which the run was seen settled, given all later records."""
         tables = [] if self._before is None else [self._before]
         tables += [history_table(records)] if records else []
+        import pandas as pd
+
         looks = looks_of(pd.concat(tables, ignore_index=True))
         if looks is None:
             return None

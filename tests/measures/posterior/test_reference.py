@@ -18,7 +18,7 @@ from pyrovae.measures.posterior.diagnose import diagnose
 from pyrovae.measures.posterior.reference import count_modes, main_directions, sample_posterior
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.models.vae import VAE, build_vae
-from pyrovae.report.diagnosis import said
+from pyrovae.report.diagnosis import DiagnosisReport, said
 from pyrovae.report.diagnosis.modes import modes
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 
@@ -74,7 +74,7 @@ def test_several_modes_are_told_and_drawn(tmp_path: Path) -> None:
     stored = DiagnosisFolder(tmp_path / "run")
     stored.write(found, settings)
     assert f"{found.scores['points_multimodal']} points have" in said(stored.scores())
-    drawn = modes(stored)
+    drawn = modes(DiagnosisReport.of_run(stored))
     assert set(drawn.data["datum"]) == set(found.points["datum"][found.points["multimodal"]])
     assert (drawn.data["modes"] > 1).all()
     left_out = set(found.points["datum"][~found.points["passed"]])

@@ -274,8 +274,7 @@ def test_fine_tuning_that_does_harm_is_undone(
     assert found is not None
     assert not found.kept
     assert found.change < -1
-    # Draws are others, for so few data.
-    assert found.elbo == pytest.approx(plain.comparison.after, abs=0.3)
+    assert found.elbo == pytest.approx(plain.comparison.after, abs=1e-3)
     assert "kept as it was: fine-tuning lost" in describe(pruned)
     was, now = plain.folder.parameters(), pruned.folder.parameters()
     assert all(torch.equal(was[name], now[name]) for name in was)
@@ -292,13 +291,11 @@ def test_fine_tuning_goes_on_from_the_end_of_every_schedule(tmp_path: Path) -> N
     (dataset,) = plan.datasets.values()
     config = plan.runs[0].config
     assert _held(config.objective, 19)["beta"] == 4
+    assert _held(config.prior, 19)["scale"] == 1
     vae = _model(config, dataset.event_shape)
-    vae.prior.scale.fill_(1.0)  # as training leaves it
-    tuned, found, records = fine_tune(vae, config, dataset, 4, points=50, samples=2, compiled=False)
+    _, found, records = fine_tune(vae, config, dataset, 4, points=50, samples=2, compiled=False)
     assert found.rate == pytest.approx(1e-3)
     assert records[0].step == 0
-    assert float(tuned.prior.scale) == 1
-    assert tuned.state_dict().keys() == vae.state_dict().keys()
 
 
 def test_commands(tmp_path: Path) -> None:

@@ -1,0 +1,160 @@
+"""Any model without some of its latent units: pruning as a view, for networks that stay whole.
+
+What belongs to a unit in another's network is not known, so nothing is cut. What is left of the
+code is the law of the units that stay, and the decoder sees the others at their means: the same
+model as surgery would give, at the old cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import pyro
+import torch
+from torch import Tensor
+from torch.distributions import Distribution, Independent, MultivariateNormal
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.measuring import measuring
+from pyrovae.measures.collapse import posterior_means
+from pyrovae.models.contract import LatentModel
+from pyrovae.shrink.pruning.compare import compare
+from pyrovae.shrink.pruning.prune_run import (
+    CRITERIA,
+    NothingToPrune,
+    PrunedModel,
+    kept_units,
+    parameters_of,
+)
+from pyrovae.shrink.pruning.surgery import unit_directions
+
+
+class Restricted(LatentModel):
+    """A model that has some of another's units.
+
+    Parameters
+    ----------
+    vae
+        Whose units they are.
+    keep
+        Units that stay, in order, ``(k,)`` with k > 0.
+    means
+        Of the codes, ``(latent_dim,)``: where the removed units stand.
+
+    Raises
+    ------
+    PyrovaeError
+        If a family is not known to be closed under marginals, or no unit would be left.
+    """
+
+    keep: Tensor
+    means: Tensor
+
+    def __init__(self, vae: LatentModel, keep: Tensor, means: Tensor) -> None:
+        super().__init__()
+        if not len(keep):
+            raise PyrovaeError("cannot prune: every unit is inactive, no code would be left")
+        if vae.space != "real":
+            raise PyrovaeError("cannot prune: on a sphere all units share one length")
+        self.whole = vae
+        self.latent_dim, self.event_shape, self.space = len(keep), vae.event_shape, vae.space
+        self.register_buffer("keep", keep)
+        self.register_buffer("means", means)
+        _restricted(vae.prior_law(), keep)
+
+    def prior_law(self) -> Distribution:
+        """Return p(z) of the units that stay: batch ``()``, event ``(k,)``."""
+        return _restricted(self.whole.prior_law(), self.keep)
+
+    def encode(self, x: Tensor) -> Distribution:
+        """Return q(z|x) of the units that stay: batch ``(*b,)``, event ``(k,)``."""
+        return _restricted(self.whole.encode(x), self.keep)
+
+    def decode(self, z: Tensor) -> Distribution:
+        """Return p(x|z) with the other units at their means."""
+        return self.decode_with_mean(z)[0]
+
+    def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
+        """Return :meth:`decode` and E[x|z] of the same codes, decoded once."""
+        every = self.means.expand(*z.shape[:-1], -1)
+        return self.whole.decode_with_mean(every.index_copy(-1, self.keep, z))
+
+    def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+        """Generative model p(z) p(x|z)."""
+        with pyro.plate("data", n if x is None else len(x), dim=-1):
+            z = pyro.sample("z", self.prior_law())
+            return pyro.sample("x", self.decode(z), obs=x)
+
+    def guide(self, x: Tensor, n: int = 1) -> Tensor:
+        """q(z|x) of the units that stay."""
+        with pyro.plate("data", len(x), dim=-1):
+            return pyro.sample("z", self.encode(x))
+
+    def is_guide_parameter(self, name: str) -> bool:
+        """Return whether a parameter belongs to q(z|x)."""
+        return self.whole.is_guide_parameter(name.removeprefix("whole."))
+
+
+def prune_view(
+    vae: LatentModel,
+    train: Tensor,
+    x: Tensor,
+    *,
+    name: str,
+    criterion: str,
+    active: Callable[[str], Iterable[bool]],
+    samples: int,
+    seed: int,
+) -> PrunedModel:
+    """Look at a model without its inactive units, and compare.
+
+    Parameters and errors are those of :func:`pyrovae.shrink.pruning.prune_run.prune_model`.
+    """
+    keep = kept_units(active(CRITERIA[criterion]))
+    if len(keep) == vae.latent_dim:
+        raise NothingToPrune(
+            f"{name}: all {len(keep)} units are active by {criterion}: nothing to prune"
+        )
+    pruned = Restricted(vae, keep, posterior_means(vae, train).mean(0))
+    directions = unit_directions(keep, vae.latent_dim)
+    flops = _flops(vae, x)
+    return PrunedModel(
+        criterion=criterion,
+        kept=keep.tolist(),
+        removed=sorted(set(range(vae.latent_dim)) - set(keep.tolist())),
+        turned=False,
+        hidden={},
+        parameters=(parameters_of(vae), parameters_of(pruned)),
+        flops=(flops, flops),
+        comparison=compare(vae, pruned, directions, x, samples=samples, seed=seed),
+        model=pruned,
+        config=None,
+        directions=directions,
+    )
+
+
+def _flops(vae: LatentModel, x: Tensor) -> float:
+    with measuring(vae), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        vae.decode(vae.encode(x[:1]).mean)
+    return float(counter.get_total_flops())
+
+
+def _restricted(law: Distribution, keep: Tensor) -> Distribution:
+    """Return the law of some of a vector's elements."""
+    if isinstance(law, MultivariateNormal):
+        covariance = law.covariance_matrix[..., keep, :][..., keep]
+        return pyro.distributions.MultivariateNormal(law.loc[..., keep], covariance)
+    if isinstance(law, Independent) and law.reinterpreted_batch_ndims == 1:
+        base = law.base_dist
+        named = [name for name in base.arg_constraints if name in vars(base)]
+        if named and not base.event_shape:
+            chosen = {
+                name: torch.as_tensor(getattr(base, name)).expand(base.batch_shape)[..., keep]
+                for name in named
+            }
+            return type(base)(**chosen).to_event(1)
+    raise PyrovaeError(
+        f"cannot prune: {type(law).__name__} is not known to be closed under marginals: without "
+        "some of its dimensions it is another law"
+    )

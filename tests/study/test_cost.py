@@ -1,0 +1,48 @@
+"""What training costs, against PyTorch's own counter, and against the shapes of the networks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from pyrovae.models.networks import NETWORKS
+from pyrovae.models.vae import build_vae
+from pyrovae.study.plan.cost import forward_flops
+
+SHAPES = {
+    "mlp": (3, 5, 7),
+    "conv": (3, 33, 20),
+    "burgess_conv": (1, 64, 64),
+    "residual_conv": (2, 31, 16),
+}
+_OTHERS: dict[str, list[dict[str, Any]]] = {
+    "burgess_conv": [{"variant": "locatello"}],
+    "mlp": [{"hidden": [5], "decoder_hidden": [4, 6]}],
+}
+
+
+@pytest.mark.parametrize("name", [name for name in NETWORKS if name in SHAPES])
+def test_operations_are_those_that_torch_counts(name: str) -> None:
+    shape = SHAPES[name]
+    for parameters in [{}, *_OTHERS.get(name, [])]:
+        with torch.device("meta"):
+            vae = build_vae(
+                shape,
+                5,
+                network={"name": name, **parameters},
+                prior={"name": "standard_normal"},
+                posterior={"name": "mean_field_normal"},
+                likelihood={"name": "gaussian"},
+            )
+        for network, given in ((vae.encoder, shape), (vae.decoder, (5,))):
+            with torch.device("meta"), FlopCounterMode(display=False) as counter:
+                network(torch.empty(4, *given))
+            assert 4 * forward_flops(network, given) == counter.get_total_flops() > 0
+
+
+def test_every_network_of_this_package_is_counted() -> None:
+    ours = {name for name in NETWORKS if NETWORKS[name].__module__.startswith("pyrovae.")}
+    assert ours == set(SHAPES)
