@@ -229,7 +229,10 @@ def _stored(tmp_path: Path, *overrides: str) -> RunFolder:
 @pytest.mark.parametrize("network", ["mlp", "{name: conv, channels: [4], dense: 8}"])
 def test_a_run_is_pruned_into_a_run(tmp_path: Path, network: str) -> None:
     folder = _stored(tmp_path, f"network={network}")
-    pruned = prune_run(folder, samples=4, points=50, finetune=10, compiled=False)
+    # Its decoder is of random weights: what it uses is no unit that says something.
+    pruned = prune_run(
+        folder, criterion="variance", samples=4, points=50, finetune=10, compiled=False
+    )
     assert pruned.removed == DEAD
     assert pruned.kept == KEEP.tolist()
     assert pruned.parameters[1] < pruned.parameters[0]
@@ -258,10 +261,12 @@ def test_fine_tuning_that_does_harm_is_undone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = _stored(tmp_path)
-    plain = prune_run(folder, samples=4, points=50)
+    plain = prune_run(folder, criterion="variance", samples=4, points=50)
     # A rate at which Adam's first steps destroy any model.
     monkeypatch.setattr("pyrovae.shrink.pruning.finetune.RATE", 2000.0)
-    pruned = prune_run(folder, samples=4, points=50, finetune=3, compiled=False)
+    pruned = prune_run(
+        folder, criterion="variance", samples=4, points=50, finetune=3, compiled=False
+    )
     found = pruned.finetuning
     assert found is not None
     assert not found.kept
