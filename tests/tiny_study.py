@@ -36,6 +36,11 @@ def tiny_plan(folder: Path, *overrides: str, text: str = TINY) -> Plan:
     return make_plan(load_study_file(file, overrides=overrides))
 
 
-def run(plan: Plan, results: Path, *, workers: int = 2, force: bool = False) -> Outcome:
-    """Run a plan without compiling, silently."""
-    return run_plan(plan, results, RunOptions(workers=workers, compiled=False, force=force))
+def run(plan: Plan, results: Path, *, workers: int = 0, force: bool = False) -> Outcome:
+    """Run a plan without compiling: in this process, or in so many workers.
+
+    A worker costs seconds before it trains: that is for tests of workers.
+    """
+    executor = "local" if workers else "inline"
+    options = RunOptions(executor, workers=workers or None, compiled=False, force=force)
+    return run_plan(plan, results, options)

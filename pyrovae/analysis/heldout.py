@@ -61,11 +61,18 @@ def measure_heldout(study: StudyResults, *, points: int, samples: int) -> None:
         derived.write(study.store, _STAGE, pd.concat(parts, ignore_index=True))
 
 
-def compare_cells(study: StudyResults, *, points: int) -> pd.DataFrame:
+def compare_cells(study: StudyResults, *, points: int, unsettled: bool = False) -> pd.DataFrame:
     """Compare cells by ``az.compare`` on the first test points, as :func:`measure_heldout` left it.
 
     A cell's log p(x) of a datum is the mean over its seeds: what one more run can be expected to
     reach.
+
+    Parameters
+    ----------
+    study, points
+        Of measured runs; how many data of each.
+    unsettled
+        Whether to compare runs that have not settled too.
 
     Returns
     -------
@@ -73,13 +80,18 @@ def compare_cells(study: StudyResults, *, points: int) -> pd.DataFrame:
         A row for each cell, best first within the data set and likelihood: the labels that vary,
         ``rank``, ``log_px`` and ``se`` (nats for each datum), ``difference`` from the best and its
         paired standard error ``dse``, over ``points`` data; stacking ``weight``, ``seeds`` and
-        ``seed_sd`` (of the mean log p(x) over seeds).
+        ``seed_sd`` (of the mean log p(x) over seeds), and ``unsettled``, how many of these seeds
+        have not settled.
 
     Raises
     ------
     PyrovaeError
         If there is but one cell to compare, or a run has not been measured.
+    NotSettled
+        If a run has not settled, unless ``unsettled``.
     """
+    study.settling.require(unsettled=unsettled)
+    still_open = study.settling.unsettled
     if study.runs["cell"].nunique() < 2:
         raise PyrovaeError(f"{study.name}: one cell, there is nothing to compare")
     runs = study.runs.copy()
@@ -114,6 +126,7 @@ def compare_cells(study: StudyResults, *, points: int) -> pd.DataFrame:
                     "weight": float(row["weight"]),
                     "seeds": len(means),
                     "seed_sd": float(np.std(means, ddof=1)) if len(means) > 1 else float("nan"),
+                    "unsettled": int(part["run"].isin(still_open).sum()),
                 }
             )
     return pd.DataFrame(tables)

@@ -7,11 +7,13 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
+from pyrovae.analysis.active import counts_of
+from pyrovae.measures.collapse.measure import INFORMATIVE_UNITS, USED_UNITS
 from pyrovae.measures.scores import COLLAPSE, Kind, Score, is_declared, score_of
 from pyrovae.study.config.labels import is_label
 
 #: Main scores that stand before those of metrics, in the order of reports; others stand behind.
-_FIRST = ("active_units", "elbo", "log_px", "rate", "distortion")
+_FIRST = ("used_units", "informative_units", "active_units", "elbo", "log_px", "rate", "distortion")
 #: Columns of a table of runs that are neither scores nor labels.
 _ABOUT = ("run", "cell", "seed")
 
@@ -45,11 +47,18 @@ def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Score
 def comparable(runs: pd.DataFrame) -> list[str]:
     """Return the scores of a study that are compared and tabulated unless others are asked for.
 
-    Those are the main ones that some run has. Of scores that nobody has declared, such as those of
+    Those are the main ones that some run has; of counts of units those of
+    :func:`pyrovae.analysis.active.counts_of`. Of scores that nobody has declared, such as those of
     a plug-in that is no longer installed, they are those that belong to no other.
     """
     known = [key for key in runs.columns if _is_score(runs, key) and runs[key].notna().any()]
-    main = [key for key in known if score_of(key).main or _stands_alone(key, known)]
+    counts = {score.key for score in counts_of(runs)}
+    others = {USED_UNITS.key, INFORMATIVE_UNITS.key} - counts
+    main = [
+        key
+        for key in known
+        if key not in others and (key in counts or score_of(key).main or _stands_alone(key, known))
+    ]
     return sorted(main, key=_place)
 
 

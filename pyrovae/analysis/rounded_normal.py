@@ -50,12 +50,18 @@ class RoundedNormal(TorchDistribution):
 
     def expand(self, batch_shape: Any, _instance: Any = None) -> RoundedNormal:
         """Return the distribution with a larger batch shape."""
+        new = self._get_checked_instance(RoundedNormal, _instance)
         shape = torch.Size(batch_shape)
-        parts = (self.loc.expand(shape), self.scale.expand(shape), self.total.expand(shape))
-        return RoundedNormal(*parts, validate_args=False)
+        new.loc, new.scale = self.loc.expand(shape), self.scale.expand(shape)
+        new.total = self.total.expand(shape)
+        super(RoundedNormal, new).__init__(shape, validate_args=False)
+        new._validate_args = self._validate_args
+        return new
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Return log P(value)."""
+        if self._validate_args:
+            self._validate_sample(value)
         upper = (value + 0.5 - self.loc) / self.scale
         lower = (value - 0.5 - self.loc) / self.scale
         upper = torch.where(value >= self.total, torch.full_like(upper, math.inf), upper)
@@ -67,10 +73,11 @@ class RoundedNormal(TorchDistribution):
 
     def sample(self, sample_shape: Any = ()) -> Tensor:
         """Draw counts."""
-        shape = torch.Size(sample_shape) + self.batch_shape
-        noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
-        drawn = (self.loc + self.scale * noise).round()
-        return torch.minimum(drawn.clamp(min=0), self.total)
+        shape = self._extended_shape(sample_shape)
+        with torch.no_grad():
+            noise = torch.randn(shape, dtype=self.loc.dtype, device=self.loc.device)
+            drawn = (self.loc + self.scale * noise).round()
+            return torch.minimum(drawn.clamp(min=0), self.total)
 
     @property
     def mean(self) -> Tensor:

@@ -13,6 +13,7 @@
                              improvement.csv    P(a run of a exceeds a run of b)
                              profiles.csv       performance profiles
 
+Each table has a column ``unsettled``: how many of the runs that it is about have not settled.
 A metric whose chains did not pass is in ``analysis.json`` and ``summary.csv``, and in no table of
 conclusions.
 """
@@ -92,6 +93,12 @@ class StudyAnalysis:
         entries = self.about["metrics"].items()
         return {key: entry["reason"] for key, entry in entries if entry["status"] != "passed"}
 
+    @property
+    def unsettled(self) -> str:
+        """What was said of the runs that had not settled; empty if all had."""
+        said: str = self.about.get("unsettled", {}).get("told", "")
+        return said
+
     def table(self, name: str) -> pd.DataFrame:
         """Return one of the tables (see the module) by its name."""
         path = self.root / f"{name}.csv"
@@ -113,6 +120,7 @@ def analyse(
     metrics: Sequence[str] = (),
     rope: Mapping[str, float] | None = None,
     sampling: Sampling | None = None,
+    unsettled: bool = False,
     workers: int = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> StudyAnalysis:
@@ -128,6 +136,8 @@ def analyse(
         Half widths of the regions of practical equivalence, instead of the defaults.
     sampling
         How NUTS is run.
+    unsettled
+        Whether to conclude from runs that have not settled too; the analysis remembers them.
     workers
         Processes; metrics are shared out among them.
     progress
@@ -137,6 +147,8 @@ def analyse(
     ------
     ConfigError
         For a metric that no run has.
+    NotSettled
+        If a run has not settled, unless ``unsettled``.
     """
     sampling, rope = sampling or Sampling(), dict(rope or {})
     runs, factors = table_of(study)
@@ -145,6 +157,8 @@ def analyse(
         if key not in runs or not pd.api.types.is_numeric_dtype(runs[key]):
             known = [k for k in runs.columns if pd.api.types.is_numeric_dtype(runs[k])]
             raise ConfigError(f"no run has the metric '{key}'{did_you_mean(key, known)}")
+    study.settling.require(unsettled=unsettled)
+    open_runs = list(study.settling.unsettled)
     described = {key: describe(key, runs[key], rope=rope.get(key)) for key in wanted}
     found: dict[str, CellPosterior | str] = {}
     tasks = [(runs, metric, factors, sampling) for metric in described.values()]
@@ -155,7 +169,8 @@ def analyse(
     root = study.store.root / "analysis"
     with atomic.folder(root) as made:
         for name, table in _tables(runs, factors, found, described, sampling.seed).items():
-            table.to_csv(made / f"{name}.csv", index=False)
+            marked = table.assign(unsettled=len(open_runs))
+            marked.to_csv(made / f"{name}.csv", index=False)
         for key, result in found.items():
             if isinstance(result, CellPosterior):
                 inference_data.save(result.data, made / f"{score_of(key).file_stem}.nc")
@@ -163,6 +178,7 @@ def analyse(
             "study": study.name,
             "factors": factors,
             "runs": len(runs),
+            "unsettled": {"runs": open_runs, "told": study.settling.told},
             "digest": digest(runs, factors, described),
             "sampling": asdict(sampling),
             "level": bootstrap.LEVEL,

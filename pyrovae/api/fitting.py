@@ -23,6 +23,7 @@ from rich.progress import (
 from pyrovae.api.observations import of_model
 from pyrovae.api.parts import configured, settings
 from pyrovae.core.errors import ConfigError, DataError, IncompatibleError
+from pyrovae.core.scheduled import Scheduled
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
@@ -33,7 +34,7 @@ from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, Objective
 from pyrovae.study.plan.compatibility import objective_conflict
-from pyrovae.study.store.folders import history_table
+from pyrovae.study.store.history import Watch, history_table, settled_of
 from pyrovae.training import (
     LossProgram,
     Member,
@@ -62,6 +63,7 @@ def fit(
     lr: Any = 1e-3,
     records: int = 20,
     precision: str = "float32",
+    until: str = "steps",
     device: str = "cpu",
     compiled: bool = False,
     progress: bool = True,
@@ -83,7 +85,7 @@ def fit(
         split is taken. ``uint8`` stands for values / 255, booleans for 0 and 1.
     objective
         A name, a mapping of a name and parameters, a class, or an instance.
-    steps, batch_size, lr, records, precision
+    steps, batch_size, lr, records, precision, until
         As ``training`` of a study: optimiser steps, data a step, Adam's learning rate or a schedule
         of it, rows of the history, arithmetic of the layers.
     test
@@ -120,8 +122,8 @@ def fit(
         raise ConfigError(
             f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
         )
-    given = {"steps": steps, "batch_size": batch_size, "lr": lr}
-    chosen = settings(TrainingSettings, given | {"records": records, "precision": precision})
+    given = {"steps": steps, "batch_size": batch_size, "lr": lr, "records": records}
+    chosen = settings(TrainingSettings, given | {"precision": precision, "until": until})
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
     dataset = _dataset(vae, x, test)
@@ -145,6 +147,7 @@ def _train(
     progress: bool,
 ) -> Model:
     points = along_points(dataset, device)
+    constant = _constant_from(program)
     history: list[Record] = []
     active: int | None = None
 
@@ -152,7 +155,7 @@ def _train(
         nonlocal active
         assert isinstance(current.vae, LatentModel)
         found = measure_along_training(current.vae, *points, seed)
-        active = int(found.units.active.sum())
+        active = found.used_units
         return found
 
     def keep(snapshot: Snapshot, records: list[Record]) -> None:
@@ -175,6 +178,7 @@ def _train(
             measure=measure,
             progress=lambda step, loss: show(step, loss, active),
             keep=keep,
+            settled=Watch(settings, constant),
         )
         values = dataset.train.values.to(device)
         trainer = Trainer(program, values, settings, compiled=compiled)
@@ -185,9 +189,17 @@ def _train(
         except Stopped:
             pass
     vae.history = history_table(history)
+    vae.settled = settled_of(vae.history, settings, constant)
     if failure:
         raise failure
     return vae
+
+
+def _constant_from(program: LossProgram) -> float:
+    """Return the step from which on nothing that is scheduled changes."""
+    objective = program.objective
+    parts = [m.constant_from for m in program.modules() if isinstance(m, Scheduled)]
+    return max([type(objective).constant_from(vars(objective)), *parts])
 
 
 def _device(name: str) -> torch.device:

@@ -15,6 +15,7 @@ from pyrovae.api.parts import configured, settings
 from pyrovae.api.runs import Run, stored_run
 from pyrovae.api.subjects import data_for, device_of, model_of, name_of, on_cpu
 from pyrovae.core.errors import ConfigError
+from pyrovae.distributions.marginals import is_standard_normal
 from pyrovae.measures.collapse import posterior_means
 from pyrovae.measures.collapse.measure import CollapseSettings
 from pyrovae.measures.disentanglement import METRICS
@@ -119,7 +120,13 @@ def collapse(
         samples=asked.samples,
         seed=seed,
     )
-    return CollapseReport.of_model(name_of(vae, run), found, None if run else vae.history)
+    return CollapseReport.of_model(
+        name_of(vae, run),
+        found,
+        None if run else vae.history,
+        None if run else vae.settled,
+        law=is_standard_normal(vae.prior_law()),
+    )
 
 
 def evaluate(
@@ -176,7 +183,13 @@ def evaluate(
     vae = model_of(model, run)
     dataset = with_factors(data_for(vae, x, train), factors)
     found = measure(vae, dataset, asked, seed, device_of(vae))
-    return EvaluationReport(name_of(vae, run), found, None if run else vae.history)
+    return EvaluationReport(
+        name_of(vae, run),
+        found,
+        None if run else vae.history,
+        None if run else vae.settled,
+        law=is_standard_normal(vae.prior_law()),
+    )
 
 
 def _evaluation(given: dict[str, Any]) -> EvaluationSettings:

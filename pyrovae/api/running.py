@@ -81,7 +81,7 @@ def run_study(
                 "grid": {"prior": ["standard_normal", "laplace"]},
             }
         )
-        study.runs[["prior", "elbo", "active_units"]]
+        study.runs[["prior", "elbo", "used_units"]]
     """
     if executor not in EXECUTORS:
         raise ConfigError(

@@ -14,9 +14,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.api.observations import observations
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.core.measuring import measuring
 from pyrovae.core.seeded import seeded
+from pyrovae.datasets.base import as_float
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.collapse import posterior_means
 from pyrovae.measures.traversal import Over, levels, traverse
@@ -30,8 +32,8 @@ from pyrovae.study.store.trained import load_trained
 class Run:
     """A trained run. Nothing that is asked of it writes a file or moves the global random state.
 
-    Data are arrays or tensors ``(n, *event_shape)``, ``uint8`` for values / 255, else taken as
-    they are; codes are ``(n, latent_dim)``. What is given as a NumPy array is answered with one,
+    Data are what :func:`pyrovae.api.observations.observations` takes, ``(n, *event_shape)``; codes
+    are arrays or tensors ``(n, latent_dim)``. What is given as a NumPy array is answered with one,
     anything else with tensors.
 
     Attributes
@@ -165,14 +167,14 @@ class Run:
             return self.model.reconstruct(on_sphere(z) if self.model.space == "sphere" else z)
 
     def _data(self, x: Any, what: str = "x") -> Tensor:
-        return _checked(x, self._trained[1], what, grey=True)
+        return as_float(observations(x, self._trained[1], what))
 
     def _codes(self, z: Any) -> Tensor:
-        return _checked(z, (self.model.latent_dim,), "z")
+        return _codes(z, self.model.latent_dim)
 
     def _repr_html_(self) -> str:
         labels = {**self.folder.metrics()["labels"], "folder": self.folder.path}
-        shown = ("elbo", "rate", "distortion", "active_units")
+        shown = ("elbo", "rate", "distortion", "used_units", "settled")
         labels |= {name: f"{self.scores[name]:.4g}" for name in shown if name in self.scores}
         rows = "".join(
             f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>"
@@ -236,23 +238,23 @@ def _one(x: Any) -> Any:
     return x[None] if hasattr(x, "shape") else x
 
 
-def _checked(given: Any, shape: tuple[int, ...], what: str, *, grey: bool = False) -> Tensor:
+def _codes(given: Any, latent_dim: int) -> Tensor:
+    """Return codes as they are: of whole numbers too, which of observations may be images."""
     if not isinstance(given, np.ndarray | Tensor):
-        raise DataError(f"{what} must be an array or a tensor, got {type(given).__name__}")
+        raise DataError(f"z must be an array or a tensor, got {type(given).__name__}")
     try:
         values = torch.as_tensor(given).detach().cpu()
     except (TypeError, ValueError):
-        raise DataError(f"{what} holds {given.dtype}: must be real numbers") from None
+        raise DataError(f"z holds {given.dtype}: must be real numbers") from None
     if values.is_complex():
-        raise DataError(f"{what} holds {values.dtype}: must be real numbers")
-    if tuple(values.shape[1:]) != shape or values.dim() == 0 or not len(values):
-        wanted = ", ".join(map(str, shape))
-        raise DataError(f"{what} has shape {tuple(values.shape)}: must be (n, {wanted}), n > 0")
-    taken = values.float() / 255 if grey and values.dtype == torch.uint8 else values.float()
+        raise DataError(f"z holds {values.dtype}: must be real numbers")
+    if values.dim() != 2 or values.shape[1] != latent_dim or not len(values):
+        raise DataError(f"z has shape {tuple(values.shape)}: must be (n, {latent_dim}), n > 0")
+    taken = values.float()
     bad = (~taken.isfinite()).nonzero()
     if len(bad):
         raise DataError(
-            f"{what} holds {float(taken[tuple(bad[0])])} at {bad[0].tolist()}: must be finite"
+            f"z holds {float(taken[tuple(bad[0])])} at {bad[0].tolist()}: must be finite"
         )
     return taken
 

@@ -16,7 +16,7 @@ from pyrovae.api.observations import measured, observations
 from pyrovae.api.running import plan_study
 from pyrovae.api.runs import Run, stored_run
 from pyrovae.api.subjects import data_for, model_of, name_of, on_cpu
-from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.splits import split_indices
 from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
@@ -26,12 +26,11 @@ from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.report.run.pruning import PruningReport
 from pyrovae.report.study.capacity import CapacityReport
-from pyrovae.shrink.capacity.found import Capacity, largest_pruned, search
+from pyrovae.shrink.capacity.found import Capacity, largest_pruned, need_settled, search
 from pyrovae.shrink.capacity.run import is_search, search_capacity, stored_capacity
 from pyrovae.shrink.pruning.prune_run import (
     CRITERIA,
     POINTS,
-    NothingToPrune,
     PrunedModel,
     prune_model,
     prune_run,
@@ -48,7 +47,7 @@ def prune(
     x: Any = None,
     *,
     train: Any = None,
-    criterion: str = "variance",
+    criterion: str = "used",
     deep: bool = False,
     finetune: int = 0,
     samples: int = 100,
@@ -73,7 +72,8 @@ def prune(
         Data that tell which units are inactive: what the model was trained on. By default x, or the
         training split of a data set.
     criterion
-        By which units are inactive: ``variance``, ``kl``, ``information`` or ``decoder``.
+        By which units stay: ``used``, ``informative``, ``variance``, ``kl``, ``information`` or
+        ``decoder``.
     deep
         Whether hidden units without influence go too.
     finetune
@@ -211,6 +211,7 @@ def capacity(
     seeds: int = 2,
     trainings: int = 8,
     largest: int = 512,
+    unsettled: bool = False,
     progress: bool = True,
     **options: Any,
 ) -> CapacityReport:
@@ -232,14 +233,16 @@ def capacity(
         Trainings for each latent_dim.
     trainings
         At most so many in all.
+    unsettled
+        Whether to conclude from models that have not settled too, and say so.
     progress
         Whether to tell what each size showed.
     **options
         Of data: parts as for :func:`pyrovae.build` (``network``, ``prior``, ``posterior``,
         ``likelihood``) and ``objective``, ``steps``, ``batch_size``, ``lr``, ``precision``,
-        ``device``, ``compiled`` as for :func:`pyrovae.fit`. Of a study: ``results``, ``profile``,
-        ``overrides``, ``workers``, ``device``, ``compiled`` as for :func:`pyrovae.run_study`;
-        trainings that are stored are not repeated.
+        ``records``, ``device``, ``compiled`` as for :func:`pyrovae.fit`. Of a study: ``results``,
+        ``profile``, ``overrides``, ``workers``, ``device``, ``compiled`` as for
+        :func:`pyrovae.run_study`; trainings that are stored are not repeated.
 
     Returns
     -------
@@ -251,6 +254,8 @@ def capacity(
     ------
     ConfigError, DataError
         As :func:`pyrovae.build`, :func:`pyrovae.fit` and :func:`pyrovae.run_study`.
+    PyrovaeError
+        If a model has not settled: its count of units would mean nothing.
 
     Examples
     --------
@@ -268,15 +273,15 @@ def capacity(
     asked["largest"] = largest
     console = Console(quiet=not progress)
     if not isinstance(data, str | Path | Mapping):
-        return CapacityReport(_search_in_memory(data, asked, options, console))
+        return CapacityReport(_search_in_memory(data, asked, options, unsettled, console))
     if isinstance(data, str | Path) and is_search(Path(data)):
         _known(options, ())
         return CapacityReport(stored_capacity(Path(data)))
-    return CapacityReport(_search_of_study(data, asked, options, console))
+    return CapacityReport(_search_of_study(data, asked, options, unsettled, console))
 
 
 def _search_of_study(
-    study: Any, asked: dict[str, int], options: dict[str, Any], console: Console
+    study: Any, asked: dict[str, int], options: dict[str, Any], unsettled: bool, console: Console
 ) -> Capacity:
     _known(options, ("results", "profile", "overrides", "workers", "device", "compiled"))
     overrides = options.get("overrides", ())
@@ -290,6 +295,7 @@ def _search_of_study(
         Path(options.get("results", "results")),
         console,
         file="",
+        unsettled=unsettled,
         workers=options.get("workers") or available_cores(),
         device=options.get("device", "cpu"),
         compiled=options.get("compiled", False),
@@ -298,11 +304,11 @@ def _search_of_study(
 
 
 #: What a search in memory hands on to ``build`` and to ``fit``.
-_TRAINING = ("objective", "steps", "batch_size", "lr", "precision", "device", "compiled")
+_TRAINING = ("objective", "steps", "batch_size", "lr", "records", "precision", "device", "compiled")
 
 
 def _search_in_memory(
-    data: Any, asked: dict[str, int], options: dict[str, Any], console: Console
+    data: Any, asked: dict[str, int], options: dict[str, Any], unsettled: bool, console: Console
 ) -> Capacity:
     _known(options, (*MODEL_PARTS, *_TRAINING))
     dataset = data if isinstance(data, Dataset) else held_out(data)
@@ -316,7 +322,7 @@ def _search_in_memory(
         for seed in range(asked["seeds"]):
             vae = build(dataset.event_shape, latent_dim=size, seed=seed, data=dataset.train.values,
                         **parts)  # fmt: skip
-            vae = fit(vae, dataset, seed=seed, progress=False, records=1, **training)
+            vae = fit(vae, dataset, seed=seed, progress=False, **training)
             shown = measured(vae, dataset)
             first = slice(settings.points)
             found = measure_splits(
@@ -329,6 +335,8 @@ def _search_in_memory(
             )
             name = f"{size} units, seed {seed}"
             models[name] = vae
+            if not unsettled:
+                need_settled(size, {name: vae.settled})
             rows.append({"run": name, "latent_dim": size, "seed": seed, **found.scores})
         return pd.DataFrame(rows)
 
@@ -337,7 +345,8 @@ def _search_in_memory(
 
     runs, believed, complete = search(train, tell=tell, **asked)
     pruned = largest_pruned(runs, lambda name: _without_idle(models[name], dataset, name))
-    return Capacity(None, runs, believed, complete, pruned)
+    open_ = tuple(name for name in runs["run"] if not models[name].settled.yes)
+    return Capacity(None, runs, believed, complete, pruned, open_)
 
 
 def held_out(x: Any) -> Dataset:
@@ -355,12 +364,12 @@ def _without_idle(vae: VAE, dataset: Dataset, name: str) -> PrunedModel | None:
             name,
             dataset.train.floats(slice(POINTS)),
             dataset.test.floats(slice(1000)),
-            criterion="variance",
+            criterion="used",
             deep=False,
             samples=20,
             seed=0,
         )
-    except NothingToPrune:
+    except PyrovaeError:  # nothing is idle, or all is, or the families cannot be pruned
         return None
 
 

@@ -82,24 +82,26 @@ class Study(StudyResults):
             raise ConfigError(f"{problem} have an id that starts with '{prefix}'")
         return load_run(self.folder(found[0]).path)
 
-    def figure(self, kind: str) -> Figure:
+    def figure(self, kind: str, *, unsettled: bool = False) -> Figure:
         """Draw a figure of the report, to change and save; of several of a kind, the first.
 
         Parameters
         ----------
         kind
             A key of :data:`pyrovae.report.study.gallery.KINDS`.
+        unsettled
+            Whether to conclude from runs that have not settled too: figures of correlations do.
 
         Raises
         ------
         ConfigError
             If there is no such kind.
         NothingToDraw
-            If the study lacks what it shows.
+            If the study lacks what it shows, or it concludes from runs that have not settled.
         """
         if kind not in KINDS:
             raise ConfigError(f"there is no figure '{kind}'{did_you_mean(kind, KINDS)}")
-        return next(iter(draw(present(self), kind))).figure
+        return next(iter(draw(present(self, unsettled=unsettled), kind))).figure
 
 
 def load_study(path: str | Path) -> Study:

@@ -9,17 +9,18 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.analysis.active import count_of
 from pyrovae.analysis.phase_diagram import NoTheory, beside_theory
 from pyrovae.claims import exact, models
 from pyrovae.claims.verdict import Undecidable, Verdict, decide, fit
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.collapse.bounds import ELBO
-from pyrovae.measures.collapse.measure import ACTIVE_UNITS
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS, USED_UNITS
 from pyrovae.measures.scores import score_of
 from pyrovae.shrink.pruning.stage import pruned_runs
 from pyrovae.study.store.results import StudyResults
 
-#: Latent units are used in full if more than this share is active.
+#: Latent units are used in full if more than this share is used.
 _FULL = 0.9
 #: A change of the distortion by this share is nothing.
 _NEGLIGIBLE_LOSS = 0.005
@@ -31,17 +32,18 @@ def sparsity(study: StudyResults) -> Verdict:
     runs = _elbo_runs(study)
     sizes, level = _levels(runs["latent_dim"])
     _need(len(sizes) >= 2, "two values of latent_dim")
+    _need_used(runs)
     fitted = fit(
-        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), len(sizes))
+        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["used_units"]), len(sizes))
     )
     active = fitted["share"] * torch.tensor(sizes)
     growth = (active[..., -1] / active[..., -2]).log() / math.log(sizes[-1] / sizes[-2])
     return decide(
         growth,
         (-math.inf, 0.5),
-        quantity="growth exponent of active units at the largest number of latent units",
-        evidence=_evidence(runs, "latent_dim", "active_units"),
-        labels=("Latent units (count)", ACTIVE_UNITS.axis_label),
+        quantity="growth exponent of used units at the largest number of latent units",
+        evidence=_evidence(runs, "latent_dim", "used_units"),
+        labels=("Latent units (count)", USED_UNITS.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -50,10 +52,13 @@ def inactive_units(study: StudyResults) -> Verdict:
     """Pruning changes the distortion by less than half a per cent, in the mean over runs."""
     runs = study.runs.merge(_pruned(study), on="run")
     runs = runs[runs["pruned"] != ""]
-    _need(not runs.empty, "a run with an inactive unit")
+    _need(not runs.empty, "a run with an unused unit")
     evidence = pd.DataFrame(
         {
-            "x": runs["network"] + ", " + runs["posterior"],
+            "x": [
+                f"{study.label(run, 'network').phrase()}, {study.label(run, 'posterior').phrase()}"
+                for run in runs["run"]
+            ],
             # Relative, so that data sets and likelihoods can stand together; in per cent.
             "y": 100 * runs["distortion_change"] / runs["distortion"],
             "error": 100 * runs["distortion_change_se"] / runs["distortion"],
@@ -75,26 +80,27 @@ def inactive_units(study: StudyResults) -> Verdict:
 
 
 def variance_law(study: StudyResults) -> Verdict:
-    """Var(mu) + E(sigma²) is within 0.1 of 1 on active and on inactive units."""
+    """Var(mu) + E(sigma²) is within 0.1 of 1 on used and on unused units."""
     chosen = _elbo_runs(study)["run"]
     units = study.units()
     units = units[units["run"].isin(chosen) & (units["prior"] == "standard_normal")]
-    _need(units["active"].nunique() == 2, "active and inactive units under a standard normal prior")
+    _need_used(study.runs)
+    _need(units["used"].nunique() == 2, "used and unused units under a standard normal prior")
     off = units["var_mu"] + units["mean_var"] - 1
-    fitted = fit(models.offsets(_tensor(units["active"], whole=True), _tensor(off), 2, 0.1))
+    fitted = fit(models.offsets(_tensor(units["used"], whole=True), _tensor(off), 2, 0.1))
     offset = fitted["offset"]
     largest = offset.gather(-1, offset.abs().argmax(-1, keepdim=True)).squeeze(-1)
     evidence = pd.DataFrame(
         {
             "x": units["var_mu"],
             "y": units["mean_var"],
-            "group": units["active"].map({True: "active", False: "inactive"}),
+            "group": units["used"].map({True: "used", False: "unused"}),
         }
     )
     return decide(
         largest,
         (-0.1, 0.1),
-        quantity="offset of the sum from 1, of active or inactive units, whichever is larger",
+        quantity="offset of the sum from 1, of used or unused units, whichever is larger",
         evidence=evidence,
         labels=(r"$\mathrm{Var}_x(\mu_u)$", r"$\mathrm{E}_x(\sigma_u^2)$"),
         divergent=fitted.divergent,
@@ -122,11 +128,12 @@ def self_regularisation(study: StudyResults) -> Verdict:
 
 
 def disentanglement(study: StudyResults) -> Verdict:
-    """Over capacities and betas, models with more inactive units disentangle better."""
+    """Over capacities and betas, models with more unused units disentangle better."""
     runs = study.runs
     metrics = [name for name in ("mig", "dci", "factor_vae") if name in runs]
     _need(bool(metrics), "disentanglement scores")
-    sparsity = runs["inactive_units"] / runs["latent_dim"]
+    _need_used(runs)
+    sparsity = 1 - runs["used_units"] / runs["latent_dim"]
     _need(sparsity.nunique() > 1, "runs of different sparsity")
     x = _standard(_tensor(sparsity))
     values = torch.stack([_standard(_tensor(runs[name])) for name in metrics])
@@ -139,9 +146,9 @@ def disentanglement(study: StudyResults) -> Verdict:
     return decide(
         exact.common_slope(x, values),
         (0.0, math.inf),
-        quantity="standardised slope of the scores on the share of inactive units",
+        quantity="standardised slope of the scores on the share of unused units",
         evidence=evidence,
-        labels=("Share of inactive units", "Score"),
+        labels=("Share of unused units", "Score"),
         divergent=None,
     )
 
@@ -150,7 +157,10 @@ def capacity(study: StudyResults) -> Verdict:
     """A model trained large and pruned is within one per cent of the best ELBO of any size."""
     runs = _elbo_runs(study)
     large = runs[runs["latent_dim"] == runs["latent_dim"].max()]
-    _need((large["inactive_units"] > 0).all(), "inactive units at the largest latent_dim")
+    _need_used(runs)
+    _need(
+        (large["used_units"] < large["latent_dim"]).all(), "unused units at the largest latent_dim"
+    )
     change = _pruned(study).set_index("run")["change"].loc[large["run"]].to_numpy()
     after = large["elbo"] + change
     sizes, level = _levels(runs["latent_dim"])
@@ -163,7 +173,7 @@ def capacity(study: StudyResults) -> Verdict:
     evidence = pd.concat(
         [
             _evidence(runs, "latent_dim", "elbo").assign(group="as trained"),
-            pd.DataFrame({"x": large["active_units"], "y": after, "group": "large, then pruned"}),
+            pd.DataFrame({"x": large["used_units"], "y": after, "group": "large, then pruned"}),
         ]
     )
     return decide(
@@ -181,16 +191,15 @@ def networks(study: StudyResults) -> Verdict:
     runs = study.runs.assign(kind=[study.label(r, "network").name for r in study.runs["run"]])
     runs = runs[runs["kind"].isin(["mlp", "conv"])]
     _need(runs["kind"].nunique() == 2, "runs with networks 'mlp' and 'conv'")
+    _need_used(runs)
     level = torch.tensor((runs["kind"] == "conv").to_numpy(dtype=int))
-    fitted = fit(
-        models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["active_units"]), 2)
-    )
+    fitted = fit(models.shares(level, _tensor(runs["latent_dim"]), _tensor(runs["used_units"]), 2))
     return decide(
         fitted["share"][..., 0] - fitted["share"][..., 1],
         (-math.inf, 0.0),
-        quantity="share of active units, dense minus convolutional",
-        evidence=_evidence(runs, "kind", "active_units", "kind"),
-        labels=("Network", ACTIVE_UNITS.axis_label),
+        quantity="share of used units, dense minus convolutional",
+        evidence=_evidence(runs, "kind", "used_units", "kind"),
+        labels=("Network", USED_UNITS.axis_label),
         divergent=fitted.divergent,
     )
 
@@ -198,9 +207,10 @@ def networks(study: StudyResults) -> Verdict:
 def generation(study: StudyResults) -> Verdict:
     """The sparser a model, the less its random samples vary."""
     runs = _elbo_runs(study)
+    _need_used(runs)
     spread = [_variability(study.folder(run).images()["samples"]) for run in runs["run"]]
     runs = runs.assign(
-        variability=spread, sparsity=runs["inactive_units"] / runs["latent_dim"], all="samples"
+        variability=spread, sparsity=1 - runs["used_units"] / runs["latent_dim"], all="samples"
     )
     _need(runs["sparsity"].nunique() > 1, "runs of different sparsity")
     x, value = _standard(_tensor(runs["sparsity"])), _standard(_tensor(runs["variability"]).log())
@@ -209,9 +219,9 @@ def generation(study: StudyResults) -> Verdict:
     return decide(
         fitted["slope"][..., 0],
         (-math.inf, 0.0),
-        quantity="standardised slope of log variability on the share of inactive units",
+        quantity="standardised slope of log variability on the share of unused units",
         evidence=_evidence(runs, "sparsity", "variability"),
-        labels=("Share of inactive units", "Variance of samples, mean over elements"),
+        labels=("Share of unused units", "Variance of samples, mean over elements"),
         divergent=fitted.divergent,
     )
 
@@ -251,6 +261,15 @@ def _elbo_runs(study: StudyResults) -> pd.DataFrame:
 def _need(condition: bool, what: str) -> None:
     if not condition:
         raise Undecidable(f"needs {what}")
+
+
+def _need_used(runs: pd.DataFrame) -> None:
+    """Refuse runs that version 0.1.0 measured: another criterion would judge another claim."""
+    _need(
+        count_of(runs) is USED_UNITS,
+        "the number of used units, which an older version did not measure; running the study again "
+        "does, without training",
+    )
 
 
 def _pruned(study: StudyResults) -> pd.DataFrame:

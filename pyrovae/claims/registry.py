@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyrovae.claims import judge
 from pyrovae.claims.verdict import Verdict
@@ -26,6 +26,8 @@ class Claim:
         From its runs to the verdict; the docstring says what exactly is decided.
     pruning
         Whether it judges the pruned runs too, which have to be made before.
+    objective
+        Of the runs that it is about; all of the study's if empty.
     """
 
     statement: str
@@ -33,18 +35,31 @@ class Claim:
     study: str
     judge: Callable[[StudyResults], Verdict]
     pruning: bool = False
+    objective: str = ""
 
     @property
     def criterion(self) -> str:
         """What the judge decides, in a sentence."""
         return " ".join((self.judge.__doc__ or "").split())
 
+    def about(self, study: StudyResults) -> StudyResults:
+        """Return the study with those runs only that the judge looks at."""
+        if not self.objective or study.runs.empty:
+            return study
+        runs = study.runs[study.runs["objective"] == self.objective]
+        return replace(study, runs=runs.reset_index(drop=True))
+
 
 _LATENT_DIM = ("latent_dim.yaml", "claims-latent-dim")
 
 #: By name, in the order of the paper; the last is no claim but known to be true.
 CLAIMS: dict[str, Claim] = {
-    "sparsity": Claim("Sparsity appears as the latent space grows", *_LATENT_DIM, judge.sparsity),
+    "sparsity": Claim(
+        "Sparsity appears as the latent space grows",
+        *_LATENT_DIM,
+        judge.sparsity,
+        objective="elbo",
+    ),
     "inactive_units": Claim(
         "Inactive units carry nothing",
         "inactive_units.yaml",
@@ -53,7 +68,10 @@ CLAIMS: dict[str, Claim] = {
         pruning=True,
     ),
     "variance_law": Claim(
-        "The variance law holds on active and inactive units", *_LATENT_DIM, judge.variance_law
+        "The variance law holds on active and inactive units",
+        *_LATENT_DIM,
+        judge.variance_law,
+        objective="elbo",
     ),
     "self_regularisation": Claim(
         "A VAE regularises itself: the train-test gap does not grow with the latent space as an "
@@ -68,7 +86,11 @@ CLAIMS: dict[str, Claim] = {
         judge.disentanglement,
     ),
     "capacity": Claim(
-        "Training large and pruning tunes the capacity", *_LATENT_DIM, judge.capacity, pruning=True
+        "Training large and pruning tunes the capacity",
+        *_LATENT_DIM,
+        judge.capacity,
+        pruning=True,
+        objective="elbo",
     ),
     "networks": Claim(
         "Dense networks are sparser than convolutional ones",
@@ -77,7 +99,10 @@ CLAIMS: dict[str, Claim] = {
         judge.networks,
     ),
     "generation": Claim(
-        "Sparsity lowers the variability of random generation", *_LATENT_DIM, judge.generation
+        "Sparsity lowers the variability of random generation",
+        *_LATENT_DIM,
+        judge.generation,
+        objective="elbo",
     ),
     "theory": Claim(
         "A linear VAE's unit collapses when its principal variance falls below β × σ²",

@@ -26,6 +26,7 @@ from pyrovae.core.errors import PyrovaeError
 @click.option("--draws", type=options.count(4), default=600, show_default=True)
 @click.option("--warmup", type=options.count(20), default=240, show_default=True)
 @click.option("--seed", type=options.seed, default=0, show_default=True)
+@options.unsettled
 @options.workers
 def analyse(
     name: str,
@@ -36,11 +37,13 @@ def analyse(
     draws: int,
     warmup: int,
     seed: int,
+    unsettled: bool,
     workers: int | None,
 ) -> None:
     """Compare the cells of the study NAME by a hierarchical Pyro model of each metric.
 
-    Exit code 1 if the chains of some metric did not converge: nothing is concluded of it.
+    Exit code 1 if the chains of some metric did not converge: nothing is concluded of it; or if
+    runs have not settled: nothing is concluded of anything, unless told --unsettled.
     """
     import torch
 
@@ -48,6 +51,7 @@ def analyse(
     from pyrovae.analysis.study import analyse as analyse_study
     from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.store.results import load_finished
+    from pyrovae.study.store.settling import MARK
 
     torch.set_num_threads(1)  # The tensors are tiny.
     found = analyse_study(
@@ -55,10 +59,13 @@ def analyse(
         metrics=metrics,
         rope=dict(_rope(text) for text in ropes),
         sampling=Sampling(chains=chains, draws=draws, warmup=warmup, seed=seed),
+        unsettled=unsettled,
         workers=workers or available_cores(),
         progress=click.echo,
     )
     click.echo(f"analysis: {found.root}")
+    if found.unsettled:
+        click.echo(f"{MARK} {found.unsettled}")
     if any(entry["status"] == "refused" for entry in found.about["metrics"].values()):
         click.get_current_context().exit(1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from pyrovae.commands import options
+from pyrovae.commands.failures import SOME_FAILED
 
 
 @click.group("claims")
@@ -35,6 +36,7 @@ def list_claims() -> None:
 @options.overrides
 @options.quick
 @options.profile
+@options.unsettled
 @options.workers
 @options.device
 @options.compiled
@@ -45,11 +47,16 @@ def run(
     profile: str,
     quick: bool,
     overrides: tuple[str, ...],
+    unsettled: bool,
     workers: int | None,
     device: str,
     compiled: bool,
 ) -> None:
-    """Run the studies of the claims NAMES (default: all) and report; finished runs are kept."""
+    """Run the studies of the claims NAMES (default: all) and report; finished runs are kept.
+
+    Exit code 1 if runs failed, or have not settled: no claim is judged on them unless told
+    --unsettled.
+    """
     from rich.console import Console
 
     from pyrovae.api.stages import measure_study
@@ -79,11 +86,11 @@ def run(
             measure_study(
                 trained, pruning=any(claim.pruning for claim in chosen if claim.file == file)
             )
-    _report(results, names, profile)
+    judged = _report(results, names, profile, unsettled)
     for run_id, reason in failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
-    if failed:
-        sys.exit(1)
+    if failed or not judged:
+        sys.exit(SOME_FAILED)
 
 
 @claims.command("report")
@@ -91,16 +98,25 @@ def run(
 @options.results
 @options.quick
 @options.profile
-def report(names: tuple[str, ...], results: Path, profile: str, quick: bool) -> None:
-    """Judge the claims NAMES (default: all) on the runs of that profile that are there."""
-    _report(results, names, options.chosen_profile(profile, quick))
+@options.unsettled
+def report(
+    names: tuple[str, ...], results: Path, profile: str, quick: bool, unsettled: bool
+) -> None:
+    """Judge the claims NAMES (default: all) on the runs of that profile that are there.
+
+    Exit code 1 if runs have not settled: no claim is judged on them unless told --unsettled.
+    """
+    if not _report(results, names, options.chosen_profile(profile, quick), unsettled):
+        sys.exit(SOME_FAILED)
 
 
-def _report(results: Path, names: tuple[str, ...], profile: str) -> None:
+def _report(results: Path, names: tuple[str, ...], profile: str, unsettled: bool) -> bool:
+    """Print and write the verdicts; return whether none was refused for want of settled runs."""
     from pyrovae.report.claims.write import report_claims
 
     suffix = f"-{profile}" if profile else ""
-    table = report_claims(results, names, suffix=suffix)
+    table = report_claims(results, names, suffix=suffix, unsettled=unsettled)
     shown = table.drop(columns="quantity")
     click.echo(shown.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
     click.echo(f"report: {results / f'claims{suffix}'}")
+    return unsettled or not (table["unsettled"] > 0).any()

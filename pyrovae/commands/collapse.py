@@ -34,14 +34,17 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 @options.results
 @click.option(
     "--criterion",
-    type=click.Choice(["variance", "kl", "information", "decoder"]),
-    default="variance",
+    type=click.Choice(["used", "informative", "variance", "kl", "information", "decoder"]),
+    default="used",
     show_default=True,
-    help="By which units are inactive, on training data.",
+    help="By which units stay, on training data.",
 )
 @click.option("--deep", is_flag=True, help="Also remove hidden units without influence (mlp).")
 @click.option(
-    "--finetune", type=options.count(0, 10**9), default=0, help="Training steps after it."
+    "--finetune",
+    type=options.count(0, 10**9),
+    default=0,
+    help="Training steps after it, undone if they do not help.",
 )
 @click.option("--samples", type=options.count(2), default=100, show_default=True)
 @click.option("--points", type=options.count(2), default=2000, show_default=True)
@@ -56,7 +59,7 @@ def prune(
     points: int,
     compiled: bool,
 ) -> None:
-    """Remove RUN's inactive latent units and store the smaller run in <study>-pruned.
+    """Remove RUN's unused latent units and store the smaller run in <study>-pruned.
 
     The ELBO before and after is that of the first POINTS test data, with SAMPLES draws each.
     """
@@ -87,6 +90,7 @@ def prune(
 @click.option("--seeds", type=options.count(1), default=2, show_default=True)
 @click.option("--trainings", type=options.count(1), default=8, show_default=True)
 @click.option("--largest", type=options.count(1), default=512, show_default=True)
+@options.unsettled
 @options.workers
 @options.device
 @options.compiled
@@ -101,6 +105,7 @@ def capacity(
     seeds: int,
     trainings: int,
     largest: int,
+    unsettled: bool,
     workers: int | None,
     device: str,
     compiled: bool,
@@ -138,6 +143,7 @@ def capacity(
         workers=workers or available_cores(),
         device=device,
         compiled=compiled,
+        unsettled=unsettled,
     )
     report = CapacityReport(found)
     click.echo(report.text())

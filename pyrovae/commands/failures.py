@@ -4,7 +4,8 @@
 code   meaning
 =====  ============================================================================
 0      all went well
-1      the command did its work, and some runs failed or some chains did not converge
+1      the command did its work, and some runs failed or some chains did not converge; or
+       runs have not settled, and nothing is concluded from them
 2      what was given cannot be used: an argument, a file, a place, too little memory
 70     a fault of pyrovae's own
 130    interrupted
@@ -21,9 +22,9 @@ from typing import IO, Any
 
 import click
 
-from pyrovae.core.errors import PyrovaeError, first_line
+from pyrovae.core.errors import NotSettled, PyrovaeError, first_line
 
-#: Some runs failed, or some chains did not converge.
+#: Some runs failed or have not settled, or some chains did not converge.
 SOME_FAILED = 1
 
 #: How PyTorch and NumPy begin to say that memory does not suffice, besides MemoryError.
@@ -45,6 +46,12 @@ class Unusable(Failure):
     """Something given cannot be used."""
 
     exit_code = 2
+
+
+class Inconclusive(Failure):
+    """All was well with what was given, and nothing can be concluded from it."""
+
+    exit_code = SOME_FAILED
 
 
 class Fault(Failure):
@@ -90,6 +97,8 @@ def _told(*, debug: bool) -> Iterator[None]:
 def as_failure(failure: BaseException) -> Failure:
     """Return what the user is told of an exception, with the exit code."""
     match failure:
+        case NotSettled():
+            return Inconclusive(str(failure))
         case PyrovaeError():
             return Unusable(str(failure))
         case click.UsageError():

@@ -240,17 +240,20 @@ def study_copy(name: str, dest: Path) -> None:
 @click.argument("name")
 @options.results
 def study_status(name: str, results: Path) -> None:
-    """Show which runs of the study NAME are done, failed and missing."""
+    """Show which runs of the study NAME are done, failed and missing, and which are unsettled."""
     from pyrovae.study.store.status import progress, study_root
 
     found = progress(study_root(results, name))
     training = f" ({len(found.in_training)} in training)" if found.in_training else ""
+    settled = len(found.done) - len(found.unsettled)
     click.echo(
-        f"{found.name}: {len(found.done)} done, {len(found.failed)} failed, "
+        f"{found.name}: {len(found.done)} done ({settled} settled), {len(found.failed)} failed, "
         f"{len(found.missing)} missing{training}"
     )
     for run_id, reason in found.failed.items():
         click.echo(f"failed {run_id}: {reason}")
+    for run_id, reason in found.unsettled.items():
+        click.echo(f"unsettled {run_id}: {reason}")
     for run_id in found.missing:
         click.echo(f"missing {run_id}")
 
@@ -270,7 +273,7 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
     """Print az.summary of RUN's posterior draws and draw ArviZ's standard plots.
 
     RUN is the start of a run's hash, or its folder. Shown are the first test points, and the units
-    of largest KL.
+    of largest KL. Told is also whether the run has settled.
     """
     from pyrovae.report.run.inspection import inspect
     from pyrovae.study.store.folders import find_run
@@ -278,6 +281,7 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
     folder = find_run(results, run)
     table, written = inspect(folder, points=points, units=units, out=out)
     click.echo(table)
+    click.echo(f"run {folder.id}: {folder.settled().told}")
     for path in written:
         click.echo(path)
 

@@ -46,6 +46,11 @@ device = click.option(
     help="Train there.",
 )
 
+#: What the commands that conclude from runs ask.
+unsettled = click.option(
+    "--unsettled", is_flag=True, help="Conclude from runs that have not settled too, and mark it."
+)
+
 #: Changes of a study's file.
 overrides = click.option(
     "--set",

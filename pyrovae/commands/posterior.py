@@ -54,11 +54,13 @@ def diagnose(
 @options.results
 @click.option("--points", type=options.count(2), default=500, show_default=True)
 @click.option("--samples", type=options.count(1), default=200, show_default=True)
-def compare(name: str, results: Path, points: int, samples: int) -> None:
+@options.unsettled
+def compare(name: str, results: Path, points: int, samples: int, unsettled: bool) -> None:
     """Compare the cells of the study NAME by az.compare on held-out log p(x).
 
     log p(x) is the importance-weighted bound with SAMPLES draws from each run's guide. Of cells
-    with diagnosed runs it is told who collapsed their units.
+    with diagnosed runs it is told who collapsed their units. Exit code 1 if runs have not settled:
+    nothing is concluded then, unless told --unsettled.
     """
     from pyrovae.analysis.heldout import measure_heldout
     from pyrovae.report.look.drawn import NothingToDraw
@@ -68,9 +70,12 @@ def compare(name: str, results: Path, points: int, samples: int) -> None:
     from pyrovae.study.store.results import load_finished
 
     study = load_finished(results, name)
+    study.settling.require(unsettled=unsettled)  # before what takes minutes
     measure_heldout(study, points=points, samples=samples)
-    table, written = write_comparison(study, points=points)
+    table, written = write_comparison(study, points=points, unsettled=unsettled)
     click.echo(table.to_string(index=False))
+    if study.settling.unsettled:
+        click.echo(study.settling.noted)
     click.echo(f"table and figure: {written}")
     try:
         split = true_posterior.by_cell(present(study))

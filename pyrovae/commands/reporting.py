@@ -52,23 +52,29 @@ def measure(name: str, results: Path, pruning: bool) -> None:
 @click.command("report")
 @click.argument("name")
 @options.results
+@options.unsettled
 @_figure_options
-def report(name: str, results: Path, style: str, formats: str) -> None:
-    """Draw the figures and write the tables of the study NAME."""
+def report(name: str, results: Path, unsettled: bool, style: str, formats: str) -> None:
+    """Draw the figures and write the tables of the study NAME.
+
+    What is shown of runs that have not settled is marked; correlations over such runs are left out
+    unless told --unsettled.
+    """
     from pyrovae.report import write_report
     from pyrovae.report.look.formats import parse_formats
     from pyrovae.study.store.results import load_finished
 
     chosen, suffixes = _style(style), parse_formats(formats)
-    click.echo(
-        f"report: {write_report(load_finished(results, name), style=chosen, formats=suffixes)}"
-    )
+    study = load_finished(results, name)
+    written = write_report(study, style=chosen, formats=suffixes, unsettled=unsettled)
+    click.echo(f"report: {written}")
 
 
 @click.command("plot")
 @click.argument("kind")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @options.results
+@options.unsettled
 @_figure_options
 @click.option(
     "--out",
@@ -77,7 +83,13 @@ def report(name: str, results: Path, style: str, formats: str) -> None:
     help="Folder for the figures; with several studies, each gets a folder in it.  [default: .]",
 )
 def plot(
-    kind: str, names: tuple[str, ...], results: Path, style: str, formats: str, out: Path
+    kind: str,
+    names: tuple[str, ...],
+    results: Path,
+    unsettled: bool,
+    style: str,
+    formats: str,
+    out: Path,
 ) -> None:
     """Draw the figures of one KIND for each study NAME.
 
@@ -101,8 +113,9 @@ def plot(
     chosen, suffixes = _style(style), parse_formats(formats)
     for name in names:
         folder = out / name if len(names) > 1 else out
+        study = load_finished(results, name)
         for path in write_figures(
-            load_finished(results, name), kind, folder, style=chosen, formats=suffixes
+            study, kind, folder, style=chosen, formats=suffixes, unsettled=unsettled
         ):
             click.echo(path)
 

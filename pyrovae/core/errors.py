@@ -45,6 +45,10 @@ class IncompatibleError(ConfigError):
     """Parts that make no sense together, with the reason."""
 
 
+class NotSettled(PyrovaeError):
+    """Runs that still move, from which nothing is concluded unless that is asked for."""
+
+
 def diverged(step: int, cause: str) -> str:
     """Return how the end of a run is told whose numbers were no longer finite."""
     return f"diverged at step {step}: {cause}"

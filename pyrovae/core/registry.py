@@ -35,6 +35,15 @@ from pyrovae.core.schedules import is_schedule
 T = TypeVar("T", bound=Callable[..., Any])
 
 
+class _Later:
+    """See :data:`LATER`."""
+
+
+#: Annotates a parameter that came after runs had been stored. At its default it is left out of what
+#: is resolved, so that those runs keep their identity.
+LATER = _Later()
+
+
 class Registry(Generic[T]):
     """The known entries of one kind.
 
@@ -256,13 +265,15 @@ def parameters_of(entry: Callable[..., Any], name: str) -> type[BaseModel]:
 def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[str, Any]:
     """Validate ``given`` against a model of parameters and fill in the defaults.
 
+    A parameter marked :data:`LATER` is left out where it has its default.
+
     Raises
     ------
     ConfigError
         See :meth:`Registry.resolve`; ``who`` begins its message.
     """
     try:
-        return model(**given).model_dump(mode="json", by_alias=True)
+        values = model(**given)
     except ValidationError as failure:
         first, where = worst(failure, given)
         place = ".".join(where)
@@ -275,6 +286,12 @@ def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[st
         else:
             message = f"{who}: {first['msg']}, got {first['input']!r}"
         raise ConfigError(message, place) from None
+    content = values.model_dump(mode="json", by_alias=True)
+    changed = values.model_dump(exclude_defaults=True)
+    for key, field in model.model_fields.items():
+        if LATER in field.metadata and key not in changed:
+            del content[key]
+    return content
 
 
 def worst(failure: ValidationError, given: Any) -> tuple[Mapping[str, Any], list[str]]:

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from pyrovae.core.schedules import at, is_schedule
+from pyrovae.core.schedules import at, ends, is_schedule
 
 
 class Scheduled(nn.Module):
@@ -51,6 +51,11 @@ class Scheduled(nn.Module):
         start = torch.full(shape, transform(at(value, 0)))
         self.register_buffer(name, start, persistent=stored or is_schedule(value))
         self._courses[name] = value, transform
+
+    @property
+    def constant_from(self) -> float:
+        """Step from which on every number is constant."""
+        return max((ends(value) for value, _ in self._courses.values()), default=0)
 
     def numbers(self, step: int) -> dict[str, float]:
         """Return what each buffer holds at a step, counted from 0."""

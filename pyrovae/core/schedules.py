@@ -4,7 +4,7 @@
 
     lr: {schedule: cosine, from: 1.0e-3, to: 0, steps: 3000}
     beta: {schedule: linear, from: 0, to: 1, steps: 2000}
-    beta: {schedule: cyclical, from: 0, to: 1, steps: 1000, ramp: 0.5}
+    beta: {schedule: cyclical, from: 0, to: 1, steps: 1000, ramp: 0.5, cycles: 4}
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from pydantic import (
     ConfigDict,
     Field,
     GetCoreSchemaHandler,
+    SerializerFunctionWrapHandler,
     TypeAdapter,
+    model_serializer,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
@@ -39,6 +41,11 @@ class _Ramp(BaseModel):
     start: float = Field(alias="from")
     to: float
     steps: int = Field(gt=0)
+
+    @property
+    def ends(self) -> float:
+        """Steps after which the value is constant."""
+        return self.steps
 
     def _between(self, fraction: float) -> float:
         return self.start + (self.to - self.start) * fraction
@@ -70,9 +77,28 @@ class Cyclical(_Ramp):
     schedule: Literal["cyclical"] = "cyclical"
     ramp: float = Field(default=0.5, gt=0, le=1, description="share of a cycle that rises")
 
+    cycles: int | None = Field(
+        default=None, gt=0, description="number of cycles, then constant; without it, for ever"
+    )
+
     def at(self, step: int) -> float:
         """Return the value at a step, counted from 0."""
+        if step >= self.ends:
+            return self.to
         return self._between(min(step % self.steps / (self.ramp * self.steps), 1.0))
+
+    @property
+    def ends(self) -> float:
+        """Steps after which the value is constant: infinite without a number of cycles."""
+        return math.inf if self.cycles is None else self.cycles * self.steps
+
+    @model_serializer(mode="wrap")
+    def _without_the_default(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Runs from before there was a number of cycles keep their identity.
+        content: dict[str, Any] = serialise(self)
+        if self.cycles is None:
+            content.pop("cycles", None)
+        return content
 
 
 #: The schedules there are.
@@ -98,6 +124,22 @@ def values(value: float | Linear | Cosine | Cyclical | dict[str, Any]) -> tuple[
     if isinstance(value, dict):
         value = schedule(value)
     return (float(value),) if isinstance(value, int | float) else (value.start, value.to)
+
+
+def ends(value: Any) -> float:
+    """Return the step from which on a number, a schedule or its data is constant."""
+    if isinstance(value, dict):
+        value = schedule(value)
+    return value.ends if isinstance(value, _Ramp) else 0
+
+
+def falls(value: Any) -> bool:
+    """Return whether a number, a schedule or its data ever falls from one step to a later one."""
+    if isinstance(value, dict):
+        value = schedule(value)
+    if not isinstance(value, _Ramp):
+        return False
+    return value.to < value.start or (isinstance(value, Cyclical) and value.to != value.start)
 
 
 def is_schedule(value: Any) -> bool:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import torch
 from pydantic import BaseModel, Field, create_model
 from torch import Tensor
 
-from pyrovae.core.registry import Registry
+from pyrovae.core.registry import LATER, Registry
 
 
 @dataclass(frozen=True)
@@ -110,24 +110,13 @@ class _Datasets(Registry):
     def parameters(self, name: str) -> type[BaseModel]:
         return with_flatten(super().parameters(name))
 
-    def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
-        return chosen(super().resolve(name, given))
-
 
 def with_flatten(own: type[BaseModel]) -> type[BaseModel]:
     """Add the parameter ``flatten`` to those of a data set that has none of this name itself."""
     if "flatten" in own.model_fields:
         return own
     flatten = Field(default=False, description="whether each observation is made a vector")
-    return create_model(own.__name__, __base__=own, flatten=(bool, flatten))
-
-
-def chosen(values: dict[str, Any]) -> dict[str, Any]:
-    """Leave ``flatten`` out where it is false.
-
-    Data as they are then have the identity that they had before there was a choice.
-    """
-    return {k: v for k, v in values.items() if k != "flatten" or v}
+    return create_model(own.__name__, __base__=own, flatten=(Annotated[bool, LATER], flatten))
 
 
 def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[str, Any]) -> Dataset:

@@ -37,7 +37,7 @@ from torch import Tensor
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, DataError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of, resolved
-from pyrovae.datasets.base import Dataset, Split, chosen, made, with_flatten
+from pyrovae.datasets.base import Dataset, Split, made, with_flatten
 from pyrovae.datasets.splits import split_indices
 
 #: Of the fixed split.
@@ -76,8 +76,10 @@ def resolve(name: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
         odd = by_position[0] if by_position else "name"
         hint = "put a * in front of it" if by_position else "call it something else"
         raise ConfigError(f"'{name}' has a parameter '{odd}' that no study can set: {hint}")
-    values = resolved(with_flatten(model), dict(parameters), f"data set '{name}'")
-    return {"name": name, **chosen(values)}
+    return {
+        "name": name,
+        **resolved(with_flatten(model), dict(parameters), f"data set '{name}'"),
+    }
 
 
 def load(name: str, parameters: Mapping[str, Any]) -> Dataset:

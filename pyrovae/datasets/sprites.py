@@ -5,6 +5,9 @@ https://github.com/google-deepmind/dsprites-dataset). The images are our own, so
 downloaded; sprites are about as large as dSprites' (on average 4.4 % of the pixels are white here,
 4.2 % there).
 
+Fewer shapes, scales, orientations or positions make a smaller grid, whose factors a small model
+learns in minutes; all of dSprites' take hours.
+
 Lengths are in units of the image's side, x to the right and y downwards. A sprite is placed by its
 centroid; at scale 1 its farthest point is ``RADIUS`` away from there, so no sprite is ever clipped.
 """
@@ -12,23 +15,25 @@ centroid; at scale 1 its farthest point is ``RADIUS`` away from there, so no spr
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Literal, get_args
 
 import numpy as np
-from pydantic import Field
+from pydantic import AfterValidator, Field
+from pydantic_core import PydanticCustomError
 
+from pyrovae.core.registry import LATER
 from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.splits import Count, Seed
 
-GRID = FactorGrid(("shape", "scale", "orientation", "x", "y"), (3, 6, 40, 32, 32))
-SHAPES = ("square", "ellipse", "heart")
+Shape = Literal["square", "ellipse", "heart"]
+SHAPES: tuple[Shape, ...] = get_args(Shape)
 RADIUS = 0.2
 
-# The last orientation is the first one again, as in dSprites.
-_SCALES = np.linspace(0.5, 1.0, 6)
-_ORIENTATIONS = np.linspace(0.0, 2 * np.pi, 40)
-_POSITIONS = np.linspace(RADIUS, 1 - RADIUS, 32)
+_NAMES = ("shape", "scale", "orientation", "x", "y")
+#: dSprites' number of orientations, of which the last is the first one again.
+_DSPRITES_ORIENTATIONS = 40
 
 _CHUNK_PIXELS = 2**22
 
@@ -107,49 +112,108 @@ def draw(
     return _INSIDE[shape](plane(cos * dx, sin * dy), plane(-sin * dx, cos * dy))
 
 
-def render(factors: np.ndarray, size: int = 64) -> np.ndarray:
-    """Draw grid points.
+@dataclass(frozen=True)
+class SpriteGrid:
+    """Which sprites there are: all combinations of some shapes, scales, orientations and positions.
 
-    Parameters
+    Attributes
     ----------
-    factors
-        Factor indices in the order of ``GRID.names``, integers of shape ``(n, 5)``.
-    size
-        Side of the images in pixels.
-
-    Returns
-    -------
-    numpy.ndarray
-        ``uint8`` of shape ``(n, 1, size, size)``: 0 outside the sprite, 255 inside.
-
-    Raises
-    ------
-    DataError
-        If ``factors`` are not on the grid.
+    shapes
+        Of the sprites.
+    scales, orientations, positions
+        Numbers of values, evenly spaced. A single scale is 1, a single orientation upright, a
+        single position the centre.
+    reach
+        Shares, along x and along y, of the way that sprites have without being clipped.
 
     Examples
     --------
-    >>> render(np.array([[2, 5, 0, 16, 16]]), size=32).shape
-    (1, 1, 32, 32)
+    >>> SpriteGrid(("ellipse",), scales=6, orientations=1, positions=16).factors
+    FactorGrid(names=('scale', 'x', 'y'), sizes=(6, 16, 16))
     """
-    factors = GRID.factors(GRID.index(factors))
-    images = np.zeros((len(factors), 1, size, size), np.uint8)
-    chunk = max(1, _CHUNK_PIXELS // size**2)
-    for number, shape in enumerate(SHAPES):
-        rows = np.flatnonzero(factors[:, 0] == number)
-        for start in range(0, len(rows), chunk):
-            some = rows[start : start + chunk]
-            _, scale, orientation, x, y = factors[some].T
-            white = draw(
-                shape,
-                _SCALES[scale],
-                _ORIENTATIONS[orientation],
-                _POSITIONS[x],
-                _POSITIONS[y],
-                size,
-            )
-            images[some, 0] = white * np.uint8(255)
-    return images
+
+    shapes: tuple[Shape, ...] = SHAPES
+    scales: int = 6
+    orientations: int = _DSPRITES_ORIENTATIONS
+    positions: int = 32
+    reach: tuple[float, float] = (1.0, 1.0)
+
+    @property
+    def factors(self) -> FactorGrid:
+        """The factors that have more than one value: those that a code can tell anything of."""
+        kept = {name: n for name, n in zip(_NAMES, self._sizes, strict=True) if n > 1}
+        return FactorGrid(tuple(kept), tuple(kept.values()))
+
+    @property
+    def _sizes(self) -> tuple[int, ...]:
+        places = (self.positions, self.positions)
+        return (len(self.shapes), self.scales, self.orientations, *places)
+
+    @property
+    def _values(self) -> tuple[np.ndarray, ...]:
+        # Descending, so that a single value is the largest.
+        scales = np.linspace(1.0, 0.5, self.scales)[::-1]
+        dsprites = self.orientations == _DSPRITES_ORIENTATIONS
+        turn = np.linspace(0.0, 2 * np.pi, self.orientations, endpoint=dsprites)
+        ways = [reach * (0.5 - RADIUS) * (self.positions > 1) for reach in self.reach]
+        return scales, turn, *(np.linspace(0.5 - w, 0.5 + w, self.positions) for w in ways)
+
+    def render(self, factors: np.ndarray, size: int = 64) -> np.ndarray:
+        """Draw grid points.
+
+        Parameters
+        ----------
+        factors
+            Factor indices in the order of ``self.factors.names``, integers of shape ``(n, k)``.
+        size
+            Side of the images in pixels.
+
+        Returns
+        -------
+        numpy.ndarray
+            ``uint8`` of shape ``(n, 1, size, size)``: 0 outside the sprite, 255 inside.
+
+        Raises
+        ------
+        DataError
+            If ``factors`` are not on the grid.
+
+        Examples
+        --------
+        >>> GRID.render(np.array([[2, 5, 0, 16, 16]]), size=32).shape
+        (1, 1, 32, 32)
+        """
+        # A factor of one value changes no point's number: all five are told from it.
+        factors = FactorGrid(_NAMES, self._sizes).factors(self.factors.index(factors))
+        values = self._values
+        images = np.zeros((len(factors), 1, size, size), np.uint8)
+        chunk = max(1, _CHUNK_PIXELS // size**2)
+        for number, shape in enumerate(self.shapes):
+            rows = np.flatnonzero(factors[:, 0] == number)
+            for start in range(0, len(rows), chunk):
+                some = rows[start : start + chunk]
+                scale, orientation, x, y = (
+                    known[index] for known, index in zip(values, factors[some, 1:].T, strict=True)
+                )
+                white = draw(shape, scale, orientation, x, y, size)
+                images[some, 0] = white * np.uint8(255)
+        return images
+
+
+#: All of dSprites' grid.
+GRID = SpriteGrid()
+
+
+def _different(shapes: list[Shape]) -> list[Shape]:
+    if len(set(shapes)) < len(shapes):
+        raise PydanticCustomError("shape_twice", "No shape may be named twice")
+    return shapes
+
+
+_Shapes = Annotated[list[Shape], Field(min_length=1), AfterValidator(_different), LATER]
+_Share = Annotated[float, Field(gt=0, le=1)]
+_Reach = Annotated[list[_Share], Field(min_length=2, max_length=2), LATER]
+_Values = Annotated[int, Field(gt=0, le=64), LATER]
 
 
 @DATASETS.register("sprites", source="after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017)")
@@ -159,27 +223,50 @@ def sprites(
     n_train: Count = 20_000,
     n_test: Count = 10_000,
     seed: Seed = 0,
+    shapes: _Shapes = ["square", "ellipse", "heart"],  # noqa: B006 - never changed
+    scales: _Values = 6,
+    orientations: _Values = 40,
+    positions: _Values = 32,
+    reach: _Reach = [1.0, 1.0],  # noqa: B006 - never changed
 ) -> Dataset:
     """White squares, ellipses and hearts of known scale, orientation and position, drawn on demand.
+
+    The factors are those of ``shape``, ``scale``, ``orientation``, ``x`` and ``y`` that have more
+    than one value.
 
     Parameters
     ----------
     size
         Side of the images in pixels. Below 64, neighbouring positions may give the same image.
     n_train, n_test
-        Sizes of the random disjoint subsets of the 737,280 grid points.
+        Sizes of the random disjoint subsets of the grid's points, 737,280 by default.
     seed
         Which subsets.
+    shapes
+        One or several of ``square``, ``ellipse`` and ``heart``.
+    scales
+        Number of scales, from half size to full; a single one is full size.
+    orientations
+        Number of angles over a turn; a single one is upright. The default is dSprites', whose last
+        angle repeats the first. A square looks alike after a quarter of a turn, an ellipse after
+        half.
+    positions
+        Number of places along x, and along y; a single one is the centre.
+    reach
+        Shares, along x and along y, of the way that sprites have without being clipped, over which
+        places are spread. Where the two are equal, a code may turn x and y into each other at
+        hardly any cost; where they differ, it pays to keep them apart.
 
     Raises
     ------
     ConfigError
         If more images are asked for than the grid has points.
     """
+    grid = SpriteGrid(tuple(shapes), scales, orientations, positions, (reach[0], reach[1]))
     return sample_grid(
         "sprites",
-        GRID,
-        lambda index: render(GRID.factors(index), size),
+        grid.factors,
+        lambda index: grid.render(grid.factors.factors(index), size),
         n_train=n_train,
         n_test=n_test,
         seed=seed,

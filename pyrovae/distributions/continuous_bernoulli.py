@@ -72,6 +72,10 @@ class ContinuousBernoulli(TorchDistribution):
         series = u + u * (1 - u) * (t0 / 2 + t0**2 * (1 - 2 * u) / 6)
         return torch.where(small, series, torch.where(t > 0, 1 - x, x)).clamp(0, 1)
 
+    def entropy(self) -> Tensor:
+        """Return the entropy in nats: minus the log-density, which is affine, at the mean."""
+        return -self.log_prob(self.mean)
+
     @property
     def mean(self) -> Tensor:
         """1 / (1 - exp(-t)) - 1/t, and 1/2 at t = 0."""

@@ -17,6 +17,7 @@ from torch.distributions import (
     LowRankMultivariateNormal,
     MixtureSameFamily,
     MultivariateNormal,
+    Normal,
 )
 
 
@@ -63,6 +64,19 @@ def _(distribution: MixtureSameFamily) -> Distribution:
     d = distribution.event_shape[-1]
     mixing = dist.Categorical(logits=logits.unsqueeze(-2).expand(*logits.shape[:-1], d, -1))
     return dist.MixtureSameFamily(mixing, _swap_last_batch_dims(parts))
+
+
+def is_standard_normal(distribution: Distribution) -> bool:
+    """Return whether a law of vectors is N(0, I)."""
+    try:
+        law = marginals(distribution)
+    except NotImplementedError:
+        return False
+    return (
+        isinstance(distribution, Independent)
+        and isinstance(law, Normal)
+        and bool((law.loc == 0).all() and (law.scale == 1).all())
+    )
 
 
 def _swap_last_batch_dims(distribution: Distribution) -> Distribution:

@@ -81,7 +81,7 @@ class DiagonalNormalMixture(Mixture):
     logits
         ``(*b, K)``.
     loc, scale
-        ``(*b, K, d)``.
+        ``(*b, K, d)``; the three broadcast.
     """
 
     has_rsample = True
@@ -89,8 +89,9 @@ class DiagonalNormalMixture(Mixture):
     def __init__(
         self, logits: Tensor, loc: Tensor, scale: Tensor, *, validate_args: bool | None = None
     ) -> None:
+        logits, loc, scale = torch.broadcast_tensors(logits.unsqueeze(-1), loc, scale)
         super().__init__(
-            dist.Categorical(logits=logits),
+            dist.Categorical(logits=logits[..., 0]),
             dist.Normal(loc, scale).to_event(1),
             validate_args=validate_args,
         )

@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
+from pyro.distributions import TorchDistribution
 from torch import Size, Tensor
 from torch.distributions import Distribution, Independent
 
 
-class Rebatched(Distribution):
+class Rebatched(TorchDistribution):
     """A law of batch shape ``(n,)`` seen with batch shape ``b``, where ``b`` has n elements.
 
-    It knows log-densities, draws and moments; what kind of law is inside does not show.
+    It knows log-densities, draws, moments and entropy; what kind of law is inside does not show.
 
     Parameters
     ----------
     law
-        Batch shape ``(n,)``.
+        Batch shape ``(n,)``; any of torch's.
     batch_shape
         ``b``.
+
+    Raises
+    ------
+    ValueError
+        If ``b`` does not have n elements.
     """
 
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
     def __init__(self, law: Distribution, batch_shape: Size | tuple[int, ...]) -> None:
+        if law.batch_shape.numel() != Size(batch_shape).numel():
+            was, asked = tuple(law.batch_shape), tuple(batch_shape)
+            raise ValueError(f"{law} has batch shape {was}, which does not fill {asked}")
         self._law = law
         self.has_rsample = law.has_rsample
         super().__init__(Size(batch_shape), law.event_shape, validate_args=False)
@@ -48,6 +58,13 @@ class Rebatched(Distribution):
         """Variance, ``(*b, *event)``."""
         return self._shaped(self._law.variance)
 
+    def entropy(self) -> Tensor:
+        """Return the entropy in nats, ``b``; it raises what that of the law raises."""
+        return self._law.entropy().reshape(self.batch_shape)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._law}, {tuple(self.batch_shape)})"
+
     def _shaped(self, value: Tensor, *leading: int) -> Tensor:
         return value.reshape(*leading, *self.batch_shape, *self.event_shape)
 
@@ -61,13 +78,18 @@ class Rebatched(Distribution):
             return self._shaped(self._law.sample(Size(sample_shape)), *sample_shape)
 
     def log_prob(self, value: Tensor) -> Tensor:
-        """Return the log-density, ``(*s, *b)``, at values ``(*s, *b, *event)``."""
+        """Return the log-density, ``(*s, *b)``, at values that fill ``(*s, *b, *event)``."""
         inner = self.batch_shape + self.event_shape
         full = value.expand(torch.broadcast_shapes(value.shape, inner))
-        leading = full.shape[: full.dim() - len(inner)]
-        n = math.prod(self.batch_shape)
-        flat = self._law.log_prob(full.reshape(*leading, n, *self.event_shape))
-        return flat.reshape(*leading, *self.batch_shape)
+        leading = full.dim() - len(inner)
+        # Where ``b`` is 1, values may have more: those dimensions are further values of one law.
+        sizes = (*(1 for _ in range(leading)), *self.batch_shape)
+        free = [i for i, size in enumerate(sizes) if size == 1]
+        order = free + [i for i, size in enumerate(sizes) if size != 1]
+        moved = full.permute(*order, *range(len(order), full.dim()))
+        rows = moved.reshape(*moved.shape[: len(free)], -1, *self.event_shape)
+        found = self._law.log_prob(rows).reshape(moved.shape[: len(order)])
+        return found.permute(*(order.index(i) for i in range(len(order))))
 
 
 def without_batch(law: Distribution) -> Distribution:

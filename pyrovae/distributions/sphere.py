@@ -45,12 +45,15 @@ class HypersphericalUniform(TorchDistribution):
         if self._validate_args:
             self._validate_sample(value)
         shape = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
-        height = -log_area(self.event_shape[0])
-        return torch.full(shape, height, device=value.device).to(value)
+        return value.new_full(shape, -log_area(self.event_shape[0]))
 
     def rsample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
         """Return draws ``(*sample_shape, *batch, d)``: normal vectors, scaled to length 1."""
         return unit(self._like.new_empty(self._extended_shape(sample_shape)).normal_())
+
+    def entropy(self) -> Tensor:
+        """Return the log of the area, in nats; shape ``batch``."""
+        return self._like.new_full(self.batch_shape, log_area(self.event_shape[0]))
 
     @property
     def mean(self) -> Tensor:

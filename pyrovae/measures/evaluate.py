@@ -125,6 +125,8 @@ class Evaluation:
         ground-truth factors ``(n, k)``, ``None`` where unknown.
     factor_names
         Of the factors' columns.
+    directions
+        One row for each direction of a code that has no special axes, on the test set.
     units
         One row for each latent unit of the test set.
     images
@@ -144,6 +146,7 @@ class Evaluation:
     codes: np.ndarray
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
+    directions: pd.DataFrame | None = None
 
 
 @only_measures
@@ -217,6 +220,7 @@ def evaluate(
         codes,
         test.factors,
         dataset.factor_names,
+        collapse.directions,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 from torch.distributions import Distribution
@@ -27,12 +27,16 @@ class LatentModel(nn.Module):
         Shape of one observation; ``None`` where it is not known.
     history
         What :func:`pyrovae.fit` recorded along training, one row for each record.
+    settled
+        Whether bound and counts of units stood still when that training ended: a
+        :class:`pyrovae.training.settled.Settled`.
     """
 
     latent_dim: int
     space: str = "real"
     event_shape: tuple[int, ...] | None = None
     history: DataFrame | None = None
+    settled: Any = None
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""

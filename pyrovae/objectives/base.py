@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pyrovae.core.registry import Registry
+from pyrovae.core.schedules import ends, is_schedule
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import Terms, terms, trace_pair
 
@@ -35,6 +36,11 @@ class Objective(nn.Module):
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
         """Return what the run must be for these user parameters; by default :attr:`needs`."""
         return cls.needs
+
+    @classmethod
+    def constant_from(cls, parameters: Mapping[str, Any]) -> float:
+        """Return the step from which on nothing that is scheduled changes."""
+        return max((ends(value) for value in parameters.values() if is_schedule(value)), default=0)
 
     def prepare(self, vae: LatentModel) -> None:
         """Take what the objective needs of the model before training; most need nothing."""

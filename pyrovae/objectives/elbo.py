@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from torch import Tensor
@@ -73,6 +74,13 @@ class Annealed(Beta):
     ) -> None:
         super().__init__(beta=to)
         self.rise = schedule({"schedule": shape, "from": 0.0, "to": 1.0, "steps": steps})
+
+    @classmethod
+    def constant_from(cls, parameters: Mapping[str, Any]) -> float:
+        """Return the step from which on the weight no longer changes."""
+        shape, steps = parameters.get("shape", "linear"), parameters.get("steps", 0)
+        rise = math.inf if shape == "cyclical" else steps
+        return max(super().constant_from(parameters), rise)
 
     def hyperparameters(self, step: int) -> dict[str, float]:
         """Return the weight at a step."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from pyrovae.objectives.base import OBJECTIVES, Update
 from pyrovae.objectives.elbo import Elbo
+
+_UNTIL = 1000
 
 
 @OBJECTIVES.register("lagging", source="He et al. 2019, algorithm 1; arXiv:1901.05534")
@@ -31,10 +34,15 @@ class Lagging(Elbo):
         self,
         *,
         inner: Annotated[int, Field(gt=0)] = 10,
-        until: Annotated[int, Field(ge=0)] = 1000,
+        until: Annotated[int, Field(ge=0)] = _UNTIL,
     ) -> None:
         super().__init__()
         self.inner, self.until = inner, until
+
+    @classmethod
+    def constant_from(cls, parameters: Mapping[str, Any]) -> float:
+        """Return the step from which on all updates are joint."""
+        return max(super().constant_from(parameters), parameters.get("until", _UNTIL))
 
     def groups(self, step: int) -> dict[str, Update]:
         """Return whether the model is updated at a step."""

@@ -18,8 +18,8 @@ from torch.utils._pytree import tree_map
 
 from pyrovae.core.errors import diverged
 from pyrovae.core.measuring import measuring, untouched
-from pyrovae.core.schedules import at
 from pyrovae.datasets.base import as_float
+from pyrovae.training.course import Course
 from pyrovae.training.ensemble import many, stacked, step_of
 from pyrovae.training.ensemble import member as member_of
 from pyrovae.training.precision import computing_in, layers_in
@@ -115,6 +115,10 @@ class Member:
         Called now and then, and before :class:`Stopped`, with a snapshot and the records so far.
     start
         Where to go on: earlier records are not made again.
+    settled
+        Asked, of a run that trains until it is settled, at the start and after each record; called
+        with the records since the start, and returns the step at which the run was first seen
+        settled, if it was.
     """
 
     program: LossProgram
@@ -124,6 +128,7 @@ class Member:
     progress: Callable[[int, float], None] = lambda step, loss: None
     keep: Callable[[Snapshot, list[Record]], None] = lambda snapshot, records: None
     start: Snapshot | None = None
+    settled: Callable[[list[Record]], int | None] = lambda records: None
 
 
 @dataclass(frozen=True)
@@ -299,7 +304,8 @@ class _Feed:
 
     def prepare(self, live: list[_Slot], ahead: int = 0) -> None:
         """Make the inputs for the time in ``ahead`` steps."""
-        if not live:
+        self._made = ([], None, 0)
+        if not live or any(slot.undecided_after(ahead) for slot in live if ahead):
             return
         n = min(slot.until_pause(ahead) for slot in live)
         feeding = [slot if slot in live else live[0] for slot in self._slots]
@@ -330,9 +336,7 @@ class _Slot:
         settings = member.settings
         self._noise = NoiseStream(draws, member.seed, data.device)
         self._batches = BatchStream(len(data), settings.batch_size, member.seed, data.device)
-        self._marks = sorted(
-            {round(settings.steps * (i + 1) / settings.records) for i in range(settings.records)}
-        )
+        self._course = Course(settings)
         self.records: list[Record] = []
         if member.start is None:
             self.step, self._window = 0, torch.empty(0, 3)
@@ -340,6 +344,7 @@ class _Slot:
             self.records.append(Record(0, nan, nan, nan, self._measured()))
         else:
             self.step, self._window = member.start.step, member.start.window
+        self._look()
 
     def start(self) -> State:
         """Return what to begin with."""
@@ -356,13 +361,16 @@ class _Slot:
 
     def over_after(self, n: int) -> bool:
         """Return whether nothing is left to be done in ``n`` steps."""
-        return self.step + n >= self.member.settings.steps
+        return self.step + n >= self._course.end
+
+    def undecided_after(self, n: int) -> bool:
+        """Return whether what follows in ``n`` steps depends on what is seen then."""
+        return self._course.waits and self._course.is_mark(self.step + n)
 
     def until_pause(self, ahead: int) -> int:
         """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
         first = self.step + ahead
-        mark = next(mark for mark in self._marks if mark > first)
-        return min(mark - first, CHUNK)
+        return min(self._course.next_mark(first) - first, CHUNK)
 
     def inputs(self, n: int, ahead: int) -> Any:
         """Return count, lr, index, noise and hyper of ``n`` steps, ``(n, …)`` each."""
@@ -370,7 +378,7 @@ class _Slot:
         steps = range(first, first + n)
         return (
             torch.arange(first + 1, first + n + 1, dtype=torch.float32),
-            torch.tensor([at(self.member.settings.lr, step) for step in steps]),
+            torch.tensor([self._course.rate(step) for step in steps]),
             self._batches.span(first, n),
             self._noise.span(first, n),
             self.member.program.hypers(steps),
@@ -384,12 +392,19 @@ class _Slot:
     def report(self, state: State, size: int) -> None:
         """Tell the progress, and make a record if it is time."""
         self.member.progress(self.step, float(self._recent[-1, 0]))
-        if self.step not in self._marks:
+        if not self._course.is_mark(self.step):
             return
         loss, distortion, rate = self._window.mean(0).tolist()
         self._write(state, size)
         self.records.append(Record(self.step, loss, distortion, rate, self._measured()))
         self._window = torch.empty(0, 3)
+        self._look()
+
+    def _look(self) -> None:
+        if self._course.waits:
+            step = self.member.settled(self.records)
+            if step is not None:
+                self._course.settle(step)
 
     def _measured(self) -> Any:
         with measuring(self.member.program):

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
-from pyrovae.core.schedules import LearningRate
+from pyrovae.core.schedules import LearningRate, falls
 from pyrovae.training.precision import Precision
 
 
@@ -15,7 +22,13 @@ class TrainingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    steps: int = Field(default=3000, gt=0, description="optimiser steps")
+    steps: int = Field(
+        default=3000, gt=0, description="optimiser steps; with until: settled, the most of them"
+    )
+    until: Literal["steps", "settled"] = Field(
+        default="steps",
+        description="train for so many steps, or until bound and counts of units stand still",
+    )
     batch_size: int = Field(default=128, gt=0, description="data points a step")
     lr: LearningRate = Field(default=1e-3, description="Adam's learning rate, or a schedule of it")
     records: int = Field(
@@ -25,12 +38,20 @@ class TrainingSettings(BaseModel):
         default="float32", description="arithmetic of the networks' layers: float32, tf32 or bf16"
     )
 
+    @model_validator(mode="after")
+    def _falls_once(self) -> TrainingSettings:
+        if self.until == "settled" and falls(self.lr):
+            raise ValueError(
+                "until: settled lets the learning rate fall by itself once the run is settled: "
+                "give lr as a number, or as a schedule that does not fall"
+            )
+        return self
+
     @model_serializer(mode="wrap")
-    def _without_the_default_precision(
-        self, serialise: SerializerFunctionWrapHandler
-    ) -> dict[str, Any]:
-        # A run in float32 is what it was before there was a choice, and keeps its identity.
+    def _without_later_defaults(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # A run is what it was before there was a choice, and keeps its identity.
         content: dict[str, Any] = serialise(self)
-        if self.precision == "float32":
-            content.pop("precision", None)
+        for name, default in (("precision", "float32"), ("until", "steps")):
+            if content.get(name) == default:
+                del content[name]
         return content

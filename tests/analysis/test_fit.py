@@ -11,13 +11,17 @@ from scipy import stats
 from analysis.simulated import POSTERIORS, PRIORS, simulate
 from pyrovae.analysis import NotConverged, NothingToCompare, Sampling, fit
 from pyrovae.analysis.posterior import CellPosterior
+from pyrovae.analysis.sampling import CAREFUL
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.posterior.convergence import Convergence
 from pyrovae.measures.scores import Score
 
 FACTORS = ["prior", "posterior"]
-#: Enough for means; too short for the gate, which is tested apart.
-SHORT = Sampling(chains=2, draws=120, warmup=80)
+#: Enough for means; too short for the gate, which is tested apart. At once with steps so short that
+#: nothing is run again.
+SHORT = Sampling(chains=2, draws=60, warmup=60, target_accept=CAREFUL)
+#: Enough for what does not depend on the numbers.
+TINY = Sampling(chains=2, draws=6, warmup=16, target_accept=CAREFUL)
 KINDS = ("real", "positive", "proportion", "count")
 PASSED = Convergence(1.0, 1000.0, 1000.0, 0.0)
 
@@ -159,8 +163,7 @@ def test_a_factor_without_effect_is_drawn_to_zero() -> None:
     rng = np.random.default_rng(3)
     runs, _ = simulate(rng, "real")
     runs["score"] = rng.normal(-200, 1, len(runs))
-    sampling = Sampling(chains=2, draws=60, warmup=60)
-    posterior = passed(fit(runs, metric("real"), FACTORS, sampling=sampling))
+    posterior = passed(fit(runs, metric("real"), FACTORS, sampling=SHORT))
     raw = runs.groupby(FACTORS)["score"].mean().to_numpy()
     assert posterior.draws.values.mean(0).std() < 0.8 * raw.std()
 
@@ -168,18 +171,16 @@ def test_a_factor_without_effect_is_drawn_to_zero() -> None:
 def test_the_same_seed_gives_the_same_draws_and_leaves_the_global_state() -> None:
     runs, _ = simulate(np.random.default_rng(1), "count", seeds=2)
     state = torch.random.get_rng_state()
-    tiny = Sampling(chains=2, draws=20, warmup=20, seed=3)
-    first, second = (fit(runs, metric("count"), FACTORS, sampling=tiny) for _ in range(2))
+    first, second = (fit(runs, metric("count"), FACTORS, sampling=TINY) for _ in range(2))
     np.testing.assert_array_equal(first.draws, second.draws)
     assert torch.equal(torch.random.get_rng_state(), state)
 
 
 def test_missing_cells_of_three_factors() -> None:
-    tiny = Sampling(chains=2, draws=10, warmup=20)
     runs, _ = simulate(np.random.default_rng(2), "count", seeds=2)
     both = pd.concat([runs.assign(size=1), runs.assign(size=2)])
     part = both[~((both["prior"] == "laplace") & (both["posterior"] == "full_rank"))]
-    posterior = passed(fit(part, metric("count"), [*FACTORS, "size"], sampling=tiny))
+    posterior = passed(fit(part, metric("count"), [*FACTORS, "size"], sampling=TINY))
     assert len(posterior.cells()) == 10
     assert [term.name for term in posterior.design.terms][-1] == "cell"
     pairs = posterior.contrasts().set_index(["a", "b"])["pairs"]
@@ -191,8 +192,7 @@ def test_missing_cells_of_three_factors() -> None:
 def test_one_cell_has_a_mean_and_nothing_to_compare_it_with() -> None:
     runs, _ = simulate(np.random.default_rng(2), "real")
     one = runs[(runs["prior"] == "laplace") & (runs["posterior"] == "full_rank")]
-    tiny = Sampling(chains=2, draws=30, warmup=30)
-    posterior = passed(fit(one, metric("real"), FACTORS, sampling=tiny))
+    posterior = passed(fit(one, metric("real"), FACTORS, sampling=TINY))
     assert posterior.of().mean() == pytest.approx(one["score"].mean(), abs=2)
     assert posterior.contrasts().empty
     assert posterior.effects().empty

@@ -122,7 +122,7 @@ def test_what_does_not_fit_is_told_in_a_line(parts: dict[str, Any], told: str) -
 
 def test_training_is_that_of_a_study(tmp_path: Path) -> None:
     plan = tiny_plan(tmp_path, "seeds=[3]", "grid={prior: [vampprior]}", "training.steps=30")
-    run(plan, tmp_path / "results", workers=1)
+    run(plan, tmp_path / "results")
     (planned,) = plan.runs
     stored = Store(tmp_path / "results" / "tiny").run(planned.id)
     (dataset,) = plan.datasets.values()

@@ -40,6 +40,10 @@ def test_stored_data_give_what_was_stored(run: pyrovae.Run):
 
 def test_kinds_shapes_and_seeds(run: pyrovae.Run):
     grey = (run.folder.images()["inputs"] * 255).round().to(torch.uint8)
+    # As in training: the values decide, whatever type holds them.
+    bits = (grey > 127).to(torch.uint8)
+    torch.testing.assert_close(run.encode(bits), run.encode(bits.float()))
+    torch.testing.assert_close(run.encode(bits.bool().squeeze(1)), run.encode(bits.float()))
     before = torch.get_rng_state()
     files = sorted(run.folder.path.parent.parent.rglob("*"))
     assert isinstance(run.encode(grey.numpy()), np.ndarray)
@@ -55,10 +59,14 @@ def test_kinds_shapes_and_seeds(run: pyrovae.Run):
 
 def test_errors_are_a_line(run: pyrovae.Run, tmp_path: Path):
     x = run.folder.images()["inputs"]
-    with pytest.raises(DataError, match=r"x has shape \(8, 16\): must be \(n, 1, 16, 16\)"):
+    with pytest.raises(DataError, match=r"shape \(16,\), and the model is for \(1, 16, 16\)"):
         run.encode(x.flatten(1)[:, :16])
-    with pytest.raises(DataError, match="x must be an array or a tensor, got list"):
+    with pytest.raises(
+        DataError, match=r"x has shape \(1,\): must be one row for each observation"
+    ):
         run.encode([1])
+    with pytest.raises(DataError, match=r"z has shape \(2, 3\): must be \(n, 4\)"):
+        run.decode(np.zeros((2, 3), np.uint8))
     with pytest.raises(DataError, match=r"z holds nan at \[0, 0\]"):
         run.decode(np.full((1, 4), np.nan))
     with pytest.raises(ConfigError, match=r"units\[1\]: must be a unit from 0 to 3, got 4"):

@@ -222,7 +222,7 @@ def fitted_with_idle_units() -> pyrovae.models.vae.VAE:
 def test_prune_of_a_model_cuts_its_idle_units():
     vae, x, state = fitted_with_idle_units(), bits(400), torch.get_rng_state()
     before = {name: tensor.clone() for name, tensor in vae.state_dict().items()}
-    report = pyrovae.prune(vae, x, samples=20, points=200)
+    report = pyrovae.prune(vae, x, criterion="variance", samples=20, points=200)
     assert report.removed == [2, 3]
     assert report.model.latent_dim == 2
     assert all(torch.equal(before[name], tensor) for name, tensor in vae.state_dict().items())
@@ -238,7 +238,7 @@ def test_prune_of_a_model_cuts_its_idle_units():
     assert "2 of 4 latent units removed: 2, 3" in report.text()
     assert "latent units" in report._repr_html_()
     with pytest.raises(PyrovaeError, match="all 2 units are active by variance"):
-        pyrovae.prune(report.model, x)
+        pyrovae.prune(report.model, x, criterion="variance")
     # What is left is a model as any other.
     pyrovae.fit(report.model, x, steps=2, records=1, progress=False)
 
@@ -265,7 +265,7 @@ def test_prune_of_foreign_networks_looks_past_idle_units():
 
 def test_prune_of_a_run_is_the_commands(run: pyrovae.Run):
     units = run.folder.units()
-    kept = units["train_active"].to_numpy()
+    kept = units["train_used"].to_numpy()
     results = run.folder.path.parents[2]
     called = CliRunner().invoke(main, ["prune", run.id, "--results", str(results), "--no-compile"])
     if kept.all() or not kept.any():
@@ -285,13 +285,15 @@ def test_capacity_of_data_in_memory_is_that_of_models_trained_one_by_one():
     parts = {"likelihood": "gaussian", "network": {"name": "mlp", "hidden": [16]}}
     training = {"steps": 100, "lr": 5e-3, "batch_size": 64}
     state = torch.get_rng_state()
-    report = pyrovae.capacity(x, start=4, seeds=1, trainings=1, progress=False, **parts, **training)
+    report = pyrovae.capacity(
+        x, start=4, seeds=1, trainings=1, progress=False, unsettled=True, **parts, **training
+    )
     assert torch.equal(state, torch.get_rng_state())
     vae = pyrovae.build(FLAT, latent_dim=4, **parts)
-    vae = pyrovae.fit(vae, held_out(x), progress=False, records=1, **training)
+    vae = pyrovae.fit(vae, held_out(x), progress=False, **training)
     alone = pyrovae.collapse(vae, held_out(x))
     (row,) = report.table.to_dict("records")
-    for name in ("active_units", "elbo", "rate", "elbo_gap"):
+    for name in ("used_units", "elbo", "rate", "elbo_gap"):
         assert row[name] == alone.scores[name]
     assert list(report.figures()) == ["capacity"]
     low, high = report.interval
@@ -299,12 +301,13 @@ def test_capacity_of_data_in_memory_is_that_of_models_trained_one_by_one():
     for text in (report.text(), report._repr_html_()):
         assert "latent_dim" in text
     for pruned in report.pruned:
-        assert pruned.model.latent_dim == len(pruned.kept) == row["active_units"]
+        assert pruned.model.latent_dim == len(pruned.kept) < 4
 
 
 def test_capacity_of_a_study_is_the_commands(tmp_path: Path):
     given = yaml.parse(TINY) | {"grid": {"prior": ["standard_normal"]}}
     asked = ["--start", "2", "--seeds", "1", "--trainings", "2", "--no-compile", "--workers", "1"]
+    asked.append("--unsettled")
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.dump(given))
     results = tmp_path / "results"
@@ -314,7 +317,14 @@ def test_capacity_of_a_study_is_the_commands(tmp_path: Path):
     assert stored.text() in called.output
     # What is trained is not trained again.
     again = pyrovae.capacity(
-        given, start=2, seeds=1, trainings=2, progress=False, results=results, workers=1
+        given,
+        start=2,
+        seeds=1,
+        trainings=2,
+        unsettled=True,
+        progress=False,
+        results=results,
+        workers=1,
     )
     assert again.text() == stored.text()
     assert len(stored.table) == 2

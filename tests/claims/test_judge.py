@@ -18,6 +18,8 @@ from pyrovae.claims.verdict import Undecidable
 from pyrovae.commands.main import main
 from pyrovae.study.config import shipped
 from pyrovae.study.config.read import load_study_file
+from pyrovae.study.store.settling import MARK
+from pyrovae.training.settled import Settled
 
 
 def _study(runs: pd.DataFrame) -> Any:
@@ -151,3 +153,48 @@ def test_each_claim_has_a_study_of_its_name(name: str, profile: str) -> None:
     study = load_study_file(shipped.folder() / "claims" / claim.file, profile=profile)
     assert study.name == claim.study + ("-quick" if profile else "")
     assert claim.criterion.endswith(".")
+
+
+def _moving(results: Path) -> None:
+    """Write the runs of a claim whose posterior needs no chain: one of them has not settled."""
+    moving = {0: Settled(False, ("unit 2 is waking",))}
+    make_study(results / "claims-disentanglement", seeds=3, latent_dim=[8, 16], unsettled=moving)
+
+
+def test_claims_are_not_judged_on_runs_that_still_move(tmp_path: Path) -> None:
+    _moving(tmp_path)
+    arguments = ["claims", "report", "disentanglement", "--results", str(tmp_path)]
+    told = CliRunner().invoke(main, arguments)
+    assert told.exit_code == 1, told.output
+    (line,) = told.output.strip().splitlines()
+    assert "1 of 6 runs has not settled" in line
+    assert "unit 2 is waking" in line
+    assert not (tmp_path / "claims").exists()
+
+
+def test_a_verdict_on_runs_that_still_move_is_marked(tmp_path: Path) -> None:
+    _moving(tmp_path)
+    arguments = ["claims", "report", "disentanglement", "--results", str(tmp_path), "--unsettled"]
+    told = CliRunner().invoke(main, arguments)
+    assert told.exit_code == 0, told.output
+    table = pd.read_csv(tmp_path / "claims" / "claims.csv")
+    assert table["verdict"].str.endswith(MARK).all()
+    assert table["unsettled"].tolist() == [1]
+    page = (tmp_path / "claims" / "claims.md").read_text()
+    assert f"{MARK} 1 of 6 runs has not settled" in page
+    caption = (tmp_path / "claims" / "figures" / "claim-disentanglement.txt").read_text()
+    assert f"{MARK} 1 of 6 runs has not settled" in caption
+
+
+def test_a_claim_asks_of_those_runs_only_that_it_is_about(tmp_path: Path) -> None:
+    objectives = ["elbo", "autoencoder"]
+    moving = {1: Settled(False, ("unit 2 is waking",))}
+    study = make_study(tmp_path / "s", seeds=1, units=4, objective=objectives, unsettled=moving)
+    assert CLAIMS["sparsity"].about(study).settling.unsettled == {}
+    assert len(CLAIMS["self_regularisation"].about(study).settling.unsettled) == 1
+
+
+def test_counts_of_an_older_version_decide_no_claim_about_used_units() -> None:
+    runs = pd.DataFrame({"latent_dim": [4, 8], "objective": "elbo", "active_units": [4.0, 5.0]})
+    with pytest.raises(Undecidable, match="without training"):
+        judge.sparsity(_study(runs))

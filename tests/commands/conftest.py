@@ -27,7 +27,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "evaluation.points=50",
         "evaluation.metrics=[]",
     )
-    assert run(plan, root / "results", workers=1).done == 1
+    assert run(plan, root / "results").done == 1
     np.save(root / "codes.npy", np.random.default_rng(0).normal(size=(30, 2)))
     np.save(root / "factors.npy", np.random.default_rng(1).integers(3, size=(30, 2)))
     told = CliRunner().invoke(

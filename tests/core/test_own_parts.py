@@ -76,7 +76,7 @@ def test_a_study_names_them_by_path(my_parts: Path, tmp_path: Path) -> None:
     text = _text(
         prior='{name: "my_parts:Cauchy", scale: 2.0}',
         objective='"my_parts:Again"',
-        metric='{name: "my_parts:spread", power: 0.5}',
+        metric='"my_parts:spread", {name: "my_parts:spread", power: 0.5}',
     )
     plan = tiny_plan(tmp_path, text=text)
     (planned,) = plan.runs
@@ -85,6 +85,8 @@ def test_a_study_names_them_by_path(my_parts: Path, tmp_path: Path) -> None:
     assert (outcome.done, outcome.failed) == (1, {})
     runs = load_study(tmp_path / "results" / "tiny").runs
     assert runs["my_parts:spread"].gt(0).all()
+    # A mean standard deviation is at most the root of the mean variance.
+    assert (runs["my_parts:spread[power=0.5]"] ** 2 <= runs["my_parts:spread"] + 1e-6).all()
     assert run_tiny(tiny_plan(tmp_path, text=text), tmp_path / "results").kept == 1
 
 

@@ -89,7 +89,7 @@ def test_dataset_pairs_images_and_factors(user_data: Path, monkeypatch: pytest.M
 
 
 def test_grid_is_shared_with_sprites() -> None:
-    assert dsprites.GRID == sprites.GRID
+    assert sprites.GRID.factors == dsprites.GRID
 
 
 def test_real_dsprites(real_data: Path) -> None:

@@ -6,10 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pyrovae.core.errors import ConfigError, DataError
-from pyrovae.datasets import load_dataset
-from pyrovae.datasets.sprites import GRID, RADIUS, SHAPES, draw, render
+from pyrovae.datasets import DATASETS, load_dataset
+from pyrovae.datasets.sprites import GRID as SPRITES
+from pyrovae.datasets.sprites import RADIUS, SHAPES, SpriteGrid, draw
 
 N = 400
+GRID, render = SPRITES.factors, SPRITES.render
 
 
 def random_sprites(shape: str, size: int, scale: float = 1.0, n: int = N) -> dict:
@@ -221,3 +223,105 @@ def test_more_than_the_grid_is_refused() -> None:
         load_dataset("sprites", n_train=737_280, n_test=1)
     with pytest.raises(ConfigError, match="greater than or equal to 16"):
         load_dataset("sprites", size=8)
+
+
+def test_values_of_the_default_grid_are_those_of_dsprites() -> None:
+    # As first written down: stored runs are of these images.
+    corner = render(np.array([[0, 0, 0, 0, 0], [2, 5, 39, 31, 31]]), 64)[:, 0] > 0
+    at = {"x": np.array([RADIUS]), "y": np.array([RADIUS])}
+    assert np.array_equal(corner[0], draw("square", np.array([0.5]), np.zeros(1), **at, size=64)[0])
+    at = {"x": np.array([1 - RADIUS]), "y": np.array([1 - RADIUS])}
+    turn = np.array([2 * np.pi])
+    assert np.array_equal(corner[1], draw("heart", np.ones(1), turn, **at, size=64)[0])
+    data = load_dataset("sprites", size=16, n_train=30, n_test=20)
+    assert data.fingerprint.startswith("2a20240c514df426")
+
+
+def test_a_smaller_grid_has_the_factors_that_vary_and_no_other() -> None:
+    data = load_dataset(
+        "sprites", size=16, n_train=60, n_test=36,
+        shapes=["ellipse"], scales=6, orientations=1, positions=4,
+    )  # fmt: skip
+    assert data.factor_names == ("scale", "x", "y")
+    assert data.factor_sizes == (6, 4, 4)
+    values, factors = data.train.values.numpy(), data.train.factors
+    assert factors is not None
+    for image, (scale, x, y) in zip(values, factors, strict=True):
+        alone = draw(
+            "ellipse",
+            np.array([0.5 + 0.1 * scale]),
+            np.zeros(1),
+            np.array([RADIUS + (1 - 2 * RADIUS) * x / 3]),
+            np.array([RADIUS + (1 - 2 * RADIUS) * y / 3]),
+            16,
+        )[0]
+        # A pixel centre may be on the outline to seven digits.
+        assert ((image[0] > 0) != alone).sum() <= 1
+    points = [tuple(row) for split in (data.train, data.test) for row in split.factors]  # type: ignore[union-attr]
+    assert len(set(points)) == 96
+
+
+def test_single_values_are_full_size_upright_and_central() -> None:
+    half = np.full(1, 0.5)
+    images = SpriteGrid(scales=1, orientations=1, positions=1).render(np.arange(3)[:, None], 32)
+    for shape, image in zip(SHAPES, images, strict=True):
+        alone = draw(shape, np.ones(1), np.zeros(1), half, half, 32)
+        assert np.array_equal(image > 0, alone)
+
+
+def test_fewer_orientations_go_once_around() -> None:
+    heart = SpriteGrid(("heart",), scales=1, orientations=4, positions=1)
+    assert heart.factors.names == ("orientation",)
+    images = heart.render(np.arange(4)[:, None], 64)[:, 0]
+    for k in range(4):
+        assert (np.rot90(images[0], -k) != images[k]).sum() <= 4  # clockwise
+    assert len(np.unique(images, axis=0)) == 4
+
+
+def test_shapes_are_numbered_as_they_are_named() -> None:
+    one = SpriteGrid(("heart", "square"), 1, 1, 4).render(np.array([[0, 1, 2], [1, 1, 2]]))
+    other = SpriteGrid(("square", "heart"), 1, 1, 4).render(np.array([[1, 1, 2], [0, 1, 2]]))
+    assert np.array_equal(one, other)
+    assert not np.array_equal(one[0], one[1])
+
+
+def test_a_grid_that_is_not_chosen_is_not_part_of_the_identity() -> None:
+    before = {"size": 64, "n_train": 20_000, "n_test": 10_000, "seed": 0}
+    assert DATASETS.resolve("sprites", {}) == before
+    asked = {"shapes": list(SHAPES), "scales": 6, "orientations": 40, "positions": 32}
+    asked |= {"reach": [1.0, 1.0]}
+    assert DATASETS.resolve("sprites", asked) == before
+    assert DATASETS.resolve("sprites", asked | {"positions": 8}) == {**before, "positions": 8}
+
+
+@pytest.mark.parametrize(
+    ("given", "problem"),
+    [
+        ({"shapes": ["heart", "heart"]}, "No shape may be named twice"),
+        ({"shapes": []}, "at least 1 item"),
+        ({"shapes": "heart"}, "valid list"),
+        ({"shapes": ["circle"]}, "'square', 'ellipse' or 'heart'"),
+        ({"scales": 0}, "greater than 0"),
+        ({"reach": [0.5]}, "at least 2 items"),
+        ({"reach": [0.5, 1.5]}, "less than or equal to 1"),
+        ({"reach": 0.5}, "valid list"),
+        ({"positions": 65}, "less than or equal to 64"),
+        ({"orientations": 2.0}, "valid integer"),
+        ({"shapes": ["heart"], "positions": 4, "orientations": 1}, "only 96"),
+        ({"shapes": ["heart"], "scales": 1, "positions": 1, "orientations": 1}, "only 1$"),
+    ],
+)
+def test_what_is_no_grid_is_refused(given: dict, problem: str) -> None:
+    with pytest.raises(ConfigError, match=problem):
+        load_dataset("sprites", **given)
+
+
+def test_a_shorter_reach_is_around_the_centre() -> None:
+    grid = SpriteGrid(("square",), scales=1, orientations=1, positions=5, reach=(0.5, 1.0))
+    assert grid.factors.names == ("x", "y")
+    images = grid.render(np.indices((5, 5)).reshape(2, -1).T, 64)[:, 0] > 0
+    pixel = (np.arange(64) + 0.5) / 64
+    area = images.sum(axis=(1, 2))
+    x, y = images.sum(axis=1) @ pixel / area, images.sum(axis=2) @ pixel / area
+    np.testing.assert_allclose(x, np.repeat(np.linspace(0.35, 0.65, 5), 5), atol=0.01)
+    np.testing.assert_allclose(y, np.tile(np.linspace(0.2, 0.8, 5), 5), atol=0.01)

@@ -1,4 +1,4 @@
-"""Mixtures at their extremes, and in plates.
+"""Mixtures at their extremes, and of parameters that broadcast.
 
 Densities, draws and implicit derivatives of the registered mixtures are tested in ``latent``.
 """
@@ -25,12 +25,12 @@ def test_draws_far_in_the_tails_have_finite_derivatives() -> None:
         assert gradient.isfinite().all()
 
 
-def test_expand() -> None:
-    scalar = NormalMixture(LOGITS, LOC, SCALE).expand((4, 2))
-    assert scalar.rsample((3,)).shape == (3, 4, 2)
-    vector = DiagonalNormalMixture(LOGITS, LOC_2, SCALE_2).expand((4,))
-    z = vector.rsample((3,))
-    assert z.shape == (3, 4, 2)
-    torch.testing.assert_close(
-        vector.log_prob(z), DiagonalNormalMixture(LOGITS, LOC_2, SCALE_2).log_prob(z)
-    )
+def test_parameters_broadcast() -> None:
+    weights = torch.stack([LOGITS, LOGITS.flip(0)])
+    wide = DiagonalNormalMixture(weights, LOC_2, SCALE_2)
+    z = wide.rsample((3,))
+    assert z.shape == (3, 2, 2)
+    each = [
+        DiagonalNormalMixture(w, LOC_2, SCALE_2).log_prob(z[:, i]) for i, w in enumerate(weights)
+    ]
+    torch.testing.assert_close(wide.log_prob(z), torch.stack(each, -1))

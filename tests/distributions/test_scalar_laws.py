@@ -226,21 +226,3 @@ def test_discretized_logistic_far_away_is_finite_in_single_precision() -> None:
     log_prob = DiscretizedLogistic(loc, torch.tensor(0.01)).log_prob(torch.tensor([0.5]))
     assert log_prob.isfinite().all()
     assert torch.autograd.grad(log_prob.sum(), loc)[0].isfinite().all()
-
-
-@pytest.mark.parametrize("name", LAWS)
-def test_expand_keeps_the_law(name: str) -> None:
-    law = LAWS[name][0]
-    wide = law.expand((4, 1))
-    assert wide.batch_shape == (4, 1)
-    assert wide.rsample((3,)).shape == (3, 4, 1)
-    x = torch.rand(4, 1, dtype=torch.float64)
-    torch.testing.assert_close(wide.log_prob(x), law.log_prob(x))
-
-
-def test_values_outside_the_support_are_refused_when_validation_is_on() -> None:
-    law = ContinuousBernoulli(tensor(0.0), validate_args=True)
-    with pytest.raises(ValueError, match="support"):
-        law.log_prob(tensor(1.5))
-    with pytest.raises(ValueError, match="scale"):
-        GeneralizedNormal(tensor(0), tensor(-1), tensor(1), validate_args=True)

@@ -79,7 +79,7 @@ def test_the_tutorials_prior_works(tmp_path: Path):
     ]
     about.joinpath("entry_points.txt").write_text("".join(points))
     assert "Independent logistic laws" in _run(tmp_path, "-m", "pyrovae", "list", "priors")
-    options = ("--workers", "1", "--no-compile")
+    options = ("--executor", "inline", "--no-compile")
     told = _run(tmp_path, "-m", "pyrovae", "study", "run", "logistic.yaml", *options)
     assert "logistic: 3 runs done" in told
     _run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_logistic.py")

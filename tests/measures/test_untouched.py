@@ -321,7 +321,7 @@ def test_opening_and_reporting_a_study_leaves_the_process_alone(tmp_path: Path) 
     from pyrovae.study.store.folders import Store
 
     plan = tiny_plan(tmp_path, "seeds=[0]", "training.steps=4", "grid.prior=[standard_normal]")
-    run(plan, tmp_path / "results", workers=1)
+    run(plan, tmp_path / "results")
 
     def look() -> None:
         tiny_plan(tmp_path)

@@ -28,6 +28,7 @@ from pyrovae.study.plan.planning import Plan, PlannedRun
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.results import StudyResults, load_study
 from pyrovae.training import Diverged, TrainingSettings
+from pyrovae.training.settled import Settled
 
 PRIORS = ("standard_normal", "laplace", "student_t", "gaussian_mixture")
 POSTERIORS = ("mean_field_normal", "laplace", "full_rank_normal")
@@ -46,6 +47,7 @@ def make_study(
     event: tuple[int, ...] = (1, 32, 32),
     fail: Sequence[int] = (),
     leave_out: Sequence[int] = (),
+    unsettled: Mapping[int, Settled] | None = None,
     cells: Sequence[Mapping[str, Any]] = (),
     **grid: Sequence[Any],
 ) -> StudyResults:
@@ -53,7 +55,8 @@ def make_study(
 
     Keys are parts of a run, or settings by their path (``training.lr``). ``cells`` says what each
     cell has instead of a grid. ``fail`` and ``leave_out`` are positions of runs that diverge, and
-    of runs never made.
+    of runs never made; ``unsettled`` says of others that they have not settled, or that it is not
+    known.
     """
     keys = list(grid)
     chosen = cells or [dict(zip(keys, v, strict=True)) for v in itertools.product(*grid.values())]
@@ -66,7 +69,8 @@ def make_study(
         elif position not in leave_out:
             rng = np.random.default_rng([position, 7])
             history, evaluation = _results(run, rng, factors=factors, event=event)
-            store.write_run(run, {"w": torch.zeros(1)}, history, evaluation, {})
+            settled = (unsettled or {}).get(position, Settled(True))
+            store.write_run(run, {"w": torch.zeros(1)}, history, evaluation, {}, settled)
     return load_study(root)
 
 
@@ -128,6 +132,8 @@ def _results(
             "var_mu": np.where(is_active, 0.95, 1e-4),
             "mean_var": np.where(is_active, 0.05, 0.99),
             "active": is_active,
+            "used": is_active,
+            "informative": is_active,
         }
     )
     rate = float(kl.sum())
@@ -136,6 +142,8 @@ def _results(
         "elbo": -rate - distortion,
         "rate": rate,
         "distortion": distortion,
+        "used_units": float(active),
+        "informative_units": float(active),
         "active_units": float(active),
         "inactive_units": float(dim - active),
         "variance_law_error": float(rng.uniform(0.004, 0.02)),
@@ -161,6 +169,7 @@ def _results(
             "distortion": loss - rate * progress,
             "rate": rate * progress,
             "active_units": np.round(active * progress).astype(int),
+            "used_units": np.round(active * progress).astype(int),
             "kl": [(kl * p).tolist() for p in progress],
             "var_mu": [(units["var_mu"] * p).tolist() for p in progress],
             "mean_var": [units["mean_var"].tolist() for _ in progress],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from pyrovae.report.look.presented import present
 from pyrovae.report.study.cell_scores import active_units, disentanglement
 from pyrovae.report.study.evolution import evolution
 from pyrovae.report.study.kl_profile import kl_profile
+from pyrovae.report.study.variance_law import variance_law
 from pyrovae.study.store.results import StudyResults
 from report.made import POSTERIORS, PRIORS, make_study
 
@@ -186,3 +188,46 @@ def _means_and_bars(ax: Axes) -> tuple[list[tuple[float, float]], list[tuple[flo
         elif len(x) == 2 and y[0] == y[1] and line.get_color() != "0.8":
             bars.append((float(x[0]), float(x[1])))
     return means, bars
+
+
+def test_the_law_of_variance_is_drawn_where_it_holds(small_study: StudyResults) -> None:
+    drawn = variance_law(present(small_study))
+    normal, laplace = drawn.axes
+    assert [line.get_linestyle() for line in normal.get_lines()] == ["--"]
+    assert laplace.get_lines() == []
+    assert drawn.data.groupby("prior")["law"].first().to_dict() == {
+        small_study.runs["prior"][0]: True,
+        small_study.runs["prior"].iloc[-1]: False,
+    }
+    assert "Dashed" in drawn.caption
+    prior = small_study.runs["prior"].iloc[-1]
+    runs = small_study.runs[small_study.runs["prior"] == prior].reset_index(drop=True)
+    alone = variance_law(present(dataclasses.replace(small_study, runs=runs)))
+    assert "Dashed" not in alone.caption
+
+
+def test_idle_units_are_told_from_used_ones_by_their_use(main_study: StudyResults) -> None:
+    drawn = variance_law(present(main_study))
+    used = main_study.units()["used"]
+    assert drawn.data["active"].tolist() == used.tolist()
+    counts = np.zeros(2, dtype=int)
+    for ax in drawn.axes:
+        idle, active = ax.collections
+        counts += [len(idle.get_offsets()), len(active.get_offsets())]
+        assert not np.allclose(idle.get_facecolor()[0, :3], active.get_facecolor()[0, :3])
+    assert counts.tolist() == [(~used).sum(), used.sum()]
+
+
+def test_informative_units_stand_beside_used_ones_where_they_differ(
+    small_study: StudyResults,
+) -> None:
+    assert len(active_units(present(small_study)).axes) == 1
+    runs = small_study.runs.assign(informative_units=small_study.runs["used_units"] + 1)
+    drawn = active_units(present(dataclasses.replace(small_study, runs=runs)))
+    assert [ax.get_xlabel().split(" (")[0] for ax in drawn.axes] == [
+        "Active units",
+        "Informative units",
+    ]
+    shown = drawn.data.pivot(index="run", columns="score", values="value")
+    assert (shown["informative_units"] - shown["used_units"] == 1).all()
+    assert "Informative units: Latent units" in drawn.caption

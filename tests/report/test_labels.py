@@ -62,6 +62,12 @@ KINDS: dict[str, tuple[list[dict[str, Any]], list[str], list[str]]] = {
         ["dataset"],
         ["n train = 100", "n train = 200"],
     ),
+    # What came after runs had been stored is not written down at its default.
+    "data, a later parameter": (
+        [{"dataset": {"name": "sprites", **grid}} for grid in ({}, {"positions": 8})],
+        ["dataset"],
+        ["positions = 32", "positions = 8"],
+    ),
     "latent_dim": ([{"latent_dim": d} for d in (4, 8)], ["latent_dim"], ["4", "8"]),
     "learning rate": (
         [{"training.lr": r} for r in (1e-3, 1e-2)],

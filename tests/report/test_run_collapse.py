@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -28,13 +29,16 @@ class _Made(RunFolder):
 
     def units(self) -> pd.DataFrame:
         idle = np.isin(np.arange(UNITS), IDLE)
-        table = pd.DataFrame({"unit": np.arange(UNITS), "active": ~idle})
+        table = pd.DataFrame({"unit": np.arange(UNITS)})
+        for flag in ("active", "used", "informative"):
+            table[flag] = ~idle
         for name, (of_active, of_idle) in {
             "kl": (3.0, 2e-3),
             "var_mu": (0.95, 1e-4),
             "mean_var": (0.05, 0.99),
             "sensitivity": (0.2, 1e-5),
             "mi": (self.unit_information, 1e-3),
+            "used_cost": (5.0, 1e-4),
         }.items():
             table[name] = np.where(idle, of_idle, of_active)
             table[f"{name}_se"] = 1e-3
@@ -42,15 +46,28 @@ class _Made(RunFolder):
             table[name] = table["kl"]
         for name in ("kl", "information", "decoder"):
             table[f"active_{name}"] = table["active"]
-        return table.assign(weight_norm=1.0, replacement_cost=0.1)
+        return table.assign(weight_norm=1.0, kl_floor=0.0, replacement_cost=0.1)
 
     def metrics(self) -> dict[str, Any]:
-        named = ("active_units", "criteria_agreement", "effective_dimension", "rate", "distortion")
+        named = (
+            "active_units",
+            "used_units",
+            "informative_units",
+            "active_kl",
+            "active_decoder",
+            "active_information",
+            "effective_dimension",
+            "rate",
+            "distortion",
+        )
         gaps = ("elbo", "elbo_se", "elbo_gap", "rate_gap", "distortion_gap")
         return {"scores": dict.fromkeys((*named, *gaps), 1.0) | self.scores}
 
     def images(self) -> dict[str, torch.Tensor]:
         return {"sensitivity": torch.zeros(UNITS, 1, 2, 2)}
+
+    def config(self) -> Any:
+        return SimpleNamespace(prior={"name": "standard_normal"})
 
     def history(self) -> pd.DataFrame:
         units = self.units()
@@ -105,7 +122,7 @@ def test_legends_hide_nothing(draw: Any) -> None:
     figure = draw(_made(1.0, 1000)).figure
     figure.draw_without_rendering()
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()][:2] == ["active (4)", "inactive (2)"]
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["used (4)", "unused (2)"]
     for ax in figure.axes:
         assert not ax.get_legend()
         assert not legend.get_window_extent().overlaps(ax.get_window_extent())

@@ -107,7 +107,7 @@ def test_damaged_runs_are_found_set_aside_and_trained_again(
     history = store.run(a).path / "history.parquet"
     history.write_bytes(history.read_bytes()[:-7])
     (store.run(b).path / "metrics.json").unlink()
-    outcome = run_plan(small, copied, RunOptions(workers=1, compiled=False))
+    outcome = run_plan(small, copied, RunOptions("inline", compiled=False))
     assert (outcome.done, outcome.kept, outcome.failed) == (2, 0, {})
     assert "history.parquet has another checksum" in outcome.damaged[a]
     assert "metrics.json is missing" in outcome.damaged[b]

@@ -18,7 +18,7 @@ from pyrovae.study.watch.loggers import logger
 
 def _logged(kind: str, folder: Path) -> StudyResults:
     plan = tiny_plan(folder, "seeds=1")
-    outcome = run_plan(plan, folder, RunOptions(workers=1, compiled=False, log=[kind]))
+    outcome = run_plan(plan, folder, RunOptions("inline", compiled=False, log=[kind]))
     assert outcome.done == 2
     return load_study(folder / "tiny")
 
@@ -35,7 +35,7 @@ def test_tensorboard(tmp_path: Path):
         assert run["prior"].split("_")[0] in folder.name
         log = EventAccumulator(str(folder), size_guidance={"histograms": 0}).Reload()
         history = study.folder(run["run"]).history()
-        for name in ("rate", "distortion", "active_units"):
+        for name in ("rate", "distortion", "used_units", "active_units"):
             told = pd.DataFrame(log.Scalars(name))
             known = history[["step", name]].dropna()
             assert told["step"].tolist() == known["step"].tolist()

@@ -11,20 +11,25 @@ from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from pyrovae.core.measuring import only_measures
+from pyrovae.core.params import OwnParams
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import marginals
 from pyrovae.measures.collapse import (
     CRITERIA,
+    EPSILON,
     QUANTILES,
     Information,
     Units,
     active_by,
     agreement,
+    estimate_bound,
     measure_information,
     measure_sensitivity,
     measure_units,
     weight_norms,
 )
+from pyrovae.measures.collapse.floors import floors
+from pyrovae.measures.collapse.use import Use, UseOfCode, measure_use
 from pyrovae.measures.scores import COLLAPSE, INFORMATION, Score, declare
 from pyrovae.models.contract import LatentModel
 
@@ -36,15 +41,43 @@ OTHER_CRITERIA = tuple(name for name in CRITERIA if name != "variance")
 
 
 #: The number of active units is no merit or fault of a model.
-ACTIVE_UNITS = declare(
+USED_UNITS = declare(
     Score(
-        "active_units",
+        "used_units",
         "Active units",
         unit="count",
         kind="count",
         group=COLLAPSE,
-        meaning="Latent units u with Var_x(E[z_u|x]) > 0.01, on the test set.",
+        meaning=(
+            "Latent units that the decoder uses: replacing one by a draw from the prior costs more "
+            "than 0.1 nats and two standard errors. Directions of the code, where q(z|x) has "
+            "dependent coordinates."
+        ),
         main=True,
+    )
+)
+INFORMATIVE_UNITS = declare(
+    Score(
+        "informative_units",
+        "Informative units",
+        unit="count",
+        kind="count",
+        group=COLLAPSE,
+        meaning=(
+            "Latent units with which the encoder says something: less than 0.8 of their variance "
+            "is noise. Directions of the code, where q(z|x) has dependent coordinates."
+        ),
+        main=True,
+    )
+)
+ACTIVE_UNITS = declare(
+    Score(
+        "active_units",
+        "Units with Var(mu) > 0.01",
+        unit="count",
+        kind="count",
+        group=COLLAPSE,
+        meaning="Latent units u with Var_x(E[z_u|x]) > 0.01 (Burda et al. 2016).",
     )
 )
 VARIANCE_LAW = declare(
@@ -63,15 +96,17 @@ VARIANCE_LAW = declare(
 )
 #: All that :func:`measure_collapse` gives, besides standard errors.
 SCORES = (
+    USED_UNITS,
+    INFORMATIVE_UNITS,
     ACTIVE_UNITS,
     declare(
         Score(
             "inactive_units",
-            "Inactive units",
+            "Units with Var(mu) of at most 0.01",
             unit="count",
             kind="count",
             group=COLLAPSE,
-            meaning="Latent units that are not active.",
+            meaning="Latent units u with Var_x(E[z_u|x]) of at most 0.01.",
         )
     ),
     *(
@@ -88,7 +123,20 @@ SCORES = (
         for name, title in (
             ("kl", "KL"),
             ("information", "information"),
-            ("decoder", "the decoder's use"),
+            ("decoder", "the decoder's share"),
+        )
+    ),
+    declare(
+        Score(
+            "above_floor_units",
+            "Active units, by KL above the floor",
+            unit="count",
+            kind="count",
+            group=COLLAPSE,
+            meaning=(
+                "Latent units whose KL is more than 0.01 nats above the least that the posterior's "
+                "family can have under this prior."
+            ),
         )
     ),
     declare(
@@ -147,6 +195,11 @@ SCORES = (
 #: Points of each split that measures along training are taken on: of single units; of information,
 #: whose cost is the square; of sensitivity, whose cost is points × units.
 _ALONG_POINTS, ALONG_INFORMATION, _ALONG_SENSITIVITY = 500, 200, 16
+#: Data in which every unit is replaced, and at most, after training and along it.
+_USE_POINTS, _USE_AT_MOST = 256, 4096
+_ALONG_USE, _ALONG_USE_AT_MOST = 32, 500
+#: Draws for each datum of the bound along training.
+_BOUND_DRAWS = 2
 
 
 class CollapseSettings(BaseModel):
@@ -176,11 +229,15 @@ class CollapseMeasures:
         One number each, by name.
     maps
         Sensitivity of each element to each unit, ``(latent_dim, *event_shape)``.
+    directions
+        One row for each direction of the code, by falling information, where q(z|x) has dependent
+        coordinates and directions are what is counted.
     """
 
     table: pd.DataFrame
     scores: dict[str, float]
     maps: Tensor
+    directions: pd.DataFrame | None = None
 
 
 @only_measures
@@ -193,10 +250,14 @@ def measure_collapse(
     """
     import pandas as pd
 
-    units = _here(measure_units(vae, x, samples=samples, seed=seed))
+    units = measure_units(vae, x, samples=samples, seed=seed)
+    use = measure_use(vae, x, units, start=_USE_POINTS, most=_USE_AT_MOST, seed=seed)
+    units = _here(units)
     information = _here(measure_information(vae, x[: settings.information_points], seed=seed))
     sensitivity = _here(measure_sensitivity(vae, x[: settings.sensitivity_points], seed=seed))
     active = active_by(units, information, sensitivity)
+    floor = floors(vae, x).cpu()
+    above = units.kl - floor > EPSILON
     table = pd.DataFrame(
         {
             "unit": np.arange(len(units.kl)),
@@ -213,9 +274,14 @@ def measure_collapse(
             "weight_norm": weight_norms(vae).cpu().numpy(),
             "active": units.active.numpy(),
             **{f"active_{name}": active[name].numpy() for name in OTHER_CRITERIA},
+            **_use_columns(use.units),
+            "kl_floor": floor.numpy(),
+            "above_floor": above.numpy(),
         }
     )
     scores = {
+        "above_floor_units": float(above.sum()),
+        **_use_counts(use),
         "active_units": float(units.active.sum()),
         "inactive_units": float((~units.active).sum()),
         **{f"active_{name}": float(active[name].sum()) for name in OTHER_CRITERIA},
@@ -224,7 +290,40 @@ def measure_collapse(
         "variance_law_error": float(units.variance_law.median()),
         **_information_scores(information),
     }
-    return CollapseMeasures(table, scores, sensitivity.maps)
+    return CollapseMeasures(table, scores, sensitivity.maps, _directions(use))
+
+
+def _use_columns(use: Use) -> dict[str, np.ndarray]:
+    return {
+        "noise_share": use.noise_share.cpu().numpy(),
+        "informative": use.informative.cpu().numpy(),
+        "used": use.used.cpu().numpy(),
+        "used_cost": use.cost.cpu().numpy(),
+        "used_cost_se": use.cost_se.cpu().numpy(),
+        "used_points": use.points.cpu().numpy(),
+    }
+
+
+def _use_counts(use: UseOfCode) -> dict[str, float]:
+    return {
+        "used_units": float(use.counted.used.sum()),
+        "informative_units": float(use.counted.informative.sum()),
+    }
+
+
+def _directions(use: UseOfCode) -> pd.DataFrame | None:
+    if use.turned is None or use.directions is None:
+        return None
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "direction": np.arange(len(use.turned.cost)),
+            **_use_columns(use.turned),
+            # In coordinates in which the prior is standardised.
+            "row": use.directions.rows.cpu().tolist(),
+        }
+    )
 
 
 _Measures = TypeVar("_Measures", bound=Any)
@@ -244,12 +343,15 @@ class AlongTraining:
     ----------
     units
         Measures on test data.
+    used_units
+        How many units, or directions of the code, the decoder uses, on test data.
     columns
         One value for each column of the history: a number, or a list over the units. Those on
         training data begin with ``train_``.
     """
 
     units: Units
+    used_units: int
     columns: dict[str, object]
 
 
@@ -268,14 +370,16 @@ def measure_along_training(
     They take some hundredths of the time of training. Families without marginals, of which that
     would not be true, have those of single units on test data only.
     """
-    units = _here(measure_units(vae, test, seed=seed))
-    columns = _moments(units)
+    units = measure_units(vae, test, seed=seed)
+    use = measure_use(vae, test, units, start=_ALONG_USE, most=_ALONG_USE_AT_MOST, seed=seed)
+    units = _here(units)
+    columns = _moments(units) | _use_along(use) | {"elbo": _bound(vae, test, seed)}
     if _has_marginals(vae, test):
         on_train = _moments(_here(measure_units(vae, train, seed=seed)))
         columns |= _information(vae, test, seed)
         on_train |= _information(vae, train, seed)
         columns |= {f"train_{name}": value for name, value in on_train.items()}
-    return AlongTraining(units, columns)
+    return AlongTraining(units, int(use.counted.used.sum()), columns)
 
 
 def _has_marginals(vae: LatentModel, x: Tensor) -> bool:
@@ -296,6 +400,25 @@ def _moments(units: Units) -> dict[str, object]:
         "mean_var": units.mean_var.tolist(),
         "collapsed": units.collapsed.tolist(),
     }
+
+
+def _use_along(use: UseOfCode) -> dict[str, object]:
+    counted = use.counted
+    return {
+        "used_units": int(counted.used.sum()),
+        "informative_units": int(counted.informative.sum()),
+        "noise_share": counted.noise_share.tolist(),
+        "used": counted.used.tolist(),
+        "used_cost": counted.cost.tolist(),
+        "turned": use.turned is not None,
+    }
+
+
+def _bound(vae: LatentModel, x: Tensor, seed: int) -> float:
+    """Return the ELBO: the same data and noise at each record, so that its changes are exact."""
+    with OwnParams():
+        found = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=_BOUND_DRAWS, seed=seed)
+    return float(found.elbo.mean())
 
 
 def _information(vae: LatentModel, x: Tensor, seed: int) -> dict[str, object]:

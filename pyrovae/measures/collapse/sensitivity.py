@@ -9,12 +9,11 @@ from torch import Tensor, nn
 
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
+from pyrovae.measures.collapse.interventions import CHUNK, decoded, replaced
 from pyrovae.models.contract import LatentModel
 
 #: Share of the reconstructions' variance below which the decoder neglects a unit.
 NEGLIGIBLE_SHARE = 1e-3
-#: Decoder inputs at a time.
-_CHUNK = 2048
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,13 @@ def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensit
     with torch.no_grad(), seeded(seed, x.device):
         z = vae.encode(x).sample()
         other = vae.prior_law().sample((len(x),))
-        before, log_before = _decoded(vae, z, x)
+        before, log_before = decoded(vae, z, x)
         least = NEGLIGIBLE_SHARE * x.var(0, correction=0).sum()
         variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
-        for some in torch.arange(z.shape[-1]).split(max(1, _CHUNK // len(x))):
-            codes = torch.stack([_replaced(z, u, other[:, u], vae.space) for u in some.tolist()])
-            after, log_after = _decoded(vae, codes, x)
+        for some in torch.arange(z.shape[-1]).split(max(1, CHUNK // len(x))):
+            codes = torch.stack([replaced(z, u, other[:, u], vae.space) for u in some.tolist()])
+            after, log_after = decoded(vae, codes, x)
             square = (after - before).square_()
             shares.append(square.flatten(2).sum(2) / (2 * variance.clamp(min=1e-12)))
             costs.append(log_before - log_after)
@@ -113,23 +112,3 @@ def weight_norms(vae: LatentModel) -> Tensor:
     if layer is None:
         return torch.full((vae.latent_dim,), float("nan"))
     return torch.linalg.vector_norm(layer.weight.detach(), dim=0)
-
-
-def _decoded(vae: LatentModel, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Return E[x|z] and log p(x|z) for codes ``(*b, n, d)`` of data ``(n, *event_shape)``."""
-    means, logs = [], []
-    for codes, data in zip(z.split(_CHUNK, -2), x.split(_CHUNK), strict=True):
-        law, mean = vae.decode_with_mean(codes)
-        means.append(mean)
-        logs.append(law.log_prob(data))
-    event = x.dim() - 1
-    return torch.cat(means, -event - 1), torch.cat(logs, -1)
-
-
-def _replaced(z: Tensor, u: int, value: Tensor, space: str) -> Tensor:
-    new = z.clone()
-    if space == "sphere":
-        rest = (1 - z[:, u] ** 2).clamp(min=1e-12).sqrt()
-        new = z * ((1 - value**2).clamp(min=0).sqrt() / rest).unsqueeze(-1)
-    new[:, u] = value
-    return new

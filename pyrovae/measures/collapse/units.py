@@ -16,7 +16,7 @@ from torch.distributions import Distribution
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
-from pyrovae.distributions.quadrature import expectation
+from pyrovae.distributions.quadrature import kl_by_quadrature
 from pyrovae.measures.collapse.moments import DRAWS, moments
 from pyrovae.measures.collapse.nearest import nearest_kl
 from pyrovae.models.contract import LatentModel
@@ -53,8 +53,8 @@ class Units:
     kl_below
         P_x(KL(q(z_u|x) || p(z_u)) < eps), eps = :data:`EPSILON`.
     exact_kl
-        Whether the KL of each datum is exact (closed form, quadrature). If not, it scatters, and
-        ``kl_quantiles`` and ``kl_below`` show that too.
+        Whether the KL of each datum is exact (closed form, or quadrature that agrees with a finer
+        rule). If not, it scatters, and ``kl_se``, ``kl_quantiles`` and ``kl_below`` show that too.
     """
 
     kl: Tensor
@@ -113,8 +113,10 @@ def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int =
     x
         Observations ``(n, *event_shape)``, n > 1.
     samples
-        Monte Carlo draws for each datum where KL(q(z_u|x) || p(z_u)) has neither a closed form nor
-        a quadrature rule. Where a family has no marginals at all, moments and KL come from
+        Monte Carlo draws for each datum where KL(q(z_u|x) || p(z_u)) has no closed form and is not
+        known by quadrature: of laws that are not made of parameters, of long tails under a mixture
+        of very many components, and where no rule agrees with a finer one. Where a family has no
+        marginals at all, moments and KL come from
         :data:`pyrovae.measures.collapse.moments.DRAWS` draws, or so many if they are more.
     seed
         Of those draws; the global random state is left as it was.
@@ -177,8 +179,14 @@ def _unit_kl(q: Distribution, p: Distribution, samples: int) -> tuple[Tensor, bo
     closed = analytic_kl(q_u, p_u)
     if closed is not None:
         return closed, True
-    integral = expectation(q_u, lambda z: q_u.log_prob(z) - p_u.log_prob(z))
-    if integral is not None:
-        return integral, True
+    integral = kl_by_quadrature(q_u, p_u)
+    if integral is None:
+        return _drawn_kl(q_u, p_u, samples), False
+    if integral.known.all():
+        return integral.value, True
+    return torch.where(integral.known, integral.value, _drawn_kl(q_u, p_u, samples)), False
+
+
+def _drawn_kl(q_u: Distribution, p_u: Distribution, samples: int) -> Tensor:
     z = q_u.sample((samples,))
-    return (q_u.log_prob(z) - p_u.log_prob(z)).mean(0), False
+    return (q_u.log_prob(z) - p_u.log_prob(z)).mean(0)

@@ -71,12 +71,32 @@ class RelaxedSpikeSlab(Posterior):
         """Return the product of ``latent_dim`` mixtures of spike, slab and bridge."""
         gate, loc = self.gate(features), self.loc(features)
         scale = positive(self.scale(features))
-        spike = self.spike.expand_as(loc)
+        spike, relaxation = self.spike.expand_as(loc), self.relaxation.expand_as(loc)
+        return Bridged(gate, loc, scale, spike, relaxation).to_event(1)
+
+
+class Bridged(NormalMixture):
+    """Spike, slab and the bridge between them, for single numbers.
+
+    Parameters
+    ----------
+    gate
+        Logit of g.
+    loc, scale
+        m and s.
+    spike, relaxation
+        Standard deviation of the spike, and r. All have the batch shape.
+    """
+
+    def __init__(
+        self, gate: Tensor, loc: Tensor, scale: Tensor, spike: Tensor, relaxation: Tensor
+    ) -> None:
+        self.spike, self.relaxation = spike, relaxation
         bridge = torch.sqrt(loc**2 / 12 + (scale**2 + spike**2) / 2)
-        kept, bridged = torch.log1p(-self.relaxation), self.relaxation.log().expand_as(loc)
+        kept, bridged = torch.log1p(-relaxation), relaxation.log()
         logits = [kept + logsigmoid(-gate), kept + logsigmoid(gate), bridged]
-        return NormalMixture(
+        super().__init__(
             torch.stack(logits, -1),
             torch.stack([torch.zeros_like(loc), loc, loc / 2], -1),
             torch.stack([spike, scale, bridge], -1),
-        ).to_event(1)
+        )

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pyro.distributions as dist
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.core.schedules import Positive
+from pyrovae.core.errors import ConfigError
+from pyrovae.core.registry import LATER
+from pyrovae.core.schedules import Positive, values
 from pyrovae.distributions.student_t import StudentT as StudentTLaw
 from pyrovae.models.priors.base import PRIORS, Prior
 
@@ -65,21 +69,39 @@ class StudentT(Factorized):
     latent_dim
         Dimension of the code.
     df
-        Degrees of freedom, or a schedule of them. The variance, df / (df - 2) times scale², is
-        finite above 2.
+        Degrees of freedom, or a schedule of them.
     scale
-        Scale of the t law (not its standard deviation), or a schedule of it.
+        Scale of the t law, or a schedule of it. The variance, df / (df - 2) times scale², is finite
+        above df = 2: 5/3 by default, a standard deviation of 1.29.
+    standardized
+        Whether ``scale`` is the standard deviation instead: with 1, only the shape of the density
+        differs from ``standard_normal``.
     """
 
     df: Tensor
     scale: Tensor
 
-    def __init__(self, latent_dim: int, *, df: Positive = 5.0, scale: Positive = 1.0) -> None:
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        df: Positive = 5.0,
+        scale: Positive = 1.0,
+        standardized: Annotated[bool, LATER] = False,
+    ) -> None:
         super().__init__(latent_dim)
+        if standardized and min(values(df)) <= 2:
+            raise ConfigError(
+                "prior 'student_t': it has a standard deviation above df = 2 only, got "
+                f"{min(values(df)):g}",
+                "df",
+            )
+        self.standardized = standardized
         self.set_number("df", df)
         self.set_number("scale", scale)
 
     def forward(self) -> Distribution:
         """Return the product of ``latent_dim`` Student t laws."""
-        df, scale = self.df.expand_as(self.zero), self.scale.expand_as(self.zero)
+        scale = self.scale * (1 - 2 / self.df).sqrt() if self.standardized else self.scale
+        df, scale = self.df.expand_as(self.zero), scale.expand_as(self.zero)
         return StudentTLaw(df, self.zero, scale).to_event(1)

@@ -10,6 +10,7 @@ from torch import nn
 from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
+from pyrovae.core.registry import LATER
 from pyrovae.distributions.normal_mixture import DiagonalNormalMixture
 from pyrovae.models.priors.base import PRIORS, Prior
 
@@ -29,7 +30,12 @@ class GaussianMixture(Prior):
         Number K of components.
     spread
         Standard deviation of the initial means. At 0 all components coincide with N(0, I) and stay
-        together for ever, by symmetry.
+        together for ever, by symmetry. The mixture's own is sqrt(1 + spread²) then, 1.41 by
+        default, and learned.
+    standardized
+        Whether the mixture is shifted and scaled, in each dimension and at every step, to mean 0
+        and standard deviation 1, so that only its shape is learned. Decoders and encoders can do
+        the same, so that no law of the data is lost.
     """
 
     def __init__(
@@ -38,8 +44,10 @@ class GaussianMixture(Prior):
         *,
         components: Annotated[int, Field(gt=0)] = 10,
         spread: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 1.0,
+        standardized: Annotated[bool, LATER] = False,
     ) -> None:
         super().__init__(latent_dim)
+        self.standardized = standardized
         self.logits = nn.Parameter(torch.zeros(components))
         self.loc = nn.Parameter(spread * torch.randn(components, latent_dim))
         self.raw_scale = nn.Parameter(torch.zeros(components, latent_dim))
@@ -47,4 +55,9 @@ class GaussianMixture(Prior):
     def forward(self) -> Distribution:
         """Return the mixture."""
         scale = softplus(self.raw_scale + _UNIT)
-        return DiagonalNormalMixture(self.logits, self.loc, scale)
+        if not self.standardized:
+            return DiagonalNormalMixture(self.logits, self.loc, scale)
+        weights = self.logits.softmax(-1)
+        loc = self.loc - weights @ self.loc
+        sd = (weights @ (loc.square() + scale.square())).sqrt()
+        return DiagonalNormalMixture(self.logits, loc / sd, scale / sd)

@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.registry import LATER
 from pyrovae.core.schedules import Number, Positive, Within, values
 from pyrovae.distributions.normal_mixture import NormalMixture
 from pyrovae.models.priors.base import PRIORS
@@ -32,7 +33,10 @@ class SpikeSlab(Factorized):
     probability
         Of the slab, or a schedule of it: the expected share of dimensions in use.
     spike, slab
-        Standard deviations, or schedules of them; the spike's must be the smaller.
+        Standard deviations, or schedules of them; the spike's must be the smaller. The law's own is
+        sqrt(probability slab² + (1 - probability) spike²), 0.55 by default.
+    standardized
+        Whether both are scaled so that the law's own is 1.
     """
 
     probability: Tensor
@@ -46,8 +50,10 @@ class SpikeSlab(Factorized):
         probability: Annotated[Number, Within(gt=0, lt=1)] = 0.3,
         spike: Positive = 0.05,
         slab: Positive = 1.0,
+        standardized: Annotated[bool, LATER] = False,
     ) -> None:
         super().__init__(latent_dim)
+        self.standardized = standardized
         widest, narrowest = max(values(spike)), min(values(slab))
         if widest >= narrowest:
             raise ConfigError(
@@ -64,5 +70,7 @@ class SpikeSlab(Factorized):
         shape = (self.latent_dim, 2)
         logits = torch.stack([torch.log1p(-self.probability), self.probability.log()])
         scale = torch.stack([self.spike, self.slab])
+        if self.standardized:
+            scale = scale / (logits.exp() @ scale.square()).sqrt()
         loc = torch.zeros_like(scale)
         return NormalMixture(*(t.expand(shape) for t in (logits, loc, scale))).to_event(1)

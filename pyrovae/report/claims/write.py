@@ -11,9 +11,10 @@ import pandas as pd
 from pyrovae.claims.registry import CLAIMS
 from pyrovae.claims.verdict import Undecidable, Verdict
 from pyrovae.core import atomic
-from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
+from pyrovae.core.errors import ConfigError, NotSettled, PyrovaeError, did_you_mean
 from pyrovae.report.claims.figures import claim_figure
 from pyrovae.report.look.formats import files
+from pyrovae.report.look.marks import marked
 from pyrovae.study.store.results import load_study
 from pyrovae.study.store.status import study_root
 
@@ -32,7 +33,9 @@ def chosen_claims(names: Sequence[str]) -> list[str]:
     return list(names) or list(CLAIMS)
 
 
-def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> pd.DataFrame:
+def report_claims(
+    results: Path, names: Sequence[str], *, suffix: str = "", unsettled: bool = False
+) -> pd.DataFrame:
     """Judge the claims and write ``results/claims<suffix>``: ``claims.md``, ``.csv``, figures.
 
     Parameters
@@ -43,21 +46,27 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
         Of the claims; those whose study has not been run are left out, and said so.
     suffix
         Of the studies' names: ``-quick`` for that profile.
+    unsettled
+        Whether to judge on runs that have not settled too; their verdicts are marked.
 
     Returns
     -------
     pandas.DataFrame
         One row for each claim: ``claim``, ``verdict``, ``probability``, ``quantity``, ``mean``,
-        ``low``, ``high``, ``runs``; for one without a verdict the reason instead.
+        ``low``, ``high``, ``runs``, ``unsettled`` (how many of these runs have not settled); for
+        one without a verdict the reason instead.
 
     Raises
     ------
     PyrovaeError
         If no study has been run.
+    NotSettled
+        If there is no verdict, and of some claim that is because runs have not settled.
     """
     folder = results / f"claims{suffix}"
     rows: list[dict[str, object]] = []
     parts = ["# Claims"]
+    not_settled = False
     for name in chosen_claims(names):
         claim = CLAIMS[name]
         try:
@@ -66,41 +75,52 @@ def report_claims(results: Path, names: Sequence[str], *, suffix: str = "") -> p
             told = f"study {claim.study}{suffix} has not been run"
             rows.append({"claim": name, "verdict": told})
             continue
-        study = load_study(root)
+        study = claim.about(load_study(root))
+        settling = study.settling
         try:
             if study.runs.empty:
                 raise Undecidable("needs a finished run")
+            settling.require(unsettled=unsettled)
             verdict = claim.judge(study)
         except Undecidable as reason:
             rows.append({"claim": name, "verdict": f"no verdict: {reason}"})
             continue
-        drawn = claim_figure(name, claim, verdict)
+        except NotSettled as reason:
+            not_settled = True
+            told = f"no verdict: {reason}"
+            rows.append({"claim": name, "verdict": told, "unsettled": len(settling.unsettled)})
+            continue
+        drawn = marked(claim_figure(name, claim, verdict), settling)
         for kind, content in files(drawn).items():
             atomic.write_bytes(folder / "figures" / f"{drawn.name}.{kind}", content)
         low, high = verdict.interval
+        word = f"{verdict.word}{settling.mark}"
         rows.append(
             {
                 "claim": name,
-                "verdict": verdict.word,
+                "verdict": word,
                 "probability": verdict.probability if verdict.converged else math.nan,
                 "quantity": verdict.quantity,
                 "mean": verdict.mean,
                 "low": low,
                 "high": high,
                 "runs": len(study.runs),
+                "unsettled": len(settling.unsettled),
             }
         )
         parts += [
             f"## {claim.statement}",
-            f"**{verdict.word}**{_probability(verdict)}. The {verdict.quantity}: "
+            f"**{word}**{_probability(verdict)}. The {verdict.quantity}: "
             f"{verdict.mean:.4g} (95 % interval {low:.4g} to {high:.4g}), from {len(study.runs)} "
             f"runs of `{study.name}`.",
+            *([settling.noted] if settling.unsettled else []),
             f"Decided: {claim.criterion}",
             f"![{drawn.name}](figures/{drawn.name}.png)",
         ]
     table = pd.DataFrame(rows)
     if "probability" not in table:
-        raise PyrovaeError("; ".join(f"{row['claim']}: {row['verdict']}" for row in rows))
+        told = "; ".join(f"{row['claim']}: {row['verdict']}" for row in rows)
+        raise NotSettled(told) if not_settled else PyrovaeError(told)
     atomic.write_text(folder / "claims.md", "\n\n".join(parts) + "\n")
     atomic.write_bytes(folder / "claims.csv", table.to_csv(index=False).encode())
     return table

@@ -8,6 +8,7 @@ from functools import cached_property
 import pandas as pd
 
 from pyrovae.analysis.study import StudyAnalysis, load_analysis
+from pyrovae.core.errors import NotSettled
 from pyrovae.report.look import summaries
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.encoding import Encoding, encode
@@ -20,9 +21,17 @@ class Presented:
 
     Everything is computed when it is first asked for, and then kept: a report makes one of these
     and hands it to all figures and tables, a single figure pays for what it shows.
+
+    Parameters
+    ----------
+    study
+        Its results.
+    unsettled
+        Whether to conclude from runs that have not settled too.
     """
 
     study: StudyResults
+    unsettled: bool = False
 
     @property
     def runs(self) -> pd.DataFrame:
@@ -62,10 +71,32 @@ class Presented:
             )
         return found
 
+    def conclude(self) -> None:
+        """Refuse to conclude from runs that have not settled, unless that was asked for.
+
+        It was if the stored comparison of these runs was made so.
+
+        Raises
+        ------
+        NothingToDraw
+            With the runs that have not settled.
+        """
+        found = self.stored_analysis if self.study.settling.unsettled else None
+        asked = found is not None and found.fresh and bool(found.unsettled)
+        try:
+            self.study.settling.require(unsettled=self.unsettled or asked)
+        except NotSettled as reason:
+            raise NothingToDraw(str(reason)) from None
+
     @cached_property
     def cells(self) -> pd.DataFrame:
-        """See :func:`pyrovae.report.look.summaries.cell_table`."""
-        return summaries.cell_table(self.runs, self.labels)
+        """See :func:`pyrovae.report.look.summaries.cell_table`; how many have not settled too."""
+        table = summaries.cell_table(self.runs, self.labels)
+        open_runs = self.runs["run"].isin(self.study.settling.unsettled)
+        counts = open_runs.groupby(self.runs["cell"]).sum()
+        place = int(table.columns.get_loc("seeds")) + 1
+        table.insert(place, "unsettled", table["cell"].map(counts).astype(int))
+        return table
 
     @cached_property
     def variation(self) -> pd.DataFrame:
@@ -101,6 +132,6 @@ class Presented:
         return by_seed.drop_duplicates("cell").sort_index()
 
 
-def present(study: StudyResults) -> Presented:
-    """Return a study as its figures and tables take it."""
-    return Presented(study)
+def present(study: StudyResults, *, unsettled: bool = False) -> Presented:
+    """Return a study as its figures and tables take it; see :class:`Presented`."""
+    return Presented(study, unsettled)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pyrovae.analysis.active import counts_of
 from pyrovae.analysis.metrics import comparable
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.measures.scores import DISENTANGLEMENT, Score, score_of
@@ -20,7 +21,8 @@ def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
 def table_scores(runs: pd.DataFrame) -> list[Score]:
     """Return the scores of the table, those that the study lacks among them."""
     known = comparable(runs)
-    before = ["active_units", "elbo", *(["log_px"] if "log_px" in known else [])]
+    counts = [score.key for score in counts_of(runs)]
+    before = [*counts, "elbo", *(["log_px"] if "log_px" in known else [])]
     usual = [str(metric["name"]) for metric in EvaluationSettings().metrics]
     asked = [*before, "rate", "distortion", *usual]
     rest = [key for key in known if key not in asked and key != "variance_law_error"]

@@ -18,6 +18,8 @@ from pyrovae.report.look.style import Colour
 from pyrovae.report.page.columns import columns
 from pyrovae.study.config import yaml
 from pyrovae.study.store.results import StudyResults
+from pyrovae.study.store.settling import MARK
+from pyrovae.training.settled import Settled
 
 #: How far a colour goes towards white on a dark page.
 _LIGHTER = 0.28
@@ -41,7 +43,8 @@ class Content:
         For the charts: the levels of the first and second label with their colours, cells with
         means and intervals, runs with values.
     rows
-        One for each finished run: ``id``, ``labels`` as shown, ``seed``, ``values``.
+        One for each finished run: ``id``, ``labels`` as shown, ``seed``, ``settled`` (word and
+        reasons), ``values``.
     configuration
         One resolved configuration as YAML, with the number of other cells.
     environments
@@ -91,8 +94,10 @@ def _facts(study: StudyResults, varying: list[str]) -> list[tuple[str, str]]:
     runs = study.runs
     seeds = runs.groupby("cell").size()
     span = f"{seeds.min()}" if seeds.min() == seeds.max() else f"{seeds.min()} to {seeds.max()}"
+    unsettled = len(study.settling.unsettled)
     counted = [
         ("Runs", str(len(runs))),
+        ("Settled", f"{len(runs) - unsettled} of {len(runs)}"),
         ("Cells", str(runs["cell"].nunique())),
         ("Seeds a cell", span),
     ]
@@ -108,6 +113,8 @@ def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
     study, encoding, titles = presented.study, presented.encoding, presented.titles
     colours = encoding.colours()
     cells = list(titles)
+    still_open = study.runs.loc[study.runs["run"].isin(study.settling.unsettled), "cell"]
+    marks = {cell: MARK if cell in set(still_open) else "" for cell in cells}
     first_of = study.runs.drop_duplicates("cell").set_index("cell")
     means = {column.key: _means(study.runs, column.key) for column in shown}
     return {
@@ -131,7 +138,7 @@ def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
         "columns": [asdict(column) for column in shown],
         "cells": [
             {
-                "name": titles[cell],
+                "name": f"{titles[cell]}{marks[cell]}",
                 "first": encoding.levels[encoding.first].index(first_of[encoding.first][cell]),
                 "second": encoding.seconds().index(first_of[encoding.second][cell])
                 if encoding.second
@@ -161,7 +168,7 @@ def _means(runs: pd.DataFrame, key: str) -> dict[str, list[float | None]]:
 
 
 def _rows(presented: Presented, labels: list[str], shown: list[Score]) -> list[dict[str, Any]]:
-    encoding = presented.encoding
+    encoding, settling = presented.encoding, presented.study.settling
     return [
         {
             "id": row["run"],
@@ -169,10 +176,17 @@ def _rows(presented: Presented, labels: list[str], shown: list[Score]) -> list[d
             "labels": [encoding.show(label, row[label]) for label in labels],
             "colour": encoding.levels[encoding.first].index(row[encoding.first]),
             "seed": int(row["seed"]),
+            "settled": _settled(settling.found[row["run"]]),
             "values": [(number(row[c.key]), text(row[c.key], c)) for c in shown],
         }
         for row in presented.runs.to_dict("records")
     ]
+
+
+def _settled(settled: Settled) -> tuple[str, str]:
+    """Return whether a run has settled in a word, and why not."""
+    word = {True: "yes", False: f"no{MARK}", None: f"not known{MARK}"}[settled.yes]
+    return word, "; ".join(settled.reasons)
 
 
 def _environments(study: StudyResults) -> list[tuple[str, int]]:

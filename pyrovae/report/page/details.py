@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pyrovae.analysis.active import count_of, is_active
 from pyrovae.report.diagnosis import said
 from pyrovae.report.look import names
 from pyrovae.report.page.columns import score_groups
@@ -63,6 +64,7 @@ def run_details(
             ]
             for group, rows in score_groups(scores).items()
         },
+        "settled": folder.settled().told,
         "units": _units(units.head(_UNITS)),
         "more": _more(units.head(_UNITS), information_ceiling(folder)),
         "unitsLeftOut": max(0, len(units) - _UNITS),
@@ -76,6 +78,7 @@ def run_details(
 
 def _units(units: pd.DataFrame) -> list[list[Any]]:
     """Return ``[unit, KL, Var(mu), E(sigma²), active]`` for each unit."""
+    units = units.assign(active=is_active(units))
     return [
         [
             int(row.unit),
@@ -131,12 +134,15 @@ def _history(history: pd.DataFrame, order: np.ndarray, runs: int) -> dict[str, A
     """Return curves, and the KL of the leading units at each record."""
     kept = int(np.clip(_HISTORY_NUMBERS // (max(len(history), 1) * runs), 4, _UNITS))
     leading = [int(unit) for unit in order[:kept]]
+    count = count_of(history).key
     kl = np.stack([np.asarray(values, dtype=float) for values in history["kl"]])
     curves = {
         key: [number(value, 5) for value in history[key]]
-        for key in ("loss", "distortion", "rate", "active_units")
+        for key in ("loss", "distortion", "rate")
         if key in history
     }
+    if count in history:
+        curves["active_units"] = [number(value, 5) for value in history[count]]
     return {
         "step": [int(step) for step in history["step"]],
         **curves,

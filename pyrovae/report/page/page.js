@@ -462,7 +462,8 @@
         tooltip: { formatter: (item) => tip(`unit ${unit}`, `step ${item.value[0]}: KL ${shown(item.data.kl, 3)} nats`) },
       })),
     }), "KL of each unit along training: how units wake up");
-    return section("Training", make("div", { className: "grid wide" },
+    const end = about.settled.charAt(0).toUpperCase() + about.settled.slice(1);
+    return section("Training", make("p", { className: "hint", textContent: `${end}.` }), make("div", { className: "grid wide" },
       curves("Loss and distortion", [["loss", "loss"], ["distortion", "distortion"]].filter(([, key]) => past[key]), "nats"),
       ...(past.rate ? [curves("Rate", [["rate", "rate"]], "nats")] : []),
       ...(past.active_units ? [curves("Active units", [["active units", "active_units"]], "", { minInterval: 1, scale: false })] : []),
@@ -510,7 +511,7 @@
   const option = (key) => make("option", { value: key, textContent: columns.get(key).title });
   for (const id of ["score", "axis-x", "axis-y"]) $(id).append(...data.columns.map((column) => option(column.key)));
   const has = (key, otherwise) => (columns.has(key) ? key : data.columns[otherwise % data.columns.length].key);
-  $("score").value = has("active_units", 0);
+  $("score").value = has("used_units", 0);
   $("axis-x").value = has("rate", 1);
   $("axis-y").value = has("distortion", 2);
   $("score").addEventListener("change", drawCells);

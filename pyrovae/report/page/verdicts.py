@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
@@ -84,6 +84,7 @@ def verdicts(presented: Presented) -> Verdicts | None:
     if analysis is None:
         return None
     about, contrasts = analysis.about, analysis.table("contrasts")
+    settling = presented.study.settling
     shown = [score.key for score in columns(presented.runs)]
     cards = []
     for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], shown)):
@@ -94,12 +95,14 @@ def verdicts(presented: Presented) -> Verdicts | None:
             found = [Verdict("refused", "The chains support no conclusion.", reason, None)]
         else:
             groups = mine.groupby("factor", sort=False)
-            found = [_verdict(part, str(f), score, entry, presented.encoding) for f, part in groups]
+            made = [_verdict(part, str(f), score, entry, presented.encoding) for f, part in groups]
+            found = [replace(each, statement=each.statement + settling.mark) for each in made]
         cards.append(Card(score.title, found))
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "
         f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on; the pair "
-        "of levels named is the one whose difference is surest, of those not practically equal.",
+        "of levels named is the one whose difference is surest, of those not practically equal."
+        + (f" {settling.noted}" if settling.unsettled else ""),
         cards,
         analysis.fresh,
     )

@@ -18,7 +18,13 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 from torch import Tensor
 
-from pyrovae.measures.collapse import ACTIVE_VARIANCE, CRITERIA, near_ceiling
+from pyrovae.measures.collapse import (
+    CRITERIA,
+    NOISE_SHARE,
+    USED_ERRORS,
+    USED_NATS,
+    near_ceiling,
+)
 from pyrovae.measures.collapse.measure import ALONG_INFORMATION, CollapseMeasures
 from pyrovae.measures.scores import (
     COLLAPSE,
@@ -35,26 +41,32 @@ from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
 from pyrovae.report.study.kl_profile import LINEAR_BELOW
 from pyrovae.study.store.folders import RunFolder
+from pyrovae.training.settled import Settled
 
-#: Columns of the printed table.
+#: Columns of the printed table that are numbers.
 COLUMNS = {
     "unit": "unit",
     "kl": "KL",
-    "kl_se": "±",
     "var_mu": "Var(mu)",
-    "mean_var": "E(sigma²)",
-    "sum": "sum",
+    "mean_var": "E(s²)",
     "mi": "I(x;z_u)",
-    "sensitivity": "sensitivity",
-    "weight_norm": "|w|",
-    "active": "variance",
-    "active_kl": "kl",
-    "active_information": "information",
-    "active_decoder": "decoder",
+    "sensitivity": "share",
+    "used_cost": "cost",
+    "used_cost_se": "±",
 }
+#: Columns that are flags, and the letters of the other criteria.
+_FLAGS = {"informative": "says", "used": "used"}
+_LETTERS = {"active": "v", "active_kl": "k", "active_information": "i", "active_decoder": "d"}
+_MEANINGS_OF_COLUMNS = (
+    "E(s²): mean of the posterior variance; share: of the reconstructions' variance that replacing "
+    "the unit changes",
+    f"cost: nats that replacing the unit costs in log p(x|z); used: above {USED_NATS} and above "
+    "twice its error (?: the error does not decide)",
+    f"says: informative, the share of noise in the unit's variance is below {NOISE_SHARE}",
+)
 #: Groups of scores that are told of a run's collapse.
 _GROUPS = (TEST, TRAINING, GAP, COLLAPSE, TRAINING_COLLAPSE, INFORMATION)
-_LABELS = {True: "active", False: "inactive"}
+_LABELS = {True: "used", False: "unused"}
 
 
 @dataclass(frozen=True, repr=False)
@@ -77,6 +89,13 @@ class CollapseReport:
         What replacing a unit changes, ``(latent_dim, *event_shape)``; ``None`` if unknown.
     history
         One row for each record along training; ``None`` if unknown.
+    directions
+        One row for each direction of a code that has no special axes, by falling information: what
+        the counts are of.
+    settled
+        Whether the run had settled when its training ended; ``None`` if it is not known.
+    law
+        Whether the law of variance is about this model: its prior is standard normal.
     """
 
     name: str
@@ -85,6 +104,9 @@ class CollapseReport:
     ceiling: float
     maps: Tensor | None = None
     history: pd.DataFrame | None = None
+    directions: pd.DataFrame | None = None
+    settled: Settled | None = None
+    law: bool = False
 
     @classmethod
     def of_run(cls, folder: RunFolder) -> CollapseReport:
@@ -96,7 +118,7 @@ class CollapseReport:
             If the run was measured before these measures existed.
         """
         units, images = folder.units(), folder.images()
-        if "sensitivity" not in units or "sensitivity" not in images:
+        if "used" not in units or "sensitivity" not in images:
             raise NothingToDraw(f"{folder.id}: measured by an older version; run its study again")
         return cls(
             folder.id,
@@ -105,22 +127,46 @@ class CollapseReport:
             information_ceiling(folder),
             images["sensitivity"],
             folder.history(),
+            folder.directions(),
+            folder.settled(),
+            (folder.config().prior or {}).get("name") == "standard_normal",
         )
 
     @classmethod
     def of_model(
-        cls, name: str, measures: CollapseMeasures, history: pd.DataFrame | None
+        cls,
+        name: str,
+        measures: CollapseMeasures,
+        history: pd.DataFrame | None,
+        settled: Settled | None = None,
+        *,
+        law: bool = False,
     ) -> CollapseReport:
         """Return what was measured on a model in memory."""
         table, scores = _ranked(measures.table), _of_collapse(measures.scores)
         ceiling = scores.get("mutual_information_ceiling", math.inf)
-        return cls(name, table, scores, ceiling, measures.maps, history)
+        return cls(
+            name,
+            table,
+            scores,
+            ceiling,
+            measures.maps,
+            history,
+            measures.directions,
+            settled,
+            law,
+        )
 
     def text(self) -> str:
         """Return the table, with the totals and what the columns mean."""
-        shown = self._shown().to_string(index=False, float_format=lambda value: f"{value:.4g}")
-        meanings = [f"{name}: {meaning}" for name, meaning in CRITERIA.items()]
-        return "\n".join([shown, "", *self._totals(), "", "active by", *meanings])
+        shown = self._shown().to_string(index=False)
+        meanings = [
+            f"{letter}: {CRITERIA[name]}"
+            for letter, name in zip(_LETTERS.values(), CRITERIA, strict=True)
+        ]
+        return "\n".join(
+            [shown, "", *self._totals(), "", *_MEANINGS_OF_COLUMNS, "others:", *meanings]
+        )
 
     def drawn(self, *, style: Style = PAPER) -> list[Drawn]:
         """Return the figures with their data and captions, but those that have nothing to show."""
@@ -147,17 +193,24 @@ class CollapseReport:
         return as_html(f"collapse of {self.name}", self._shown(), self._totals())
 
     def _shown(self) -> pd.DataFrame:
-        shown = self.table[list(COLUMNS)].rename(columns=COLUMNS)
-        for name in CRITERIA:
-            shown[name] = np.where(shown[name], "yes", ".")
+        table = self.table
+        shown = pd.DataFrame({COLUMNS["unit"]: table["unit"]})
+        for key, title in list(COLUMNS.items())[1:]:
+            shown[title] = table[key].map(_number)
+        open_ = (table["used_cost"] - USED_NATS).abs() <= USED_ERRORS * table["used_cost_se"]
+        for key, title in _FLAGS.items():
+            shown[title] = np.where(table[key], "yes", ".")
+        shown["used"] = shown["used"] + np.where(open_, "?", "")
+        shown["others"] = [
+            "".join(letter if row[key] else "." for key, letter in _LETTERS.items())
+            for row in table.to_dict("records")
+        ]
         return shown
 
     def _totals(self) -> list[str]:
         scores = self.scores
         totals = [
-            f"{scores['active_units']:.0f} of {len(self.table)} units are active; all criteria "
-            f"agree on {scores['criteria_agreement']:.0%}; effective dimension "
-            f"{scores['effective_dimension']:.1f}",
+            *self._counts(),
             f"rate {scores['rate']:.2f} = I(x;z) {scores['mutual_information']:.2f} to "
             f"{scores['mutual_information_upper']:.2f} + KL(q(z)||p(z)); distortion "
             f"{scores['distortion']:.2f}; ELBO {scores['elbo']:.2f} ± {scores['elbo_se']:.2f} nats",
@@ -167,7 +220,56 @@ class CollapseReport:
                 f"train-test gap of the ELBO {scores['elbo_gap']:+.2f} nats, of the rate "
                 f"{scores['rate_gap']:+.2f}, of the distortion {scores['distortion_gap']:+.2f}"
             )
-        return [*totals, *_at_ceiling(self.table, scores, self.ceiling)]
+        told = [] if self.settled is None else [self.settled.told]
+        return [*totals, *told, *_at_ceiling(self.table, scores, self.ceiling)]
+
+    def _counts(self) -> list[str]:
+        """Say how many units count, by which criterion, of what, and on which data."""
+        scores, n = self.scores, len(self.table)
+        what = "units" if self.directions is None else "directions of the code"
+        lines = [
+            f"{scores['used_units']:.0f} of {n} {what} used, "
+            f"{scores['informative_units']:.0f} informative, on test data"
+        ]
+        if "train_used_units" in scores:
+            lines[0] += (
+                f" ({scores['train_used_units']:.0f} and {scores['train_informative_units']:.0f} "
+                "on training data)"
+            )
+        if self.directions is not None:
+            lines.append(
+                "no axis of this code is special, as q(z|x) has dependent coordinates: taken one "
+                f"by one, {self.table['used'].sum()} units are used and "
+                f"{self.table['informative'].sum()} informative"
+            )
+        lines.append(
+            f"other criteria: {scores['active_units']:.0f} by Var(mu), "
+            f"{scores['active_kl']:.0f} by KL, {scores['active_information']:.0f} by information, "
+            f"{scores['active_decoder']:.0f} by the decoder's share; effective dimension "
+            f"{scores['effective_dimension']:.1f}"
+        )
+        floor = float(self.table["kl_floor"].max())
+        if floor > 0:
+            lines.append(
+                f"no unit can have a KL below {_number(floor)} nats, as the posterior's family "
+                f"does not hold the prior: {scores['above_floor_units']:.0f} units are above that"
+            )
+        return lines
+
+
+def _number(value: float) -> str:
+    """Return a number in at most seven places: what is smaller than their last is told as that.
+
+    >>> [_number(value) for value in (0.0185, 9.494e-05, -3e-5, 0.0, 12.3456, float("nan"))]
+    ['0.018', '<.001', '<.001', '0', '12.3', '–']
+    """
+    if math.isnan(value):
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) < 1e-3:
+        return "<.001"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"
 
 
 def _of_collapse(scores: Mapping[str, float]) -> dict[str, float]:
@@ -220,10 +322,10 @@ def profile(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     with theme(style):
         figure = Figure(figsize=(style.column, 2.2), layout="constrained")
         ax = figure.subplots()
-        colours = [_colour(active) for active in data["active"]]
+        colours = [_colour(active) for active in data["used"]]
         ax.vlines(data["rank"], data["kl_q05"], data["kl_q95"], color=colours, lw=1.5, alpha=0.45)
         for active, look in zip(_LABELS, _MARKS, strict=True):
-            part = data[data["active"] == active]
+            part = data[data["used"] == active]
             ax.plot(part["rank"], part["kl"], **look, ms=3.5, zorder=3)
         ax.scatter(data["rank"], data["mi"], marker="_", c=GREY, s=24, zorder=4)
         _scale(ax, data["kl_q95"], LINEAR_BELOW)
@@ -237,20 +339,24 @@ def profile(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         f"at most log n = {report.ceiling:.2f} from n points). Logarithmic above "
         f"{LINEAR_BELOW} nats."
     )
-    columns = ["unit", "rank", "kl", "kl_se", "kl_q05", "kl_q50", "kl_q95", "mi", "active"]
+    columns = ["unit", "rank", "kl", "kl_se", "kl_q05", "kl_q50", "kl_q95", "mi", "used"]
     return Drawn("kl-profile", figure, data[columns], caption)
 
 
 def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
-    """Draw E(sigma²) against Var(mu), with the line on which they add up to 1."""
+    """Draw E(sigma²) against Var(mu), with the line on which they add up to 1 where that is a law.
+
+    It is one under a standard normal prior only.
+    """
     data = report.table
     with theme(style):
         figure = Figure(figsize=(style.column, 2.6), layout="constrained")
         ax = figure.subplots()
         largest = max(1.0, float(data["var_mu"].max()))
-        ax.plot([0, 1], [1, 0], color=LIGHT_GREY, lw=1, zorder=0)
-        ax.annotate("sum = 1", (0.55, 0.47), color=GREY, fontsize=style.small)
-        for active, part in data.groupby("active"):
+        if report.law:
+            ax.plot([0, 1], [1, 0], color=LIGHT_GREY, lw=1, zorder=0)
+            ax.annotate("sum = 1", (0.55, 0.47), color=GREY, fontsize=style.small)
+        for active, part in data.groupby("used"):
             ax.errorbar(
                 part["var_mu"],
                 part["mean_var"],
@@ -271,11 +377,16 @@ def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         _legend(figure, data)
         tighten(figure)
     caption = (
-        "Variance law: for a standard normal prior, Var_x(mu_u) + E_x(sigma_u²) = 1 at the optimum "
-        "(grey line; Asperti & Trentin 2020). One point a latent unit, test set; bars: standard "
-        "errors over the data."
+        "Variance of the posterior mean and mean posterior variance, one point a latent unit, test "
+        "set; bars: standard errors over the data. "
+        + (
+            "Grey line: variance law, Var_x(mu_u) + E_x(sigma_u²) = 1 at the optimum under a "
+            "standard normal prior (Asperti & Trentin 2020)."
+            if report.law
+            else "The law of variance is about a standard normal prior, and not drawn."
+        )
     )
-    columns = ["unit", "var_mu", "var_mu_se", "mean_var", "mean_var_se", "sum", "active"]
+    columns = ["unit", "var_mu", "var_mu_se", "mean_var", "mean_var_se", "sum", "used"]
     return Drawn("variance-law", figure, data[columns], caption)
 
 
@@ -288,16 +399,16 @@ def evolution(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     long = history[["step", *quantities]].explode(list(quantities), ignore_index=True)
     long = long.astype(dict.fromkeys(quantities, float))
     long.insert(1, "unit", long.groupby("step").cumcount())
-    long["active"] = long["unit"].map(units["active"])
+    long["used"] = long["unit"].map(units["used"])
     with theme(style):
         figure = Figure(figsize=(style.column, 1.2 * len(quantities)), layout="constrained")
         axes = figure.subplots(len(quantities), 1, sharex=True)
         for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
             for unit, part in long.groupby("unit"):
-                ax.plot(part["step"], part[quantity], **_line(bool(units["active"][unit])))
+                ax.plot(part["step"], part[quantity], **_line(bool(units["used"][unit])))
             ax.set_ylabel(label)
             _scale(ax, long[quantity], _LINEAR_BELOW[quantity])
-        axes[-1].set_xlabel("Training steps (count)")
+        axes[-1].set_xlabel("Training steps")
         axes[-1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
         _legend(figure, units, [_line(active) for active in _LABELS])
         figure.align_ylabels()
@@ -306,7 +417,8 @@ def evolution(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         "Each latent unit along training, on test data: "
         f"{', '.join(_MEANINGS[name] for name in quantities)}. Linear below "
         f"{', '.join(f'{_LINEAR_BELOW[name]:g}' for name in quantities)}, logarithmic above. "
-        f"Active at the end: Var(mu) > {ACTIVE_VARIANCE}."
+        "Used at the end: replacing the unit costs more than "
+        f"{USED_NATS} nats and twice its standard error."
     )
     return Drawn("unit-evolution", figure, long, caption)
 
@@ -371,7 +483,7 @@ def sensitivity(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         "code is replaced by a draw from the prior, by falling KL; one scale for all. Share: half "
         "the mean squared change over the variance of the reconstructions."
     )
-    columns = ["unit", "rank", "sensitivity", "sensitivity_se", "replacement_cost", "active"]
+    columns = ["unit", "rank", "sensitivity", "sensitivity_se", "replacement_cost", "used"]
     return Drawn("sensitivity", figure, data[columns], caption)
 
 
@@ -385,7 +497,7 @@ def _tiles(data: pd.DataFrame, maps: np.ndarray, top: float, style: Style) -> Fi
         ax.set_axis_off()
     picture = None
     for ax, unit, active, share, tile in zip(
-        axes, data["unit"], data["active"], data["sensitivity"], maps, strict=False
+        axes, data["unit"], data["used"], data["sensitivity"], maps, strict=False
     ):
         picture = ax.imshow(tile, cmap="rocket", vmin=0, vmax=top)
         ax.set_title(
@@ -433,7 +545,7 @@ def _legend(
     extra: Sequence[tuple[str, dict[str, Any]]] = (),
 ) -> None:
     """Put a legend above the panels, where it hides nothing; ``looks``: of active, of idle ones."""
-    counts = data["active"].value_counts()
+    counts = data["used"].value_counts()
     entries = [
         (f"{name} ({counts.get(active, 0)})", look)
         for (active, name), look in zip(_LABELS.items(), looks or _MARKS, strict=True)

@@ -20,6 +20,7 @@ from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.report.run.collapse import CollapseReport
 from pyrovae.study.store.folders import RunFolder
+from pyrovae.training.settled import Settled
 
 
 @dataclass(frozen=True, repr=False)
@@ -34,11 +35,17 @@ class EvaluationReport:
         Everything that is kept.
     history
         One row for each record along training; ``None`` if unknown.
+    settled
+        Whether the run had settled when its training ended; ``None`` if it is not known.
+    law
+        Whether the law of variance is about this model: its prior is standard normal.
     """
 
     name: str
     found: Evaluation
     history: pd.DataFrame | None = None
+    settled: Settled | None = None
+    law: bool = False
 
     @classmethod
     def of_run(cls, folder: RunFolder) -> EvaluationReport:
@@ -59,8 +66,10 @@ class EvaluationReport:
             folder.codes(),
             folder.factors(),
             tuple(metrics.get("factor_names", ())),
+            folder.directions(),
         )
-        return cls(folder.id, found, folder.history())
+        law = (folder.config().prior or {}).get("name") == "standard_normal"
+        return cls(folder.id, found, folder.history(), folder.settled(), law)
 
     @property
     def scores(self) -> dict[str, float]:
@@ -108,8 +117,13 @@ class EvaluationReport:
     @cached_property
     def collapse(self) -> CollapseReport:
         """What each latent unit does, of the same numbers."""
-        measures = CollapseMeasures(self.units, self.scores, self.images["sensitivity"])
-        return CollapseReport.of_model(self.name, measures, self.history)
+        found = self.found
+        measures = CollapseMeasures(
+            found.units, found.scores, found.images["sensitivity"], found.directions
+        )
+        return CollapseReport.of_model(
+            self.name, measures, self.history, self.settled, law=self.law
+        )
 
     def text(self) -> str:
         """Return the scores, by group."""

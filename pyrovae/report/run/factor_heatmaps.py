@@ -10,11 +10,13 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from pyrovae.analysis.active import is_active
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement import dci, mig
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 from pyrovae.study.store.folders import RunFolder
@@ -23,6 +25,7 @@ from pyrovae.study.store.folders import RunFolder
 _UNITS = 16
 
 
+@carries_mark
 def factor_heatmaps(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the heat maps of each cell's first finished seed: see :func:`factor_heatmap`.
 
@@ -80,6 +83,7 @@ def factor_heatmap(
         raise NothingToDraw(str(refusal)) from None
     factor_names = stored.get("factor_names") or [f"factor {j}" for j in range(factors.shape[1])]
     units = folder.units().sort_values("kl", ascending=False, kind="stable")
+    units = units.assign(active=is_active(units))
     shown = units.head(_UNITS)
     with theme(style):
         height = 0.17 * len(factor_names) + 0.42

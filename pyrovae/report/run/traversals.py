@@ -8,8 +8,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pyrovae.analysis.active import is_active
 from pyrovae.measures.traversal import ENDS, Over
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.mosaics import fit, mosaic, show
 from pyrovae.report.look.names import slug, wrapped
 from pyrovae.report.look.presented import Presented
@@ -21,6 +23,7 @@ INACTIVE = "\ninactive"
 _OVER = {"prior": "prior", "posterior": "aggregate posterior"}
 
 
+@carries_mark
 def traversals(presented: Presented, run: str, *, style: Style = PAPER) -> Drawn:
     """Draw the stored traversals of a run: a row for each unit, by falling KL.
 
@@ -83,6 +86,7 @@ def traversal_grid(
         If the observations are no images.
     """
     quantiles = np.linspace(*ENDS, images.shape[1])
+    units = units.assign(active=is_active(units))
     with theme(style):
         figure = Figure(figsize=(style.column, 2 * style.column))
         ax = figure.subplots()

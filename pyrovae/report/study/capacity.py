@@ -13,6 +13,7 @@ from pyrovae.measures.scores import score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.formats import save
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
@@ -20,7 +21,7 @@ from pyrovae.report.run.pruning import PruningReport
 from pyrovae.shrink.capacity.found import SCORES, Capacity, describe, observed, trainings_of
 from pyrovae.shrink.capacity.search import belief
 
-_PANELS = ("active_units", "rate", "distortion", "elbo_gap")
+_PANELS = ("used_units", "rate", "distortion", "elbo_gap")
 
 
 def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
@@ -42,7 +43,7 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
             if not found.believed.open:
                 ax.axvspan(max(low, 1) / 1.03, high * 1.03, color=orange, alpha=0.2, lw=0)
                 ax.axvline(found.recommended, color=orange, lw=0.8)
-            if score == "active_units":
+            if score == "used_units":
                 ax.plot(sizes, sizes, color=LIGHT_GREY, lw=0.8, zorder=0)
                 ax.set_ylim(0, 1.15 * found.runs[score].max())
             ax.plot(means.index, means, color=blue, lw=0.9)
@@ -51,20 +52,21 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
             ax.xaxis.set_major_locator(FixedLocator(_spaced(sizes)))
             ax.xaxis.set_minor_locator(NullLocator())
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
-            ax.yaxis.set_major_locator(MaxNLocator(4, integer=score == "active_units"))
+            ax.yaxis.set_major_locator(MaxNLocator(4, integer=score == "used_units"))
             ax.set_ylabel(names.wrapped(score_of(score).axis_label, 18))
         figure.supxlabel("Latent units (count)")
         figure.align_ylabels()
         tighten(figure)
     caption = (
-        "Capacity search: active units, rate, distortion and train-test gap against latent_dim; "
+        "Capacity search: used units, rate, distortion and train-test gap against latent_dim; "
         f"a point for each of {len(found.runs)} trainings, lines through means. Grey: all units "
-        f"active. Orange: recommended latent_dim {found.recommended} with its 95 % interval, {low} "
+        f"used. Orange: recommended latent_dim {found.recommended} with its 95 % interval, {low} "
         f"to {high}."
     )
     return Drawn("capacity", figure, found.runs, caption)
 
 
+@carries_mark
 def capacity_of_study(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the curve of a study in whose runs nothing but latent_dim varies, searched for or not.
 

@@ -16,8 +16,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae.measures.collapse import ACTIVE_VARIANCE
-from pyrovae.measures.collapse.measure import ACTIVE_UNITS
+from pyrovae.analysis.active import counts_of, criterion
+from pyrovae.measures.collapse.measure import INFORMATIVE_UNITS
 from pyrovae.measures.disentanglement.udr import UDR
 from pyrovae.measures.scores import Score
 from pyrovae.report.look import captions, names
@@ -25,6 +25,7 @@ from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.legends import legend_above, marker_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
@@ -39,29 +40,32 @@ _NAME_WIDTH = 18
 _ACROSS = 6
 
 
+@carries_mark
 def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
-    """Draw the number of active units of each cell.
+    """Draw the number of active units of each cell; of informative ones too where that is another.
 
     Returns
     -------
     Drawn
-        ``data`` has a row for each run: ``value``, and ``mean``, ``low``, ``high`` and ``n`` of its
-        cell.
+        ``data`` has a row for each run and ``score``: ``value``, and ``mean``, ``low``, ``high``
+        and ``n`` of its cell.
     """
     encoding = presented.encoding
     dims = presented.runs["latent_dim"].unique()
     unit = f"count, of {dims[0]}" if len(dims) == 1 else "count"
-    score = replace(ACTIVE_UNITS, unit=unit)
-    figure, data = draw_scores(presented, [score], style)
+    scores = [replace(score, unit=unit) for score in counts_of(presented.runs)]
+    figure, data = draw_scores(presented, scores, style)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
+    informative = f" {INFORMATIVE_UNITS.title}: {INFORMATIVE_UNITS.meaning}"
     caption = (
-        f"Active units by {by} on the test set. A unit u is active if Var_x(E[z_u|x]) > "
-        f"{ACTIVE_VARIANCE} (Burda, Grosse and Salakhutdinov 2016). Small points: seeds; markers: "
+        f"Active units by {by} on the test set. {criterion(presented.runs)}"
+        f"{informative if len(scores) > 1 else ''} Small points: seeds; markers: "
         f"their mean. {captions.interval(presented, 'Bars')} {captions.setting(presented)}"
     )
     return Drawn("active-units", figure, data, caption.strip())
 
 
+@carries_mark
 def disentanglement(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw all disentanglement scores of each cell, a panel for each score.
 

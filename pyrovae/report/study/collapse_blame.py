@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, palette, theme
 
@@ -19,6 +20,7 @@ _PARTS = {
 }
 
 
+@carries_mark
 def collapse_blame(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw how many units of each cell are active, and who collapsed the others.
 

@@ -13,6 +13,7 @@ from pyrovae.core import atomic
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.formats import files
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented, present
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
 from pyrovae.study.store.results import StudyResults
@@ -21,6 +22,7 @@ from pyrovae.study.store.results import StudyResults
 ENOUGH_POINTS = 6
 
 
+@carries_mark
 def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPER) -> Drawn:
     """Draw how far each cell is below the best, with the paired standard error over the points.
 
@@ -52,7 +54,7 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
 
 
 def write_comparison(
-    study: StudyResults, *, points: int, style: Style = PAPER
+    study: StudyResults, *, points: int, unsettled: bool = False, style: Style = PAPER
 ) -> tuple[pd.DataFrame, Path]:
     """Compare a study's cells; write table and figure to its folder ``diagnostics``.
 
@@ -63,7 +65,7 @@ def write_comparison(
     Path
         The figure's stem.
     """
-    table = compare_cells(study, points=points)
+    table = compare_cells(study, points=points, unsettled=unsettled)
     drawn = comparison(present(study), table, style=style)
     stem = study.store.root / "diagnostics" / drawn.name
     for suffix, content in files(drawn, style).items():

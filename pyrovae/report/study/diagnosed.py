@@ -12,6 +12,7 @@ from pyrovae.report.diagnosis.gate import gate
 from pyrovae.report.diagnosis.khat import khat
 from pyrovae.report.diagnosis.report import DiagnosisReport
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.marks import marked
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.study.store.diagnoses import DiagnosisFolder
@@ -35,7 +36,8 @@ def _each(draw: Callable[..., Drawn]) -> Callable[..., Iterator[Drawn]]:
                 reasons.append(str(reason))
                 continue
             said = f"Run {run[:8]}. {found.caption}"
-            yield dataclasses.replace(found, name=f"{found.name}-{run[:8]}", caption=said)
+            named = dataclasses.replace(found, name=f"{found.name}-{run[:8]}", caption=said)
+            yield marked(named, presented.study.settling.of([run]), style=style)
         if len(reasons) == len(known):
             raise NothingToDraw(reasons[0])
 

@@ -17,6 +17,7 @@ from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 
@@ -25,6 +26,7 @@ _ROW = 0.17
 _NAME_WIDTH = 30
 
 
+@carries_mark
 def effects(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the main effects of the stored comparison, a panel for each metric.
 
@@ -52,6 +54,7 @@ def effects(presented: Presented, *, style: Style = PAPER) -> Drawn:
     return _forest("effects", presented, rows, what, style)
 
 
+@carries_mark
 def interactions(presented: Presented, *, style: Style = PAPER) -> Iterator[Drawn]:
     """Draw the interactions of the stored comparison: a figure for each pair of factors.
 

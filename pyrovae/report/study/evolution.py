@@ -10,21 +10,22 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pyrovae.measures.collapse.measure import ACTIVE_UNITS
+from pyrovae.analysis.active import count_of, criterion
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.intervals import bounds, summarise
 from pyrovae.report.look.legends import legend_above, line_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
-#: Columns of the history, a row of panels each.
-_QUANTITIES = {"active_units": ACTIVE_UNITS.axis_label, "loss": "Loss (nats)"}
+_LOSS = "loss"
 #: Part of training whose losses the axis leaves out.
 SETTLED = 0.4
 
 
+@carries_mark
 def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw active units and training loss over steps, a panel for each level of the second label.
 
@@ -37,8 +38,11 @@ def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
     encoding = presented.encoding
     history = presented.study.history()
     by = [*encoding.labels, "step"]
+    count = count_of(history)
+    # Columns of the history, a row of panels each.
+    quantities = {count.key: count.axis_label, _LOSS: "Loss (nats)"}
     data = pd.concat(
-        [summarise(history.dropna(subset=[q]), by, q).assign(quantity=q) for q in _QUANTITIES],
+        [summarise(history.dropna(subset=[q]), by, q).assign(quantity=q) for q in quantities],
         ignore_index=True,
     )
     split = encoding.labels[1:]
@@ -52,10 +56,10 @@ def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
             2, len(shown), sharex=True, sharey="row" if comparable else False, squeeze=False
         )
         for column, (title, part) in enumerate(shown):
-            for row, quantity in enumerate(_QUANTITIES):
+            for row, quantity in enumerate(quantities):
                 _lines(grid[row, column], part.dropna(subset=[quantity]), quantity, encoding)
             grid[0, column].set_title(names.wrapped(title, 16 if len(shown) > 2 else 28))
-        for row, (quantity, label) in enumerate(_QUANTITIES.items()):
+        for row, (quantity, label) in enumerate(quantities.items()):
             grid[row, 0].set_ylabel(names.wrapped(label, 14))
             means = data[data["quantity"] == quantity]
             if comparable:
@@ -73,6 +77,7 @@ def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
         "Active units on test data, and the training loss per datum (mean over the minibatches "
         f"since the last record; the axis leaves out the first {SETTLED:.0%} of training). "
         "Lines: means over seeds. "
+        f"{criterion(history)} "
         f"{captions.interval(presented, 'Bands')}{panel} {captions.setting(presented)}"
     )
     return Drawn("evolution", figure, data, caption.strip())
@@ -99,7 +104,7 @@ def _lines(ax: Axes, data: pd.DataFrame, quantity: str, encoding: Encoding) -> N
 
 def _scale(axes: Sequence[Axes], means: pd.DataFrame) -> None:
     """Fit the axis to what comes after a while: the first losses dwarf all differences."""
-    counted = means["quantity"].iloc[0] == "active_units"
+    counted = means["quantity"].iloc[0] != _LOSS
     late = means if counted else means[means["step"] > SETTLED * means["step"].max()]
     low = 0.0 if counted else late["low"].fillna(late["mean"]).min()
     high = late["high"].fillna(late["mean"]).max()

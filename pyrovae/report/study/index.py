@@ -46,11 +46,14 @@ def index_page(
     varied = variation.markdown(presented)
     if varied:
         parts += ["## What the disentanglement scores vary with", varied]
-        parts.append(f"{plain(variation.CAPTION)} [By cell](tables/variation.csv).")
+        noted = plain(" ".join(filter(None, (variation.CAPTION, study.settling.noted))))
+        parts.append(f"{noted} [By cell](tables/variation.csv).")
     told = true_posterior.markdown(presented)
     if told:
         parts += ["## The true posterior", told]
-        parts.append(f"{plain(true_posterior.CAPTION)} [Numbers](tables/diagnosed.csv).")
+        diagnosed = study.settling.of(presented.diagnosed["run"])
+        noted = plain(" ".join(filter(None, (true_posterior.CAPTION, diagnosed.noted))))
+        parts.append(f"{noted} [Numbers](tables/diagnosed.csv).")
         parts.append(_list(_diagnoses(presented)))
     parts.append("## Figures")
     for name, text in captions.items():
@@ -61,6 +64,10 @@ def index_page(
     if skipped:
         parts.append("## Not drawn")
         parts.append(_list(_plain({names.words(k): why for k, why in skipped.items()})))
+    unsettled = study.settling.unsettled
+    if unsettled:
+        why = {run: "; ".join(settled.reasons) for run, settled in unsettled.items()}
+        parts += ["## Runs that have not settled", _list(_plain(_with_cells(study, why)))]
     if study.failed:
         parts += ["## Failed runs", _list(_plain(study.failed))]
     if study.missing:
@@ -75,7 +82,14 @@ def _counts(study: StudyResults) -> str:
             f" **{len(study.failed)} failed and {len(study.missing)} are missing: all numbers and "
             "figures are without them.**"
         )
-    return text
+    settling = study.settling
+    return f"{text} **{plain(settling.noted)}**" if settling.unsettled else text
+
+
+def _with_cells(study: StudyResults, reasons: Mapping[str, str]) -> dict[str, str]:
+    """Return reasons by run, with what the run is."""
+    cells = study.settling.cells
+    return {f"{run[:8]} ({cells[run]})" if cells[run] else run: why for run, why in reasons.items()}
 
 
 def _diagnoses(presented: Presented) -> dict[str, str]:

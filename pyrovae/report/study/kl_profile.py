@@ -8,9 +8,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
 
+from pyrovae.analysis.active import is_active
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.legends import legend_above, legend_in, line_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
@@ -20,6 +22,7 @@ from pyrovae.report.look.style import PAPER, Style, theme, tighten
 LINEAR_BELOW = 0.01
 
 
+@carries_mark
 def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the KL of each unit against its rank, a line for each level of the first label.
 
@@ -28,12 +31,13 @@ def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
     Drawn
         ``data`` has a row for each cell and position (1 for the unit of largest KL in its run):
         ``mean`` of the KL in nats, its ``low`` and ``high`` over seeds, ``n`` seeds, ``active``,
-        the share of seeds whose unit there is active.
+        the share of seeds whose unit there is active (:mod:`pyrovae.analysis.active`).
     """
     encoding = presented.encoding
     units = presented.units.assign(position=lambda table: table["rank"] + 1)
     cell = units.groupby(encoding.labels, sort=False).ngroup()
-    units = units.assign(cell=cell).sort_values(["cell", "position"], kind="stable")
+    units = units.assign(cell=cell, active=is_active(units))
+    units = units.sort_values(["cell", "position"], kind="stable")
     by = [*encoding.labels, "position"]
     grouped = units.groupby(by, sort=False)["kl"]
     data = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()

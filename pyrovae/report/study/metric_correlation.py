@@ -11,11 +11,13 @@ from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 
+@carries_mark
 def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the Spearman correlation of each pair of disentanglement scores over all runs.
 
@@ -31,7 +33,7 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     Raises
     ------
     NothingToDraw
-        If there are fewer than two scores or too few runs.
+        If there are fewer than two scores or too few runs, or some have not settled.
     """
     scores = disentanglement_scores(presented.runs)
     if len(scores) < 2 or len(presented.runs) < ENOUGH_RUNS:
@@ -39,6 +41,7 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
             f"a correlation of metrics takes two of them and {ENOUGH_RUNS} runs, here are "
             f"{len(scores)} and {len(presented.runs)}"
         )
+    presented.conclude()
     data = pd.DataFrame(
         [
             {

@@ -13,10 +13,12 @@ from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.measures.collapse.theory import linear_active_units, linear_var_mu
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
 
 
+@carries_mark
 def phase_diagram(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw active units, and Var(mu) of each, over beta × sigma², with theory.
 

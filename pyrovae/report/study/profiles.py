@@ -13,11 +13,13 @@ from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.legends import legend_above, line_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 
+@carries_mark
 def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw the profile of each level of the first label, a panel for each metric that has a best.
 

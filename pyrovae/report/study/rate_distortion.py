@@ -13,11 +13,13 @@ from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.legends import Group, colour_group, legend_above, marker_group
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 
 
+@carries_mark
 def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw each run's rate and distortion on the test set, over lines of equal ELBO.
 

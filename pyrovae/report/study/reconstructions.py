@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.mosaics import fit, mosaic, show
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
@@ -16,6 +17,7 @@ from pyrovae.report.look.style import PAPER, Style, theme, tighten
 _ROWS = 14
 
 
+@carries_mark
 def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
     """Draw inputs, and below them each cell's reconstructions of them.
 

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.mosaics import blocks, fit, show
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
@@ -21,6 +22,7 @@ _HEIGHT = 7.5
 _ACROSS = 3
 
 
+@carries_mark
 def samples(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
     """Draw samples E[x|z], z from the prior: first label down, second label across.
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import pandas as pd
 
+from pyrovae.analysis.active import count_of, criterion
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, LEVEL, rank_correlation
-from pyrovae.measures.collapse.measure import ACTIVE_UNITS
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.legends import colour_group, legend_above, legend_in
+from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
 
+@carries_mark
 def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw each disentanglement score against the number of active units, a point for each run.
 
@@ -28,16 +30,19 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     Raises
     ------
     NothingToDraw
-        If there is no score, or the number of active units is the same in all runs.
+        If there is no score, the number of active units is the same in all runs, or some have
+        not settled.
     """
     runs, scores = presented.runs, disentanglement_scores(presented.runs)
     if not scores:
         raise NothingToDraw("the data has no ground-truth factors, so no score compares with them")
-    if len(runs) < ENOUGH_RUNS or runs[ACTIVE_UNITS.key].nunique() < 2:
+    count = count_of(runs)
+    if len(runs) < ENOUGH_RUNS or runs[count.key].nunique() < 2:
         raise NothingToDraw(
             f"an association takes {ENOUGH_RUNS} runs that differ in their number of active units"
         )
-    found = {score.key: rank_correlation(runs, ACTIVE_UNITS.key, score.key) for score in scores}
+    presented.conclude()
+    found = {score.key: rank_correlation(runs, count.key, score.key) for score in scores}
     encoding = presented.encoding
     colours, markers = encoding.colours(), encoding.first_markers()
     with theme(style):
@@ -46,7 +51,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
             for level, colour in colours.items():
                 part = runs[runs[encoding.first] == level]
                 ax.plot(
-                    part[ACTIVE_UNITS.key],
+                    part[count.key],
                     part[score.key],
                     color=colour,
                     marker=markers[level],
@@ -61,7 +66,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
             told = f"ρ = {r.correlation:.2f}{interval}"
             ax.set_title(told.replace("-", "−"), color=GREY)
             ax.margins(0.08)
-        figure.supxlabel(ACTIVE_UNITS.axis_label)
+        figure.supxlabel(count.axis_label)
         group = colour_group(encoding, linestyle="")
         for entry, marker in zip(group[1], markers.values(), strict=True):
             entry.set_marker(marker)
@@ -78,7 +83,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     caption = (
         "Disentanglement scores against the number of active units, a point for each run, by "
         f"{names.title(encoding.first).lower()}. ρ: Spearman correlation {interval}. An "
-        f"association: what was varied moves both. {captions.setting(presented)}"
+        f"association: what was varied moves both. {criterion(runs)} {captions.setting(presented)}"
     )
     rows = [{"score": key, **r._asdict()} for key, r in found.items()]
     return Drawn("sparsity", figure, pd.DataFrame(rows), caption.strip())

@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+import pandas as pd
+
 from pyrovae.analysis.udr import with_udr
 from pyrovae.core import atomic
 from pyrovae.core.reading import reading
 from pyrovae.report.diagnosis import write_missing_figures
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.formats import FORMATS, files
-from pyrovae.report.look.presented import present
+from pyrovae.report.look.marks import with_unsettled
+from pyrovae.report.look.presented import Presented, present
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.report.study import gallery, methods
 from pyrovae.report.study.index import index_page
@@ -27,7 +30,11 @@ _MANIFEST = "manifest.json"
 
 
 def write_report(
-    study: StudyResults, *, style: Style = PAPER, formats: Sequence[str] = FORMATS
+    study: StudyResults,
+    *,
+    style: Style = PAPER,
+    formats: Sequence[str] = FORMATS,
+    unsettled: bool = False,
 ) -> Path:
     """Write every figure and table of a study.
 
@@ -55,13 +62,16 @@ def write_report(
         Of the figures.
     formats
         Of the figures: ``pdf``, ``png``, ``svg``.
+    unsettled
+        Whether to conclude from runs that have not settled too. All that is shown of them is marked
+        in any case.
 
     Returns
     -------
     Path
         The folder.
     """
-    presented = present(with_udr(study))
+    presented = present(with_udr(study), unsettled=unsettled)
     write_missing_figures(study, style=style)
     folder = study.store.root / "report"
     formats = list(dict.fromkeys([*formats, "png"]))  # The page shows the PNG.
@@ -87,22 +97,28 @@ def write_report(
     write("tables/cells.txt", f"{table.caption(presented)}\n".encode())
     effects = effects_table.effects_table(presented)
     if not effects.empty:
-        write("tables/effects.csv", effects.to_csv(index=False).encode())
+        write("tables/effects.csv", _csv(effects, presented))
         write("tables/effects.tex", effects_table.latex(presented).encode())
     write("methods.txt", f"{methods.methods(presented)}\n".encode())
     write("methods.tex", methods.latex_methods(presented).encode())
     if not presented.variation.empty:
-        write("tables/variation.csv", presented.variation.to_csv(index=False).encode())
+        write("tables/variation.csv", _csv(presented.variation, presented))
     with suppress(NothingToDraw):
         diagnosed = true_posterior.by_cell(presented)
-        write("tables/diagnosed.csv", diagnosed.to_csv(index=False).encode())
+        write("tables/diagnosed.csv", _csv(diagnosed, presented))
     write("report.md", index_page(presented, captions, skipped, formats=formats).encode())
     _remove_former(folder, written)
     return folder
 
 
 def write_figures(
-    study: StudyResults, kind: str, out: Path, *, style: Style, formats: Sequence[str]
+    study: StudyResults,
+    kind: str,
+    out: Path,
+    *,
+    style: Style,
+    formats: Sequence[str],
+    unsettled: bool = False,
 ) -> list[Path]:
     """Write the figures of one kind into a folder, and return the pictures' paths.
 
@@ -112,13 +128,17 @@ def write_figures(
         If the study lacks what they show.
     """
     written = []
-    for drawn in gallery.draw(present(study), kind, style=style):
+    for drawn in gallery.draw(present(study, unsettled=unsettled), kind, style=style):
         for suffix, content in files(drawn, style, formats).items():
             path = out / f"{drawn.name}.{suffix}"
             atomic.write_bytes(path, content)
             if suffix in formats:
                 written.append(path)
     return written
+
+
+def _csv(table: pd.DataFrame, presented: Presented) -> bytes:
+    return with_unsettled(table, presented).to_csv(index=False).encode()
 
 
 def _remove_former(folder: Path, written: set[str]) -> None:

@@ -18,9 +18,12 @@ from pyrovae.report.look.intervals import ENOUGH, LEVEL
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import MISSING, table_scores
 from pyrovae.report.tables.variation import CHANGES, changed
+from pyrovae.study.store.settling import MARK
 
 #: Posterior probability of being the best from which a number is set in bold.
 SURE = 0.95
+#: :data:`MARK` in LaTeX.
+LATEX_MARK = r"\textsuperscript{\ddag}"
 
 
 @dataclass(frozen=True)
@@ -93,11 +96,15 @@ class Place:
 
 @dataclass(frozen=True)
 class Row:
-    """A cell: its labels as shown, its number of seeds, and a place for each score."""
+    """A cell: its labels as shown, its number of seeds, and a place for each score.
+
+    ``unsettled`` is how many of its runs have not settled.
+    """
 
     labels: list[str]
     seeds: int
     places: list[Place]
+    unsettled: int = 0
 
 
 def rows(presented: Presented) -> list[Row]:
@@ -119,6 +126,7 @@ def rows(presented: Presented) -> list[Row]:
                 )
                 for score in scores
             ],
+            row["unsettled"],
         )
         for row in table.to_dict("records")
     ]
@@ -151,12 +159,13 @@ def caption(presented: Presented) -> str:
     bold = f"Bold: best with a posterior probability above {SURE:.0%}. "
     bold = bold if best_cells(presented) else ""
     dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(presented) else ""
+    noted = f"{presented.study.settling.noted} " if presented.study.settling.unsettled else ""
     explained = [s for s in (LOG_PX, VARIANCE_LAW) if s in table_scores(presented.runs)]
     meanings = " ".join(f"{s.title}: {s.meaning[:1].lower()}{s.meaning[1:]}" for s in explained)
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
         f"seeds on), on the test set; arrows point to what is better. {meanings} "
-        f"{bold}{dagger}{captions.setting(presented)}".strip()
+        f"{bold}{dagger}{noted}{captions.setting(presented)}".strip()
     )
 
 
@@ -167,6 +176,7 @@ def markdown(presented: Presented) -> str:
     lines = [[escapes.markdown_line(cell) for cell in head], ["---"] * len(head)]
     for row in rows(presented):
         labels = [escapes.markdown_line(label) for label in row.labels]
+        labels[-1] += MARK if row.unsettled else ""
         lines.append([*labels, str(row.seeds), *(place.markdown() for place in row.places)])
     return "\n".join(map(escapes.markdown_row, lines))
 
@@ -186,6 +196,7 @@ def latex(presented: Presented) -> str:
         r"% Needs booktabs, graphicx and siunitx. Mean over seeds; in brackets half the width of",
         r"% the 95 % Student t interval, in units of the last digit. Made smaller if it is wider",
         r"% than the text.",
+        *([f"% {presented.study.settling.noted}"] if presented.study.settling.unsettled else []),
         r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}\sisetup{detect-weight=true}%",
         r"\sbox0{%",
         rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
@@ -200,7 +211,9 @@ def latex(presented: Presented) -> str:
         if previous is not None and n_labels > 1 and first != previous:
             lines.append(r"\addlinespace")
         labels = ["" if n_labels > 1 and first == previous else first, *row.labels[1:]]
-        text = [escapes.latex(label) for label in labels] + [str(row.seeds)]
+        text = [escapes.latex(label) for label in labels]
+        text[-1] += LATEX_MARK if row.unsettled else ""
+        text.append(str(row.seeds))
         lines.append(" & ".join([*text, *(place.latex() for place in row.places)]) + r" \\")
         previous = first
     lines += [

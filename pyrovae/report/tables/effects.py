@@ -11,6 +11,7 @@ from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.presented import Presented
+from pyrovae.report.tables.cells import LATEX_MARK
 
 
 def effects_table(presented: Presented) -> pd.DataFrame:
@@ -46,12 +47,15 @@ def latex(presented: Presented) -> str:
         r"\endhead",
         r"\bottomrule",
         r"\endfoot",
+        *_foot(presented),
     ]
+    mark = LATEX_MARK if presented.study.settling.unsettled else ""
     for i, (metric, rows) in enumerate(table.groupby("metric", sort=False)):
         score, decimals = score_of(str(metric)), _decimals(rows)
         if i:
             lines.append(r"\addlinespace")
-        lines.append(rf"\multicolumn{{5}}{{@{{}}l}}{{\emph{{{escape(score.axis_label)}}}}} \\*")
+        title = rf"\emph{{{escape(score.axis_label)}}}{mark}"
+        lines.append(rf"\multicolumn{{5}}{{@{{}}l}}{{{title}}} \\*")
         for row in rows.itertuples():
             numbers = [f"{value:.{decimals}f}" for value in (row.mean, row.low, row.high)]
             name = phrases.get((row.term, str(row.level)), str(row.level))
@@ -59,6 +63,19 @@ def latex(presented: Presented) -> str:
                 " & ".join([escape(name), *numbers, f"{row.positive:.3f}"]) + r" \\",
             )
     return "\n".join([*lines, r"\end{longtable}", r"\endgroup"]) + "\n"
+
+
+def _foot(presented: Presented) -> list[str]:
+    """Return what stands below the table of a comparison of runs that have not settled."""
+    settling = presented.study.settling
+    if not settling.unsettled:
+        return []
+    told = rf"{LATEX_MARK} {escape(settling.told)}."
+    return [
+        r"\bottomrule",
+        rf"\multicolumn{{5}}{{@{{}}p{{0.9\linewidth}}@{{}}}}{{\footnotesize {told}}} \\",
+        r"\endlastfoot",
+    ]
 
 
 def _phrases(table: pd.DataFrame, encoding: Encoding) -> dict[tuple[str, str], str]:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.shrink.capacity.search import Belief, Observation, belief, next_size
 from pyrovae.shrink.pruning.prune_run import Pruned, PrunedRun
+from pyrovae.training.settled import Settled
 
 #: Scores of the curve against latent_dim.
-SCORES = ("active_units", "rate", "distortion", "elbo", "elbo_gap", "distortion_gap")
+SCORES = ("used_units", "rate", "distortion", "elbo", "elbo_gap", "distortion_gap")
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Capacity:
         Whether the search ended by itself, not for want of trainings.
     pruned
         Sparse runs after pruning.
+    unsettled
+        Runs that have not settled.
     """
 
     root: Path | None
@@ -39,6 +42,7 @@ class Capacity:
     believed: Belief
     complete: bool
     pruned: tuple[Pruned, ...]
+    unsettled: tuple[str, ...] = ()
 
     @property
     def recommended(self) -> int:
@@ -91,9 +95,9 @@ def search(
         done += seeds
         observations = observed(runs)
         shown = belief(observations)
-        active = runs.loc[runs["latent_dim"] == size, "active_units"].astype(int).tolist()
+        used = runs.loc[runs["latent_dim"] == size, "used_units"].astype(int).tolist()
         tell(
-            f"latent_dim {size}: {', '.join(map(str, active))} active; "
+            f"latent_dim {size}: {', '.join(map(str, used))} used; "
             f"P(more than needed) = {shown.sparse(size):.2f}"
         )
         size = next_size(observations, factor=factor, largest=largest)
@@ -102,7 +106,7 @@ def search(
 
 def observed(runs: pd.DataFrame) -> list[Observation]:
     """Return what each training, a row of a study's index, says of the number of units needed."""
-    return [Observation(int(row.latent_dim), int(row.active_units)) for row in runs.itertuples()]
+    return [Observation(int(row.latent_dim), int(row.used_units)) for row in runs.itertuples()]
 
 
 def trainings_of(runs: pd.DataFrame) -> pd.DataFrame:
@@ -111,8 +115,33 @@ def trainings_of(runs: pd.DataFrame) -> pd.DataFrame:
     return runs[columns].sort_values(["latent_dim", "seed"], ignore_index=True)
 
 
+def need_settled(size: int, found: Mapping[str, Settled]) -> None:
+    """Refuse trainings that have not settled: their counts of units would mean nothing.
+
+    Parameters
+    ----------
+    size
+        Their latent_dim.
+    found
+        Whether each has settled, by its name.
+
+    Raises
+    ------
+    PyrovaeError
+        If one has not.
+    """
+    open_ = {run: state for run, state in found.items() if not state.yes}
+    if open_:
+        told = "; ".join(f"run {run}: {state.told}" for run, state in open_.items())
+        raise PyrovaeError(
+            f"latent_dim {size}: {len(open_)} of {len(found)} runs have not settled, so their "
+            f"units cannot be counted ({told}). Train on with training.until: settled and more "
+            "training.steps (--set), or conclude nevertheless with --unsettled"
+        )
+
+
 def largest_pruned(runs: pd.DataFrame, prune: Callable[[str], Pruned | None]) -> tuple[Pruned, ...]:
-    """Prune the models of the largest size that has inactive units: shrinking without training.
+    """Prune the models of the largest size that has unused units: shrinking without training.
 
     Parameters
     ----------
@@ -121,7 +150,7 @@ def largest_pruned(runs: pd.DataFrame, prune: Callable[[str], Pruned | None]) ->
     prune
         Prunes a training by its name, or returns ``None`` where there is nothing to prune.
     """
-    sparse = runs[runs["active_units"] < runs["latent_dim"]]
+    sparse = runs[runs["used_units"] < runs["latent_dim"]]
     chosen = sparse[sparse["latent_dim"] == sparse["latent_dim"].max()]
     return tuple(found for found in map(prune, chosen["run"]) if found is not None)
 
@@ -140,6 +169,11 @@ def describe(found: Capacity) -> str:
         lines.append(
             f"recommended latent_dim {found.recommended} (95 % interval {low} to {high}), from "
             f"{len(found.runs)} trainings"
+        )
+    if found.unsettled:
+        lines.append(
+            f"{len(found.unsettled)} of {len(found.runs)} trainings have NOT settled, and their "
+            f"counts may still change: {', '.join(found.unsettled)}"
         )
     if not found.complete:
         lines.append("the search was not finished: allow more with --trainings")

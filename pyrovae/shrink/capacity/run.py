@@ -16,12 +16,13 @@ from pyrovae.core.reading import read_json
 from pyrovae.shrink.capacity.found import (
     Capacity,
     largest_pruned,
+    need_settled,
     observed,
     search,
     trainings_of,
 )
 from pyrovae.shrink.capacity.search import belief
-from pyrovae.shrink.pruning.prune_run import PrunedRun, prune_run, pruned_run
+from pyrovae.shrink.pruning.prune_run import NothingToPrune, PrunedRun, prune_run, pruned_run
 from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import Plan
 from pyrovae.study.store.folders import RunFolder, Store
@@ -44,6 +45,7 @@ def search_capacity(
     workers: int = 1,
     device: str = "cpu",
     compiled: bool = True,
+    unsettled: bool = False,
 ) -> Capacity:
     """Search the latent_dim that the data of a study need.
 
@@ -69,11 +71,15 @@ def search_capacity(
         At most so many in all.
     workers, device, compiled
         As for any study.
+    unsettled
+        Whether to conclude from runs that have not settled too.
 
     Raises
     ------
     ConfigError
         If the file's runs differ in more.
+    PyrovaeError
+        If a run fails, or has not settled: its count of units would mean nothing.
     """
     plans: list[Plan] = []
     options = RunOptions(workers=workers, device=device, compiled=compiled, quiet=True)
@@ -84,7 +90,10 @@ def search_capacity(
         outcome = run_plan(union, results, options, console=console)
         if outcome.failed:
             raise PyrovaeError(f"latent_dim {size}: {next(iter(outcome.failed.values()))}")
-        return Store(results / union.name).index()
+        store = Store(results / union.name)
+        if not unsettled:
+            need_settled(size, {run.id: store.run(run.id).settled() for run in plans[-1].runs})
+        return store.index()
 
     runs, believed, complete = search(
         train,
@@ -97,7 +106,8 @@ def search_capacity(
     )
     store = Store(results / _union(plans).name)
     pruned = largest_pruned(runs, lambda run: _pruned(store.run(run)))
-    found = Capacity(store.root, runs, believed, complete, pruned)
+    open_ = tuple(run for run in runs["run"] if not store.run(run).settled().yes)
+    found = Capacity(store.root, runs, believed, complete, pruned, open_)
     atomic.write_text(store.root / _SUMMARY, json.dumps(_summary(found), indent=1))
     return found
 
@@ -125,7 +135,14 @@ def stored_capacity(root: Path) -> Capacity:
         folder = smaller.run(run)
         parent = folder.environment()["lineage"]["parent"]
         pruned.append(pruned_run(folder, int(sizes[parent])))
-    return Capacity(root, runs, belief(observed(runs)), summary["complete"], tuple(pruned))
+    return Capacity(
+        root,
+        runs,
+        belief(observed(runs)),
+        summary["complete"],
+        tuple(pruned),
+        tuple(summary.get("unsettled", ())),
+    )
 
 
 def _plan(plan: Callable[[Sequence[str]], Plan], size: int, seeds: int, file: str) -> Plan:
@@ -147,10 +164,10 @@ def _union(plans: Sequence[Plan]) -> Plan:
 
 
 def _pruned(folder: RunFolder) -> PrunedRun | None:
-    active = folder.units()["train_active"]
-    if active.all() or not active.any():
+    try:
+        return prune_run(folder, samples=20, points=1000, compiled=False)
+    except NothingToPrune:
         return None
-    return prune_run(folder, samples=20, points=1000, compiled=False)
 
 
 def _summary(found: Capacity) -> dict[str, object]:
@@ -162,6 +179,7 @@ def _summary(found: Capacity) -> dict[str, object]:
         "complete": found.complete,
         "open": found.believed.open,
         "trainings": len(found.runs),
+        "unsettled": list(found.unsettled),
         "probability": np.round(found.believed.probability.numpy(), 6).tolist(),
         "pruned": {p.folder.id: len(p.kept) for p in found.pruned if isinstance(p, PrunedRun)},
     }

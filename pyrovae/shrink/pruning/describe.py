@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyrovae.shrink.pruning.compare import RESOLVED, Comparison
+from pyrovae.shrink.pruning.finetune import FineTuning
 from pyrovae.shrink.pruning.prune_run import Pruned, PrunedRun
 
 
@@ -19,6 +20,7 @@ def describe(pruned: Pruned) -> str:
     else:
         numbers = ", ".join(map(str, pruned.removed)) or "none"
         lines = [f"{len(pruned.removed)} of {every} latent units removed: {numbers}"]
+    lines[0] += f"; kept: {pruned.criterion} on the training data"
     if pruned.hidden:
         counts = (f"{name} {count}" for name, count in pruned.hidden.items())
         lines.append("hidden units removed: " + ", ".join(counts))
@@ -29,10 +31,21 @@ def describe(pruned: Pruned) -> str:
     )
     lines += _elbo(pruned.comparison)
     if isinstance(pruned, PrunedRun):
-        if pruned.finetuned is not None:
-            lines.append(f"ELBO after fine-tuning {pruned.finetuned:.4f} nats")
+        if pruned.finetuning is not None:
+            lines.append(_finetuning(pruned.finetuning))
         lines.append(f"run {pruned.folder.id}: {pruned.folder.path}")
     return "\n".join(lines)
+
+
+def _finetuning(found: FineTuning) -> str:
+    change = f"{found.change:+.2f} ± {found.change_se:.2f} nats"
+    if found.kept:
+        return f"fine-tuning: {change}, ELBO {found.elbo:.4f} nats"
+    if found.gain < -RESOLVED * found.gain_se:
+        verb = f"lost {-found.gain:.2f} ± {found.gain_se:.2f} nats on held-out data"
+    else:
+        verb = f"gained {found.gain:+.2f} ± {found.gain_se:.2f} nats on held-out data, not resolved"
+    return f"kept as it was: fine-tuning {verb}"
 
 
 def _elbo(found: Comparison) -> list[str]:

@@ -23,27 +23,42 @@ from pyrovae.measures.evaluate import evaluate
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.posteriors import FullRankNormal
 from pyrovae.models.vae import VAE
-from pyrovae.objectives import OBJECTIVES
 from pyrovae.shrink.pruning.absorb import absorb_noise
 from pyrovae.shrink.pruning.compare import Comparison, compare
 from pyrovae.shrink.pruning.deep import prune_hidden
+from pyrovae.shrink.pruning.finetune import FineTuning, fine_tune
 from pyrovae.shrink.pruning.surgery import prune_units, unit_directions
-from pyrovae.shrink.pruning.turn import active_directions, prune_directions, turnable
+from pyrovae.shrink.pruning.turn import (
+    active_directions,
+    prune_directions,
+    turnable,
+    used_directions,
+)
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.execute.execution import environment
 from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
-from pyrovae.study.store.folders import RunFolder, Store, history_table
+from pyrovae.study.store.folders import RunFolder, Store
+from pyrovae.study.store.history import history_table
 from pyrovae.study.store.trained import data_of
-from pyrovae.training import LossProgram, Record, Trainer
+from pyrovae.training import Record
 
 #: Training data that decide which units are inactive, and what their means are.
 POINTS = 5000
 #: Column of a run's units that a criterion reads.
 CRITERIA = {
+    "used": "train_used",
+    "informative": "train_informative",
     "variance": "train_active",
     "kl": "train_active_kl",
     "information": "train_active_information",
     "decoder": "train_active_decoder",
+}
+
+
+#: Directions of a code that stay, by the criteria that know directions.
+_TURNED: dict[str, Callable[[VAE, Tensor, int], Tensor]] = {
+    "used": used_directions,
+    "variance": lambda vae, x, seed: active_directions(vae, x),
 }
 
 
@@ -57,6 +72,8 @@ class Pruned:
 
     Attributes
     ----------
+    criterion
+        By which units stayed.
     kept, removed
         Latent units of the model it came from; where its code was turned, directions of the code,
         by falling information.
@@ -70,6 +87,7 @@ class Pruned:
         ELBO on test data right after pruning.
     """
 
+    criterion: str
     kept: list[int]
     removed: list[int]
     turned: bool
@@ -108,16 +126,19 @@ class PrunedRun(Pruned):
         Of the smaller run.
     finetuned
         ELBO on test data after fine-tuning, ``None`` without.
+    finetuning
+        What fine-tuning did and whether it was kept, ``None`` without.
     """
 
     folder: RunFolder
     finetuned: float | None
+    finetuning: FineTuning | None = None
 
 
 def prune_run(
     folder: RunFolder,
     *,
-    criterion: str = "variance",
+    criterion: str = "used",
     deep: bool = False,
     finetune: int = 0,
     samples: int = 100,
@@ -131,11 +152,12 @@ def prune_run(
     folder
         Of a finished run.
     criterion
-        By which units are inactive (:data:`pyrovae.measures.collapse.CRITERIA`), on training data.
+        By which units stay (:data:`CRITERIA`), on training data.
     deep
         Whether hidden units without influence go too.
     finetune
-        Training steps that follow, with the run's own objective, batch size and learning rate.
+        Training steps that follow (:mod:`pyrovae.shrink.pruning.finetune`), whose outcome is kept
+        where held-out data say that it is the better.
     samples, points
         Draws for each of so many test data, for the ELBO before and after.
     compiled
@@ -166,15 +188,19 @@ def prune_run(
     pruned, smaller = found.model, found.config
     assert isinstance(pruned, VAE)
     assert smaller is not None
-    records = _finetune(pruned, smaller, dataset, finetune, compiled=compiled)
-    tuned = None
+    test, some = along_points(dataset)
+    nan = float("nan")
+    records = [Record(0, nan, nan, nan, measure_along_training(pruned, test, some, config.seed))]
+    tuned: FineTuning | None = None
     if finetune:
-        every = torch.eye(pruned.latent_dim)
-        tuned = compare(pruned, pruned, every, x, samples=samples, seed=config.seed).before
-    lineage = _lineage(folder, found, criterion, finetune, tuned)
+        pruned, tuned, records = fine_tune(
+            pruned, smaller, dataset, finetune, points=points, samples=samples, compiled=compiled
+        )
+    lineage = _lineage(folder, found, finetune, tuned)
     stored = _store(folder, pruned, smaller, dataset, records, lineage)
     known = {field.name: getattr(found, field.name) for field in fields(Pruned)}
-    return PrunedRun(**known, folder=stored, finetuned=tuned)
+    elbo = tuned.elbo if tuned else None
+    return PrunedRun(**known, folder=stored, finetuned=elbo, finetuning=tuned)
 
 
 def prune_model(
@@ -213,9 +239,9 @@ def prune_model(
         As :func:`prune_run`.
     """
     codes = posterior_means(vae, train)
-    turned = criterion == "variance" and turnable(vae)
+    turned = criterion in _TURNED and turnable(vae)
     if turned:
-        directions = active_directions(vae, train)
+        directions = _TURNED[criterion](vae, train, config.seed)
         keep = torch.arange(len(directions))
     else:
         keep = kept_units(active(CRITERIA[criterion]))
@@ -234,6 +260,7 @@ def prune_model(
     if deep:
         pruned, smaller, hidden = prune_hidden(pruned, smaller, train)
     return PrunedModel(
+        criterion=criterion,
         kept=keep.tolist(),
         removed=sorted(set(range(vae.latent_dim)) - set(keep.tolist())),
         turned=turned,
@@ -262,7 +289,9 @@ def pruned_run(folder: RunFolder, latent_dim: int) -> PrunedRun:
     """
     lineage = folder.environment()["lineage"]
     kept = [int(unit) for unit in lineage["kept_units"]]
+    tuned = lineage.get("finetuning")
     return PrunedRun(
+        criterion=lineage["criterion"],
         kept=kept,
         removed=sorted(set(range(latent_dim)) - set(kept)),
         turned="directions" in lineage,
@@ -272,16 +301,17 @@ def pruned_run(folder: RunFolder, latent_dim: int) -> PrunedRun:
         comparison=Comparison(**lineage["elbo"]),
         folder=folder,
         finetuned=lineage["elbo_after_finetuning"],
+        finetuning=FineTuning(**tuned) if tuned else None,
     )
 
 
 def _lineage(
-    folder: RunFolder, found: PrunedModel, criterion: str, finetune: int, tuned: float | None
+    folder: RunFolder, found: PrunedModel, finetune: int, tuned: FineTuning | None
 ) -> dict[str, Any]:
     return {
         "parent": folder.id,
         "parent_folder": str(folder.path),
-        "criterion": criterion,
+        "criterion": found.criterion,
         "kept_units": found.kept,
         **({"directions": found.directions.tolist()} if found.turned else {}),
         "hidden_units_removed": found.hidden,
@@ -289,7 +319,8 @@ def _lineage(
         "parameters": found.parameters,
         "flops_per_datum": found.flops,
         "elbo": asdict(found.comparison),
-        "elbo_after_finetuning": tuned,
+        "elbo_after_finetuning": tuned and tuned.elbo,
+        **({"finetuning": asdict(tuned)} if tuned else {}),
     }
 
 
@@ -300,14 +331,14 @@ def _hidden_sparsity(vae: VAE, codes: Tensor) -> str:
     used = int((principal_variances(codes) > ACTIVE_VARIANCE).sum())
     return (
         f". The means of a full-rank posterior vary along {used} of {len(codes[0])} principal "
-        "directions, none of which is a unit: by variance, and under a standard_normal prior, its "
-        "code can be turned so that they are"
+        "directions, none of which is a unit: by use or variance, and under a standard_normal "
+        "prior, its code can be turned so that they are"
     )
 
 
 def _units(folder: RunFolder) -> pd.DataFrame:
     units = folder.units()
-    if "train_active_decoder" not in units:
+    if "train_used" not in units:
         raise PyrovaeError(
             f"{folder.id}: measured before units were measured on training data; run its study "
             "again, which measures without training"
@@ -330,26 +361,6 @@ def _flops(vae: VAE, x: Tensor) -> float:
     return float(counter.get_total_flops())
 
 
-def _finetune(
-    vae: VAE, config: RunConfig, dataset: Dataset, steps: int, *, compiled: bool
-) -> list[Record]:
-    test, train = along_points(dataset)
-
-    def measure(program: LossProgram) -> Any:
-        assert isinstance(program.vae, VAE)
-        return measure_along_training(program.vae, test, train, config.seed)
-
-    program = LossProgram(vae, OBJECTIVES.create(**config.objective))
-    if not steps:
-        nan = float("nan")
-        return [Record(0, nan, nan, nan, measure(program))]
-    settings = config.training.model_copy(
-        update={"steps": steps, "records": min(config.training.records, steps)}
-    )
-    trainer = Trainer(program, dataset.train.values, settings, compiled=compiled)
-    return trainer.train(program, config.seed, measure=measure)
-
-
 def _store(
     parent: RunFolder,
     vae: VAE,
@@ -360,7 +371,11 @@ def _store(
 ) -> RunFolder:
     """Write the run into the study of pruned runs, beside that of its parent."""
     fingerprint = dataset.fingerprint
-    run_id = _digest({k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)})
+    content = {k: lineage[k] for k in _IDENTITY} | {"config": config.identity(fingerprint)}
+    if "finetuning" in lineage:
+        # At another rate it is another run.
+        content["finetuning_rate"] = lineage["finetuning"]["rate"]
+    run_id = _digest(content)
     study = parent.study
     store = Store(study.with_name(f"{study.name}-pruned"))
     run = PlannedRun(run_id, config, fingerprint, parameters_of(vae), 0.0)
@@ -371,6 +386,7 @@ def _store(
         history_table(records),
         evaluation,
         {**environment(), "lineage": lineage},
+        parent.settled(),
     )
     runs = [run]
     for path in sorted(Path(store.runs).glob("[!.]*/metrics.json")):

@@ -120,6 +120,7 @@ def prune_view(
     directions = unit_directions(keep, vae.latent_dim)
     flops = _flops(vae, x)
     return PrunedModel(
+        criterion=criterion,
         kept=keep.tolist(),
         removed=sorted(set(range(vae.latent_dim)) - set(keep.tolist())),
         turned=False,

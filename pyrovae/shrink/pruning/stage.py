@@ -20,7 +20,7 @@ _SAMPLES, _POINTS = 20, 2000
 
 
 def measure_pruning(study: StudyResults, *, tell: Callable[[str], None] = lambda _: None) -> None:
-    """Prune every run of a study by variance and keep what it changed with the study.
+    """Prune every run of a study by use and keep what it changed with the study.
 
     Kept is a row for each run: ``run``, ``pruned`` (id of the smaller run, empty if nothing was
     inactive) and the fields of :class:`pyrovae.shrink.pruning.compare.Comparison`, in nats per

@@ -1,20 +1,9 @@
 """Removing directions of a code instead of units, where no axis of the code is special.
 
 Under N(0, I), with a full covariance in q(z|x) and a decoder that begins with a dense layer, a code
-can be turned at will: the turned model has the same ELBO for every x. Training has no reason to
-make the directions that carry information coincide with units, so all units look active. What idles
-is a direction along which q(z|x) is the prior for each x. Twice the rate is, to second order around
-the prior,
-
-    2 KL(N(m, S) || N(0, I)) = |m|² + tr((S - I)²) / 2 + …,
-
-whose mean over the data, means taken about their own mean, is the trace of
-
-    R = Cov(m) + E[(S - I)²] / 2.
-
-The principal directions of R take up as much of the rate as so many directions can. An eigenvalue
-is to a direction what Var(mu) is to a unit, and counts what the covariance says of x besides: codes
-of a full covariance say a good deal by which noises go together.
+can be turned at will: the turned model has the same ELBO for every x. Which directions there are:
+:mod:`pyrovae.measures.collapse.directions`. Those stay that are used, or whose information is above
+the variance by which a unit would be active.
 
 The turned means are linear in the features, as a head must be, and the decoder's first layer takes
 the turn up: both are exact. The Cholesky factor of a turned covariance is not linear in them: its
@@ -30,7 +19,9 @@ from torch.distributions import MultivariateNormal
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.measuring import only_measures
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.measures.collapse.directions import find_directions
 from pyrovae.measures.collapse.sensitivity import first_layer
+from pyrovae.measures.collapse.use import use_of
 from pyrovae.models.posteriors import FullRankNormal
 from pyrovae.models.posteriors.base import raw_scale
 from pyrovae.models.priors import StandardNormal
@@ -41,6 +32,8 @@ from pyrovae.study.plan.planning import vae_of
 
 #: Covariance matrices at a time.
 _CHUNK = 250
+#: Data in which every direction is replaced.
+_USE_POINTS = 256
 
 
 def turnable(vae: VAE) -> bool:
@@ -83,6 +76,27 @@ def active_directions(vae: VAE, x: Tensor) -> Tensor:
     return kept.T.float().contiguous()
 
 
+def used_directions(vae: VAE, x: Tensor, seed: int) -> Tensor:
+    """Return the directions of the code that the decoder uses, the most telling first.
+
+    Parameters
+    ----------
+    vae
+        :func:`turnable`.
+    x
+        Observations ``(n, *event_shape)``, n > 1.
+    seed
+        Of the draws that directions are replaced by.
+
+    Returns
+    -------
+    Tensor
+        Orthonormal rows, ``(k, latent_dim)``, k >= 0.
+    """
+    found = find_directions(vae, x, seed=seed)
+    return found.rows[use_of(vae, x, found, start=_USE_POINTS, most=len(x), seed=seed).used]
+
+
 @only_measures
 def prune_directions(
     vae: VAE, config: RunConfig, directions: Tensor, x: Tensor
@@ -105,7 +119,7 @@ def prune_directions(
         If there is no direction.
     """
     if not len(directions):
-        raise PyrovaeError("cannot prune: every direction is inactive, no code would be left")
+        raise PyrovaeError("cannot prune: every direction is unused, no code would be left")
     posterior = vae.posterior
     assert isinstance(posterior, FullRankNormal)
     k = len(directions)

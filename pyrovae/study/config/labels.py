@@ -96,8 +96,9 @@ class Label:
         return replace(self, parameters=kept)
 
     def having(self, keys: Iterable[str]) -> Label:
-        """Return the label with these parameters only."""
-        return replace(self, parameters={key: self.parameters.get(key) for key in keys})
+        """Return the label with these parameters only; one that it leaves out has its default."""
+        known = defaults(self.part, self.name) | dict(self.parameters)
+        return replace(self, parameters={key: known.get(key) for key in keys})
 
     def shown(self) -> str:
         """Return the name and the parameters as people read them.

@@ -24,10 +24,11 @@ from pyrovae.measures.evaluate import Evaluation, evaluate
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.execute.memory import give_back
 from pyrovae.study.plan.batches import Task
-from pyrovae.study.plan.planning import PlannedRun, model_of, program_of
+from pyrovae.study.plan.planning import PlannedRun, constant_from, model_of, program_of
 from pyrovae.study.store.checkpoints import Checkpoint
 from pyrovae.study.store.diagnoses import diagnose_into
-from pyrovae.study.store.folders import Store, history_table
+from pyrovae.study.store.folders import Store
+from pyrovae.study.store.history import Watch, history_table, settled_of
 from pyrovae.study.watch.events import Event, Tell
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Stopped, Trainer
 
@@ -119,9 +120,10 @@ class Execution:
         folder = self._store.run(run.id)
         vae = model_of(run.config, dataset.event_shape)
         folder.restore(vae)
-        evaluation = self._evaluate(run, vae, dataset)
+        evaluation, history = self._evaluate(run, vae, dataset), folder.history()
+        settled = settled_of(history, run.config.training, constant_from(run.config))
         self._store.write_run(
-            run, vae.state_dict(), folder.history(), evaluation, folder.environment()
+            run, vae.state_dict(), history, evaluation, folder.environment(), settled
         )
         return Event("done", run)
 
@@ -141,7 +143,8 @@ class Execution:
         assert isinstance(vae, LatentModel)
         evaluation = self._evaluate(run, vae, dataset)
         history = trainee.history(ended.records)
-        self._store.write_run(run, vae.state_dict(), history, evaluation, about)
+        settled = settled_of(history, run.config.training, constant_from(run.config))
+        self._store.write_run(run, vae.state_dict(), history, evaluation, about, settled)
         self._store.checkpoints.remove(run.id)
         return Event("done", run)
 
@@ -198,7 +201,7 @@ class _Trainee:
             nonlocal active
             assert isinstance(current.vae, LatentModel)
             found = measure_along_training(current.vae, *points, run.config.seed)
-            active = int(found.units.active.sum())
+            active = found.used_units
             return found
 
         def progress(step: int, loss: float) -> None:
@@ -212,6 +215,11 @@ class _Trainee:
             progress=progress,
             keep=self._keep,
             start=self._before.snapshot if self._before else None,
+            settled=Watch(
+                run.config.training,
+                constant_from(run.config),
+                self._before.history if self._before else None,
+            ),
         )
         self.started = time.perf_counter()
 

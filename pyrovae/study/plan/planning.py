@@ -16,6 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.core import dotted, memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of
+from pyrovae.core.schedules import ends, is_schedule
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -297,6 +298,22 @@ def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
         return LossProgram(vae, OBJECTIVES.create(**config.objective))
+
+
+def constant_from(config: RunConfig) -> float:
+    """Return the step from which on no scheduled number of a run changes, the learning rate apart.
+
+    Infinite if one never stops.
+    """
+    content = config.model_dump()
+    objective = {k: v for k, v in content["objective"].items() if k != "name"}
+    parts = (content[part] or {} for part in ("prior", "posterior", "likelihood", "network"))
+    values = [value for part in parts for value in part.values() if is_schedule(value)]
+    return max(
+        OBJECTIVES[content["objective"]["name"]].constant_from(objective),
+        *(ends(value) for value in values),
+        0,
+    )
 
 
 def _matmul_rate() -> float:

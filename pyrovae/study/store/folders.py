@@ -12,6 +12,7 @@
                 metrics.json     scores, and the estimators that made them
                 history.parquet  one row a record along training
                 units.parquet    one row a latent unit
+                directions.parquet  one row a direction of a code that has no special axes
                 codes.npy        posterior means of the test points that were scored
                 factors.npy      their ground-truth factors, where known
                 posterior.nc     draws, for ArviZ (InferenceData or, in 1.x, DataTree)
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,7 +40,9 @@ from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError, first_line
 from pyrovae.core.reading import read_json, reading
 from pyrovae.measures import arviz as inference_data
+from pyrovae.measures.collapse.measure import USED_UNITS
 from pyrovae.measures.evaluate import Evaluation
+from pyrovae.measures.scores import OTHER, Score, declare
 from pyrovae.study.config import yaml
 from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
@@ -47,7 +50,8 @@ from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
-from pyrovae.training import Diverged, Record
+from pyrovae.training import Diverged
+from pyrovae.training.settled import NOT_RECORDED, Settled
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -57,6 +61,16 @@ Status = Literal["done", "failed", "outdated", "missing"]
 _AGAIN = "run its study again"
 #: Fields of ``metrics.json`` that every version has written.
 _METRICS = {"cell": str, "labels": dict, "scores": dict, "estimators": dict, "evaluation": dict}
+
+SETTLED = declare(
+    Score(
+        "settled",
+        "Settled",
+        kind="proportion",
+        group=OTHER,
+        meaning="Whether bound and counts of units stood still when training ended: 1 or 0.",
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -111,6 +125,17 @@ class RunFolder:
     def units(self) -> pd.DataFrame:
         """Return one row for each latent unit, measured on the test set."""
         return self._table("units.parquet", "a table of units", "unit", "kl")
+
+    def directions(self) -> pd.DataFrame | None:
+        """Return one row for each direction of a code that has no special axes, else ``None``."""
+        if not (self.path / "directions.parquet").exists():
+            return None
+        return self._table("directions.parquet", "a table of directions", "direction", "used")
+
+    def settled(self) -> Settled:
+        """Return whether the run had settled when its training ended."""
+        content = self.metrics().get("settled")
+        return NOT_RECORDED if content is None else Settled.of(content)
 
     def codes(self) -> np.ndarray:
         """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
@@ -225,7 +250,9 @@ class Store:
         if not (folder.path / "metrics.json").exists():
             return "missing"
         wanted, stored = run.config.evaluation.model_dump(mode="json"), folder.metrics()
-        return "done" if stored["evaluation"] == wanted and has_all(stored) else "outdated"
+        if stored["evaluation"] != wanted or USED_UNITS.key not in stored["scores"]:
+            return "outdated"
+        return "done" if has_all(stored) else "outdated"
 
     def write_run(
         self,
@@ -234,6 +261,7 @@ class Store:
         history: pd.DataFrame,
         evaluation: Evaluation,
         environment: dict[str, Any],
+        settled: Settled,
     ) -> None:
         """Store a finished run; its folder appears complete, in one step."""
         with atomic.folder(self.runs / run.id) as made:
@@ -241,7 +269,8 @@ class Store:
             metrics = {
                 "cell": run.config.cell(),
                 "labels": run.labels(),
-                "scores": evaluation.scores,
+                "scores": evaluation.scores | _settled_score(settled),
+                "settled": settled.content(),
                 "estimators": evaluation.estimators,
                 "factor_names": evaluation.factor_names,
                 "evaluation": run.config.evaluation.model_dump(mode="json"),
@@ -249,6 +278,8 @@ class Store:
             (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
             history.to_parquet(made / "history.parquet", index=False)
             evaluation.units.to_parquet(made / "units.parquet", index=False)
+            if evaluation.directions is not None:
+                evaluation.directions.to_parquet(made / "directions.parquet", index=False)
             np.save(made / "codes.npy", evaluation.codes.astype(np.float32))
             if evaluation.factors is not None:
                 np.save(made / "factors.npy", evaluation.factors.astype(np.int32))
@@ -341,21 +372,8 @@ class Store:
         atomic.write_bytes(self.root / "runs.parquet", self.index().to_parquet(index=False))
 
 
-def history_table(records: Sequence[Record]) -> pd.DataFrame:
-    """Return the history of a run, a row for each record.
-
-    ``measured`` of each is a :class:`pyrovae.measures.collapse.measure.AlongTraining`, whose
-    columns follow those of the losses.
-    """
-    import pandas as pd
-
-    rows = [{name: getattr(r, name) for name in _LOSSES} | r.measured.columns for r in records]
-    return pd.DataFrame(rows, columns=None if rows else [*_LOSSES, *_OF_UNITS])
-
-
-#: Columns that every history has.
-_LOSSES = ("step", "loss", "distortion", "rate")
-_OF_UNITS = ("active_units", "kl", "var_mu", "mean_var", "collapsed")
+def _settled_score(settled: Settled) -> dict[str, float]:
+    return {} if settled.yes is None else {SETTLED.key: float(settled.yes)}
 
 
 def open_study(results: Path, name: str) -> Store:

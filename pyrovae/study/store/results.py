@@ -14,7 +14,9 @@ from pyrovae.core.errors import PyrovaeError, diverged
 from pyrovae.study.config.labels import LABELS, Label, columns, label_of, varying_settings
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.config.told import failure, told
-from pyrovae.study.store.folders import RunFolder, Store, open_study
+from pyrovae.study.store.folders import SETTLED, RunFolder, Store, open_study
+from pyrovae.study.store.settling import Settling
+from pyrovae.training.settled import Settled
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,19 @@ class StudyResults:
     def varying(self) -> list[str]:
         """Return the labels in which the runs differ, seeds apart."""
         return [key for key in self.labels if self.runs[key].nunique() > 1]
+
+    @cached_property
+    def settling(self) -> Settling:
+        """Which of the runs have settled."""
+        varying = self.varying() if len(self.runs) else []
+        found, cells = {}, {}
+        for row in self.runs.to_dict("records"):
+            run = row["run"]
+            # Only the reasons are read from each run's folder, of those that have any.
+            known = row.get(SETTLED.key) == 1
+            found[run] = Settled(True) if known else self.folder(run).settled()
+            cells[run] = ", ".join(self.label(run, part).phrase() for part in varying)
+        return Settling(found, cells)
 
     def units(self) -> pd.DataFrame:
         """Return one row for each run and latent unit.

@@ -1,4 +1,4 @@
-"""How far a study is: from names of files alone, so that ten thousand runs take no time."""
+"""How far a study is: from names of files and its index, so that ten thousand runs take no time."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from pyarrow import ArrowInvalid, parquet
 
 from pyrovae.core.errors import ConfigError, did_you_mean, diverged
 from pyrovae.core.reading import read_json, reading
@@ -30,6 +32,8 @@ class Progress:
         Run id to step and cause, for runs that diverged, with what the run was.
     in_training
         Ids of missing runs that have a checkpoint.
+    unsettled
+        Run id to why a run has not settled, or why that is not known, with what the run was.
     """
 
     name: str
@@ -37,6 +41,7 @@ class Progress:
     failed: dict[str, str]
     missing: list[str]
     in_training: list[str]
+    unsettled: dict[str, str]
 
 
 def study_root(results: Path, name: str) -> Path:
@@ -86,12 +91,17 @@ def progress(root: Path) -> Progress:
     planned = read_plan(root)
     runs, checkpoints = root / "runs", root / "checkpoints"
     kept = set(os.listdir(checkpoints)) if checkpoints.is_dir() else set()
-    found = Progress(planned["name"], [], {}, [], [])
+    found = Progress(planned["name"], [], {}, [], [], {})
+    settled = _settled(root)
     names = told([entry["labels"] for entry in planned["runs"]])
     for entry, name in zip(planned["runs"], names, strict=True):
         run = entry["id"]
         if os.path.exists(runs / run / "metrics.json"):
             found.done.append(run)
+            if run not in settled:
+                why = _unsettled(Path(runs / run / "metrics.json"))
+                if why:
+                    found.unsettled[run] = failure(why, name)
         elif os.path.exists(path := runs / run / "failure.json"):
             stored = read_json(Path(path), "the end of a run", FAILURE)
             reason = diverged(stored["step"], stored["cause"])
@@ -101,3 +111,23 @@ def progress(root: Path) -> Progress:
             if f"{run}.safetensors" in kept:
                 found.in_training.append(run)
     return found
+
+
+def _settled(root: Path) -> set[str]:
+    """Return the runs that have settled as far as the index knows, without reading any of them."""
+    try:
+        table = parquet.read_table(root / "runs.parquet", columns=["run", "settled"])
+    except (ArrowInvalid, OSError):  # absent, damaged, or of a version that did not know
+        return set()
+    columns = (table[name].to_pylist() for name in ("run", "settled"))
+    return {run for run, settled in zip(*columns, strict=True) if settled == 1}
+
+
+def _unsettled(metrics: Path) -> str:
+    """Return why a run has not settled; empty if it has."""
+    # It imports torch, which a study whose runs have settled does without.
+    from pyrovae.training.settled import NOT_RECORDED, Settled
+
+    stored = read_json(metrics, "the scores of a run", {}, advice="run its study again")
+    settled = Settled.of(stored["settled"]) if "settled" in stored else NOT_RECORDED
+    return "" if settled.yes else settled.told

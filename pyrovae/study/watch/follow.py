@@ -13,8 +13,10 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from pyrovae.study.store.folders import Store
+from pyrovae.study.store.settling import MARK
 from pyrovae.study.watch import live
 from pyrovae.study.watch.live import RunProgress, Snapshot
+from pyrovae.training.settled import Settled
 
 #: Runs that have ended and are still shown, latest first.
 _RECENT = 8
@@ -128,20 +130,26 @@ def _training(runs: dict[str, RunProgress], now: float) -> Table:
 
 def _ended(runs: Sequence[tuple[str, RunProgress]], count: int, store: Store) -> Table:
     title = "over" if count <= len(runs) else f"over, last {len(runs)} of {count}"
-    table = Table(title, "run", "state", "active", "ELBO", "took", box=None)
+    table = Table(title, "run", "state", "active", "ELBO", "settled", "took", box=None)
     for key, run in runs:
         folder = store.run(key)
-        scores = folder.metrics()["scores"] if (folder.path / "metrics.json").exists() else {}
         failed = run.state == "failed"
+        known = not failed and (folder.path / "metrics.json").exists()
+        scores = folder.metrics()["scores"] if known else {}
         table.add_row(
             key[:8],
             Text(run.name),
             Text(f"{run.state}: {run.reason}" if failed else run.state, style="red" * failed),
-            f"{scores['active_units']:.0f}" if "active_units" in scores and not failed else "",
-            f"{scores['elbo']:.1f}" if "elbo" in scores and not failed else "",
+            f"{scores['used_units']:.0f}" if "used_units" in scores else "",
+            f"{scores['elbo']:.1f}" if "elbo" in scores else "",
+            Text(_settled(folder.settled()) if known else ""),
             clock((run.ended or run.started) - run.started),
         )
     return table
+
+
+def _settled(settled: Settled) -> str:
+    return "yes" if settled.yes else f"{MARK} {'; '.join(settled.reasons)}"
 
 
 def curve(values: Sequence[float], width: int = _CURVE) -> str:

@@ -20,7 +20,7 @@ from pyrovae.study.watch.events import Event
 from pyrovae.study.watch.progress import Display
 
 #: Columns of a run's history that are logged along its steps.
-_CURVES = ("distortion", "rate", "active_units")
+_CURVES = ("distortion", "rate", "used_units", "active_units")
 
 
 def logger(kind: str, store: Store, names: Mapping[str, str]) -> Display:

@@ -63,7 +63,7 @@ def plugged(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("plugged")
     file = folder / "plugged.yaml"
     file.write_text(STUDY)
-    options = ("--no-compile", "--workers", "1", "--results", str(folder))
+    options = ("--no-compile", "--executor", "inline", "--results", str(folder))
     done = _pyrovae("study", "run", str(file), *options, path=installed)
     assert done.returncode == 0, done.stderr
     return folder / "plugged"

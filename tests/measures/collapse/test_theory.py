@@ -25,7 +25,7 @@ from pyrovae.study.config.read import load_study_file
 from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import make_plan
 from pyrovae.study.store.results import load_study
-from pyrovae.training import LossProgram, Trainer, TrainingSettings
+from pyrovae.training import LossProgram, Member, Trainer, TrainingSettings
 
 SIGMA = 0.3
 
@@ -56,17 +56,16 @@ def test_phase_diagram_of_trained_models() -> None:
         lr={"schedule": "cosine", "from": 2e-2, "to": 0.0, "steps": steps},
         records=1,
     )
-    # beta is an input of the traced step: one trainer for all.
-    trainer = Trainer(
-        LossProgram(_linear_vae(), Beta(beta=1.0)), data.train.values, settings, compiled=False
-    )
-    for beta in (2.0, 3.0, 5.0, 8.0, 16.0, 30.0, 60.0):
+    betas = (2.0, 3.0, 5.0, 8.0, 16.0, 30.0, 60.0)
+    members = [Member(LossProgram(_linear_vae(), Beta(beta=beta)), 1, settings) for beta in betas]
+    program = members[0].program
+    trainer = Trainer(program, data.train.values, settings, compiled=False, size=len(betas))
+    assert all(ended.failure is None for ended in trainer.train_together(members))
+    for beta, member in zip(betas, members, strict=True):
         # Away from the threshold: no eigenvalue within 10 % of beta × sigma².
         level = beta * SIGMA**2
         assert ((eigenvalues / level).log().abs() > 0.1).all()
-        program = LossProgram(_linear_vae(), Beta(beta=beta))
-        trainer.train(program, seed=1)
-        units = measure_units(program.vae, x[:20_000])
+        units = measure_units(member.program.vae, x[:20_000])
         expected = linear_active_units(eigenvalues, level, threshold=ACTIVE_VARIANCE)
         order = units.var_mu.argsort(descending=True)
         theory = linear_var_mu(eigenvalues[:8], level).float()
@@ -116,7 +115,7 @@ grid:
 def test_the_figure_lays_trained_models_over_theory(tmp_path: Path) -> None:
     (tmp_path / "levels.yaml").write_text(STUDY)
     plan = make_plan(load_study_file(tmp_path / "levels.yaml"))
-    run_plan(plan, tmp_path, RunOptions(workers=1, compiled=False))
+    run_plan(plan, tmp_path, RunOptions("inline", compiled=False))
     study = load_study(tmp_path / "levels")
     with pytest.raises(NothingToDraw, match="`pyrovae study measure levels` does"):
         phase_diagram(present(study))

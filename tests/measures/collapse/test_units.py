@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
-from scipy.integrate import quad
-from scipy.stats import laplace, norm, t
-from torch.distributions import Distribution, Independent, Laplace, Normal, StudentT
+from torch.distributions import Distribution, Independent, Normal
 
 from measures.collapse.encoders import linear_vae
-from pyrovae.distributions.quadrature import expectation
+from pyrovae.distributions import marginals
 from pyrovae.measures.collapse import measure_sensitivity, measure_units, moments, weight_norms
 from pyrovae.measures.collapse.measure import (
     CollapseSettings,
     measure_along_training,
     measure_collapse,
 )
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import build_vae
 
 
@@ -75,16 +77,63 @@ def test_effective_dimension_counts_units_of_equal_variance() -> None:
     assert one.effective_dimension == pytest.approx(1, abs=1e-3)
 
 
-@pytest.mark.parametrize("family", ["normal", "laplace"])
-def test_quadrature(family: str) -> None:
-    q = (Normal if family == "normal" else Laplace)(torch.tensor([0.7]), torch.tensor([0.6]))
-    density = norm(0.7, 0.6).pdf if family == "normal" else laplace(0.7, 0.6).pdf
-    p = StudentT(torch.tensor(5.0), 0.0, 1.0)
-    exact = quad(lambda z: density(z) * t.logpdf(z, 5.0), -25, 25, points=[0.7])[0]
-    found = expectation(q, p.log_prob)
-    assert found is not None
-    assert float(found) == pytest.approx(exact, abs=2e-5)
-    assert expectation(StudentT(torch.tensor([5.0]), 0.0, 1.0), p.log_prob) is None
+FACTORIZED = [
+    (prior, posterior)
+    for prior in sorted(PRIORS)
+    for posterior in sorted(POSTERIORS)
+    if "factorized" in PRIORS[prior].properties & POSTERIORS[posterior].properties
+]
+
+
+@pytest.mark.parametrize(("prior", "posterior"), FACTORIZED)
+def test_unit_kls_of_independent_dimensions_sum_to_the_rate(prior: str, posterior: str) -> None:
+    # Scales from 0.01 to 10, one for each unit; locations near and far.
+    d, scale = 7, torch.tensor([0.01, 0.05, 0.3, 1.0, 1.0, 3.0, 10.0])
+    vae = build_vae(
+        (d,),
+        d,
+        network={"name": "mlp", "hidden": []},
+        prior={"name": prior},
+        posterior={"name": posterior},
+        likelihood={"name": "gaussian"},
+    )
+    with torch.no_grad():
+        for name, parameter in vae.posterior.named_parameters():
+            parameter.zero_()
+            if name == "scale.bias":
+                parameter.copy_(scale.expm1().log() - math.log(math.e - 1))
+            elif name == "loc.weight":
+                parameter.copy_(torch.diag(torch.tensor([1.0, 1, 1, 0, 1, 1, 1])))
+        x = torch.tensor([[0.0], [0.4], [2.5]]).expand(3, d)
+        if posterior == "semi_amortized":
+            # Its ascent draws noise: the law is another at each call.
+            law = vae.encode(x)
+            vae.encode = lambda _: law  # type: ignore[method-assign]
+        units = measure_units(vae, x)
+        assert units.exact_kl
+        torch.manual_seed(0)
+        q, p = marginals(vae.encode(x)), marginals(vae.prior_law())
+        z = q.sample((6_000,))
+        ratio = (q.log_prob(z) - p.log_prob(z)).mean(1).double()  # over data
+        error = ratio.std(0) / len(z) ** 0.5
+        # Of each unit, so that large ones do not hide small ones; and of their sum, the rate.
+        assert ((units.kl - ratio.mean(0)).abs() < 5 * error + 1e-5 * (1 + units.kl)).all()
+        rate = (vae.encode(x).log_prob(z) - vae.prior_law().log_prob(z)).mean(1).double()
+        assert (
+            abs(float(units.kl.sum() - rate.mean())) < 5 * float(rate.std()) / len(z) ** 0.5 + 1e-3
+        )
+
+
+def test_a_kl_that_no_rule_agrees_on_is_drawn_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    vae = linear_vae(WEIGHT, 1.0, prior="student_t")
+    x = torch.randn(400, 3)
+    exact = measure_units(vae, x)
+    monkeypatch.setattr("pyrovae.distributions.quadrature._KNOWN", -1.0)
+    drawn = measure_units(vae, x, samples=50)
+    assert (exact.exact_kl, drawn.exact_kl) == (True, False)
+    # Of a unit that is the same for each datum, all that scatters is draws.
+    assert float(exact.kl_se[1]) < 1e-6 < float(drawn.kl_se[1])
+    assert abs(float(drawn.kl[1] - exact.kl[1])) < 5 * float(drawn.kl_se[1])
 
 
 def test_moments_in_closed_form_have_no_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import shutil
@@ -25,6 +26,7 @@ from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.posterior.diagnose import nearest_bound
 from pyrovae.measures.posterior.scores import PREFIX
+from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.measures.posterior.weights import Estimate
 from pyrovae.measures.scores import STANDARD_ERROR, declared_scores
 from pyrovae.report import write_report
@@ -35,11 +37,17 @@ from pyrovae.report.study import gallery
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 from pyrovae.study.store.results import StudyResults, load_study
 
-SETTINGS = (
-    "{points: 4, warmup: 20, draws: 100, guide_samples: 200, annealed_chains: 4, temperatures: 20,"
-    " leapfrog: 2, simulated: 2, search_steps: 10, simulations: 100, calibration_draws: 15,"
-    " replicates: 20}"
-)
+#: What no option of the command sets.
+FEW = {
+    "guide_samples": 200,
+    "annealed_chains": 4,
+    "simulated": 2,
+    "search_steps": 10,
+    "simulations": 100,
+    "calibration_draws": 15,
+    "replicates": 20,
+}
+SETTINGS = json.dumps({"points": 4, "warmup": 20, "draws": 100, "temperatures": 20, **FEW})
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +56,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     folder = tmp_path_factory.mktemp("diagnosed")
     overrides = ("seeds=1", "training.steps=20", f"evaluation.diagnostics={SETTINGS}")
     plan = tiny_plan(folder, *overrides)
-    outcome = run(plan, folder / "results", workers=1)
+    outcome = run(plan, folder / "results")
     assert outcome.done == 2, outcome.failed
     return load_study(folder / "results" / "tiny")
 
@@ -206,7 +214,9 @@ def test_a_damaged_diagnosis_is_told_in_one_line(study: StudyResults, tmp_path: 
             getattr(made, name.split(".")[0])()
 
 
-def test_commands(study: StudyResults) -> None:
+def test_commands(study: StudyResults, monkeypatch: pytest.MonkeyPatch) -> None:
+    few = functools.partial(DiagnosticsSettings, **FEW)
+    monkeypatch.setattr("pyrovae.measures.posterior.settings.DiagnosticsSettings", few)
     results = str(study.store.root.parent)
     name = study.runs["run"].iloc[0]
     options = ["--points", "2", "--warmup", "20", "--draws", "100", "--temperatures", "10"]

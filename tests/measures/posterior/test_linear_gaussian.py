@@ -154,7 +154,7 @@ def test_p_value_is_the_binomial_tests_where_there_is_one_place() -> None:
 def dead_link() -> tuple[VAE, Reference]:
     """Return a model whose fourth unit has no link to the data, and its true posterior."""
     vae = linear_vae(rotated(DATA.exact), latent_dim=4)
-    x = DATA.test.floats(slice(14))
+    x = DATA.test.floats(slice(8))
     return vae, sample_posterior(vae, x, chains=8, warmup=80, draws=220, seed=0)
 
 
@@ -162,7 +162,7 @@ def test_reference_passes_its_gate(dead_link: tuple[VAE, Reference]) -> None:
     _, reference = dead_link
     assert reference.passed.mean() > 0.8
     assert not reference.multimodal.any()
-    assert reference.z.shape == (8, 220, 14, 4)
+    assert reference.z.shape == (8, 220, 8, 4)
 
 
 def blamed(vae: VAE, reference: Reference) -> list[str]:

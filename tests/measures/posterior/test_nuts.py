@@ -78,7 +78,7 @@ def test_correlated_normal_with_scales_of_all_sizes() -> None:
         r = z - mean
         return -0.5 * ((r @ precision) * r).sum(-1)
 
-    found = run(formula(log_density), mean + 3 * torch.randn(96, d), warm=100, draws=60)
+    found = run(formula(log_density), mean + 3 * torch.randn(64, d), warm=80, draws=50)
     assert not found.diverging.any()
     assert_mean(found.z, mean)
     assert_mean((found.z - mean) ** 2, covariance.diagonal())
@@ -149,11 +149,12 @@ def test_agrees_with_pyros_nuts_on_a_neural_decoder() -> None:
         for parameter in vae.decoder.parameters():
             parameter.mul_(3)
     x = as_float(small_images())[:1]
-    mcmc = MCMC(NUTS(vae.model), num_samples=300, warmup_steps=100, disable_progbar=True)
+    mcmc = MCMC(NUTS(vae.model), num_samples=150, warmup_steps=60, disable_progbar=True)
     mcmc.run(x)
     theirs = mcmc.get_samples()["z"].movedim(1, 0)  # one chain
     density = Density(vae, x.repeat(16, 1, 1, 1))
-    ours = run(density, density.draw_prior(torch.Generator().manual_seed(0))).z
+    start = density.draw_prior(torch.Generator().manual_seed(0))
+    ours = run(density, start, warm=60, draws=60).z
     for power in (1, 2):
         a, b = ours**power, theirs**power
         errors = [v.flatten(0, 1).var(0) / torch.as_tensor(ess(v.numpy(), "bulk")) for v in (a, b)]

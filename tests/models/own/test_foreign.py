@@ -35,7 +35,7 @@ def _own_models_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _study(folder: Path, command: str, *options: str) -> Result:
     (folder / "s.yaml").write_text(STUDY)
-    chosen = ["--no-compile", "--workers", "1"] if command == "run" else []
+    chosen = ["--no-compile", "--executor", "inline"] if command == "run" else []
     return CliRunner().invoke(
         main,
         ["study", command, str(folder / "s.yaml"), "--results", str(folder), *chosen, *options],

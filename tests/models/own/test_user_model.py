@@ -164,7 +164,7 @@ seeds: 2
 def _study(folder: Path, *options: str, text: str = STUDY, command: str = "run") -> object:
     (folder / "own.yaml").write_text(text)
     (folder / "handmade.py").write_bytes((HERE / "handmade.py").read_bytes())
-    chosen = ["--no-compile", "--workers", "1"] if command == "run" else []
+    chosen = ["--no-compile", "--executor", "inline"] if command == "run" else []
     results = ["--results", str(folder / "results")]
     return CliRunner().invoke(
         main, ["study", command, str(folder / "own.yaml"), *results, *chosen, *options]

@@ -16,11 +16,14 @@ from pyrovae.measures.evaluate import evaluate
 from pyrovae.models.vae import VAE
 from pyrovae.shrink.pruning import absorb_noise, compare, prune_hidden, prune_units, unit_directions
 from pyrovae.shrink.pruning.describe import describe
+from pyrovae.shrink.pruning.finetune import _held, fine_tune
 from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, make_plan, vae_of
-from pyrovae.study.store.folders import RunFolder, Store, history_table
+from pyrovae.study.store.folders import RunFolder, Store
+from pyrovae.study.store.history import history_table
+from pyrovae.training.settled import NOT_RECORDED
 
 STUDY = """
 name: small
@@ -218,7 +221,7 @@ def _stored(tmp_path: Path, *overrides: str) -> RunFolder:
     vae = _model(run.config, dataset.event_shape)
     store = Store(tmp_path / "results" / "small")
     evaluation = evaluate(vae, dataset, run.config.evaluation, 0)
-    store.write_run(run, vae.state_dict(), history_table([]), evaluation, {})
+    store.write_run(run, vae.state_dict(), history_table([]), evaluation, {}, NOT_RECORDED)
     store.write_plan(plan)
     return store.run(run.id)
 
@@ -231,15 +234,60 @@ def test_a_run_is_pruned_into_a_run(tmp_path: Path, network: str) -> None:
     assert pruned.kept == KEEP.tolist()
     assert pruned.parameters[1] < pruned.parameters[0]
     assert pruned.flops[1] < pruned.flops[0]
-    assert pruned.finetuned is not None
+    found = pruned.finetuning
+    assert found is not None
+    # A model that was never trained gains: from 0.1 of the run's rate.
+    assert found.kept
+    assert found.gain > 2 * found.gain_se > 0
+    assert found.rate == pytest.approx(1e-4)
+    assert pruned.finetuned == found.elbo
+    said = f"fine-tuning: {found.change:+.2f} ± {found.change_se:.2f} nats, ELBO {found.elbo:.4f}"
+    assert said in describe(pruned)
     assert pruned.folder.config().latent_dim == 3
     assert len(pruned.folder.units()) == 3
     # What is stored is the fine-tuned model, and says where it comes from.
     lineage = json.loads((pruned.folder.path / "environment.json").read_text())["lineage"]
     assert lineage["parent"] == folder.id
     assert lineage["kept_units"] == KEEP.tolist()
+    assert lineage["finetuning"]["change"] == found.change
     assert len(pruned.folder.history()) == 2
     vae_of(pruned.folder.config(), (1, 8, 8)).load_state_dict(pruned.folder.parameters())
+
+
+def test_fine_tuning_that_does_harm_is_undone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _stored(tmp_path)
+    plain = prune_run(folder, samples=4, points=50)
+    # A rate at which Adam's first steps destroy any model.
+    monkeypatch.setattr("pyrovae.shrink.pruning.finetune.RATE", 2000.0)
+    pruned = prune_run(folder, samples=4, points=50, finetune=3, compiled=False)
+    found = pruned.finetuning
+    assert found is not None
+    assert not found.kept
+    assert found.change < -1
+    assert found.elbo == pytest.approx(plain.comparison.after, abs=1e-3)
+    assert "kept as it was: fine-tuning lost" in describe(pruned)
+    was, now = plain.folder.parameters(), pruned.folder.parameters()
+    assert all(torch.equal(was[name], now[name]) for name in was)
+    assert len(pruned.folder.history()) == 1
+
+
+def test_fine_tuning_goes_on_from_the_end_of_every_schedule(tmp_path: Path) -> None:
+    plan = _plan(
+        tmp_path,
+        "objective={name: beta, beta: {schedule: linear, from: 0, to: 4, steps: 10}}",
+        "prior={name: laplace, scale: {schedule: linear, from: 2, to: 1, steps: 10}}",
+        "training.lr={schedule: cosine, from: 1.0e-2, to: 0, steps: 20}",
+    )
+    (dataset,) = plan.datasets.values()
+    config = plan.runs[0].config
+    assert _held(config.objective, 19)["beta"] == 4
+    assert _held(config.prior, 19)["scale"] == 1
+    vae = _model(config, dataset.event_shape)
+    _, found, records = fine_tune(vae, config, dataset, 4, points=50, samples=2, compiled=False)
+    assert found.rate == pytest.approx(1e-3)
+    assert records[0].step == 0
 
 
 def test_commands(tmp_path: Path) -> None:
@@ -335,7 +383,7 @@ def _sharing_two_directions(folder: RunFolder, tmp_path: Path, *overrides: str) 
     (dataset,) = plan.datasets.values()
     evaluation = evaluate(vae, dataset, plan.runs[0].config.evaluation, 0)
     store = Store(tmp_path / "results" / "small")
-    store.write_run(plan.runs[0], vae.state_dict(), history_table([]), evaluation, {})
+    store.write_run(plan.runs[0], vae.state_dict(), history_table([]), evaluation, {}, NOT_RECORDED)
 
 
 def test_a_full_rank_code_is_turned_before_it_is_pruned(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Which units count as active: those that the decoder uses, in every table, figure and verdict.
+
+Runs that version 0.1.0 measured have no such count. Beside them all runs are counted by
+Var(mu) > 0.01 (Burda et al. 2016), which every version has measured, and it is said.
+"""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from pyrovae.measures.collapse import ACTIVE_VARIANCE
+from pyrovae.measures.collapse.measure import ACTIVE_UNITS, INFORMATIVE_UNITS, USED_UNITS
+from pyrovae.measures.scores import Score
+
+
+def count_of(runs: pd.DataFrame) -> Score:
+    """Return the count of active units that all runs of a table have."""
+    return USED_UNITS if _known(runs, USED_UNITS.key) else ACTIVE_UNITS
+
+
+def counts_of(runs: pd.DataFrame) -> list[Score]:
+    """Return :func:`count_of`, and the number of informative units if it is another in some run."""
+    count = count_of(runs)
+    if count is not USED_UNITS or not _known(runs, INFORMATIVE_UNITS.key):
+        return [count]
+    differ = (runs[USED_UNITS.key] != runs[INFORMATIVE_UNITS.key]).any()
+    return [USED_UNITS, INFORMATIVE_UNITS] if differ else [USED_UNITS]
+
+
+def is_active(units: pd.DataFrame) -> pd.Series:
+    """Return whether each row of a table of units is active, by one criterion for all."""
+    return (units["used"] if _known(units, "used") else units["active"]).astype(bool)
+
+
+def criterion(table: pd.DataFrame) -> str:
+    """Return by which criterion units of a table of runs, units or records count as active."""
+    if _known(table, USED_UNITS.key) or _known(table, "used"):
+        return (
+            "Active are units that the decoder uses: replacing one by a draw from the prior costs "
+            "more than 0.1 nats and two standard errors."
+        )
+    return (
+        f"Active are units with Var(mu) > {ACTIVE_VARIANCE} (Burda et al. 2016), as some of these "
+        "runs were measured by an older version: running the study again measures which units are "
+        "used, without training."
+    )
+
+
+def _known(table: pd.DataFrame, column: str) -> bool:
+    return column in table and bool(table[column].notna().all())

@@ -1,0 +1,69 @@
+"""How long a run trains, when it is looked at, and its learning rate at each step."""
+
+from __future__ import annotations
+
+import math
+
+from pyrovae.core.schedules import at
+from pyrovae.training.settings import TrainingSettings
+
+#: The learning rate falls over so many steps for each step before: a sixth of the whole.
+_FALL = 5
+
+
+class Course:
+    """The course of one run's training.
+
+    A run that trains for a number of steps follows its learning rate. One that trains until it is
+    settled keeps it until then, and lets it fall to 0 over a fifth of the steps taken, along half a
+    cosine wave; ``steps`` is then the most that there are, the fall included.
+
+    Parameters
+    ----------
+    settings
+        Of the run.
+
+    Attributes
+    ----------
+    end
+        The last step, as far as is known.
+    turn
+        The step from which on the learning rate falls, as far as is known; of a run that trains for
+        a number of steps it says nothing.
+    """
+
+    def __init__(self, settings: TrainingSettings) -> None:
+        self._settings = settings
+        self.end = settings.steps
+        self.turn = settings.steps - settings.steps // (_FALL + 1)
+        self._turned = settings.until == "steps"
+        n, steps = settings.records, settings.steps
+        self._marks = sorted({round(steps * (i + 1) / n) for i in range(n)})
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run's end depends on what is seen of it."""
+        return not self._turned
+
+    def settle(self, step: int) -> None:
+        """Let the learning rate fall from a step on, at which the run was seen settled."""
+        self._turned = True
+        if step < self.turn:
+            self.turn = step
+            self.end = step + max(1, round(step / _FALL))
+
+    def is_mark(self, step: int) -> bool:
+        """Return whether a record is made after so many steps."""
+        return step in self._marks or step == self.end
+
+    def next_mark(self, step: int) -> int:
+        """Return the first mark beyond ``step``."""
+        return min([self.end, *(mark for mark in self._marks if mark > step)])
+
+    def rate(self, step: int) -> float:
+        """Return the learning rate at a step, counted from 0."""
+        rate = at(self._settings.lr, step)
+        if self._settings.until == "steps" or step < self.turn:
+            return rate
+        done = (step - self.turn) / (self.end - self.turn)
+        return rate * (1 + math.cos(math.pi * done)) / 2
