@@ -116,6 +116,11 @@ class Settled:
         said = "not settled" if self.yes is False else "not known to be settled"
         return f"{said}: {'; '.join(self.reasons)}"
 
+    @property
+    def scores(self) -> dict[str, float]:
+        """The score ``settled``, 1 or 0; nothing where it is not known."""
+        return {} if self.yes is None else {"settled": float(self.yes)}
+
     def content(self) -> dict[str, Any]:
         """Return it as data for JSON."""
         rise = None if np.isnan(self.rise) else self.rise
