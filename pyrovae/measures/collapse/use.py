@@ -7,11 +7,11 @@ is the mean of sigma² by which Asperti's group tells units that are switched of
 channel it is I(x; z_u) > 0.11 nats, whatever the scale of the prior.
 
 *Used* is what the generator heeds, by intervention: replace the unit by that of another datum's
-code, and see what that costs in E[log p(x|z)]. A unit is used whose cost is above 0.1 nats and above
-twice its standard error. Each unit is replaced in as many data as it takes for the error to decide,
-or in all of them. (A draw from the prior would do where codes are distributed as the prior. Where
-they are not, such as under a Laplace prior that a normal guide cannot reach, it takes the decoder to
-places where it has never been, and idle units seem to be of use.)
+code, and see what that costs in E[log p(x|z)]. A unit is used whose cost is above 0.1 nats and
+above twice its standard error. Each unit is replaced in as many data as it takes for the error to
+decide, or in all of them. (A draw from the prior would do where codes are distributed as the prior.
+Where they are not, such as under a Laplace prior that a normal guide cannot reach, it takes the
+decoder to places where it has never been, and idle units seem to be of use.)
 
 Under a prior with several modes, units may carry a bit that no decoder heeds: informative, and not
 used. That is why the two are never one count.
