@@ -1,7 +1,8 @@
 """What mkdocs calls while it builds: pages from the registries and the commands, formulas as MathML.
 
-Nothing that these pages say is written down twice: names, parameters, defaults and sources are the
-code's own, so that the pages cannot fall behind it.
+Nothing that these pages say is written down twice: names, formulas, parameters, defaults, examples
+and sources are the code's own, so that the pages cannot fall behind it, and a plug-in's parts are
+on them as built-in ones are.
 """
 
 from __future__ import annotations
@@ -15,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import click
+import gallery
 import griffe
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from pydantic_core import PydanticUndefined
-from ruamel.yaml import YAML
+
+from pyrovae.core import docstring
 
 logging.getLogger("griffe").setLevel(logging.ERROR)
 
@@ -47,6 +50,8 @@ PAGES = {
 _SCHEDULED = "<!-- parameters that take a schedule -->"
 _ARXIV = re.compile(r"arXiv:(\d{4}\.\d{4,5})")
 _DOI = re.compile(r"doi:(10\.\S+?)(?=[;,)]?(?:\s|$))")
+#: What doctest is told, and a reader need not be.
+_SKIP = re.compile(r" *# doctest:.*")
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
@@ -56,6 +61,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         path = f"families/{title.lower().replace(' ', '-')}.md"
         files.append(File.generated(config, path, content=family_page(kind, title, intro)))
     files.append(File.generated(config, "commands.md", content=commands_page()))
+    files.append(File.generated(config, "gallery.md", content=gallery.page()))
     return files
 
 
@@ -82,17 +88,12 @@ def registries() -> dict[str, Any]:
     return {**REGISTRIES, "metric": METRICS}
 
 
-def formulas() -> dict[str, dict[str, str]]:
-    """Return LaTeX by kind and name."""
-    return YAML(typ="safe").load(Path(__file__).with_name("formulas.yml"))
-
-
 def family_page(kind: str, title: str, intro: str) -> str:
     """Return a page with a section for each entry of a registry."""
-    registry, known = registries()[kind], formulas().get(kind, {})
+    registry = registries()[kind]
     parts = [f"# {title}", intro, f"`pyrovae list {kind}s` prints the same in the terminal."]
     for name in registry:
-        parts += [f"## `{name}`", *_entry(registry, name, known.get(name))]
+        parts += [f"## `{name}`", *_entry(registry, name)]
         if kind == "metric":
             parts.append(scores_table(name))
     return "\n\n".join(parts) + "\n"
@@ -125,14 +126,19 @@ def scheduled_parameters() -> str:
     return "\n".join(rows)
 
 
-def _entry(registry: Any, name: str, formula: str | None) -> Iterator[str]:
-    text, meanings = _docstring(inspect.getdoc(registry[name]) or "")
-    summary, _, rest = text.partition("\n\n")
+def _entry(registry: Any, name: str) -> Iterator[str]:
+    entry = registry[name]
+    text, meanings = _docstring(inspect.getdoc(entry) or "")
+    summary, _, rest = docstring.without_formula(text).partition("\n\n")
     yield escaped(summary)
+    formula = docstring.formula(entry)
     if formula:
         yield f"$$\n{formula}\n$$"
     if rest:
         yield escaped(rest)
+    notes = docstring.section(entry, "Notes")
+    if notes:
+        yield escaped(notes)
     fields = registry.parameters(name).model_fields
     if fields:
         rows = ["| parameter | default | meaning |", "|---|---|---|"]
@@ -140,6 +146,9 @@ def _entry(registry: Any, name: str, formula: str | None) -> Iterator[str]:
             default = "required" if field.default is PydanticUndefined else f"`{field.default!r}`"
             rows.append(f"| `{key}` | {default} | {_in_table(meanings.get(key, ''))} |")
         yield "\n".join(rows)
+    examples = docstring.section(entry, "Examples")
+    if examples:
+        yield f"```pycon\n{_SKIP.sub('', examples)}\n```"
     yield f"Source: {linked(registry.source(name))}."
 
 

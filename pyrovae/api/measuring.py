@@ -183,6 +183,8 @@ def evaluate(
     vae = model_of(model, run)
     dataset = with_factors(data_for(vae, x, train), factors)
     found = measure(vae, dataset, asked, seed, device_of(vae))
+    if run is None and vae.settled is not None:
+        found.scores.update(vae.settled.scores)
     return EvaluationReport(
         name_of(vae, run),
         found,

@@ -42,8 +42,8 @@ def wrap(
     decode
         Codes ``(n, d)`` to p(x|z): a distribution of observations, or a tensor, which
         ``likelihood`` is made of: logits for ``bernoulli`` and ``continuous_bernoulli``, means for
-        ``gaussian``. For a decoder that ends in a sigmoid, give a distribution:
-        ``lambda z: Bernoulli(probs=net.decode(z))``.
+        ``gaussian``. For a decoder that ends in a sigmoid, give
+        ``lambda z: net.decode(z).logit(1e-6)``.
     prior
         A distribution of one code, or a part as :func:`pyrovae.build` takes it.
     latent_dim

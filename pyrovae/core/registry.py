@@ -28,7 +28,7 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
-from pyrovae.core import dotted
+from pyrovae.core import docstring, dotted
 from pyrovae.core.errors import ConfigError, PyrovaeError, UnknownNameError, did_you_mean
 from pyrovae.core.schedules import is_schedule
 
@@ -59,12 +59,14 @@ class Registry(Generic[T]):
     def __init__(self, kind: str, base: type | None = None) -> None:
         self.kind, self.base = kind, base
         self._entries: dict[str, T] = {}
-        self._sources: dict[str, str] = {}
-        self._everywhere: set[str] = set()
+        self._sources: dict[str, str | None] = {}
+        self._plugins: dict[str, str] = {}
         self._plugins_loaded = False
 
-    def register(self, name: str, *, source: str) -> Callable[[T], T]:
-        """Return a decorator that adds a class under ``name``; ``source`` is the publication.
+    def register(self, name: str, *, source: str | None = None) -> Callable[[T], T]:
+        """Return a decorator that adds a class under ``name``.
+
+        ``source`` is the publication, by default what the docstring has under ``References``.
 
         A definition that is executed again, as in a notebook's cell or a reloaded module, takes the
         place of the one before, and a warning says so.
@@ -111,9 +113,11 @@ class Registry(Generic[T]):
         return (inspect.getdoc(self[name]) or "").split("\n")[0]
 
     def source(self, name: str) -> str:
-        """Return the publication that the entry comes from."""
-        self[name]
-        return self._sources.get(name, "")
+        """Return the publication that the entry comes from, and the plug-in, if it is one's."""
+        entry = self[name]
+        said = self._sources.get(name)
+        said = docstring.reference(entry) if said is None else said
+        return "; ".join(filter(None, (said, self._plugins.get(name))))
 
     def parameters(self, name: str) -> type[BaseModel]:
         """Return a pydantic model of the entry's keyword-only parameters."""
@@ -173,7 +177,7 @@ class Registry(Generic[T]):
         if dotted.is_path(name):
             return dotted.not_elsewhere(name)
         entry = self[name]
-        if name in self._everywhere or entry.__module__.partition(".")[0] == _PACKAGE:
+        if name in self._plugins or entry.__module__.partition(".")[0] == _PACKAGE:
             return None
         path = dotted.path_of(entry)
         problem = dotted.not_elsewhere(path)
@@ -205,11 +209,9 @@ class Registry(Generic[T]):
             package = point.dist.name if point.dist else point.value
             try:
                 entry = point.load()
-                if self._entries.get(point.name) is entry:  # Its module has registered it.
-                    self._sources[point.name] += f"; plugin {point.value}"
-                else:
-                    self.register(point.name, source=f"plugin {point.value}")(entry)
-                self._everywhere.add(point.name)
+                if self._entries.get(point.name) is not entry:  # Its module may register it.
+                    self.register(point.name)(entry)
+                self._plugins[point.name] = f"plugin {point.value}"
             except Exception as reason:
                 # Whatever a stranger's import raises, the user is to know whose it is.
                 raise PyrovaeError(

@@ -62,3 +62,9 @@ class Scheduled(nn.Module):
         return {
             name: transform(at(value, step)) for name, (value, transform) in self._courses.items()
         }
+
+    def hold(self, step: int) -> None:
+        """Make a constant of each number: what it was at a step. What is stored stays the same."""
+        self._courses = {
+            name: (at(value, step), transform) for name, (value, transform) in self._courses.items()
+        }

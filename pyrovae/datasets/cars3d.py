@@ -82,7 +82,7 @@ def read_cars3d(path: Path, index: np.ndarray, size: int, grid: FactorGrid) -> n
     return images
 
 
-@DATASETS.register("cars3d", source="Reed, Zhang, Zhang, Lee (NIPS 2015)")
+@DATASETS.register("cars3d")
 def cars3d(
     *,
     size: Annotated[int, Field(ge=16, le=128)] = 64,
@@ -107,6 +107,20 @@ def cars3d(
         If more images are asked for than there are.
     DataError
         If the file is missing or damaged.
+
+    References
+    ----------
+    Reed, Zhang, Zhang, Lee (NIPS 2015)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("cars3d", n_train=1000)  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([1000, 3, 64, 64])
+    >>> from pyrovae.datasets.cars3d import GRID
+    >>> GRID.sizes
+    (4, 24, 183)
     """
     return sample_grid(
         "cars3d",

@@ -8,7 +8,7 @@ from pyrovae.datasets.base import DATASETS, Dataset
 from pyrovae.datasets.splits import Count, Seed, split_dataset
 
 
-@DATASETS.register("digits", source="Alpaydin, Kaynak (UCI repository 1998)")
+@DATASETS.register("digits")
 def digits(*, n_train: Count = 1437, n_test: Count = 360, seed: Seed = 0) -> Dataset:
     """Handwritten digits, 8×8 grey, 1,797 images that come with scikit-learn.
 
@@ -26,6 +26,17 @@ def digits(*, n_train: Count = 1437, n_test: Count = 360, seed: Seed = 0) -> Dat
     ------
     ConfigError
         If more than 1,797 images are asked for.
+
+    References
+    ----------
+    Alpaydin, Kaynak (UCI repository 1998)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("digits", n_train=1000, n_test=500)
+    >>> data.train.values.shape, data.train.values.dtype
+    (torch.Size([1000, 1, 8, 8]), torch.uint8)
     """
     # Intensities are counts of set pixels in 4×4 blocks: 0 to 16.
     # Imported late: `list` and `plan` do without it, and it takes longer than they do.

@@ -56,7 +56,7 @@ def read_dsprites(path: Path, index: np.ndarray, grid: FactorGrid) -> np.ndarray
         return gather_rows(blocks, index, as_intensity)
 
 
-@DATASETS.register("dsprites", source="Matthey, Higgins, Hassabis, Lerchner (2017)")
+@DATASETS.register("dsprites")
 def dsprites(*, n_train: Count = 20_000, n_test: Count = 10_000, seed: Seed = 0) -> Dataset:
     """White squares, ellipses and hearts, 64×64, the published file; ``sprites`` needs none.
 
@@ -73,6 +73,20 @@ def dsprites(*, n_train: Count = 20_000, n_test: Count = 10_000, seed: Seed = 0)
         If more images are asked for than there are.
     DataError
         If the file is missing or damaged.
+
+    References
+    ----------
+    Matthey, Higgins, Hassabis, Lerchner (2017)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("dsprites", n_train=1000)  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([1000, 1, 64, 64])
+    >>> from pyrovae.datasets.dsprites import GRID
+    >>> GRID.sizes
+    (3, 6, 40, 32, 32)
     """
     return sample_grid(
         "dsprites",

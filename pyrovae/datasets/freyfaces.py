@@ -50,7 +50,7 @@ def read_freyfaces(path: Path, n: int = 1965) -> np.ndarray:
     return np.ascontiguousarray(images).reshape(n, 1, 28, 20)
 
 
-@DATASETS.register("freyfaces", source="Roweis, Saul (Science 2000)")
+@DATASETS.register("freyfaces")
 def freyfaces(*, n_train: Count = 1565, n_test: Count = 400, seed: Seed = 0) -> Dataset:
     """Frames of a video of one face, 28×20 grey, 1,965 images.
 
@@ -70,6 +70,17 @@ def freyfaces(*, n_train: Count = 1565, n_test: Count = 400, seed: Seed = 0) -> 
         If more than 1,965 images are asked for.
     DataError
         If the file is missing or damaged.
+
+    References
+    ----------
+    Roweis, Saul (Science 2000)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("freyfaces")  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([1565, 1, 28, 20])
     """
     images = read_freyfaces(locate("freyfaces", "freyfaces.npz", "frey_rawface.mat"))
     return split_dataset("freyfaces", images, n_train=n_train, n_test=n_test, seed=seed)

@@ -28,7 +28,7 @@ from pyrovae.datasets.splits import Count, Seed
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
-@DATASETS.register("linear_gaussian", source="Tipping, Bishop (JRSS B 1999)")
+@DATASETS.register("linear_gaussian")
 def linear_gaussian(
     *,
     rank: Annotated[int, Field(gt=0)] = 5,
@@ -39,7 +39,12 @@ def linear_gaussian(
     n_test: Count = 1000,
     seed: Seed = 0,
 ) -> Dataset:
-    """Simulated vectors from probabilistic PCA, whose log density and posterior are known exactly.
+    r"""Simulated vectors from probabilistic PCA, whose log density and posterior are known exactly.
+
+    .. math::
+
+        x = W z + m + s\, e, \quad z \sim \mathcal{N}(0, I), \; e \sim \mathcal{N}(0, I)
+        \quad\Rightarrow \quad x \sim \mathcal{N}(m, W W^\top + s^2 I)
 
     Parameters
     ----------
@@ -67,6 +72,17 @@ def linear_gaussian(
     ------
     ConfigError
         If ``rank`` exceeds ``dim``, or ``scales`` does not have ``rank`` entries.
+
+    References
+    ----------
+    Tipping, Bishop (JRSS B 1999)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("linear_gaussian", rank=2, dim=10)
+    >>> data.train.values.shape, data.exact["loading"].shape
+    (torch.Size([5000, 10]), torch.Size([10, 2]))
     """
     if rank > dim:
         raise ConfigError(f"rank {rank} exceeds the observed dimension {dim}", "rank")

@@ -45,7 +45,7 @@ def _dataset(name: str, split: dict[_Part, int] | None, split_of: _Part, seed: i
     return split_dataset(name, images, n_train=split["train"], n_test=split["test"], seed=seed)
 
 
-@DATASETS.register("mnist", source="LeCun, Bottou, Bengio, Haffner (Proc. IEEE 1998)")
+@DATASETS.register("mnist")
 def mnist(
     *,
     split: dict[_Part, Count] | None = None,
@@ -72,11 +72,22 @@ def mnist(
         If ``split`` asks for more images than the file has.
     DataError
         If a file is missing or damaged.
+
+    References
+    ----------
+    LeCun, Bottou, Bengio, Haffner (Proc. IEEE 1998)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("mnist")  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([60000, 1, 28, 28])
     """
     return _dataset("mnist", split, split_of, seed)
 
 
-@DATASETS.register("fashion_mnist", source="Xiao, Rasul, Vollgraf (arXiv:1708.07747)")
+@DATASETS.register("fashion_mnist")
 def fashion_mnist(
     *,
     split: dict[_Part, Count] | None = None,
@@ -96,5 +107,16 @@ def fashion_mnist(
         If ``split`` asks for more images than the file has.
     DataError
         If a file is missing or damaged.
+
+    References
+    ----------
+    Xiao, Rasul, Vollgraf (arXiv:1708.07747)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("fashion_mnist", split={"train": 8000, "test": 2000})  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([8000, 1, 28, 28])
     """
     return _dataset("fashion_mnist", split, split_of, seed)

@@ -58,7 +58,7 @@ def read_mpi3d(path: Path, index: np.ndarray, grid: FactorGrid) -> np.ndarray:
         return gather_rows(blocks, index, lambda taken: taken.transpose(0, 3, 1, 2))
 
 
-@DATASETS.register("mpi3d", source="Gondal et al. (NeurIPS 2019)")
+@DATASETS.register("mpi3d")
 def mpi3d(
     *,
     variant: Literal["toy", "realistic", "real"] = "toy",
@@ -84,6 +84,20 @@ def mpi3d(
         If more images are asked for than there are.
     DataError
         If the file is missing or damaged.
+
+    References
+    ----------
+    Gondal et al. (NeurIPS 2019)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("mpi3d", variant="real", n_train=1000)  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([1000, 3, 64, 64])
+    >>> from pyrovae.datasets.mpi3d import GRID
+    >>> GRID.sizes
+    (6, 6, 2, 3, 3, 40, 40)
     """
     return sample_grid(
         "mpi3d",

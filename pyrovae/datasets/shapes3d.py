@@ -68,7 +68,7 @@ def read_shapes3d(path: Path, index: np.ndarray, grid: FactorGrid) -> np.ndarray
         return gather_rows(_blocks(images, index), index, lambda taken: taken.transpose(0, 3, 1, 2))
 
 
-@DATASETS.register("shapes3d", source="Burgess, Kim (2018); Kim, Mnih (ICML 2018)")
+@DATASETS.register("shapes3d")
 def shapes3d(*, n_train: Count = 20_000, n_test: Count = 10_000, seed: Seed = 0) -> Dataset:
     """A coloured object in a coloured room, 64×64 RGB, six factors.
 
@@ -85,6 +85,20 @@ def shapes3d(*, n_train: Count = 20_000, n_test: Count = 10_000, seed: Seed = 0)
         If more images are asked for than there are.
     DataError
         If the file is missing or damaged.
+
+    References
+    ----------
+    Burgess, Kim (2018); Kim, Mnih (ICML 2018)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("shapes3d", n_train=1000)  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([1000, 3, 64, 64])
+    >>> from pyrovae.datasets.shapes3d import GRID
+    >>> GRID.sizes
+    (10, 10, 10, 8, 4, 15)
     """
     return sample_grid(
         "shapes3d",

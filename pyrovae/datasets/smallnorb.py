@@ -129,7 +129,7 @@ def _locate_part(stem: str) -> NorbFiles:
     )
 
 
-@DATASETS.register("smallnorb", source="LeCun, Huang, Bottou (CVPR 2004)")
+@DATASETS.register("smallnorb")
 def smallnorb(
     *,
     size: Annotated[int, Field(ge=16, le=96)] = 64,
@@ -157,6 +157,20 @@ def smallnorb(
         If more images are asked for than there are.
     DataError
         If a file is missing or damaged.
+
+    References
+    ----------
+    LeCun, Huang, Bottou (CVPR 2004)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("smallnorb", n_train=1000)  # doctest: +SKIP
+    >>> data.train.values.shape  # doctest: +SKIP
+    torch.Size([1000, 1, 64, 64])
+    >>> from pyrovae.datasets.smallnorb import GRID
+    >>> GRID.sizes
+    (5, 10, 9, 18, 6)
     """
     return sample_grid(
         "smallnorb",

@@ -216,7 +216,7 @@ _Reach = Annotated[list[_Share], Field(min_length=2, max_length=2), LATER]
 _Values = Annotated[int, Field(gt=0, le=64), LATER]
 
 
-@DATASETS.register("sprites", source="after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017)")
+@DATASETS.register("sprites")
 def sprites(
     *,
     size: Annotated[int, Field(ge=16, le=256)] = 64,
@@ -261,6 +261,19 @@ def sprites(
     ------
     ConfigError
         If more images are asked for than the grid has points.
+
+    References
+    ----------
+    after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017)
+
+    Examples
+    --------
+    >>> from pyrovae.datasets import load_dataset
+    >>> data = load_dataset("sprites", size=32, n_train=200, n_test=100)
+    >>> data.train.values.shape, data.train.factors.shape
+    (torch.Size([200, 1, 32, 32]), (200, 5))
+    >>> data.factor_names, data.factor_sizes
+    (('shape', 'scale', 'orientation', 'x', 'y'), (3, 6, 40, 32, 32))
     """
     grid = SpriteGrid(tuple(shapes), scales, orientations, positions, (reach[0], reach[1]))
     return sample_grid(

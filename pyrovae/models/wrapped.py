@@ -216,7 +216,7 @@ class Wrapped(LatentModel):
         if self.likelihood.support == "unit" and outputs == 1 and looks_squashed:
             warnings.warn(
                 "decode gives numbers in [0, 1] alone, and the likelihood takes them for logits: "
-                "for a decoder that ends in a sigmoid give a law, Bernoulli(probs=...)",
+                "for a decoder that ends in a sigmoid give lambda z: net.decode(z).logit(1e-6)",
                 stacklevel=4,
             )
         return event_shape

@@ -20,6 +20,9 @@ from pyrovae.models.sites import Terms, terms, trace_pair
 class Objective(nn.Module):
     """Base of the objectives; most implement :meth:`loss` alone.
 
+    In formulas D is the distortion, -E_q log p(x|z), R the rate, KL(q(z|x) || p(z)), in nats for
+    each datum. :meth:`forward` returns the scalar loss and the :class:`Terms` that it was made of.
+
     An objective is a module because some have parameters of their own (a discriminator), trained in
     the same step. The class attributes and :meth:`requirements` are facts that the compatibility
     matrix is computed from.

@@ -14,23 +14,59 @@ from pyrovae.models.sites import Terms
 from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
-@OBJECTIVES.register("elbo", source="Kingma & Welling 2014, eq. 3; arXiv:1312.6114")
+@OBJECTIVES.register("elbo")
 class Elbo(Objective):
-    """Evidence lower bound: E_q log p(x|z) - KL(q(z|x) || p(z))."""
+    r"""Evidence lower bound: E_q log p(x|z) - KL(q(z|x) || p(z)).
+
+    .. math::
+
+        \mathcal{L} = D + R, \quad D = -\mathbb{E}_q \log p(x \mid z),
+        \quad R = \mathrm{KL}(q(z \mid x) \,\|\, p(z))
+
+    References
+    ----------
+    Kingma & Welling 2014, eq. 3; arXiv:1312.6114
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Elbo
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Elbo()
+    >>> loss, terms = objective(vae, x, {}, data_size=16)
+    >>> torch.allclose(loss, (terms.distortion + terms.rate).mean())
+    True
+    """
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the negative ELBO, averaged over the batch."""
         return (terms.distortion + terms.rate).mean() + terms.shared
 
 
-@OBJECTIVES.register("beta", source="Higgins et al. 2017, eq. 4; openreview Sy2fzU9gl")
+@OBJECTIVES.register("beta")
 class Beta(Objective):
-    """ELBO with the rate weighted by beta.
+    r"""ELBO with the rate weighted by beta.
+
+    .. math:: \mathcal{L} = D + \beta R
 
     Parameters
     ----------
     beta
         Weight of the KL, or a schedule of it; 1 is the ELBO.
+
+    References
+    ----------
+    Higgins et al. 2017, eq. 4; openreview Sy2fzU9gl
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Beta
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Beta(beta=4.0)
+    >>> loss, terms = objective(vae, x, {"beta": torch.tensor(4.0)}, data_size=16)
+    >>> torch.allclose(loss, (terms.distortion + 4 * terms.rate).mean())
+    True
     """
 
     def __init__(self, *, beta: NotNegative = 4.0) -> None:
@@ -46,13 +82,11 @@ class Beta(Objective):
         return (terms.distortion + hyper["beta"] * terms.rate).mean() + terms.shared
 
 
-@OBJECTIVES.register(
-    "annealed",
-    source="Bowman et al. 2016, sec. 3.1, arXiv:1511.06349 (linear); "
-    "Fu et al. 2019, eq. 6-7, arXiv:1903.10145 (cyclical)",
-)
+@OBJECTIVES.register("annealed")
 class Annealed(Beta):
-    """KL warm-up: the weight of the rate rises from 0 to its final value, once or in cycles.
+    r"""KL warm-up: the weight of the rate rises from 0 to its final value, once or in cycles.
+
+    .. math:: \mathcal{L} = D + \beta_t R
 
     Parameters
     ----------
@@ -63,6 +97,21 @@ class Annealed(Beta):
         Length of the rise, or of a cycle.
     to
         Final weight, or a schedule of it, which the rise multiplies.
+
+    References
+    ----------
+    Bowman et al. 2016, sec. 3.1, arXiv:1511.06349 (linear); Fu et al. 2019, eq. 6-7,
+    arXiv:1903.10145 (cyclical)
+
+    Examples
+    --------
+    >>> from pyrovae.objectives import Annealed
+    >>> rise = Annealed(shape="linear", steps=100)
+    >>> [rise.hyperparameters(step)["beta"] for step in (0, 50, 100, 200)]
+    [0.0, 0.5, 1.0, 1.0]
+    >>> cycles = Annealed(shape="cyclical", steps=100)
+    >>> [cycles.hyperparameters(step)["beta"] for step in (0, 25, 75, 100)]
+    [0.0, 0.5, 1.0, 0.0]
     """
 
     def __init__(
@@ -87,11 +136,26 @@ class Annealed(Beta):
         return {"beta": self.rise.at(step) * at(self.beta, step)}
 
 
-@OBJECTIVES.register(
-    "autoencoder", source="Asperti 2019, sec. 5 (as the baseline); arXiv:1812.07238"
-)
+@OBJECTIVES.register("autoencoder")
 class Autoencoder(Objective):
-    """Distortion alone, no KL: what the VAE would be without its regulariser."""
+    r"""Distortion alone, no KL: what the VAE would be without its regulariser.
+
+    .. math:: \mathcal{L} = D
+
+    References
+    ----------
+    Asperti 2019, sec. 5 (as the baseline); arXiv:1812.07238
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Autoencoder
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Autoencoder()
+    >>> loss, terms = objective(vae, x, {}, data_size=16)
+    >>> torch.allclose(loss, terms.distortion.mean())
+    True
+    """
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the distortion, averaged over the batch."""

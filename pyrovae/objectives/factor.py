@@ -18,9 +18,13 @@ from pyrovae.models.sites import Terms
 from pyrovae.objectives.base import OBJECTIVES, Objective, Update
 
 
-@OBJECTIVES.register("factor", source="Kim & Mnih 2018, eq. 2 and algorithm 2; arXiv:1802.05983")
+@OBJECTIVES.register("factor")
 class Factor(Objective):
-    """ELBO - gamma × total correlation, whose density ratio a discriminator learns.
+    r"""ELBO - gamma × total correlation, whose density ratio a discriminator learns.
+
+    .. math::
+
+        \mathcal{L} = D + R + \gamma\, \mathrm{KL}\left(q(z) \,\|\, \textstyle\prod_u q(z_u)\right)
 
     The discriminator tells codes from codes whose units are shuffled within the minibatch, each on
     its own. It is trained in the same step on its own loss, with an Adam of its own. As in
@@ -34,6 +38,22 @@ class Factor(Objective):
         Widths of the discriminator's hidden layers; the original has six of 1000.
     discriminator_lr
         Learning rate of the discriminator's Adam, whose betas are 0.5 and 0.9, or a schedule of it.
+
+    References
+    ----------
+    Kim & Mnih 2018, eq. 2 and algorithm 2; arXiv:1802.05983
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Factor
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Factor(gamma=10.0, hidden=[32])
+    >>> objective.prepare(vae)
+    >>> loss, terms = objective(vae, x, {"gamma": torch.tensor(10.0)}, data_size=16)
+    >>> bound = (terms.distortion + terms.rate).mean()
+    >>> torch.allclose(loss, bound + 10 * objective.log_ratio(terms.z).mean())
+    True
     """
 
     needs = Objective.needs | {"posterior.real", "training.batch"}

@@ -37,9 +37,11 @@ def _distances(a: Tensor, b: Tensor) -> Tensor:
     return (a.unsqueeze(1) - b.unsqueeze(0)).square().sum(-1)
 
 
-@OBJECTIVES.register("info", source="Zhao, Song & Ermon 2019; arXiv:1706.02262")
+@OBJECTIVES.register("info")
 class Info(Objective):
-    """Distortion + (1 - alpha) × rate + (alpha + weight - 1) × MMD(q(z), p(z)).
+    r"""Distortion + (1 - alpha) × rate + (alpha + weight - 1) × MMD(q(z), p(z)).
+
+    .. math:: \mathcal{L} = D + (1 - \alpha) R + (\alpha + \lambda - 1)\, \mathrm{MMD}(q(z), p(z))
 
     Parameters
     ----------
@@ -47,6 +49,21 @@ class Info(Objective):
         Weight of the information between data and code, or a schedule of it: at 1 the rate is free.
     weight
         The original's lambda, or a schedule of it: of the divergence of the codes from the prior.
+
+    References
+    ----------
+    Zhao, Song & Ermon 2019; arXiv:1706.02262
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Info
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Info(alpha=0.0, weight=1.0)
+    >>> hyper = {name: torch.tensor(v) for name, v in objective.hyperparameters(0).items()}
+    >>> loss, terms = objective(vae, x, hyper, data_size=16)
+    >>> torch.allclose(loss, (terms.distortion + terms.rate).mean())  # the ELBO
+    True
     """
 
     needs = Objective.needs | {"prior.reparameterizable", "training.batch"}

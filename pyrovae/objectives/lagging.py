@@ -13,9 +13,11 @@ from pyrovae.objectives.elbo import Elbo
 _UNTIL = 1000
 
 
-@OBJECTIVES.register("lagging", source="He et al. 2019, algorithm 1; arXiv:1901.05534")
+@OBJECTIVES.register("lagging")
 class Lagging(Elbo):
-    """ELBO with several updates of the guide for each of the model, early in training.
+    r"""ELBO with several updates of the guide for each of the model, early in training.
+
+    .. math:: \mathcal{L} = D + R
 
     The original goes on until the mutual information of data and code stops rising, and until the
     inner loop has converged. Here both numbers are given: what a run does depends on its
@@ -28,6 +30,17 @@ class Lagging(Elbo):
         Updates of the guide alone before each joint update.
     until
         Steps, of either kind, after which all are joint.
+
+    References
+    ----------
+    He et al. 2019, algorithm 1; arXiv:1901.05534
+
+    Examples
+    --------
+    >>> from pyrovae.objectives import Lagging
+    >>> updates = [Lagging(inner=2, until=6).groups(step) for step in range(8)]
+    >>> [update["model"].on for update in updates]
+    [False, False, True, False, False, True, True, True]
     """
 
     def __init__(

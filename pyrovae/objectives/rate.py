@@ -17,9 +17,11 @@ from pyrovae.objectives.base import OBJECTIVES, Objective
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
 
 
-@OBJECTIVES.register("capacity", source="Burgess et al. 2018, eq. 8; arXiv:1804.03599")
+@OBJECTIVES.register("capacity")
 class Capacity(Objective):
-    """Distortion + gamma |rate - C|: the rate follows a capacity C that grows.
+    r"""Distortion + gamma |rate - C|: the rate follows a capacity C that grows.
+
+    .. math:: \mathcal{L} = D + \gamma\, |R - C_t|
 
     Parameters
     ----------
@@ -27,6 +29,22 @@ class Capacity(Objective):
         C in nats, or a schedule of it. The original goes from 0 to 25 in 100,000 steps.
     gamma
         Weight, or a schedule of it: how closely the rate follows.
+
+    References
+    ----------
+    Burgess et al. 2018, eq. 8; arXiv:1804.03599
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Capacity
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Capacity(capacity=5.0, gamma=10.0)
+    >>> hyper = {name: torch.tensor(v) for name, v in objective.hyperparameters(0).items()}
+    >>> loss, terms = objective(vae, x, hyper, data_size=16)
+    >>> miss = (terms.rate.mean() - 5).abs()
+    >>> torch.allclose(loss, terms.distortion.mean() + 10 * miss)
+    True
     """
 
     def __init__(
@@ -48,9 +66,11 @@ class Capacity(Objective):
         return terms.distortion.mean() + hyper["gamma"] * miss + terms.shared
 
 
-@OBJECTIVES.register("free_bits", source="Kingma et al. 2016, eq. 15; arXiv:1606.04934")
+@OBJECTIVES.register("free_bits")
 class FreeBits(Objective):
-    """ELBO in which a rate below a floor is not rewarded for falling further.
+    r"""ELBO in which a rate below a floor is not rewarded for falling further.
+
+    .. math:: \mathcal{L} = D + \sum_u \max(\lambda, \bar R_u)
 
     Parameters
     ----------
@@ -59,6 +79,20 @@ class FreeBits(Objective):
     per
         What the floor holds for: the rate of each ``unit``, or of ``all`` units together. In both
         cases it is the mean over the minibatch that is compared.
+
+    References
+    ----------
+    Kingma et al. 2016, eq. 15; arXiv:1606.04934
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import FreeBits
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = FreeBits(floor=0.5, per="all")
+    >>> loss, terms = objective(vae, x, {"floor": torch.tensor(0.5)}, data_size=16)
+    >>> torch.allclose(loss, terms.distortion.mean() + terms.rate.mean().clamp(min=0.5))
+    True
     """
 
     hint = "'per: all' takes any"
@@ -99,13 +133,11 @@ def unit_rates(terms: Terms) -> Tensor:
     return weighted(rates.movedim(-1, 0), site).movedim(0, -1)
 
 
-@OBJECTIVES.register(
-    "delta",
-    source="Razavi et al. 2019, arXiv:1901.03416 (committed rate, there by a constraint on q); "
-    "Alemi et al. 2018, sec. 4, arXiv:1711.00464 (as a penalty)",
-)
+@OBJECTIVES.register("delta")
 class Delta(Objective):
-    """ELBO with a penalty on a mean rate below delta: a committed rate, for any family.
+    r"""ELBO with a penalty on a mean rate below delta: a committed rate, for any family.
+
+    .. math:: \mathcal{L} = D + R + w \max(0, \delta - \bar R)
 
     Parameters
     ----------
@@ -113,6 +145,23 @@ class Delta(Objective):
         Least mean rate, in nats, or a schedule of it.
     weight
         Of the shortfall, or a schedule of it; above 1, or the ELBO's own wish for a low rate wins.
+
+    References
+    ----------
+    Razavi et al. 2019, arXiv:1901.03416 (committed rate, there by a constraint on q); Alemi et al.
+    2018, sec. 4, arXiv:1711.00464 (as a penalty)
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import Delta
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = Delta(delta=3.0, weight=5.0)
+    >>> hyper = {name: torch.tensor(v) for name, v in objective.hyperparameters(0).items()}
+    >>> loss, terms = objective(vae, x, hyper, data_size=16)
+    >>> rate = terms.rate.mean()
+    >>> torch.allclose(loss, terms.distortion.mean() + rate + 5 * (3 - rate).clamp(min=0))
+    True
     """
 
     def __init__(

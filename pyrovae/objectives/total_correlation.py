@@ -59,9 +59,15 @@ def _log_weights(n: int, data_size: int, estimator: str, like: Tensor) -> Tensor
     return weights.log()
 
 
-@OBJECTIVES.register("beta_tc", source="Chen et al. 2018, eq. 4; arXiv:1802.04942")
+@OBJECTIVES.register("beta_tc")
 class BetaTC(Objective):
-    """Distortion + alpha × information + beta × total correlation + gamma × dimension-wise KL.
+    r"""Distortion + alpha × information + beta × total correlation + gamma × dimension-wise KL.
+
+    .. math::
+
+        \mathcal{L} = D + \alpha\, I_q(x; z) + \beta\,
+        \mathrm{KL}\left(q(z) \,\|\, \textstyle\prod_u q(z_u)\right) + \gamma \sum_u
+        \mathrm{KL}(q(z_u) \,\|\, p(z_u))
 
     Parameters
     ----------
@@ -70,6 +76,22 @@ class BetaTC(Objective):
     estimator
         Of the aggregate posterior: ``weighted``, on average too low, by log n where all n data are
         in the minibatch (gradients do not see a constant), or ``stratified``.
+
+    References
+    ----------
+    Chen et al. 2018, eq. 4; arXiv:1802.04942
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import BetaTC
+    >>> vae, x = pyrovae.build((4,), latent_dim=2), torch.rand(16, 4)
+    >>> objective = BetaTC(beta=1.0)
+    >>> hyper = {name: torch.tensor(v) for name, v in objective.hyperparameters(0).items()}
+    >>> loss, terms = objective(vae, x, hyper, data_size=16)
+    >>> sampled = terms.q.log_prob(terms.z) - terms.p.log_prob(terms.z)
+    >>> torch.allclose(loss, (terms.distortion + sampled).mean(), atol=1e-4)  # the ELBO
+    True
     """
 
     needs = Objective.needs | {"posterior.marginals", "training.batch"}

@@ -4,11 +4,11 @@ A learning rate that falls to 0 makes any run stand still, so that only what was
 above a tenth of its peak is evidence, and nothing is concluded before the last scheduled number
 has reached its end. Of that time the last third, the *window*, is looked at:
 
-- The bound no longer rises: by at most 0.1 % or 0.1 nats, whichever is more, along the line through
-  the window by least squares. (A unit that is worth less than 0.1 nats does not count as used.)
-  Either the training loss does not fall by more, whose means over all steps between two records
-  scatter little; or, since training goes on fitting what it has seen, the held-out bound does not
-  rise by more even with its standard error added.
+- The bound no longer rises: by at most 0.1 % or 0.25 nats, whichever is more, along the line
+  through the window by least squares. (Comparisons take half a nat for practically none.) Either
+  the training loss does not fall by more, whose means over all steps between two records scatter
+  little; or, since training goes on fitting what it has seen, the held-out bound does not rise by
+  more even with its standard error added.
 - The numbers of informative and of used units are the same at every record of the window, and so
   they are at the end of training.
 - No unit is about to change sides: the share of its variance that the data explain does not move
@@ -34,7 +34,7 @@ AWAKE = 0.1
 #: Records that the window must have.
 LEAST_RECORDS = 4
 #: Rise of the bound over the window that is practically none: share of it, and nats.
-RISE_SHARE, RISE_NATS = 1e-3, 0.1
+RISE_SHARE, RISE_NATS = 1e-3, 0.25
 #: Share of a unit's variance that the data explain, above which it is informative.
 TOLD = 0.2
 #: Level at which the trend of any unit is told from noise.
@@ -115,6 +115,11 @@ class Settled:
             return "settled"
         said = "not settled" if self.yes is False else "not known to be settled"
         return f"{said}: {'; '.join(self.reasons)}"
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The score ``settled``, 1 or 0; nothing where it is not known."""
+        return {} if self.yes is None else {"settled": float(self.yes)}
 
     def content(self) -> dict[str, Any]:
         """Return it as data for JSON."""

@@ -74,7 +74,7 @@ def test_what_passes_is_in_every_table(
     assert code == 0, output
     stored = load_analysis(study)
     assert stored is not None
-    assert {"active_units", "elbo", "rate", "distortion", "mig", "dci"} <= set(stored.metrics())
+    assert {"used_units", "elbo", "rate", "distortion", "mig", "dci"} <= set(stored.metrics())
     assert stored.refused() == {}
     about = json.loads((stored.root / "analysis.json").read_text())
     assert about["metrics"]["mig"]["rope"] == 0.2

@@ -1,4 +1,4 @@
-"""What the documentation says is run: code, YAML, commands; and every family has its formula."""
+"""What the documentation says is run: code, YAML, commands."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from report.made import PRIORS, make_study
 
 from pyrovae.core.schedules import at
-from pyrovae.measures.disentanglement import METRICS
 from pyrovae.study.config.read import load_study_file
-from pyrovae.study.config.resolve import REGISTRIES
-from pyrovae.study.config.yaml import read
 from pyrovae.study.plan.planning import make_plan
 
 ROOT = Path(__file__).parents[2]
@@ -33,9 +31,10 @@ def _write_blocks(page: str, folder: Path) -> None:
 
 
 def _run(folder: Path, *command: str) -> str:
+    places = (folder, ROOT, ROOT / "tests", ROOT / "docs" / "_build")
     environment = {
         **os.environ,
-        "PYTHONPATH": f"{folder}{os.pathsep}{ROOT}",
+        "PYTHONPATH": os.pathsep.join(map(str, places)),
         "OMP_NUM_THREADS": "1",
     }
     told = subprocess.run(
@@ -50,25 +49,14 @@ def _run(folder: Path, *command: str) -> str:
     return told.stdout
 
 
-@pytest.mark.parametrize("kind", ["prior", "posterior", "likelihood", "objective"])
-def test_every_family_has_a_formula(kind: str):
-    formulas = read(ROOT / "docs" / "_build" / "formulas.yml")
-    assert not [name for name in REGISTRIES[kind] if name not in formulas[kind]]
-
-
-@pytest.mark.parametrize("kind", [*REGISTRIES, "metric"])
-def test_every_entry_has_a_meaning_and_a_source(kind: str):
-    registry = {**REGISTRIES, "metric": METRICS}[kind]
-    for name in registry:
-        assert registry.summary(name).endswith((".", ":", "?")), name
-        assert registry.source(name), name
-
-
-def test_the_tutorials_prior_works(tmp_path: Path):
-    _write_blocks("adding-a-prior.md", tmp_path)
-    project = tomllib.loads((tmp_path / "pyproject.toml").read_text())["project"]
+@pytest.fixture(scope="module")
+def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the package that "Adding a prior" makes, installed."""
+    folder = tmp_path_factory.mktemp("tutorial")
+    _write_blocks("adding-a-prior.md", folder)
+    project = tomllib.loads((folder / "pyproject.toml").read_text())["project"]
     # What `pip install` would leave, without asking a package index for a build tool.
-    about = tmp_path / "my_priors-0.1.dist-info"
+    about = folder / "my_priors-0.1.dist-info"
     about.mkdir()
     about.joinpath("METADATA").write_text(
         f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n"
@@ -78,11 +66,28 @@ def test_the_tutorials_prior_works(tmp_path: Path):
         for group, entries in project["entry-points"].items()
     ]
     about.joinpath("entry_points.txt").write_text("".join(points))
-    assert "Independent logistic laws" in _run(tmp_path, "-m", "pyrovae", "list", "priors")
+    return folder
+
+
+def test_the_tutorials_prior_works(tutorial: Path):
+    assert "Independent logistic laws" in _run(tutorial, "-m", "pyrovae", "list", "priors")
+    assert _run(tutorial, "-m", "docs.documented").strip() == ""  # its parts among all others
     options = ("--executor", "inline", "--no-compile")
-    told = _run(tmp_path, "-m", "pyrovae", "study", "run", "logistic.yaml", *options)
+    told = _run(tutorial, "-m", "pyrovae", "study", "run", "logistic.yaml", *options)
     assert "logistic: 3 runs done" in told
-    _run(tmp_path, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_logistic.py")
+    options = ("-q", "-p", "no:cacheprovider", "--doctest-modules")
+    assert "3 passed" in _run(tutorial, "-m", "pytest", *options, "test_logistic.py", "my_priors")
+
+
+def test_a_plug_ins_parts_are_on_the_pages(tutorial: Path):
+    for library in ("griffe", "latex2mathml", "mkdocs"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    told = _run(tutorial, "-c", "import hooks; print(hooks.family_page('prior', 'Priors', ''))")
+    page = told.split("## `logistic`")[1].split("\n## ")[0]
+    assert r"\mathrm{sech}^2" in page
+    assert "| `scale` | `0.55" in page
+    assert ">>> LogisticPrior(3)().variance" in page
+    assert "Source: Johnson, Kotz & Balakrishnan 1995, vol. 2, ch. 23; plugin my_priors" in page
 
 
 def test_getting_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -106,19 +111,19 @@ def test_schedules(tmp_path: Path):
     assert at(config.prior["spike"], 399) == pytest.approx(0.05)
 
 
-def test_from_python(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
+def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    page: dict[str, object] = {"__name__": "python_page"}
-    for block in _PYTHON.findall((ROOT / "docs" / "python.md").read_text()):
-        exec(compile(block, "python.md", "exec"), page)
+    monkeypatch.syspath_prepend(ROOT / "docs" / "_build")
+    import pages
+
+    page: dict[str, Any] = {}
+    told = [shown.told for shown in pages.run(ROOT / "docs/python.md", short=False, names=page)]
     assert list(page["vae"].history["step"]) == [0, 20, 40, 60, 80, 100]
     assert page["wide"].prior.scale == 2.0
     assert (tmp_path / "results/heavy_tails/study.json").exists()
     assert page["study"].runs["prior"].nunique() == 2
     assert page["codes"].shape == (5, 4)
-    assert "step 100/100: loss" in capsys.readouterr().out
+    assert "step 100/100: loss" in "".join(told)
 
 
 def test_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -32,7 +32,7 @@ def test_each_metric_is_drawn_against_the_active_units(main_study: StudyResults)
     runs = main_study.runs
     for ax, row in zip(drawn.figure.axes, drawn.data.itertuples(), strict=False):
         points = np.vstack([np.column_stack(line.get_data()) for line in ax.get_lines()])
-        expected = runs[["active_units", row.score]].to_numpy()
+        expected = runs[["used_units", row.score]].to_numpy()
         assert sorted(map(tuple, points)) == sorted(map(tuple, expected))
         rho = stats.spearmanr(*expected.T).statistic
         assert row.correlation == pytest.approx(rho)

@@ -28,9 +28,9 @@ def test_it_shows_each_training_and_what_is_recommended(sizes_study: StudyResult
     (drawn,) = draw(present(sizes_study), "capacity_curve")
     active, *_ = drawn.figure.axes
     points = np.vstack([c.get_offsets() for c in active.collections if len(c.get_offsets()) > 1])
-    shown = sizes_study.runs[["latent_dim", "active_units"]].to_numpy(dtype=float)
+    shown = sizes_study.runs[["latent_dim", "used_units"]].to_numpy(dtype=float)
     assert sorted(map(tuple, points.tolist())) == sorted(map(tuple, shown.tolist()))
-    means = sizes_study.runs.groupby("latent_dim")["active_units"].mean()
+    means = sizes_study.runs.groupby("latent_dim")["used_units"].mean()
     lines = [line for ax in drawn.figure.axes for line in ax.lines]
     assert any(
         len(line.get_xdata()) == len(SIZES) and np.allclose(line.get_ydata(), means)

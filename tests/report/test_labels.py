@@ -128,7 +128,8 @@ KINDS: dict[str, tuple[list[dict[str, Any]], list[str], list[str]]] = {
 def _levelled(study: StudyResults, cell_sizes: int) -> StudyResults:
     """Give the runs of cell k the value 3k, so that pooling of any two shows."""
     value = [3.0 * (i // cell_sizes) for i in range(len(study.runs))]
-    return dataclasses.replace(study, runs=study.runs.assign(active_units=value, mig=value))
+    counts = dict.fromkeys(("used_units", "informative_units"), value)
+    return dataclasses.replace(study, runs=study.runs.assign(**counts, mig=value))
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,8 +145,8 @@ def test_every_consumer_keeps_cells_apart(tmp_path: Path, kind: str) -> None:
     table = presented.cells
     expected = [3.0 * k for k in range(n)]
     for column in ("mean", "low", "high"):
-        assert table[f"active_units_{column}"].tolist() == expected
-    assert table["active_units_n"].tolist() == table["seeds"].tolist() == [3] * n
+        assert table[f"used_units_{column}"].tolist() == expected
+    assert table["used_units_n"].tolist() == table["seeds"].tolist() == [3] * n
     for title, text in zip(presented.titles.values(), said, strict=True):
         assert text in title
     assert len(set(presented.titles.values())) == n
@@ -171,7 +172,7 @@ def test_every_consumer_keeps_cells_apart(tmp_path: Path, kind: str) -> None:
     # Page: a row of a table is filtered by every label.
     page = content(presented)
     assert len(page.labels) == len(labels)
-    means = [cell["means"]["active_units"][0] for cell in page.overview["cells"]]
+    means = [cell["means"]["used_units"][0] for cell in page.overview["cells"]]
     assert means == expected
     assert len(presented.representatives) == n
 

@@ -2,22 +2,12 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.report.look import names
-from pyrovae.study.config import labels, told
 from pyrovae.study.config.labels import Label
-
-
-def test_examples_in_the_docstrings() -> None:
-    for module, least in (names, 1), (labels, 8), (told, 2):
-        failed, tried = doctest.testmod(module)
-        assert tried >= least
-        assert failed == 0
 
 
 @pytest.mark.parametrize("name", [*PRIORS, *POSTERIORS])

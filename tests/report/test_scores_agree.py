@@ -49,7 +49,8 @@ _BEST_HIGH = (
 )
 #: Written down apart from the declarations: unit and direction.
 KNOWN = {
-    "active_units": ("count", "neither"),
+    "used_units": ("count", "neither"),
+    "informative_units": ("count", "neither"),
     "elbo": ("nats", "high"),
     "log_px": ("nats", "high"),
     "rate": ("nats", "neither"),
@@ -95,6 +96,7 @@ def study(plugin: None, tmp_path_factory: pytest.TempPathFactory) -> StudyResult
     rng = np.random.default_rng(0)
     more = {key: rng.uniform(0.2, 0.6, len(made.runs)) for key in KNOWN if key not in made.runs}
     more["gone_part"] = more["gone_se"] = rng.uniform(size=len(made.runs))
+    more["informative_units"] = made.runs["used_units"] - 1  # It is shown where it differs.
     more["training.lr"] = rng.uniform(size=len(made.runs))  # A setting, and no score.
     found = replace(made, runs=made.runs.assign(**more))
     compare_study(found)

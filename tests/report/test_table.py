@@ -36,7 +36,7 @@ def test_numbers_are_those_of_the_runs(main_study: StudyResults) -> None:
     assert cells["seeds"].tolist() == [4, 4, *[5] * 10]  # One run failed, one is missing.
     for row in cells.itertuples():
         runs = main_study.runs[main_study.runs["cell"] == row.cell]
-        for key in ("active_units", "elbo", "rate", "distortion", "mig", "variance_law_error"):
+        for key in ("used_units", "elbo", "rate", "distortion", "mig", "variance_law_error"):
             low, high = stats.t.interval(
                 0.95, len(runs) - 1, loc=runs[key].mean(), scale=stats.sem(runs[key])
             )
@@ -159,7 +159,7 @@ def test_only_what_the_posterior_is_sure_of_is_bold(
     named = {(*runs.loc[cell, ["prior", "posterior"]], key) for cell, key in best}
     assert named == set(sure[["prior", "posterior", "metric"]].itertuples(index=False, name=None))
     # Neither many nor few active units are better.
-    assert "active_units" not in {key for _, key in best}
+    assert "used_units" not in {key for _, key in best}
     shown = [score.key for score in table.table_scores(main_study.runs)]
     in_table = sum(key in shown for _, key in best)
     assert table.markdown(present(main_study)).count("**") == 2 * in_table

@@ -30,6 +30,7 @@ from pyrovae.study.store.results import StudyResults
 from pyrovae.study.store.settling import MARK
 from pyrovae.training.settled import NOT_RECORDED, Settled
 from report.made import PRIORS, compare_study, make_study
+from report.texts import cut_off, overlaps
 
 _FALL = Settled(False, ("units 3, 17 still fall",))
 _TOLD = (
@@ -121,6 +122,8 @@ def test_every_figure_carries_the_mark_once(analysed: StudyResults, kind: str) -
         open_runs = analysed.settling.unsettled
         shown = figure.data["run"].isin(open_runs).any() if "run" in figure.data else True
         assert _marks(figure.figure) == int(shown)
+        assert overlaps(figure.figure) == []
+        assert cut_off(figure.figure) == []
         assert (MARK in figure.caption) == shown
         if shown:
             assert "not settled" in figure.caption or "not known" in figure.caption

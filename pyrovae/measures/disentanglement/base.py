@@ -3,9 +3,7 @@
 ::
 
     @METRICS.register(
-        "mig",
-        source="Chen et al. 2018, eq. 6; arXiv:1802.04942",
-        score=Score("mig", "MIG", better="high", kind="proportion"),
+        "mig", score=Score("mig", "MIG", better="high", kind="proportion")
     )
     def mig(codes, factors, rng=None, *, n_bins=20): ...
 
@@ -83,7 +81,7 @@ class Metrics(Registry[Metric]):
         self,
         name: str,
         *,
-        source: str,
+        source: str | None = None,
         score: Score | None = None,
         parts: Sequence[Score] = (),
         min_factors: int = 1,
@@ -96,7 +94,7 @@ class Metrics(Registry[Metric]):
         name
             Of the metric; also the key of its score.
         source
-            The publication.
+            The publication; by default what the docstring has under ``References``.
         score
             What its number is. It is one of the main scores, its group that of disentanglement and
             its meaning the first line of the docstring, unless told otherwise.

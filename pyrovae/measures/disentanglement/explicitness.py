@@ -17,7 +17,6 @@ from pyrovae.measures.scores import Score
 
 @METRICS.register(
     "explicitness",
-    source="Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312",
     score=Score("explicitness", "Explicitness", better="high", kind="proportion"),
     parts=[
         Score(
@@ -38,7 +37,9 @@ def explicitness(
     n_train: Annotated[int, Field(gt=0)] = 10_000,
     n_test: Annotated[int, Field(gt=0)] = 5_000,
 ) -> MetricResult:
-    """Area under the ROC curve of logistic regressions that predict each factor from all codes.
+    r"""Area under the ROC curve of logistic regressions that predict each factor from all codes.
+
+    .. math:: \frac{1}{k} \sum_v \frac{1}{|v|} \sum_a \mathrm{AUC}(v = a \mid z)
 
     One regression for each value of a factor against the rest, on standardised codes; their
     probabilities are normalised over the values, as in Locatello et al. 2019. The score is the mean
@@ -72,6 +73,20 @@ def explicitness(
     -----
     A value of which there is no training or no test point has no area and is left out; a factor of
     which this is so of all values counts as chance.
+
+    References
+    ----------
+    Ridgeway & Mozer 2018, sec. 3; arXiv:1802.05312
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrovae.measures.disentanglement import explicitness
+    >>> factors = np.random.default_rng(0).integers(3, size=(300, 2))
+    >>> one = factors[:, :1]  # tells nothing of the other
+    >>> sizes = {"n_train": 200, "n_test": 100}
+    >>> [round(explicitness(codes, factors, 0, **sizes).score, 2) for codes in (factors, one)]
+    [1.0, 0.73]
     """
     z, v = check_pair(codes, factors)
     split = train_test_split(z, v, n_train, n_test, np.random.default_rng(rng))

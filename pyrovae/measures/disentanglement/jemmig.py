@@ -24,7 +24,6 @@ from pyrovae.measures.scores import Score
 
 @METRICS.register(
     "jemmig",
-    source="Do & Tran 2020; arXiv:1908.09961",
     score=Score("jemmig", "JEMMIG", better="high", kind="proportion"),
     parts=[
         Score(
@@ -44,12 +43,16 @@ def jemmig(
     n_bins: Annotated[int, Field(gt=1)] = 20,
     binning: Binning = "uniform",
 ) -> MetricResult:
-    """Joint entropy minus mutual information gap, normalised so that 1 is best.
+    r"""Joint entropy minus mutual information gap, normalised so that 1 is best.
 
-    For factor v, ``J = H(z_1, v) - I(z_1; v) + I(z_2; v)`` in nats, where z_1 and z_2 are the codes
-    of largest and second largest mutual information with it. The score is the mean over factors of
-    ``1 - J / (H(v) + log n_bins)`` (Carbonneau et al. 2020, eq. 5); Do & Tran report J itself, of
-    which less is better.
+    .. math::
+
+        \frac{1}{k} \sum_v \left[1 - \frac{H(z_{(1)}, v) - I(z_{(1)}; v) + I(z_{(2)}; v)}{H(v)
+        + \log B}\right]
+
+    z_(1) and z_(2) are the codes of largest and second largest mutual information with factor v, B
+    is ``n_bins`` (Carbonneau et al. 2020, eq. 5). Do & Tran report the numerator J itself, in nats,
+    of which less is better.
 
     Parameters
     ----------
@@ -77,6 +80,19 @@ def jemmig(
     -----
     A low joint entropy counts in a code's favour even where it shares nothing with the factor: a
     code that never varies has J = H(v), and scores more than noise does.
+
+    References
+    ----------
+    Do & Tran 2020; arXiv:1908.09961
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrovae.measures.disentanglement import jemmig
+    >>> factors = np.random.default_rng(0).integers(5, size=(2_000, 2))
+    >>> turned = factors @ [[1, 1], [1, -1]]  # each code holds both factors
+    >>> [round(jemmig(codes, factors, 0).score, 2) for codes in (factors, turned)]
+    [1.0, 0.31]
     """
     z, v = check_pair(codes, factors)
     bins, labels = discretize(z, n_bins, binning), as_labels(v)

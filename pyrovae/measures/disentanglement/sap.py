@@ -17,7 +17,6 @@ from pyrovae.measures.scores import Score
 
 @METRICS.register(
     "sap",
-    source="Kumar et al. 2018, sec. 3; arXiv:1711.00848",
     score=Score("sap", "SAP", better="high", kind="proportion"),
     costly=True,
 )
@@ -30,7 +29,12 @@ def sap(
     n_train: Annotated[int, Field(gt=0)] = 10_000,
     n_test: Annotated[int, Field(gt=0)] = 5_000,
 ) -> MetricResult:
-    """Gap between the two codes that predict each factor best, each on its own.
+    r"""Gap between the two codes that predict each factor best, each on its own.
+
+    .. math::
+
+        \frac{1}{k} \sum_v \left[S_{(1)}(v) - S_{(2)}(v)\right],
+        \quad S_u(v) \text{ the predictability of } v \text{ by } z_u \text{ alone}
 
     For each factor, the predictability by the best code minus that by the second; averaged over
     factors.
@@ -67,6 +71,20 @@ def sap(
     -----
     A code that never varies predicts as well as one that is not there: it is the runner-up of a
     single code.
+
+    References
+    ----------
+    Kumar et al. 2018, sec. 3; arXiv:1711.00848
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrovae.measures.disentanglement import sap
+    >>> factors = np.random.default_rng(0).integers(5, size=(2_000, 2))
+    >>> turned = factors @ [[1, 1], [1, -1]]  # each code holds both factors
+    >>> ordered = {"factor_kind": "continuous"}
+    >>> [round(sap(codes, factors, 0, **ordered).score, 2) for codes in (factors, turned)]
+    [1.0, 0.04]
     """
     z, v = check_pair(codes, factors)
     rng = np.random.default_rng(rng)

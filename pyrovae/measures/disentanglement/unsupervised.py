@@ -18,7 +18,6 @@ SOURCE = "Locatello et al. 2019; arXiv:1811.12359"
 
 @METRICS.register(
     "gaussian_total_correlation",
-    source=f"Watanabe 1960; {SOURCE}",
     score=Score(
         "gaussian_total_correlation",
         "Gaussian total correlation",
@@ -31,12 +30,17 @@ SOURCE = "Locatello et al. 2019; arXiv:1811.12359"
 def gaussian_total_correlation(
     codes: ArrayLike, factors: ArrayLike | None = None, rng: RNGLike = None
 ) -> MetricResult:
-    """Total correlation of a Gaussian with the codes' covariance, in nats.
+    r"""Total correlation of a Gaussian with the codes' covariance, in nats.
+
+    .. math::
+
+        \mathrm{KL}\left(\mathcal{N}(0, C) \,\|\, \mathcal{N}(0, \mathrm{diag}\, C)\right)
+        = -\frac{1}{2} \log \det R
 
     Named apart from the ``total_correlation`` of a run, which is that of q(z), estimated from its
     density.
 
-    ``KL(N(0, C) || N(0, diag C)) = -log(det R) / 2``, with R the correlation matrix. Scale-free.
+    C is the covariance, R the correlation matrix. Scale-free.
 
     Parameters
     ----------
@@ -58,6 +62,19 @@ def gaussian_total_correlation(
     Notes
     -----
     A code that never varies is independent of the others and adds nothing.
+
+    References
+    ----------
+    Watanabe 1960; Locatello et al. 2019; arXiv:1811.12359
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrovae.measures.disentanglement import gaussian_total_correlation
+    >>> codes = np.random.default_rng(0).normal(size=(2_000, 2))
+    >>> mixed = codes @ [[1, 1], [0, 1]]
+    >>> [round(gaussian_total_correlation(z).score, 2) for z in (codes, mixed)]
+    [0.0, 0.33]
     """
     z = check_codes(codes)
     z = z[:, np.ptp(z, axis=0) > 0]
@@ -69,7 +86,6 @@ def gaussian_total_correlation(
 
 @METRICS.register(
     "wasserstein_correlation",
-    source=SOURCE,
     score=Score(
         "wasserstein_correlation", "Wasserstein correlation", better="low", kind="positive"
     ),
@@ -87,11 +103,14 @@ def gaussian_total_correlation(
 def wasserstein_correlation(
     codes: ArrayLike, factors: ArrayLike | None = None, rng: RNGLike = None
 ) -> MetricResult:
-    """Squared 2-Wasserstein distance of a Gaussian from the product of its marginals.
+    r"""Squared 2-Wasserstein distance of a Gaussian from the product of its marginals.
 
-    For the codes' covariance C and its diagonal D,
-    ``2 tr C - 2 tr (D^{1/2} C D^{1/2})^{1/2}`` (Dowson & Landau 1982), in squared units of the
-    codes.
+    .. math::
+
+        2\, \mathrm{tr}\, C - 2\, \mathrm{tr}\left(D^{1/2} C D^{1/2}\right)^{1/2},
+        \quad D = \mathrm{diag}\, C
+
+    C is the codes' covariance (Dowson & Landau 1982). In squared units of the codes.
 
     Parameters
     ----------
@@ -110,6 +129,19 @@ def wasserstein_correlation(
     ------
     ConfigError
         If the codes are not as `check_codes` asks.
+
+    References
+    ----------
+    Locatello et al. 2019; arXiv:1811.12359
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrovae.measures.disentanglement import wasserstein_correlation
+    >>> codes = np.random.default_rng(0).normal(size=(2_000, 2))
+    >>> mixed = codes @ [[1, 1], [0, 1]]
+    >>> [round(wasserstein_correlation(z).score, 2) for z in (codes, mixed)]
+    [0.0, 0.39]
     """
     z = check_codes(codes)
     covariance = np.atleast_2d(np.cov(z.T))
@@ -127,7 +159,6 @@ def wasserstein_correlation(
 
 @METRICS.register(
     "average_mutual_information",
-    source=SOURCE,
     score=Score(
         "average_mutual_information",
         "Average mutual information",
@@ -145,7 +176,9 @@ def average_mutual_information(
     n_bins: Annotated[int, Field(gt=1)] = 20,
     binning: Binning = "uniform",
 ) -> MetricResult:
-    """Mutual information of two different codes, averaged over all pairs, in nats.
+    r"""Mutual information of two different codes, averaged over all pairs, in nats.
+
+    .. math:: \frac{1}{d (d - 1)} \sum_{u \ne u'} I(z_u; z_{u'})
 
     Parameters
     ----------
@@ -166,6 +199,19 @@ def average_mutual_information(
     ------
     ConfigError
         If the codes are not as `check_codes` asks.
+
+    References
+    ----------
+    Locatello et al. 2019; arXiv:1811.12359
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from pyrovae.measures.disentanglement import average_mutual_information
+    >>> codes = np.random.default_rng(0).normal(size=(2_000, 2))
+    >>> mixed = codes @ [[1, 1], [0, 1]]
+    >>> [round(average_mutual_information(z).score, 2) for z in (codes, mixed)]
+    [0.07, 0.38]
     """
     z = check_codes(codes)
     bins = discretize(z, n_bins, binning)

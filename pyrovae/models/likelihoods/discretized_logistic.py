@@ -13,11 +13,14 @@ from pyrovae.distributions.discretized_logistic import DiscretizedLogistic as La
 from pyrovae.models.likelihoods.base import LIKELIHOODS, Likelihood
 
 
-@LIKELIHOODS.register(
-    "discretized_logistic", source="Salimans et al. 2017, eq. 2; arXiv:1701.05517"
-)
+@LIKELIHOODS.register("discretized_logistic")
 class DiscretizedLogistic(Likelihood):
-    """Probability of each grey level under a rounded logistic law: bits a pixel mean something.
+    r"""Probability of each grey level under a rounded logistic law: bits a pixel mean something.
+
+    .. math::
+
+        P(x_i \mid z) = F\left(\frac{x_i + h - \mu_i}{s_i}\right) - F\left(\frac{x_i - h
+        - \mu_i}{s_i}\right), \quad F(t) = \frac{1}{1 + e^{-t}}
 
     Parameters
     ----------
@@ -30,6 +33,22 @@ class DiscretizedLogistic(Likelihood):
         Whether the scale, one for all elements, is fitted with the rest.
     levels
         Number of grey values on [0, 1]; 256 is what 8-bit images have.
+
+    References
+    ----------
+    Salimans et al. 2017, eq. 2; arXiv:1701.05517
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.likelihoods import DiscretizedLogistic
+    >>> p = DiscretizedLogistic((1, 8, 8))(torch.zeros(5, 1, 1, 8, 8))
+    >>> p.batch_shape, p.event_shape
+    (torch.Size([5]), torch.Size([1, 8, 8]))
+    >>> levels = torch.linspace(0, 1, 256)
+    >>> one = DiscretizedLogistic((1,))(torch.full((256, 1, 1), 0.4))
+    >>> one.log_prob(levels[:, None]).exp().sum()
+    tensor(1.0000, grad_fn=<SumBackward0>)
     """
 
     support = "unit"

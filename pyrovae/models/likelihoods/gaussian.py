@@ -19,9 +19,11 @@ from pyrovae.models.likelihoods.base import LIKELIHOODS, Likelihood
 _LEAST_SHARE = 0.01
 
 
-@LIKELIHOODS.register("gaussian", source="Rybkin, Daniilidis & Levine 2021, arXiv:2006.13202")
+@LIKELIHOODS.register("gaussian")
 class Gaussian(Likelihood):
-    """Independent normal noise; by default one learned scale for all elements.
+    r"""Independent normal noise; by default one learned scale for all elements.
+
+    .. math:: p(x \mid z) = \prod_i \mathcal{N}(x_i \mid \mu_i(z), \sigma^2)
 
     Parameters
     ----------
@@ -36,6 +38,20 @@ class Gaussian(Likelihood):
         ``shared``: one number. ``per_pixel``: one for each element, the same for every datum.
         ``decoder``: a further output of the decoder for each element of each datum, in units of
         ``sigma`` and above ``sigma`` / 100.
+
+    References
+    ----------
+    Rybkin, Daniilidis & Levine 2021, arXiv:2006.13202
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.likelihoods import Gaussian
+    >>> p = Gaussian((1, 8, 8), sigma_form="decoder")(torch.zeros(5, 2, 1, 8, 8))
+    >>> p.batch_shape, p.event_shape
+    (torch.Size([5]), torch.Size([1, 8, 8]))
+    >>> Gaussian((1, 8, 8), sigma=0.1).log_sigma.exp()
+    tensor(0.1000, grad_fn=<ExpBackward0>)
     """
 
     log_sigma: Tensor

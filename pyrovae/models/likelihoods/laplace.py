@@ -10,11 +10,11 @@ from pyrovae.core.schedules import Positive
 from pyrovae.models.likelihoods.base import LIKELIHOODS, Likelihood
 
 
-@LIKELIHOODS.register(
-    "laplace", source="Higgins et al. 2017 leave the family open; the L1 loss as a density"
-)
+@LIKELIHOODS.register("laplace")
 class Laplace(Likelihood):
-    """Independent Laplace noise: absolute errors, so that outliers weigh less than squared.
+    r"""Independent Laplace noise: absolute errors, so that outliers weigh less than squared.
+
+    .. math:: p(x \mid z) = \prod_i \frac{1}{2 b} \exp\left(-\frac{|x_i - \mu_i(z)|}{b}\right)
 
     Parameters
     ----------
@@ -25,6 +25,20 @@ class Laplace(Likelihood):
         schedule of it.
     learned
         Whether the scale is fitted with the rest.
+
+    References
+    ----------
+    Higgins et al. 2017 leave the family open; the L1 loss as a density
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.likelihoods import Laplace
+    >>> p = Laplace((1, 8, 8), scale=0.5)(torch.zeros(5, 1, 1, 8, 8))
+    >>> p.batch_shape, p.event_shape
+    (torch.Size([5]), torch.Size([1, 8, 8]))
+    >>> p.log_prob(torch.zeros(5, 1, 8, 8))[0]  # -64 log(2 scale)
+    tensor(0., grad_fn=<SelectBackward0>)
     """
 
     log_scale: Tensor

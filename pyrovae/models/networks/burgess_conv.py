@@ -22,11 +22,7 @@ _DECODERS: dict[str, tuple[list[int], int, list[int]]] = {
 }
 
 
-@NETWORKS.register(
-    "burgess_conv",
-    source="Burgess et al. 2018, appendix A.1, arXiv:1804.03599; "
-    "Locatello et al. 2019, table 2, arXiv:1811.12359",
-)
+@NETWORKS.register("burgess_conv")
 class BurgessConv:
     """Four strided convolutions and dense layers for 64×64 images, layer for layer as published.
 
@@ -36,6 +32,23 @@ class BurgessConv:
         ``burgess``: four of 32 channels, then two dense layers of 256. ``locatello``: 32, 32, 64,
         64 channels, then one of 256; the last two kernels are 2×2, as in the code that made the
         published results, while the paper's table says 4×4 (disentanglement_lib, issue 35).
+
+    References
+    ----------
+    Burgess et al. 2018, appendix A.1, arXiv:1804.03599; Locatello et al. 2019, table 2,
+    arXiv:1811.12359
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.networks import BurgessConv
+    >>> network = BurgessConv(variant="locatello")
+    >>> encoder, features = network.encoder((3, 64, 64))
+    >>> encoder(torch.zeros(5, 3, 64, 64)).shape, features
+    (torch.Size([5, 256]), 256)
+    >>> decoder = network.decoder(3, (3, 64, 64), outputs_per_element=1)
+    >>> decoder(torch.zeros(5, 3)).shape
+    torch.Size([5, 1, 3, 64, 64])
     """
 
     def __init__(self, *, variant: Literal["burgess", "locatello"] = "burgess") -> None:

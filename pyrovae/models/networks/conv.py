@@ -11,7 +11,7 @@ from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
 from pyrovae.models.networks.image import OverBatch, halvings
 
 
-@NETWORKS.register("conv", source="Higgins et al. 2017, appendix A.1; openreview Sy2fzU9gl")
+@NETWORKS.register("conv")
 class Conv:
     """Strided 4×4 convolutions that halve the image, then one dense layer.
 
@@ -23,6 +23,22 @@ class Conv:
         Width of the dense layer between the convolutions and the code.
     activation
         After each layer.
+
+    References
+    ----------
+    Higgins et al. 2017, appendix A.1; openreview Sy2fzU9gl
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.networks import Conv
+    >>> network = Conv(channels=[16, 32], dense=64)
+    >>> encoder, features = network.encoder((1, 28, 28))
+    >>> encoder(torch.zeros(5, 1, 28, 28)).shape, features
+    (torch.Size([5, 64]), 64)
+    >>> decoder = network.decoder(3, (1, 28, 28), outputs_per_element=1)
+    >>> decoder(torch.zeros(5, 3)).shape
+    torch.Size([5, 1, 1, 28, 28])
     """
 
     def __init__(

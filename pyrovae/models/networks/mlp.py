@@ -12,9 +12,11 @@ from torch import nn
 from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
 
 
-@NETWORKS.register("mlp", source="Kingma & Welling 2014, appendix C; arXiv:1312.6114")
+@NETWORKS.register("mlp")
 class Mlp:
-    """Dense layers; the decoder mirrors the encoder. No hidden layer makes both linear.
+    r"""Dense layers; the decoder mirrors the encoder. No hidden layer makes both linear.
+
+    .. math:: h_l = a(W_l h_{l-1} + b_l), \quad h_0 = x, \; l = 1 \dots L
 
     Parameters
     ----------
@@ -25,6 +27,22 @@ class Mlp:
     decoder_hidden
         Widths of the decoder's hidden layers, from the code outwards; by default the encoder's,
         reversed.
+
+    References
+    ----------
+    Kingma & Welling 2014, appendix C; arXiv:1312.6114
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.networks import Mlp
+    >>> network = Mlp(hidden=[64, 32])
+    >>> encoder, features = network.encoder((1, 28, 28))
+    >>> encoder(torch.zeros(5, 1, 28, 28)).shape, features
+    (torch.Size([5, 32]), 32)
+    >>> decoder = network.decoder(3, (1, 28, 28), outputs_per_element=1)
+    >>> decoder(torch.zeros(5, 3)).shape
+    torch.Size([5, 1, 1, 28, 28])
     """
 
     def __init__(

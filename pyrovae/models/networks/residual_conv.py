@@ -33,9 +33,11 @@ class ResidualBlock(nn.Module):
         return x + self.branch(x)
 
 
-@NETWORKS.register("residual_conv", source="He et al. 2016, fig. 1b; arXiv:1603.05027")
+@NETWORKS.register("residual_conv")
 class ResidualConv:
-    """Strided 4×4 convolutions, each followed by residual blocks, then one dense layer.
+    r"""Strided 4×4 convolutions, each followed by residual blocks, then one dense layer.
+
+    .. math:: h \leftarrow h + \mathrm{conv}(a(\mathrm{conv}(a(h))))
 
     Parameters
     ----------
@@ -47,6 +49,22 @@ class ResidualConv:
         Width of the dense layer between the convolutions and the code.
     activation
         Inside the blocks and after the dense layers.
+
+    References
+    ----------
+    He et al. 2016, fig. 1b; arXiv:1603.05027
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.networks import ResidualConv
+    >>> network = ResidualConv(channels=[16, 32], dense=64)
+    >>> encoder, features = network.encoder((1, 28, 28))
+    >>> encoder(torch.zeros(5, 1, 28, 28)).shape, features
+    (torch.Size([5, 64]), 64)
+    >>> decoder = network.decoder(3, (1, 28, 28), outputs_per_element=1)
+    >>> decoder(torch.zeros(5, 3)).shape
+    torch.Size([5, 1, 1, 28, 28])
     """
 
     def __init__(

@@ -30,9 +30,14 @@ class _OnNormal(Posterior):
         return dist.Normal(self.loc(features), positive(self.scale(features))).to_event(1)
 
 
-@POSTERIORS.register("planar", source="Rezende & Mohamed 2015, eq. 10; arXiv:1505.05770")
+@POSTERIORS.register("planar")
 class Planar(_OnNormal):
-    """Planar flow: the encoder gives a normal law and some hyperplanes along which it is bent.
+    r"""Planar flow: the encoder gives a normal law and some hyperplanes along which it is bent.
+
+    .. math::
+
+        z = f_K \circ \dots \circ f_1(z_0), \quad f(z) = z + v \tanh(w^\top z + b),
+        \quad z_0 \sim \mathcal{N}(\mu(x), \mathrm{diag}(\sigma(x)^2))
 
     Parameters
     ----------
@@ -43,6 +48,21 @@ class Planar(_OnNormal):
     transforms
         Number of planar maps, one after the other; each has its 2 d + 1 parameters from the
         encoder.
+
+    References
+    ----------
+    Rezende & Mohamed 2015, eq. 10; arXiv:1505.05770
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import Planar
+    >>> q = Planar(16, 3, transforms=4)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> z = q.rsample()
+    >>> z.shape, q.log_prob(z).shape
+    (torch.Size([5, 3]), torch.Size([5]))
     """
 
     def __init__(self, features: int, latent_dim: int, *, transforms: _Count = 4) -> None:
@@ -84,9 +104,14 @@ class _Autoregressive(_OnNormal):
         return Flow(self._base(features), self.flow(features))
 
 
-@POSTERIORS.register("iaf", source="Kingma et al. 2016, sec. 3; arXiv:1606.04934")
+@POSTERIORS.register("iaf")
 class InverseAutoregressive(_Autoregressive):
-    """Inverse autoregressive flow: affine maps of each dimension, given the noise before it.
+    r"""Inverse autoregressive flow: affine maps of each dimension, given the noise before it.
+
+    .. math::
+
+        z_u = \mu_u(z^0_{<u}, x) + \sigma_u(z^0_{<u}, x)\, z^0_u,
+        \quad z^0 \sim \mathcal{N}(\mu(x), \mathrm{diag}(\sigma(x)^2))
 
     Parameters
     ----------
@@ -98,6 +123,21 @@ class InverseAutoregressive(_Autoregressive):
         Number of autoregressive maps.
     hidden
         Widths of each masked network's hidden layers.
+
+    References
+    ----------
+    Kingma et al. 2016, sec. 3; arXiv:1606.04934
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import InverseAutoregressive
+    >>> q = InverseAutoregressive(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> z = q.rsample()
+    >>> z.shape, q.log_prob(z).shape
+    (torch.Size([5, 3]), torch.Size([5]))
     """
 
     def __init__(
@@ -112,9 +152,14 @@ class InverseAutoregressive(_Autoregressive):
         self._build("affine", transforms, hidden)
 
 
-@POSTERIORS.register("nsf", source="Durkan et al. 2019, arXiv:1906.04032")
+@POSTERIORS.register("nsf")
 class NeuralSpline(_Autoregressive):
-    """Neural spline flow: as ``iaf``, with a monotone spline in place of an affine map.
+    r"""Neural spline flow: as ``iaf``, with a monotone spline in place of an affine map.
+
+    .. math::
+
+        z_u = \mathrm{spline}_{\theta_u(z^0_{<u}, x)}(z^0_u),
+        \quad z^0 \sim \mathcal{N}(\mu(x), \mathrm{diag}(\sigma(x)^2))
 
     Parameters
     ----------
@@ -128,6 +173,21 @@ class NeuralSpline(_Autoregressive):
         Widths of each masked network's hidden layers.
     bins
         Pieces of each spline on [-5, 5]; outside it the map is the identity.
+
+    References
+    ----------
+    Durkan et al. 2019, arXiv:1906.04032
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import NeuralSpline
+    >>> q = NeuralSpline(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> z = q.rsample()
+    >>> z.shape, q.log_prob(z).shape
+    (torch.Size([5, 3]), torch.Size([5]))
     """
 
     def __init__(

@@ -10,11 +10,33 @@ from torch.distributions import Distribution
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
 
 
-@POSTERIORS.register(
-    "full_rank_normal", source="Kingma & Welling 2019, sec. 2.5.1; arXiv:1906.02691"
-)
+@POSTERIORS.register("full_rank_normal")
 class FullRankNormal(Posterior):
-    """Normal with full covariance: the encoder gives its mean and Cholesky factor."""
+    r"""Normal with full covariance: the encoder gives its mean and Cholesky factor.
+
+    .. math:: q(z \mid x) = \mathcal{N}(z \mid \mu(x), L(x) L(x)^\top)
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+
+    References
+    ----------
+    Kingma & Welling 2019, sec. 2.5.1; arXiv:1906.02691
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import FullRankNormal
+    >>> q = FullRankNormal(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> q.covariance_matrix.shape
+    torch.Size([5, 3, 3])
+    """
 
     properties = Posterior.properties | {"marginals", "moments", "covariance"}
     below: Tensor

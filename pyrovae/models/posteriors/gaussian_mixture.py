@@ -13,13 +13,14 @@ from pyrovae.distributions.normal_mixture import DiagonalNormalMixture
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
 
 
-@POSTERIORS.register(
-    "gaussian_mixture",
-    source="Figurnov, Mohamed & Mnih 2018, sec. 4, arXiv:1805.08498; "
-    "Morningstar et al. 2021, arXiv:2003.01687",
-)
+@POSTERIORS.register("gaussian_mixture")
 class GaussianMixture(Posterior):
-    """Mixture of K diagonal normals: q(z|x) may have several modes.
+    r"""Mixture of K diagonal normals: q(z|x) may have several modes.
+
+    .. math::
+
+        q(z \mid x) = \sum_{k=1}^K \pi_k(x)\,
+        \mathcal{N}(z \mid \mu_k(x), \mathrm{diag}(\sigma_k(x)^2))
 
     Gradients are unbiased, the weights' too (implicit reparameterisation); theirs get noisy when
     components move apart.
@@ -32,6 +33,19 @@ class GaussianMixture(Posterior):
         Dimension of the code.
     components
         Number K of components.
+
+    References
+    ----------
+    Figurnov, Mohamed & Mnih 2018, sec. 4, arXiv:1805.08498; Morningstar et al. 2021,
+    arXiv:2003.01687
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import GaussianMixture
+    >>> q = GaussianMixture(16, 3, components=2)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
     """
 
     properties = Posterior.properties | {"marginals", "moments"}

@@ -12,11 +12,11 @@ from torch.distributions import Distribution
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
 
 
-@POSTERIORS.register(
-    "low_rank_normal", source="Ong, Nott & Smith 2018, sec. 2; arXiv:1701.03208 (not amortised)"
-)
+@POSTERIORS.register("low_rank_normal")
 class LowRankNormal(Posterior):
-    """Normal with covariance F F^T + diag(s²), F of a given rank: between diagonal and full.
+    r"""Normal with covariance F F^T + diag(s²), F of a given rank: between diagonal and full.
+
+    .. math:: q(z \mid x) = \mathcal{N}(z \mid \mu(x), F(x) F(x)^\top + \mathrm{diag}(s(x)^2))
 
     Parameters
     ----------
@@ -26,6 +26,20 @@ class LowRankNormal(Posterior):
         Dimension ``d`` of the code.
     rank
         Columns of F. From ``d - 1`` on the family is as large as ``full_rank_normal``.
+
+    References
+    ----------
+    Ong, Nott & Smith 2018, sec. 2; arXiv:1701.03208 (not amortised)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import LowRankNormal
+    >>> q = LowRankNormal(16, 8, rank=2)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([8]))
+    >>> q.cov_factor.shape
+    torch.Size([5, 8, 2])
     """
 
     properties = Posterior.properties | {"marginals", "moments", "covariance"}

@@ -30,32 +30,108 @@ class LocationScale(Posterior):
         return self.law(self.loc(features), positive(self.scale(features))).to_event(1)
 
 
-@POSTERIORS.register("mean_field_normal", source="Kingma & Welling 2014, arXiv:1312.6114")
+@POSTERIORS.register("mean_field_normal")
 class MeanFieldNormal(LocationScale):
-    """Normal with diagonal covariance, mean and scale from the encoder."""
+    r"""Normal with diagonal covariance, mean and scale from the encoder.
+
+    .. math:: q(z \mid x) = \prod_u \mathcal{N}(z_u \mid \mu_u(x), \sigma_u(x)^2)
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+
+    References
+    ----------
+    Kingma & Welling 2014, arXiv:1312.6114
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import MeanFieldNormal
+    >>> q = MeanFieldNormal(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> q.mean.shape, q.variance.shape
+    (torch.Size([5, 3]), torch.Size([5, 3]))
+    """
 
     law = dist.Normal
 
 
-@POSTERIORS.register("laplace", source="Park, Lee & Yoo 2019, arXiv:1905.11052 (as a family)")
+@POSTERIORS.register("laplace")
 class MeanFieldLaplace(LocationScale):
-    """Independent Laplace laws, location and scale from the encoder."""
+    r"""Independent Laplace laws, location and scale from the encoder.
+
+    .. math::
+
+        q(z \mid x) = \prod_u \frac{1}{2 s_u(x)} \exp\left(-\frac{|z_u - \mu_u(x)|}{s_u(x)}\right)
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+
+    References
+    ----------
+    Park, Lee & Yoo 2019, arXiv:1905.11052 (as a family)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import MeanFieldLaplace
+    >>> q = MeanFieldLaplace(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    """
 
     law = dist.Laplace
 
 
-@POSTERIORS.register(
-    "logistic", source="Johnson, Kotz & Balakrishnan 1995, vol. 2, ch. 23 (as a family)"
-)
+@POSTERIORS.register("logistic")
 class MeanFieldLogistic(LocationScale):
-    """Independent logistic laws: bell-shaped with exponential tails."""
+    r"""Independent logistic laws: bell-shaped with exponential tails.
+
+    .. math::
+
+        q(z \mid x) = \prod_u \frac{e^{-t_u}}{s_u(x) (1 + e^{-t_u})^2},
+        \quad t_u = \frac{z_u - \mu_u(x)}{s_u(x)}
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+
+    References
+    ----------
+    Johnson, Kotz & Balakrishnan 1995, vol. 2, ch. 23 (as a family)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import MeanFieldLogistic
+    >>> q = MeanFieldLogistic(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    """
 
     law = Logistic
 
 
-@POSTERIORS.register("student_t", source="Domke & Sheldon 2018, arXiv:1808.09034 (as a family)")
+@POSTERIORS.register("student_t")
 class MeanFieldStudentT(LocationScale):
-    """Independent Student t laws: power-law tails that cover what a normal q(z|x) misses.
+    r"""Independent Student t laws: power-law tails that cover what a normal q(z|x) misses.
+
+    .. math::
+
+        q(z \mid x) \propto \prod_u \left(1 + \frac{(z_u
+        - \mu_u(x))^2}{\nu\, s_u(x)^2}\right)^{-(\nu + 1)/2}
 
     Parameters
     ----------
@@ -67,6 +143,18 @@ class MeanFieldStudentT(LocationScale):
         Degrees of freedom, the same for each datum and dimension, or a schedule of them. Above 2,
         so that q(z|x) has the variance that collapse is measured with, and KL(q || N(0, I)) is
         finite.
+
+    References
+    ----------
+    Domke & Sheldon 2018, arXiv:1808.09034 (as a family)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import MeanFieldStudentT
+    >>> q = MeanFieldStudentT(16, 3, df=4.0)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
     """
 
     df: Tensor

@@ -14,16 +14,17 @@ from pyrovae.distributions.normal_mixture import NormalMixture
 from pyrovae.models.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
 
 
-@POSTERIORS.register(
-    "relaxed_spike_slab",
-    source="Tonolini, Jensen & Murray-Smith 2020, Variational sparse coding, PMLR 115",
-)
+@POSTERIORS.register("relaxed_spike_slab")
 class RelaxedSpikeSlab(Posterior):
-    """Each dimension near 0 or normal, by a gate from the encoder; goes with ``spike_slab``.
+    r"""Each dimension near 0 or normal, by a gate from the encoder; goes with ``spike_slab``.
 
-    q(z_u|x) = (1 - r) [g N(m, s²) + (1 - g) N(0, spike²)] + r N(m/2, b²), with gate g, location m
-    and scale s from the encoder. The last part bridges the gap, b² = m²/12 + (s² + spike²)/2: it
-    is what a gate's gradient comes from.
+    .. math::
+
+        q(z_u \mid x) = (1 - r) \left[g\, \mathcal{N}(m, s^2) + (1 - g)\,
+        \mathcal{N}(0, \mathrm{spike}^2)\right] + r\, \mathcal{N}(m/2, b^2)
+
+    Gate g, location m and scale s are from the encoder. The last part bridges the gap,
+    b² = m²/12 + (s² + spike²)/2: it is what a gate's gradient comes from.
 
     The original passes the gate through a steep sigmoid, which too leaves some draws between spike
     and slab, and takes the KL of the law without it. Here density, draws and gradients belong to
@@ -41,6 +42,20 @@ class RelaxedSpikeSlab(Posterior):
     relaxation
         Share r of the bridge, or a schedule of it. The smaller, the closer to spike and slab and
         the noisier the gradient of the gates.
+
+    References
+    ----------
+    Tonolini, Jensen & Murray-Smith 2020, Variational sparse coding, PMLR 115
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import RelaxedSpikeSlab
+    >>> posterior, features = RelaxedSpikeSlab(16, 3), torch.randn(5, 16)
+    >>> posterior(features).batch_shape, posterior(features).event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> posterior.gates(features).shape
+    torch.Size([5, 3])
     """
 
     spike: Tensor

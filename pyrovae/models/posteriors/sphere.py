@@ -35,19 +35,66 @@ class _AroundDirection(Posterior):
         return self.law(unit(self.direction(features)), concentration)
 
 
-@POSTERIORS.register("von_mises_fisher", source="Davidson et al. 2018, sec. 3; arXiv:1804.00891")
+@POSTERIORS.register("von_mises_fisher")
 class VonMisesFisher(_AroundDirection):
-    """Von Mises-Fisher on the unit sphere: direction and one concentration from the encoder.
+    r"""Von Mises-Fisher on the unit sphere: direction and one concentration from the encoder.
+
+    .. math:: q(z \mid x) \propto \exp(\kappa(x)\, \mu(x)^\top z), \quad z \in S^{d-1}
 
     The concentration may fall to 0, the uniform law; the original adds 1, which keeps the rate
     away from 0 and so rules out collapse by construction.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+
+    References
+    ----------
+    Davidson et al. 2018, sec. 3; arXiv:1804.00891
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import VonMisesFisher
+    >>> q = VonMisesFisher(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> torch.allclose(q.rsample().norm(dim=-1), torch.ones(5))
+    True
     """
 
     law = VonMisesFisherLaw
 
 
-@POSTERIORS.register("power_spherical", source="De Cao & Aziz 2020, arXiv:2006.04437")
+@POSTERIORS.register("power_spherical")
 class PowerSpherical(_AroundDirection):
-    """Power spherical on the unit sphere: as von Mises-Fisher, with heavier sides."""
+    r"""Power spherical on the unit sphere: as von Mises-Fisher, with heavier sides.
+
+    .. math:: q(z \mid x) \propto (1 + \mu(x)^\top z)^{\kappa(x)}, \quad z \in S^{d-1}
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+
+    References
+    ----------
+    De Cao & Aziz 2020, arXiv:2006.04437
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import PowerSpherical
+    >>> q = PowerSpherical(16, 3)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> torch.allclose(q.rsample().norm(dim=-1), torch.ones(5))
+    True
+    """
 
     law = PowerSphericalLaw

@@ -27,18 +27,40 @@ class Factorized(Prior):
         self.register_buffer("zero", torch.zeros(latent_dim), persistent=False)
 
 
-@PRIORS.register("standard_normal", source="Kingma & Welling 2014, arXiv:1312.6114")
+@PRIORS.register("standard_normal")
 class StandardNormal(Factorized):
-    """Independent N(0, 1) in each dimension."""
+    r"""Independent N(0, 1) in each dimension.
+
+    .. math:: p(z) = \prod_u \mathcal{N}(z_u \mid 0, 1)
+
+    Parameters
+    ----------
+    latent_dim
+        Dimension ``d`` of the code.
+
+    References
+    ----------
+    Kingma & Welling 2014, arXiv:1312.6114
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import StandardNormal
+    >>> p = StandardNormal(3)()
+    >>> p.event_shape, p.log_prob(torch.zeros(3))
+    (torch.Size([3]), tensor(-2.7568))
+    """
 
     def forward(self) -> Distribution:
         """Return N(0, I)."""
         return dist.Normal(self.zero, torch.ones_like(self.zero)).to_event(1)
 
 
-@PRIORS.register("laplace", source="Barello, Charles & Pillow 2018, doi:10.1101/399246")
+@PRIORS.register("laplace")
 class Laplace(Factorized):
-    """Independent Laplace(0, scale): heavier tails and a sharper peak than the normal.
+    r"""Independent Laplace(0, scale): heavier tails and a sharper peak than the normal.
+
+    .. math:: p(z) = \prod_u \frac{1}{2 s} \exp\left(-\frac{|z_u|}{s}\right)
 
     Parameters
     ----------
@@ -47,6 +69,20 @@ class Laplace(Factorized):
     scale
         A number or a schedule of it. The default, 1/sqrt(2), gives unit variance, so that only the
         shape of the density differs from ``standard_normal``.
+
+    References
+    ----------
+    Barello, Charles & Pillow 2018, doi:10.1101/399246
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import Laplace
+    >>> p = Laplace(3)()
+    >>> p.event_shape, p.log_prob(torch.zeros(3))
+    (torch.Size([3]), tensor(-1.0397))
+    >>> p.variance
+    tensor([1.0000, 1.0000, 1.0000])
     """
 
     scale: Tensor
@@ -60,9 +96,11 @@ class Laplace(Factorized):
         return dist.Laplace(self.zero, self.scale.expand_as(self.zero)).to_event(1)
 
 
-@PRIORS.register("student_t", source="Abiri & Ohlsson 2020, arXiv:2004.02581")
+@PRIORS.register("student_t")
 class StudentT(Factorized):
-    """Independent Student t with df degrees of freedom: power-law tails.
+    r"""Independent Student t with df degrees of freedom: power-law tails.
+
+    .. math:: p(z) \propto \prod_u \left(1 + \frac{z_u^2}{\nu s^2}\right)^{-(\nu + 1)/2}
 
     Parameters
     ----------
@@ -76,6 +114,20 @@ class StudentT(Factorized):
     standardized
         Whether ``scale`` is the standard deviation instead: with 1, only the shape of the density
         differs from ``standard_normal``.
+
+    References
+    ----------
+    Abiri & Ohlsson 2020, arXiv:2004.02581
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import StudentT
+    >>> p = StudentT(3, df=4.0)()
+    >>> p.event_shape, p.log_prob(torch.zeros(3))
+    (torch.Size([3]), tensor(-2.9425))
+    >>> p.variance
+    tensor([2., 2., 2.])
     """
 
     df: Tensor

@@ -17,9 +17,14 @@ from pyrovae.models.priors.base import PRIORS, Prior
 _Count = Annotated[int, Field(gt=0)]
 
 
-@PRIORS.register("flow", source="Chen et al. 2017, sec. 3.2; arXiv:1611.02731")
+@PRIORS.register("flow")
 class Flow(Prior):
-    """A learned flow over N(0, I), in the direction in which the density of a code is one pass.
+    r"""A learned flow over N(0, I), in the direction in which the density of a code is one pass.
+
+    .. math::
+
+        \log p(z) = \log \mathcal{N}(f(z) \mid 0, I) + \log \left|\det
+        \frac{\partial f}{\partial z}\right|
 
     Parameters
     ----------
@@ -33,6 +38,20 @@ class Flow(Prior):
         Widths of each masked network's hidden layers.
     bins
         Pieces of each spline on [-5, 5]; outside it the map is the identity.
+
+    References
+    ----------
+    Chen et al. 2017, sec. 3.2; arXiv:1611.02731
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import Flow
+    >>> p = Flow(3, transforms=2)()
+    >>> p.event_shape, p.log_prob(torch.zeros(5, 3)).shape
+    (torch.Size([3]), torch.Size([5]))
+    >>> p.sample((5,)).shape
+    torch.Size([5, 3])
     """
 
     zero: Tensor

@@ -18,9 +18,11 @@ from pyrovae.models.priors.base import PRIORS, Prior
 _UNIT = 0.541324854612918
 
 
-@PRIORS.register("gaussian_mixture", source="Dilokthanakul et al. 2016, arXiv:1611.02648")
+@PRIORS.register("gaussian_mixture")
 class GaussianMixture(Prior):
-    """Mixture of K diagonal Gaussians with learned weights, means and scales.
+    r"""Mixture of K diagonal Gaussians with learned weights, means and scales.
+
+    .. math:: p(z) = \sum_{k=1}^K \pi_k\, \mathcal{N}(z \mid \mu_k, \mathrm{diag}(\sigma_k^2))
 
     Parameters
     ----------
@@ -36,6 +38,20 @@ class GaussianMixture(Prior):
         Whether the mixture is shifted and scaled, in each dimension and at every step, to mean 0
         and standard deviation 1, so that only its shape is learned. Decoders and encoders can do
         the same, so that no law of the data is lost.
+
+    References
+    ----------
+    Dilokthanakul et al. 2016, arXiv:1611.02648
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import GaussianMixture
+    >>> p = GaussianMixture(3, components=10)()
+    >>> p.event_shape, p.log_prob(torch.zeros(5, 3)).shape
+    (torch.Size([3]), torch.Size([5]))
+    >>> p.sample((5,)).shape
+    torch.Size([5, 3])
     """
 
     def __init__(

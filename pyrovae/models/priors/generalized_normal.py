@@ -12,11 +12,13 @@ from pyrovae.models.priors.base import PRIORS
 from pyrovae.models.priors.factorized import Factorized
 
 
-@PRIORS.register(
-    "generalized_normal", source="Stühmer, Turner & Nowozin 2020, sec. 3; arXiv:1909.05063"
-)
+@PRIORS.register("generalized_normal")
 class GeneralizedNormal(Factorized):
-    """Independent density proportional to exp(-|z / scale|^p): Laplace at p = 1, normal at 2.
+    r"""Independent density proportional to exp(-|z / scale|^p): Laplace at p = 1, normal at 2.
+
+    .. math::
+
+        p(z) = \prod_u \frac{p}{2 s\, \Gamma(1/p)} \exp\left(-\left|\frac{z_u}{s}\right|^p\right)
 
     For p other than 2 it is not rotation-invariant: the axes of the code mean something.
 
@@ -29,6 +31,18 @@ class GeneralizedNormal(Factorized):
     scale
         A number or a schedule of it; by default such that the variance is 1, so that only the shape
         of the density differs from ``standard_normal``.
+
+    References
+    ----------
+    Stühmer, Turner & Nowozin 2020, sec. 3; arXiv:1909.05063
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import GeneralizedNormal
+    >>> p = GeneralizedNormal(3, p=1.0)()
+    >>> p.event_shape, p.log_prob(torch.zeros(3))  # that of laplace
+    (torch.Size([3]), tensor(-1.0397))
     """
 
     p: Tensor

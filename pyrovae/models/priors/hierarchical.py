@@ -44,9 +44,14 @@ class _LogNormalGuide(nn.Module):
         return self.loc.exp()
 
 
-@PRIORS.register("ard", source="Neal 1996, sec. 1.2.3 (ARD); Bishop 1999, Bayesian PCA, eq. 4")
+@PRIORS.register("ard")
 class Ard(Prior):
-    """Automatic relevance determination: N(0, 1/a_u) with precision a_u ~ Gamma(shape, rate).
+    r"""Automatic relevance determination: N(0, 1/a_u) with precision a_u ~ Gamma(shape, rate).
+
+    .. math::
+
+        p(z \mid a) = \prod_u \mathcal{N}(z_u \mid 0, 1/a_u),
+        \quad a_u \sim \mathrm{Gamma}(\mathrm{shape}, \mathrm{rate})
 
     Sites ``prior.precision``, shape ``(latent_dim,)``, outside the plate.
 
@@ -56,6 +61,20 @@ class Ard(Prior):
         Dimension of the code.
     shape, rate
         Of the Gamma law of each precision, or schedules of them; its mean is shape / rate.
+
+    References
+    ----------
+    Neal 1996, sec. 1.2.3 (ARD); Bishop 1999, Bayesian PCA, eq. 4
+
+    Examples
+    --------
+    >>> import pyro, torch
+    >>> from pyrovae.models.priors import Ard
+    >>> trace = pyro.poutine.trace(Ard(3)).get_trace()
+    >>> trace.nodes["prior.precision"]["value"].shape
+    torch.Size([3])
+    >>> Ard(3).fitted().log_prob(torch.zeros(3))  # at precisions of 1
+    tensor(-2.7568, grad_fn=<SumBackward1>)
     """
 
     shape: Tensor
@@ -88,9 +107,14 @@ class Ard(Prior):
         return dist.Normal(torch.zeros_like(precision), precision.rsqrt()).to_event(1)
 
 
-@PRIORS.register("horseshoe", source="Carvalho, Polson & Scott 2009, eq. 1; PMLR 5:73-80")
+@PRIORS.register("horseshoe")
 class Horseshoe(Prior):
-    """N(0, (t l_u)²) with half-Cauchy global and local scales: few dimensions large, the rest tiny.
+    r"""N(0, (t l_u)²), half-Cauchy global and local scales: few dimensions large, the rest tiny.
+
+    .. math::
+
+        p(z \mid t, l) = \prod_u \mathcal{N}(z_u \mid 0, t^2 l_u^2),
+        \quad l_u \sim \mathrm{C}^+(0, 1), \quad t \sim \mathrm{C}^+(0, \tau)
 
     Sites ``prior.global_scale``, a number, and ``prior.local_scale``, shape ``(latent_dim,)``,
     outside the plate.
@@ -102,6 +126,20 @@ class Horseshoe(Prior):
     global_scale
         Scale of the half-Cauchy law of t, or a schedule of it; the smaller, the fewer dimensions
         are used.
+
+    References
+    ----------
+    Carvalho, Polson & Scott 2009, eq. 1; PMLR 5:73-80
+
+    Examples
+    --------
+    >>> import pyro, torch
+    >>> from pyrovae.models.priors import Horseshoe
+    >>> trace = pyro.poutine.trace(Horseshoe(3)).get_trace()
+    >>> [trace.nodes[site]["value"].shape for site in Horseshoe.global_sites]
+    [torch.Size([]), torch.Size([3])]
+    >>> Horseshoe(3).fitted().log_prob(torch.zeros(3))  # at scales of 1
+    tensor(-2.7568, grad_fn=<SumBackward1>)
     """
 
     expected: Tensor

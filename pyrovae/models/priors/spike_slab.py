@@ -16,12 +16,14 @@ from pyrovae.models.priors.base import PRIORS
 from pyrovae.models.priors.factorized import Factorized
 
 
-@PRIORS.register(
-    "spike_slab",
-    source="Tonolini, Jensen & Murray-Smith 2020, Variational sparse coding, PMLR 115 (relaxed)",
-)
+@PRIORS.register("spike_slab")
 class SpikeSlab(Factorized):
-    """Each dimension is N(0, slab²) with a given probability, else a narrow N(0, spike²).
+    r"""Each dimension is N(0, slab²) with a given probability, else a narrow N(0, spike²).
+
+    .. math::
+
+        p(z) = \prod_u \left[\pi\, \mathcal{N}(z_u \mid 0, \mathrm{slab}^2) + (1 - \pi)\,
+        \mathcal{N}(z_u \mid 0, \mathrm{spike}^2)\right]
 
     The point mass of the original has a width here, so that p(z) is a density and any posterior
     family may be used with it.
@@ -37,6 +39,20 @@ class SpikeSlab(Factorized):
         sqrt(probability slab² + (1 - probability) spike²), 0.55 by default.
     standardized
         Whether both are scaled so that the law's own is 1.
+
+    References
+    ----------
+    Tonolini, Jensen & Murray-Smith 2020, Variational sparse coding, PMLR 115 (relaxed)
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import SpikeSlab
+    >>> p = SpikeSlab(3, probability=0.3)()
+    >>> p.event_shape, p.log_prob(torch.zeros(5, 3)).shape
+    (torch.Size([3]), torch.Size([5]))
+    >>> p.variance  # 0.3 slab² + 0.7 spike²
+    tensor([0.3018, 0.3018, 0.3018])
     """
 
     probability: Tensor

@@ -16,9 +16,14 @@ from torch.nn.functional import softplus
 from pyrovae.models.priors.base import PRIORS, Prior
 
 
-@PRIORS.register("two_stage", source="Dai & Wipf 2019, sec. 4; arXiv:1903.05789")
+@PRIORS.register("two_stage")
 class TwoStage(Prior):
-    """N(0, I) while codes are learned; new codes are drawn from a second VAE of the codes.
+    r"""N(0, I) while codes are learned; new codes are drawn from a second VAE of the codes.
+
+    .. math::
+
+        p(z) = \mathcal{N}(z \mid 0, I) \text{ in training};
+        \quad z \sim p(z \mid u),\; u \sim \mathcal{N}(0, I) \text{ afterwards}
 
     The first stage is trained as with ``standard_normal``: its bound, its rate and its gradients
     are the same. The second stage, p(u) p(z|u) with u ~ N(0, I), is trained beside it on the codes
@@ -36,6 +41,20 @@ class TwoStage(Prior):
         Dimension of the code, and of u.
     hidden
         Widths of the hidden layers of the second stage's encoder and decoder.
+
+    References
+    ----------
+    Dai & Wipf 2019, sec. 4; arXiv:1903.05789
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.priors import TwoStage
+    >>> prior = TwoStage(3)
+    >>> prior().log_prob(torch.zeros(3))  # N(0, I)
+    tensor(-2.7568)
+    >>> prior().sample((5,)).shape, prior.second_bound(torch.zeros(5, 3)).shape
+    (torch.Size([5, 3]), torch.Size([5]))
     """
 
     properties = (Prior.properties | {"factorized"}) - {"density"}

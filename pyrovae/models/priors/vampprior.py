@@ -16,9 +16,11 @@ from pyrovae.distributions.mixture import Mixture
 from pyrovae.models.priors.base import PRIORS, Prior
 
 
-@PRIORS.register("vampprior", source="Tomczak & Welling 2018, eq. 9; arXiv:1705.07120")
+@PRIORS.register("vampprior")
 class VampPrior(Prior):
-    """Mixture of the posteriors of K learned pseudo-inputs: (1/K) sum_k q(z|u_k).
+    r"""Mixture of the posteriors of K learned pseudo-inputs: (1/K) sum_k q(z|u_k).
+
+    .. math:: p(z) = \frac{1}{K} \sum_{k=1}^K q(z \mid u_k)
 
     The pseudo-inputs are free; the original keeps those for images in [0, 1] by a hard tanh.
 
@@ -33,6 +35,19 @@ class VampPrior(Prior):
         pseudo-input with noise of its own. Without data at hand both start around 1/2.
     spread
         Standard deviation of the noise in ``mean``, in the data's units.
+
+    References
+    ----------
+    Tomczak & Welling 2018, eq. 9; arXiv:1705.07120
+
+    Examples
+    --------
+    >>> import pyro.distributions as dist
+    >>> from pyrovae.models.priors import VampPrior
+    >>> prior = VampPrior(3, pseudo_inputs=4)
+    >>> prior.bind(lambda x: dist.Normal(x[:, :3], 1.0).to_event(1), (8,))
+    >>> prior.inputs.shape, prior().event_shape, prior().sample((5,)).shape
+    (torch.Size([4, 8]), torch.Size([3]), torch.Size([5, 3]))
     """
 
     space = None

@@ -80,7 +80,7 @@ def test_scores_are_grouped_with_their_errors():
         "Test set": [("ELBO (nats)", -2.0, None)],
         "Training set": [("ELBO, training set (nats)", -1.0, None)],
         "Gap between training and test set": [("ELBO, test minus train (nats)", 1.0, None)],
-        "Collapse, training set": [("Active units, training set (count)", 3.0, None)],
+        "Collapse, training set": [("Units with Var(mu) > 0.01, training set (count)", 3.0, None)],
         "Information in the code": [
             ("Mutual information, lower bound (nats)", 2.0, 0.1),
             ("Aggregate KL, upper bound (nats)", 0.25, None),

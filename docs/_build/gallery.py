@@ -1,0 +1,159 @@
+"""The gallery: every figure once, of a small study, with the call that makes it.
+
+``python docs/_build/gallery.py`` trains the study and draws the pictures anew, in some minutes; the
+page is made from what that leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pages
+
+PICTURES = Path(__file__).parents[1] / "images" / "gallery"
+#: What the pictures are of: two priors, two posterior families, two weights of the rate.
+STUDY: dict[str, Any] = {
+    "name": "gallery",
+    "base": {
+        "dataset": {"name": "sprites", "size": 16, "n_train": 2000, "n_test": 500},
+        "network": {"name": "mlp", "hidden": [64]},
+        "likelihood": "bernoulli",
+        "objective": "elbo",
+        "latent_dim": 8,
+        "training": {"steps": 600, "batch_size": 64, "records": 6},
+        "evaluation": {
+            "points": 300,
+            "metrics": ["mig", "modularity", {"name": "dci", "learner": "lasso"}, "factor_vae"],
+            "guide_draws": {"points": 10, "draws": 100},
+        },
+    },
+    "grid": {
+        "prior": ["standard_normal", "laplace"],
+        "posterior": ["mean_field_normal", "full_rank_normal"],
+    },
+    "seeds": 2,
+}
+_DIAGNOSIS = {"points": 6, "warmup": 200, "draws": 250, "temperatures": 50, "simulations": 100}
+#: Linear VAEs on data whose principal variances are known.
+LINEAR: dict[str, Any] = {
+    "name": "linear",
+    "base": {
+        "dataset": {"name": "linear_gaussian", "rank": 5, "dim": 12, "n_train": 2000, "n_test": 500},
+        "network": {"name": "mlp", "hidden": []},
+        "prior": "standard_normal",
+        "posterior": "mean_field_normal",
+        "likelihood": {"name": "gaussian", "sigma": 0.3, "learned": False},
+        "objective": "elbo",
+        "latent_dim": 8,
+        "training": {"steps": 600, "batch_size": 128, "lr": 1e-2, "records": 3},
+        "evaluation": {"points": 500, "metrics": []},
+    },
+}
+
+
+class Entry(NamedTuple):
+    """A figure of the gallery."""
+
+    group: str
+    name: str
+    call: str
+    caption: str
+
+    @property
+    def picture(self) -> str:
+        """Its file, in :data:`PICTURES`."""
+        return f"{self.group}-{self.name}.png".replace("_", "-").replace(" ", "-")
+
+
+GROUPS = {
+    "study": ("A study", 'study = pyrovae.load_study("results/gallery")'),
+    "collapse": ("One model", "report = pyrovae.collapse(vae, x)  # or of a stored run"),
+    "diagnosis": ("A guide", "report = pyrovae.diagnose(vae, x)  # or of a stored run"),
+    "capacity": ("A search for a size", "report = pyrovae.capacity(x)"),
+}
+
+
+def page() -> str:
+    """Return the gallery as Markdown."""
+    parts = [
+        "# Gallery",
+        "Every figure, with the call that makes it and the caption that it drafts of itself. What a "
+        "call returns is a Matplotlib figure, to change and to save. The pictures are of "
+        "small studies, made for this page: they show form, not findings.",
+    ]
+    known = [Entry(*entry) for entry in json.loads((PICTURES / "gallery.json").read_text())]
+    for group, (title, before) in GROUPS.items():
+        parts += [f"## {title}", f"```python\n{before}\n```"]
+        for entry in (e for e in known if e.group == group):
+            parts += [
+                f"### {entry.name.replace('_', ' ').replace('-', ' ').capitalize()}",
+                f"```python\n{entry.call}\n```",
+                f"![{entry.name}](images/gallery/{entry.picture})",
+                entry.caption.replace("*", r"\*").replace("_", r"\_"),
+            ]
+    return "\n\n".join(parts) + "\n"
+
+
+def make() -> None:
+    """Train what is shown, and write pictures and captions."""
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    for old in PICTURES.glob("*.png"):
+        old.unlink()
+    entries = []
+    for entry, figure in _drawn():
+        pages.save(figure, PICTURES / entry.picture)
+        entries.append(entry)
+        print(entry.name, flush=True)
+    (PICTURES / "gallery.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+
+
+def _drawn() -> Iterator[tuple[Entry, Any]]:
+    import pyrovae
+    from pyrovae.analysis.study import analyse
+    from pyrovae.report.look.drawn import NothingToDraw
+    from pyrovae.report.look.presented import present
+    from pyrovae.report.study.gallery import KINDS, draw
+    from pyrovae.study.store.results import load_finished
+
+    study = pyrovae.run_study(STUDY, progress=False)
+    analyse(load_finished(Path("results"), "gallery"))
+    first = study.runs.groupby(["prior", "posterior"])["run"].first()
+    reports = [pyrovae.diagnose(study.run(run), progress=False, **_DIAGNOSIS) for run in first[:2]]
+    betas = [{"name": "beta", "beta": beta} for beta in (2.0, 5.0, 16.0, 40.0)]
+    theory = pyrovae.run_study({**LINEAR, "grid": {"objective": betas}}, progress=False)
+    sizes = {**LINEAR, "name": "sizes"}
+    capacity = pyrovae.capacity(sizes, seeds=1, trainings=4, progress=False)
+    searched = pyrovae.load_study("results/sizes-capacity")
+    for kind in KINDS:
+        for source in (study, theory, searched):
+            with suppress(NothingToDraw):
+                found = next(iter(draw(present(source), kind)))
+                yield Entry("study", kind, f'study.figure("{kind}")', found.caption), found
+                break
+        else:
+            raise NothingToDraw(f"no study of the gallery has what '{kind}' shows")
+    collapse = pyrovae.collapse(study.run(first.iloc[0]))
+    for group, drawn in {
+        "collapse": collapse.drawn(),
+        "diagnosis": reports[0].drawn(),
+        "capacity": capacity.drawn(),
+    }.items():
+        yield from _of_report(group, drawn)
+
+
+def _of_report(group: str, drawn: Iterable[Any]) -> Iterator[tuple[Entry, Any]]:
+    for found in drawn:
+        call = f'report.figures()["{found.name}"]'
+        yield Entry(group, found.name, call, found.caption), found
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        make()
