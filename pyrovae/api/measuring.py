@@ -123,8 +123,8 @@ def collapse(
     return CollapseReport.of_model(
         name_of(vae, run),
         found,
-        None if run else vae.history,
-        None if run else vae.settled,
+        vae.history,
+        vae.settled,
         law=is_standard_normal(vae.prior_law()),
     )
 
@@ -188,8 +188,8 @@ def evaluate(
     return EvaluationReport(
         name_of(vae, run),
         found,
-        None if run else vae.history,
-        None if run else vae.settled,
+        vae.history,
+        vae.settled,
         law=is_standard_normal(vae.prior_law()),
     )
 
