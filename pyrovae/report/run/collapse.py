@@ -129,7 +129,7 @@ class CollapseReport:
             folder.history(),
             folder.directions(),
             folder.settled(),
-            (folder.config().prior or {}).get("name") == "standard_normal",
+            folder.config().has_variance_law,
         )
 
     @classmethod
