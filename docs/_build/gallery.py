@@ -26,7 +26,7 @@ STUDY: dict[str, Any] = {
         "likelihood": "bernoulli",
         "objective": "elbo",
         "latent_dim": 8,
-        "training": {"steps": 600, "batch_size": 64, "records": 6},
+        "training": {"steps": 400, "batch_size": 64, "records": 5},
         "evaluation": {
             "points": 300,
             "metrics": ["mig", "modularity", {"name": "dci", "learner": "lasso"}, "factor_vae"],
@@ -51,7 +51,7 @@ LINEAR: dict[str, Any] = {
         "likelihood": {"name": "gaussian", "sigma": 0.3, "learned": False},
         "objective": "elbo",
         "latent_dim": 8,
-        "training": {"steps": 600, "batch_size": 128, "lr": 1e-2, "records": 3},
+        "training": {"steps": 400, "batch_size": 128, "lr": 1e-2, "records": 3},
         "evaluation": {"points": 500, "metrics": []},
     },
 }
@@ -122,18 +122,19 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     from pyrovae.study.store.results import load_finished
 
     study = pyrovae.run_study(STUDY, progress=False)
-    analyse(load_finished(Path("results"), "gallery"))
+    shown = ("elbo", "used_units", "mig")
+    analyse(load_finished(Path("results"), "gallery"), metrics=shown, unsettled=True)
     first = study.runs.groupby(["prior", "posterior"])["run"].first()
     reports = [pyrovae.diagnose(study.run(run), progress=False, **_DIAGNOSIS) for run in first[:2]]
     betas = [{"name": "beta", "beta": beta} for beta in (2.0, 5.0, 16.0, 40.0)]
     theory = pyrovae.run_study({**LINEAR, "grid": {"objective": betas}}, progress=False)
     sizes = {**LINEAR, "name": "sizes"}
-    capacity = pyrovae.capacity(sizes, seeds=1, trainings=4, progress=False)
+    capacity = pyrovae.capacity(sizes, seeds=1, trainings=4, unsettled=True, progress=False)
     searched = pyrovae.load_study("results/sizes-capacity")
     for kind in KINDS:
         for source in (study, theory, searched):
             with suppress(NothingToDraw):
-                found = next(iter(draw(present(source), kind)))
+                found = next(iter(draw(present(source, unsettled=True), kind)))
                 yield Entry("study", kind, f'study.figure("{kind}")', found.caption), found
                 break
         else:
