@@ -31,8 +31,9 @@ from scipy import stats
 
 #: Share of its peak above which a learning rate lets a run move.
 AWAKE = 0.1
-#: Records that the window must have.
-LEAST_RECORDS = 4
+#: Records that the window must have: fewer are seen on any plateau. The last third of a run with the
+#: default number of records has so many.
+LEAST_RECORDS = 7
 #: Rise of the bound over the window that is practically none: share of it, and nats.
 RISE_SHARE, RISE_NATS = 1e-3, 0.25
 #: Share of a unit's variance that the data explain, above which it is informative.
@@ -246,7 +247,7 @@ def _of_trends(
     """Return which units are about to pass the threshold, in either direction."""
     falling, rising = [], []
     units = told.shape[1]
-    # A line through at least four records, and each of all units is looked at.
+    # Each of all units is looked at.
     sure = float(stats.t.ppf(1 - _LEVEL / (2 * units), len(step) - 2))
     for unit, values in enumerate(told.T):
         line = stats.linregress(step, values)
