@@ -31,8 +31,8 @@ from scipy import stats
 
 #: Share of its peak above which a learning rate lets a run move.
 AWAKE = 0.1
-#: Records that the window must have: fewer are seen on any plateau. The last third of a run with the
-#: default number of records has so many.
+#: Records that the window must have: fewer are seen on any plateau. The last third of a run with
+#: the default number of records has so many.
 LEAST_RECORDS = 7
 #: Rise of the bound over the window that is practically none: share of it, and nats.
 RISE_SHARE, RISE_NATS = 1e-3, 0.25
