@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core.errors import ConfigError, NotSettled
 from pyrovae.shrink.capacity.search import Belief, Observation, belief, next_size
 from pyrovae.shrink.pruning.prune_run import Pruned, PrunedRun
 from pyrovae.training.settled import Settled
@@ -127,13 +127,13 @@ def need_settled(size: int, found: Mapping[str, Settled]) -> None:
 
     Raises
     ------
-    PyrovaeError
+    NotSettled
         If one has not.
     """
     open_ = {run: state for run, state in found.items() if not state.yes}
     if open_:
         told = "; ".join(f"run {run}: {state.told}" for run, state in open_.items())
-        raise PyrovaeError(
+        raise NotSettled(
             f"latent_dim {size}: {len(open_)} of {len(found)} runs have not settled, so their "
             f"units cannot be counted ({told}). Train on with training.until: settled and more "
             "training.steps (--set), or conclude nevertheless with --unsettled"

@@ -94,6 +94,25 @@ def test_rank_of_probabilistic_pca(tmp_path: Path, rank: int, start: int) -> Non
     assert trainings <= 8
 
 
+def test_nothing_is_concluded_from_trainings_that_have_not_settled(tmp_path: Path) -> None:
+    arguments = [
+        *("capacity", str(ROOT / "studies/capacity_linear_gaussian.yaml")),
+        *("--results", str(tmp_path), "--start", "2", "--no-compile", "--workers", "1"),
+        *("--seeds", "1", "--trainings", "1", "--set", "dataset.n_train=500"),
+        *("--set", "training.steps=40", "--set", "training.records=4"),
+        *("--set", "dataset.n_test=200", "--set", "evaluation.points=200"),
+    ]
+    called = CliRunner().invoke(main, arguments)
+    assert called.exit_code == 1
+    assert "latent_dim 2: 1 of 1 runs have not settled" in called.output
+    assert "--unsettled" in called.output
+    assert "recommended" not in called.output
+    # What was trained is kept, and told of with its mark where that is asked for.
+    called = CliRunner().invoke(main, [*arguments, "--unsettled"])
+    assert called.exit_code == 0, called.output
+    assert "1 of 1 trainings have NOT settled" in called.output
+
+
 def test_more_than_one_cell_is_refused(tmp_path: Path) -> None:
     file = str(ROOT / "studies/prior_comparison.yaml")
     called = CliRunner().invoke(
