@@ -108,7 +108,7 @@ CASES = {
     "laplace": _ellipses(prior="laplace"),
     "mixture": _ellipses(prior={"name": "gaussian_mixture", "standardized": True}),
     "full_rank": _ellipses(posterior="full_rank_normal"),
-    "mnist": Case(_MNIST, {"network": {"name": "mlp", "hidden": [128]}}, 16, steps=50_000),
+    "mnist": Case(_MNIST, {"network": {"name": "mlp", "hidden": [128]}}, 16, steps=120_000),
 }
 
 

@@ -123,8 +123,8 @@ def collapse(
     return CollapseReport.of_model(
         name_of(vae, run),
         found,
-        None if run else vae.history,
-        None if run else vae.settled,
+        vae.history,
+        vae.settled,
         law=is_standard_normal(vae.prior_law()),
     )
 
@@ -183,11 +183,13 @@ def evaluate(
     vae = model_of(model, run)
     dataset = with_factors(data_for(vae, x, train), factors)
     found = measure(vae, dataset, asked, seed, device_of(vae))
+    if run is None and vae.settled is not None:
+        found.scores.update(vae.settled.scores)
     return EvaluationReport(
         name_of(vae, run),
         found,
-        None if run else vae.history,
-        None if run else vae.settled,
+        vae.history,
+        vae.settled,
         law=is_standard_normal(vae.prior_law()),
     )
 

@@ -67,6 +67,7 @@ class Run:
     @cached_property
     def _trained(self) -> tuple[LatentModel, tuple[int, ...]]:
         model, dataset = load_trained(self.folder)
+        model.history, model.settled = self.folder.history(), self.folder.settled()
         return model, dataset.event_shape
 
     @property

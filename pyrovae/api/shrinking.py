@@ -239,9 +239,9 @@ def capacity(
         Whether to tell what each size showed.
     **options
         Of data: parts as for :func:`pyrovae.build` (``network``, ``prior``, ``posterior``,
-        ``likelihood``) and ``objective``, ``steps``, ``until``, ``batch_size``, ``lr``, ``records``,
-        ``precision``, ``device``, ``compiled`` as for :func:`pyrovae.fit`. Of a study: ``results``,
-        ``profile``, ``overrides``, ``workers``, ``device``, ``compiled`` as for
+        ``likelihood``) and ``objective``, ``steps``, ``until``, ``batch_size``, ``lr``,
+        ``records``, ``precision``, ``device``, ``compiled`` as for :func:`pyrovae.fit`. Of a study:
+        ``results``, ``profile``, ``overrides``, ``workers``, ``device``, ``compiled`` as for
         :func:`pyrovae.run_study`; trainings that are stored are not repeated.
 
     Returns

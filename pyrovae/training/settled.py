@@ -5,9 +5,10 @@ above a tenth of its peak is evidence, and nothing is concluded before the last 
 has reached its end. Of that time the last third, the *window*, is looked at:
 
 - The bound no longer rises: by at most 0.1 % or 0.25 nats, whichever is more, along the line
-  through the window by least squares. (Comparisons take half a nat for practically none.) Either the training loss does not fall by more, whose means over all steps between two records
-  scatter little; or, since training goes on fitting what it has seen, the held-out bound does not
-  rise by more even with its standard error added.
+  through the window by least squares. (Comparisons take half a nat for practically none.) Either
+  the training loss does not fall by more, whose means over all steps between two records scatter
+  little; or, since training goes on fitting what it has seen, the held-out bound does not rise by
+  more even with its standard error added.
 - The numbers of informative and of used units are the same at every record of the window, and so
   they are at the end of training.
 - No unit is about to change sides: the share of its variance that the data explain does not move
@@ -30,8 +31,9 @@ from scipy import stats
 
 #: Share of its peak above which a learning rate lets a run move.
 AWAKE = 0.1
-#: Records that the window must have.
-LEAST_RECORDS = 4
+#: Records that the window must have: fewer are seen on any plateau. The last third of a run with
+#: the default number of records has so many.
+LEAST_RECORDS = 7
 #: Rise of the bound over the window that is practically none: share of it, and nats.
 RISE_SHARE, RISE_NATS = 1e-3, 0.25
 #: Share of a unit's variance that the data explain, above which it is informative.
@@ -114,6 +116,11 @@ class Settled:
             return "settled"
         said = "not settled" if self.yes is False else "not known to be settled"
         return f"{said}: {'; '.join(self.reasons)}"
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The score ``settled``, 1 or 0; nothing where it is not known."""
+        return {} if self.yes is None else {"settled": float(self.yes)}
 
     def content(self) -> dict[str, Any]:
         """Return it as data for JSON."""
@@ -240,7 +247,7 @@ def _of_trends(
     """Return which units are about to pass the threshold, in either direction."""
     falling, rising = [], []
     units = told.shape[1]
-    # A line through at least four records, and each of all units is looked at.
+    # Each of all units is looked at.
     sure = float(stats.t.ppf(1 - _LEVEL / (2 * units), len(step) - 2))
     for unit, values in enumerate(told.T):
         line = stats.linregress(step, values)

@@ -21,7 +21,7 @@ _RAMP = {"schedule": "linear", "from": 0.0, "to": 1.0, "steps": 300}
         ({"name": "beta", "beta": _RAMP | {"schedule": "cyclical"}}, math.inf),
         ({"name": "beta", "beta": _RAMP | {"schedule": "cyclical", "cycles": 4}}, 1200),
         ({"name": "annealed", "steps": 700}, 700),
-        ({"name": "annealed", "steps": 700, "to": _RAMP | {"steps": 900}}, 900),
+        ({"name": "annealed", "steps": 700, "to": _RAMP | {"from": 0.5, "steps": 900}}, 900),
         ({"name": "annealed", "steps": 700, "shape": "cyclical"}, math.inf),
         ({"name": "lagging", "until": 400}, 400),
     ],

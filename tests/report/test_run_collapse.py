@@ -67,7 +67,7 @@ class _Made(RunFolder):
         return {"sensitivity": torch.zeros(UNITS, 1, 2, 2)}
 
     def config(self) -> Any:
-        return SimpleNamespace(prior={"name": "standard_normal"})
+        return SimpleNamespace(has_variance_law=True)
 
     def history(self) -> pd.DataFrame:
         units = self.units()

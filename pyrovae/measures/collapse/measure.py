@@ -49,8 +49,8 @@ USED_UNITS = declare(
         kind="count",
         group=COLLAPSE,
         meaning=(
-            "Latent units that the decoder uses: replacing one by a draw from the prior costs more "
-            "than 0.1 nats and two standard errors. Directions of the code, where q(z|x) has "
+            "Latent units that the decoder uses: replacing one by another datum's costs more than "
+            "0.1 nats and two standard errors. Directions of the code, where q(z|x) has "
             "dependent coordinates."
         ),
         main=True,

@@ -6,10 +6,12 @@ a unit is informative. (Under a standard normal prior and the law of variance th
 is the mean of sigma² by which Asperti's group tells units that are switched off.) For a normal
 channel it is I(x; z_u) > 0.11 nats, whatever the scale of the prior.
 
-*Used* is what the generator heeds, by intervention: replace the unit by a draw from the prior, and
-see what that costs in E[log p(x|z)]. A unit is used whose cost is above 0.1 nats and above twice
-its standard error. Each unit is replaced in as many data as it takes for the error to decide, or in
-all of them.
+*Used* is what the generator heeds, by intervention: replace the unit by that of another datum's
+code, and see what that costs in E[log p(x|z)]. A unit is used whose cost is above 0.1 nats and
+above twice its standard error. Each unit is replaced in as many data as it takes for the error to
+decide, or in all of them. (A draw from the prior would do where codes are distributed as the prior.
+Where they are not, such as under a Laplace prior that a normal guide cannot reach, it takes the
+decoder to places where it has never been, and idle units seem to be of use.)
 
 Under a prior with several modes, units may carry a bit that no decoder heeds: informative, and not
 used. That is why the two are never one count.
@@ -46,7 +48,7 @@ class Use:
     noise_share
         E_x Var(z_u|x) / (Var_x(E[z_u|x]) + E_x Var(z_u|x)), ``(k,)``.
     cost, cost_se
-        Rise of E[-log p(x|z)] when the unit is replaced by a draw from the prior, nats, and its
+        Rise of E[-log p(x|z)] when the unit is replaced by that of another datum, nats, and its
         standard error over data and draws, ``(k,)``.
     points
         In how many data each was replaced, ``(k,)``.
@@ -159,7 +161,11 @@ def interventions(
     with torch.no_grad(), seeded(seed, x.device):
         while open_ and first < n:
             part = x[first : first + size]
-            z, other = vae.encode(part).sample(), vae.prior_law().sample((len(part),))
+            z = vae.encode(part).sample()
+            # Around a circle in random order: nobody keeps its own, and data may come sorted.
+            order = torch.randperm(len(part), device=z.device)
+            other = torch.empty_like(z)
+            other[order] = z[order.roll(1)]
             _, before = decoded(vae, z, part)
             for some in _split(open_, max(1, CHUNK // len(part))):
                 codes = torch.stack(

@@ -94,9 +94,9 @@ class Presented:
         table = summaries.cell_table(self.runs, self.labels)
         open_runs = self.runs["run"].isin(self.study.settling.unsettled)
         counts = open_runs.groupby(self.runs["cell"]).sum()
-        place = int(table.columns.get_loc("seeds")) + 1
-        table.insert(place, "unsettled", table["cell"].map(counts).astype(int))
-        return table
+        first = ["cell", *self.labels, "seeds"]
+        counted = table[first].assign(unsettled=table["cell"].map(counts).astype(int))
+        return pd.concat([counted, table.drop(columns=first)], axis=1)
 
     @cached_property
     def variation(self) -> pd.DataFrame:

@@ -65,6 +65,7 @@ def run_details(
             for group, rows in score_groups(scores).items()
         },
         "settled": folder.settled().told,
+        "law": folder.config().has_variance_law,
         "units": _units(units.head(_UNITS)),
         "more": _more(units.head(_UNITS), information_ceiling(folder)),
         "unitsLeftOut": max(0, len(units) - _UNITS),

@@ -409,11 +409,12 @@
         tooltip: { formatter: ({ data: d }) => name(d.unit) },
       }],
     }), `KL of each unit: ${active} active; the table beside has the numbers`);
-    const law = chart("Variance law: Var(μ) + E(σ²) = 1", () => ({
+    // The law is about a standard normal prior: elsewhere no line is drawn.
+    const law = chart(about.law ? "Variance law: Var(μ) + E(σ²) = 1" : "Var(μ) and E(σ²)", () => ({
       xAxis: axis("Var(μ)", { min: 0, scale: false }),
       yAxis: yAxis("E(σ²)", { min: 0, scale: false }),
       series: [
-        { type: "line", silent: true, symbol: "none", data: [[0, 1], [1, 0]], lineStyle: { color: ink.muted, type: "dashed", width: 1 } },
+        ...(about.law ? [{ type: "line", silent: true, symbol: "none", data: [[0, 1], [1, 0]], lineStyle: { color: ink.muted, type: "dashed", width: 1 } }] : []),
         {
           type: "scatter", symbolSize: 9,
           data: about.units.map((unit) => ({ value: [unit[2], unit[3]], unit, itemStyle: { color: unit[4] ? tint() : ink.muted, opacity: .7 } })),

@@ -60,8 +60,8 @@ _LETTERS = {"active": "v", "active_kl": "k", "active_information": "i", "active_
 _MEANINGS_OF_COLUMNS = (
     "E(s²): mean of the posterior variance; share: of the reconstructions' variance that replacing "
     "the unit changes",
-    f"cost: nats that replacing the unit costs in log p(x|z); used: above {USED_NATS} and above "
-    "twice its error (?: the error does not decide)",
+    "cost: nats of log p(x|z) that another datum's unit in its place costs; used: above "
+    f"{USED_NATS} and above twice its error (?: the error does not decide)",
     f"says: informative, the share of noise in the unit's variance is below {NOISE_SHARE}",
 )
 #: Groups of scores that are told of a run's collapse.
@@ -129,7 +129,7 @@ class CollapseReport:
             folder.history(),
             folder.directions(),
             folder.settled(),
-            (folder.config().prior or {}).get("name") == "standard_normal",
+            folder.config().has_variance_law,
         )
 
     @classmethod

@@ -68,7 +68,7 @@ class EvaluationReport:
             tuple(metrics.get("factor_names", ())),
             folder.directions(),
         )
-        law = (folder.config().prior or {}).get("name") == "standard_normal"
+        law = folder.config().has_variance_law
         return cls(folder.id, found, folder.history(), folder.settled(), law)
 
     @property

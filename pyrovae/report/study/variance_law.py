@@ -13,7 +13,6 @@ from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
-from pyrovae.study.config.run import RunConfig
 
 
 @carries_mark
@@ -29,7 +28,7 @@ def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """
     encoding = presented.encoding
     units = presented.units
-    normal = {run: _is_standard_normal(config) for run, config in presented.study.configs.items()}
+    normal = {run: config.has_variance_law for run, config in presented.study.configs.items()}
     units = units.assign(active=is_active(units), law=units["run"].map(normal))
     columns = ["run", *encoding.labels, "seed", "unit", "var_mu", "mean_var", "active", "law"]
     data = units[columns].reset_index(drop=True)
@@ -84,8 +83,3 @@ def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
         f"{captions.seeds(presented).capitalize()} a cell. {captions.setting(presented)}"
     )
     return Drawn("variance-law", figure, data, caption.strip())
-
-
-def _is_standard_normal(config: RunConfig) -> bool:
-    """Return whether the law is about a run: of a user's own prior nothing is known."""
-    return config.prior is not None and config.prior["name"] == "standard_normal"

@@ -144,7 +144,7 @@ def prune_run(
     samples: int = 100,
     points: int = 2000,
     compiled: bool = True,
-) -> Pruned:
+) -> PrunedRun:
     """Prune a stored run and store the result in the study ``<study>-pruned``.
 
     Parameters

@@ -86,7 +86,7 @@ def prune_units(vae: VAE, config: RunConfig, keep: Tensor, means: Tensor) -> tup
     if reason:
         raise PyrovaeError(f"cannot prune: {reason}")
     if len(keep) < max(vae.prior.smallest_latent_dim, vae.posterior.smallest_latent_dim):
-        raise PyrovaeError("cannot prune: every unit is inactive, no code would be left")
+        raise PyrovaeError("cannot prune: no unit stays, no code would be left")
     state = {}
     for name, tensor in vae.state_dict().items():
         part, _, inner = name.partition(".")

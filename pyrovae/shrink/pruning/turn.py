@@ -119,7 +119,7 @@ def prune_directions(
         If there is no direction.
     """
     if not len(directions):
-        raise PyrovaeError("cannot prune: every direction is unused, no code would be left")
+        raise PyrovaeError("cannot prune: no direction stays, no code would be left")
     posterior = vae.posterior
     assert isinstance(posterior, FullRankNormal)
     k = len(directions)

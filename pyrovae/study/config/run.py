@@ -58,6 +58,11 @@ class RunConfig(BaseModel):
         """Return the hash of what the training program depends on: all but the seed."""
         return _digest({**self.model_dump(exclude={"evaluation", "seed"}), "data": fingerprint})
 
+    @property
+    def has_variance_law(self) -> bool:
+        """Whether Var(mu) + E(sigma²) = 1 is a law here: the prior is known to be N(0, I)."""
+        return self.prior is not None and self.prior["name"] == "standard_normal"
+
     def cell(self) -> str:
         """Return the hash that runs share which differ by their seed only."""
         return _digest(self.model_dump(exclude={"evaluation", "seed"}))

@@ -269,7 +269,7 @@ class Store:
             metrics = {
                 "cell": run.config.cell(),
                 "labels": run.labels(),
-                "scores": evaluation.scores | _settled_score(settled),
+                "scores": evaluation.scores | settled.scores,
                 "settled": settled.content(),
                 "estimators": evaluation.estimators,
                 "factor_names": evaluation.factor_names,
@@ -370,10 +370,6 @@ class Store:
     def write_index(self) -> None:
         """Write ``runs.parquet``, for those who read results without pyrovae."""
         atomic.write_bytes(self.root / "runs.parquet", self.index().to_parquet(index=False))
-
-
-def _settled_score(settled: Settled) -> dict[str, float]:
-    return {} if settled.yes is None else {SETTLED.key: float(settled.yes)}
 
 
 def open_study(results: Path, name: str) -> Store:

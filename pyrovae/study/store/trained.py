@@ -12,7 +12,7 @@ from pyrovae.study.store.folders import RunFolder
 
 
 def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
-    """Return the trained model of a run, and its data.
+    """Return the trained model of a run, which knows its history, and its data.
 
     Raises
     ------
@@ -23,6 +23,7 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     dataset = data_of(folder, config)
     vae = model_of(config, dataset.event_shape)
     folder.restore(vae)
+    vae.history, vae.settled = folder.history(), folder.settled()
     return vae.eval(), dataset
 
 

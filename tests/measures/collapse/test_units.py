@@ -227,4 +227,6 @@ def test_costly_measures_are_left_out_along_training() -> None:
         likelihood={"name": "gaussian"},
     )
     found = measure_along_training(vae, torch.rand(20, 6), torch.rand(20, 6), 0)
-    assert set(found.columns) == {"active_units", "kl", "var_mu", "mean_var", "collapsed"}
+    moments = {"active_units", "kl", "var_mu", "mean_var", "collapsed"}
+    use = {"used_units", "informative_units", "noise_share", "used", "used_cost", "turned"}
+    assert set(found.columns) == moments | use | {"elbo"}

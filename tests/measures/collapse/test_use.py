@@ -49,7 +49,7 @@ def test_a_linear_model_has_what_theory_says() -> None:
     found = measure_use(vae, x, measure_units(vae, x), start=4096, most=4096)
     assert found.turned is None
     units = found.units
-    # E[log p(x|z) - log p(x|z')] = s for the exact posterior, and z' from the prior.
+    # E[log p(x|z) - log p(x|z')] = s for the exact posterior, whose aggregate is the prior.
     assert ((units.cost - STRENGTHS).abs() < 4 * units.cost_se + 1e-6).all()
     torch.testing.assert_close(units.noise_share, 1 / (1 + STRENGTHS), atol=0.02, rtol=0)
     assert units.informative.tolist() == INFORMATIVE
@@ -97,6 +97,25 @@ def test_directions_heed_the_scale_of_the_prior() -> None:
     assert found.counted.informative.tolist() == INFORMATIVE
 
 
+def test_a_unit_that_says_nothing_is_not_used_however_far_from_the_prior() -> None:
+    """The decoder is a wild function of it, outside of where codes are."""
+    vae, x = _linear()
+
+    def encode(values: Tensor) -> dist.TorchDistribution:
+        q = vae.encode(values)
+        scale = q.stddev.clone()
+        scale[:, 5] = 0.01
+        return dist.Normal(q.mean, scale).to_event(1)
+
+    def decode(z: Tensor) -> dist.TorchDistribution:
+        law = vae.decode(z)
+        return dist.Normal(law.mean + 50 * z[..., 5:].pow(3), 1.0).to_event(1)
+
+    odd = pyrovae.wrap(encode, decode, latent_dim=6)
+    found = measure_use(odd, x, measure_units(odd, x), start=512, most=4096)
+    assert found.units.used.tolist() == USED
+
+
 @pytest.mark.parametrize(
     ("prior", "posterior"),
     [
@@ -124,7 +143,7 @@ def test_a_trained_model_agrees_with_interventions_by_hand(prior: str, posterior
     for row, cost, error in zip(basis, found.counted.cost, found.counted.cost_se, strict=True):
         with torch.no_grad():
             z = vae.encode(x).sample()
-            other = vae.prior_law().sample((len(x),))
+            other = vae.encode(x.roll(7, 0)).sample()
             # Under a prior of one scale for all units, standardising changes no direction.
             new = z - (z @ row)[:, None] * row + (other @ row)[:, None] * row
             by_hand = vae.decode(z).log_prob(x) - vae.decode(new).log_prob(x)

@@ -34,17 +34,30 @@ def test_planned_again_the_runs_have_the_ids_that_they_had(results: Path) -> Non
     plan = make_plan(load_study_file(FILE))
     assert [run.id for run in plan.runs] == IDS
     store = Store(results / plan.name)
-    assert [store.status(run) for run in plan.runs] == ["done", "done"]
+    # Trained, but not yet measured by what this version counts.
+    assert [store.status(run) for run in plan.runs] == ["outdated", "outdated"]
     assert all(store.run(run.id).damage() is None for run in plan.runs)
 
 
 def test_nothing_is_trained_again_and_the_report_is_written(results: Path) -> None:
-    before = {p: p.read_bytes() for p in results.rglob("*") if p.is_file() and "runs" in p.parts}
+    runs = results / "first_edition/runs"
+    names = ("config.yaml", "model.safetensors", "history.parquet", "environment.json", "codes.npy")
+    kept = {p: p.read_bytes() for name in names for p in runs.glob(f"*/{name}")}
+    metrics = {p: json.loads(p.read_text()) for p in runs.glob("*/metrics.json")}
+    assert len(metrics) == 2
     called = CliRunner().invoke(main, ["study", "run", str(FILE), "--results", str(results)])
     assert called.exit_code == 0, called.output
-    assert "0 runs done, 2 kept from before, 0 failed" in called.output
-    assert {p: p.read_bytes() for p in before} == before
+    assert {p: p.read_bytes() for p in kept} == kept
+    for path, before in metrics.items():
+        after = json.loads(path.read_text())
+        # What was measured is what it was; what this version counts has come.
+        found = {key: after["scores"][key] for key in before["scores"]}
+        assert found == pytest.approx(before["scores"], rel=1e-4, abs=1e-5)
+        assert "used_units" in after["scores"]
+        assert after["settled"]["yes"] is None  # the held-out bound was not recorded then
     assert (results / "first_edition/report/report.md").exists()
+    called = CliRunner().invoke(main, ["study", "run", str(FILE), "--results", str(results)])
+    assert "0 runs done, 2 kept from before, 0 failed" in called.output
 
 
 def test_all_that_is_stored_opens(results: Path) -> None:
