@@ -75,9 +75,9 @@ def test_the_scripts_have_ten_lines_and_run(
         lines = [line for line in shown.block["code"].splitlines() if line.strip()]
         assert len(lines) <= 10
         told[shown.block["title"]] = shown.told
-    assert "16 units are active" in told["train.py"]
+    assert "of 16 units used" in told["train.py"]
     assert "__main__:Cauchy" in told["cauchy.py"]
-    assert "16 units are active" in told["objective.py"]
+    assert "of 16 units used" in told["objective.py"]
     assert "active units: " in told["foreign.py"]
     assert "points pass the gate" in told["foreign.py"]
     assert Path("sweep.pdf").stat().st_size > 1000
