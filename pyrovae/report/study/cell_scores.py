@@ -136,7 +136,7 @@ def draw_scores(
         legend = 0.14 * (1 + len(encoding.seconds()) // 3) if encoding.second else 0
         rows = [len(shown) for shown in present for _ in range(bands)]
         height = sum(rows) * within + len(rows) * 0.2 * style.scale
-        height += (0.3 * bands + legend) * style.scale
+        height += (0.45 * bands + legend) * style.scale
         figure = Figure(figsize=(width, height), layout="constrained")
         grid = figure.subplots(
             len(rows),
@@ -162,7 +162,9 @@ def draw_scores(
             if title:
                 axes[0].set_title(names.wrapped(title, 60 // across), loc="left")
         for score, ax in zip(scores, places[-1], strict=False):
-            ax.set_xlabel(names.wrapped(score.axis_label, 60 // across + 8))
+            # Two of them beside each other must not meet.
+            room = 60 // across + 8 if width == style.text else 34 // across + 4
+            ax.set_xlabel(names.wrapped(score.axis_label, room))
         for row in grid:
             row[0].set_ylabel(names.title(encoding.first))
         if encoding.second:
