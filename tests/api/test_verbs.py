@@ -21,7 +21,9 @@ from pyrovae.core.errors import ConfigError, DataError, PyrovaeError
 from pyrovae.datasets import Dataset
 from pyrovae.measures.disentanglement.base import MetricResult
 from pyrovae.models.priors import StandardNormal
+from pyrovae.shrink.pruning.stage import measure_pruning, pruned_runs
 from pyrovae.study.config import yaml
+from pyrovae.study.store.results import load_finished
 from pyrovae.study.store.trained import load_trained
 
 FLAT, D = 6, 2
@@ -124,11 +126,8 @@ def test_evaluate_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: D
     asked["metrics"] = ["mig"]
     again = pyrovae.evaluate(run.model, data, seed=run.config.seed, **asked)
     stored = pyrovae.evaluate(run)
-    assert stored.scores == run.scores.to_dict()
-    # Whether a run has settled is told from its training.
-    measured = {key: value for key, value in stored.scores.items() if key != "settled"}
-    assert measured == again.scores
-    pd.testing.assert_frame_equal(stored.table.drop("settled", errors="ignore"), again.table)
+    assert stored.scores == again.scores == run.scores.to_dict()
+    pd.testing.assert_frame_equal(stored.table, again.table)
     pd.testing.assert_frame_equal(stored.units, again.units)
     np.testing.assert_array_equal(stored.codes, again.codes)
     assert set(stored.figures()) == set(pyrovae.collapse(run).figures())
@@ -276,6 +275,10 @@ def test_prune_of_a_run_is_the_commands(run: pyrovae.Run):
             pyrovae.prune(run)
         assert called.exit_code == 2
         assert called.output == f"{nothing.value}\n"
+        # A study is not stopped by such a run.
+        study = load_finished(results, "tiny")
+        measure_pruning(study)
+        assert pruned_runs(study)["pruned"].tolist() == [""]
         return
     report = pyrovae.prune(run)
     assert called.output == f"{report.text()}\n"

@@ -23,6 +23,7 @@ from pyrovae.shrink.capacity.found import (
 )
 from pyrovae.shrink.capacity.search import belief
 from pyrovae.shrink.pruning.prune_run import NothingToPrune, PrunedRun, prune_run, pruned_run
+from pyrovae.shrink.pruning.surgery import NothingLeft
 from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import Plan
 from pyrovae.study.store.folders import RunFolder, Store
@@ -166,7 +167,7 @@ def _union(plans: Sequence[Plan]) -> Plan:
 def _pruned(folder: RunFolder) -> PrunedRun | None:
     try:
         return prune_run(folder, samples=20, points=1000, compiled=False)
-    except NothingToPrune:
+    except (NothingToPrune, NothingLeft):
         return None
 
 

@@ -27,7 +27,7 @@ from pyrovae.shrink.pruning.prune_run import (
     kept_units,
     parameters_of,
 )
-from pyrovae.shrink.pruning.surgery import unit_directions
+from pyrovae.shrink.pruning.surgery import NothingLeft, unit_directions
 
 
 class Restricted(LatentModel):
@@ -54,7 +54,7 @@ class Restricted(LatentModel):
     def __init__(self, vae: LatentModel, keep: Tensor, means: Tensor) -> None:
         super().__init__()
         if not len(keep):
-            raise PyrovaeError("cannot prune: every unit is inactive, no code would be left")
+            raise NothingLeft("cannot prune: no unit stays, no code would be left")
         if vae.space != "real":
             raise PyrovaeError("cannot prune: on a sphere all units share one length")
         self.whole = vae

@@ -10,6 +10,7 @@ import pandas as pd
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.shrink.pruning.compare import Comparison
 from pyrovae.shrink.pruning.prune_run import NothingToPrune, prune_run
+from pyrovae.shrink.pruning.surgery import NothingLeft
 from pyrovae.study.store import derived
 from pyrovae.study.store.results import StudyResults
 
@@ -23,8 +24,9 @@ def measure_pruning(study: StudyResults, *, tell: Callable[[str], None] = lambda
     """Prune every run of a study by use and keep what it changed with the study.
 
     Kept is a row for each run: ``run``, ``pruned`` (id of the smaller run, empty if nothing was
-    inactive) and the fields of :class:`pyrovae.shrink.pruning.compare.Comparison`, in nats per
-    datum. Runs that have not changed are not pruned again. The smaller runs are in the study
+    inactive, or everything) and the fields of
+    :class:`pyrovae.shrink.pruning.compare.Comparison`, in nats per datum. Runs that have not
+    changed are not pruned again. The smaller runs are in the study
     ``<name>-pruned``.
 
     Parameters
@@ -73,7 +75,7 @@ def pruned_runs(study: StudyResults) -> pd.DataFrame:
 def _pruned(study: StudyResults, run: str) -> dict[str, object]:
     try:
         found = prune_run(study.folder(run), samples=_SAMPLES, points=_POINTS)
-    except NothingToPrune:
+    except (NothingToPrune, NothingLeft):
         nothing = {field.name: float("nan") for field in fields(Comparison)}
         return {"run": run, "pruned": "", **nothing}
     return {"run": run, "pruned": found.folder.id, **asdict(found.comparison)}

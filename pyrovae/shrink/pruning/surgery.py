@@ -45,6 +45,10 @@ LATENT_AXES: dict[type, dict[str, Axes]] = {
 }
 
 
+class NothingLeft(PyrovaeError):
+    """A model of which everything is inactive."""
+
+
 def conflict(vae: LatentModel) -> str | None:
     """Return why units of a model cannot be removed, or ``None`` if they can."""
     if not isinstance(vae, VAE):
@@ -80,13 +84,13 @@ def prune_units(vae: VAE, config: RunConfig, keep: Tensor, means: Tensor) -> tup
     Raises
     ------
     PyrovaeError
-        For a model of which :func:`conflict` tells, or if no unit would be left.
+        For a model of which :func:`conflict` tells; :class:`NothingLeft` if no unit would be left.
     """
     reason = conflict(vae)
     if reason:
         raise PyrovaeError(f"cannot prune: {reason}")
     if len(keep) < max(vae.prior.smallest_latent_dim, vae.posterior.smallest_latent_dim):
-        raise PyrovaeError("cannot prune: no unit stays, no code would be left")
+        raise NothingLeft("cannot prune: no unit stays, no code would be left")
     state = {}
     for name, tensor in vae.state_dict().items():
         part, _, inner = name.partition(".")

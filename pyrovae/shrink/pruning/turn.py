@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 from torch.distributions import MultivariateNormal
 
-from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.measuring import only_measures
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
 from pyrovae.measures.collapse.directions import find_directions
@@ -26,7 +25,7 @@ from pyrovae.models.posteriors import FullRankNormal
 from pyrovae.models.posteriors.base import raw_scale
 from pyrovae.models.priors import StandardNormal
 from pyrovae.models.vae import VAE
-from pyrovae.shrink.pruning.surgery import decoder_seeing
+from pyrovae.shrink.pruning.surgery import NothingLeft, decoder_seeing
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import vae_of
 
@@ -115,11 +114,11 @@ def prune_directions(
 
     Raises
     ------
-    PyrovaeError
+    NothingLeft
         If there is no direction.
     """
     if not len(directions):
-        raise PyrovaeError("cannot prune: no direction stays, no code would be left")
+        raise NothingLeft("cannot prune: no direction stays, no code would be left")
     posterior = vae.posterior
     assert isinstance(posterior, FullRankNormal)
     k = len(directions)
