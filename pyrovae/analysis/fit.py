@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -68,18 +68,8 @@ def fit(
     >>> mig = fit(study.runs, "mig", ["prior", "posterior"])  # doctest: +SKIP
     >>> (mig.of(prior="laplace") > mig.of(prior="standard_normal")).mean()  # doctest: +SKIP
     """
-    key = metric.key if isinstance(metric, Score) else metric
-    if key not in runs:
-        raise NothingToCompare(f"no run has the metric '{key}'")
-    known = runs.dropna(subset=[key])
-    metric = describe(key, known[key]) if isinstance(metric, str) else metric
-    sampling = sampling or Sampling()
-    if known.empty:
-        raise NothingToCompare(f"{key}: no run has a value")
-    if not np.isfinite(known[key]).all():
-        raise NothingToCompare(f"{key}: some values are infinite")
-    if known[key].nunique() < 2:
-        raise NothingToCompare(f"{key}: all runs have the value {known[key].iloc[0]:g}")
+    known, metric = _known(runs, metric)
+    key, sampling = metric.key, sampling or Sampling()
     keys = pd.MultiIndex.from_frame(known[list(factors)]) if factors else None
     code = pd.Series(np.zeros(len(known), dtype=int) if keys is None else pd.factorize(keys)[0])
     runs_of = code.value_counts().sort_index()
@@ -102,44 +92,64 @@ def fit(
     draws, divergent = _sample(model, design, guess(design, rows, linked, law), sampling)
     draws["location"], draws["noise"] = by_cell(design, rows, draws)
     draws["mean"] = law.mean(draws["location"], draws["noise"], rows.total)
+    values = known[key].to_numpy(dtype=float)
+    posterior = _posterior(draws, design, sampling, metric=key, likelihood=law.link_name)
+    data = bundle({"posterior": posterior, "observed_data": xr.Dataset({"y": ("run", values)})})
+    # All that is concluded is a function of the cells' means.
+    checked = {"mean": posterior["mean"].values}
+    stacked = posterior["mean"].stack(sample=("chain", "draw")).transpose("sample", "cell")
+    named = {f: ("cell", cells[f].to_numpy()) for f in factors}
+    means = xr.DataArray(
+        stacked.values,
+        dims=("sample", "cell"),
+        coords={"cell": np.arange(len(cells)), **named, "runs": ("cell", runs_of.to_numpy())},
+        name=key,
+    )
+    return CellPosterior(metric, design, means, convergence(checked, divergent=divergent), data)
+
+
+def _known(runs: pd.DataFrame, metric: str | Score) -> tuple[pd.DataFrame, Score]:
+    """Return the runs that have a value, and what is known of the metric.
+
+    Raises
+    ------
+    NothingToCompare
+        If there is nothing to be told from the values.
+    """
+    key = metric.key if isinstance(metric, Score) else metric
+    if key not in runs:
+        raise NothingToCompare(f"no run has the metric '{key}'")
+    known = runs.dropna(subset=[key])
+    described = describe(key, known[key]) if isinstance(metric, str) else metric
+    if known.empty:
+        raise NothingToCompare(f"{key}: no run has a value")
+    if not np.isfinite(known[key]).all():
+        raise NothingToCompare(f"{key}: some values are infinite")
+    if known[key].nunique() < 2:
+        raise NothingToCompare(f"{key}: all runs have the value {known[key].iloc[0]:g}")
+    return known, described
+
+
+def _posterior(
+    draws: Mapping[str, Tensor], design: Design, sampling: Sampling, **about: str
+) -> xr.Dataset:
+    """Return draws under their names and dimensions."""
     sampled = ("chain", "draw")
-    coords = {"chain": np.arange(sampling.chains), "draw": np.arange(sampling.draws)}
     variables = {
         name: ((*sampled, *([_DIMS[name]] if name in _DIMS else [])), value.numpy())
         for name, value in draws.items()
     }
     terms = [term.name for term in design.terms]
-    posterior = xr.Dataset(
+    return xr.Dataset(
         variables,
         coords={
-            **coords,
-            "cell": np.arange(len(cells)),
+            "chain": np.arange(sampling.chains),
+            "draw": np.arange(sampling.draws),
+            "cell": np.arange(draws["mean"].shape[-1]),
             "term": terms,
             "coefficient": [f"{terms[t]}[{i}]" for i, t in enumerate(design.term_of_column)],
         },
-        attrs={"inference_library": "pyro", "metric": key, "likelihood": law.link_name},
-    )
-    observed = xr.Dataset({"y": ("run", known[key].to_numpy(dtype=float))})
-    data = bundle({"posterior": posterior, "observed_data": observed})
-    # All that is concluded is a function of the cells' means.
-    checked = {"mean": posterior["mean"].values}
-    stacked = posterior["mean"].stack(sample=sampled).transpose("sample", "cell")
-    named = {f: ("cell", cells[f].to_numpy()) for f in factors}
-    return CellPosterior(
-        metric,
-        design,
-        xr.DataArray(
-            stacked.values,
-            dims=("sample", "cell"),
-            coords={
-                "cell": np.arange(len(cells)),
-                **named,
-                "runs": ("cell", runs_of.to_numpy()),
-            },
-            name=key,
-        ),
-        convergence(checked, divergent=divergent),
-        data,
+        attrs={"inference_library": "pyro", **about},
     )
 
 

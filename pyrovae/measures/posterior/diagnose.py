@@ -138,23 +138,11 @@ def diagnose(
         vae, simulations=settings.simulations, draws=settings.calibration_draws, seed=seed
     )
     datum = np.arange(len(x))
-    bounds = {
-        "elbo": elbo(weighted.log_weight),
-        "elbo_best": elbo(best),
-        "log_px_iwae": log_mean(weighted.log_weight),
-        "log_px_iwae_best": log_mean(best),
-        "log_px_ais": annealed,
-    }
-    nearest = nearest_bound({name: bounds[name] for name in _LOG_PX})
-    bounds["log_px"] = bounds[nearest]
+    bounds, nearest = _bounds(weighted.log_weight, best, annealed)
     k = pareto_k(weighted.log_weight.numpy())
     points = _points_table(datum, reference, k, bounds)
-    passed = reference.passed
-    marginals = compare_marginals(
-        weighted.z.numpy()[:, passed], _pooled(reference.z)[:, passed], datum[passed]
-    )
     units = _units_table(vae, dataset_, reference, generator, seed)
-    marginals = marginals.merge(units[["unit", "guide_active"]], on="unit")
+    marginals = _marginals(weighted, reference, datum, units)
     scores = {
         **_point_scores(points, reference),
         **_gap_scores(bounds),
@@ -169,6 +157,32 @@ def diagnose(
         vae, x, settings, reference, weighted, points, calibration, bracket, generator
     )
     return Diagnosis(scores, points, marginals, units, data)
+
+
+def _bounds(
+    log_weight: Tensor, best: Tensor, annealed: Estimate
+) -> tuple[dict[str, Estimate], str]:
+    """Return bounds on log p(x) of each point by name, and the name of the one to go by."""
+    bounds = {
+        "elbo": elbo(log_weight),
+        "elbo_best": elbo(best),
+        "log_px_iwae": log_mean(log_weight),
+        "log_px_iwae_best": log_mean(best),
+        "log_px_ais": annealed,
+    }
+    nearest = nearest_bound({name: bounds[name] for name in _LOG_PX})
+    return {**bounds, "log_px": bounds[nearest]}, nearest
+
+
+def _marginals(
+    weighted: Weighted, reference: Reference, datum: np.ndarray, units: pd.DataFrame
+) -> pd.DataFrame:
+    """Compare guide and reference unit by unit, at the points that pass the gate."""
+    passed = reference.passed
+    compared = compare_marginals(
+        weighted.z.numpy()[:, passed], _pooled(reference.z)[:, passed], datum[passed]
+    )
+    return compared.merge(units[["unit", "guide_active"]], on="unit")
 
 
 def nearest_bound(lower: dict[str, Estimate]) -> str:

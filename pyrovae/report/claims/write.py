@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pandas as pd
 
-from pyrovae.claims.registry import CLAIMS
+from pyrovae.claims.registry import CLAIMS, Claim
 from pyrovae.claims.verdict import Undecidable, Verdict
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, NotSettled, PyrovaeError, did_you_mean
 from pyrovae.report.claims.figures import claim_figure
 from pyrovae.report.look.formats import files
 from pyrovae.report.look.marks import marked
-from pyrovae.study.store.results import load_study
+from pyrovae.study.store.results import StudyResults, load_study
 from pyrovae.study.store.status import study_root
 
 
@@ -93,30 +93,8 @@ def report_claims(
         drawn = marked(claim_figure(name, claim, verdict), settling)
         for kind, content in files(drawn).items():
             atomic.write_bytes(folder / "figures" / f"{drawn.name}.{kind}", content)
-        low, high = verdict.interval
-        word = f"{verdict.word}{settling.mark}"
-        rows.append(
-            {
-                "claim": name,
-                "verdict": word,
-                "probability": verdict.probability if verdict.converged else math.nan,
-                "quantity": verdict.quantity,
-                "mean": verdict.mean,
-                "low": low,
-                "high": high,
-                "runs": len(study.runs),
-                "unsettled": len(settling.unsettled),
-            }
-        )
-        parts += [
-            f"## {claim.statement}",
-            f"**{word}**{_probability(verdict)}. The {verdict.quantity}: "
-            f"{verdict.mean:.4g} (95 % interval {low:.4g} to {high:.4g}), from {len(study.runs)} "
-            f"runs of `{study.name}`.",
-            *([settling.noted] if settling.unsettled else []),
-            f"Decided: {claim.criterion}",
-            f"![{drawn.name}](figures/{drawn.name}.png)",
-        ]
+        rows.append(_row(name, verdict, study))
+        parts += _section(claim, verdict, study, drawn.name)
     table = pd.DataFrame(rows)
     if "probability" not in table:
         told = "; ".join(f"{row['claim']}: {row['verdict']}" for row in rows)
@@ -124,6 +102,35 @@ def report_claims(
     atomic.write_text(folder / "claims.md", "\n\n".join(parts) + "\n")
     atomic.write_bytes(folder / "claims.csv", table.to_csv(index=False).encode())
     return table
+
+
+def _row(name: str, verdict: Verdict, study: StudyResults) -> dict[str, object]:
+    low, high = verdict.interval
+    return {
+        "claim": name,
+        "verdict": f"{verdict.word}{study.settling.mark}",
+        "probability": verdict.probability if verdict.converged else math.nan,
+        "quantity": verdict.quantity,
+        "mean": verdict.mean,
+        "low": low,
+        "high": high,
+        "runs": len(study.runs),
+        "unsettled": len(study.settling.unsettled),
+    }
+
+
+def _section(claim: Claim, verdict: Verdict, study: StudyResults, figure: str) -> list[str]:
+    low, high = verdict.interval
+    settling = study.settling
+    return [
+        f"## {claim.statement}",
+        f"**{verdict.word}{settling.mark}**{_probability(verdict)}. The {verdict.quantity}: "
+        f"{verdict.mean:.4g} (95 % interval {low:.4g} to {high:.4g}), from {len(study.runs)} "
+        f"runs of `{study.name}`.",
+        *([settling.noted] if settling.unsettled else []),
+        f"Decided: {claim.criterion}",
+        f"![{figure}](figures/{figure}.png)",
+    ]
 
 
 def _probability(verdict: Verdict) -> str:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
@@ -81,12 +84,7 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
             ax=ax,
         )
         ax.tick_params(length=0)
-        # A letter is about half as wide as high; row names and colour bar take two inches' worth.
-        room = (size - 1.6 * style.scale) / len(shown) * 72
-        if max(len(titles[key]) for key in shown.columns) * 0.5 * style.small > room:
-            ax.tick_params(axis="x", labelrotation=45)
-            for label in ax.get_xticklabels():
-                label.set(ha="right", rotation_mode="anchor")
+        _turn_if_long(ax, [titles[key] for key in shown.columns], size, style)
         ax.tick_params(axis="y", labelrotation=0)
         tighten(figure)
     caption = (
@@ -95,6 +93,16 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
         f"{_intervals(data)} {captions.setting(presented)}"
     )
     return Drawn("metric-correlation", figure, data, caption.strip())
+
+
+def _turn_if_long(ax: Axes, names: Sequence[str], size: float, style: Style) -> None:
+    """Turn the names of columns that have no room, in a figure of this width."""
+    # A letter is about half as wide as high; row names and colour bar take two inches' worth.
+    room = (size - 1.6 * style.scale) / len(names) * 72
+    if max(map(len, names)) * 0.5 * style.small > room:
+        ax.tick_params(axis="x", labelrotation=45)
+        for label in ax.get_xticklabels():
+            label.set(ha="right", rotation_mode="anchor")
 
 
 def _intervals(data: pd.DataFrame) -> str:

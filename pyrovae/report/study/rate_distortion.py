@@ -7,11 +7,13 @@ from collections.abc import Sequence
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
+from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.legends import Group, colour_group, legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
@@ -48,63 +50,12 @@ def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
             extra=0.5,
             share="none",
         )
-        shapes = {
-            "hue": encoding.first,
-            "palette": encoding.colours(),
-            "style": encoding.second,
-            "markers": encoding.markers() if encoding.second else True,
-            "legend": False,
-        }
         for (title, part), ax in zip(shown, axes, strict=True):
-            sns.scatterplot(
-                part,
-                x="rate",
-                y="distortion",
-                **shapes,
-                s=12 * style.scale**2,
-                alpha=0.45,
-                linewidth=0,
-                ax=ax,
-            )
-            if several:
-                sns.scatterplot(
-                    part.drop_duplicates("cell"),
-                    x="cell_rate",
-                    y="cell_distortion",
-                    **shapes,
-                    s=30 * style.scale**2,
-                    edgecolor="0.15",
-                    linewidth=0.7 * style.scale,
-                    zorder=3,
-                    ax=ax,
-                )
-            front = part[part["front"]].drop_duplicates(["cell_rate", "cell_distortion"])
-            if len(front) > 1:
-                front = front.sort_values("cell_rate")
-                ax.step(
-                    front["cell_rate"],
-                    front["cell_distortion"],
-                    where="post",
-                    color=GREY,
-                    lw=0.7 * style.scale,
-                    ls=(0, (4, 2)),
-                    zorder=1,
-                )
-            ax.margins(0.12)
-            ax.set(xlabel="", ylabel="")
-            ax.xaxis.set_major_locator(MaxNLocator(5))
-            ax.yaxis.set_major_locator(MaxNLocator(5))
-            _equal_elbo(ax, style)
+            _panel(ax, part, encoding, style, means=several)
             ax.set_title(names.wrapped(title, 30))
         figure.supxlabel(RATE.axis_label)
         figure.supylabel(DISTORTION.axis_label)
-        groups: list[Group] = []
-        if len(encoding.levels[encoding.first]) > 1:
-            groups.append(colour_group(encoding, linestyle="", marker="o"))
-        if encoding.second:
-            groups.append(marker_group(encoding))
-        if groups:
-            legend_above(figure, groups)
+        _legend(figure, encoding)
         tighten(figure)
     points = "small points: runs; outlined: means of cells" if several else "one point a run"
     caption = (
@@ -115,6 +66,66 @@ def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
     )
     data = data.drop(columns="cell")
     return Drawn("rate-distortion", figure, data, caption.strip())
+
+
+def _panel(ax: Axes, part: pd.DataFrame, encoding: Encoding, style: Style, *, means: bool) -> None:
+    """Draw runs, the means of their cells if asked for, and the front of the means."""
+    shapes = {
+        "hue": encoding.first,
+        "palette": encoding.colours(),
+        "style": encoding.second,
+        "markers": encoding.markers() if encoding.second else True,
+        "legend": False,
+    }
+    sns.scatterplot(
+        part,
+        x="rate",
+        y="distortion",
+        **shapes,
+        s=12 * style.scale**2,
+        alpha=0.45,
+        linewidth=0,
+        ax=ax,
+    )
+    if means:
+        sns.scatterplot(
+            part.drop_duplicates("cell"),
+            x="cell_rate",
+            y="cell_distortion",
+            **shapes,
+            s=30 * style.scale**2,
+            edgecolor="0.15",
+            linewidth=0.7 * style.scale,
+            zorder=3,
+            ax=ax,
+        )
+    front = part[part["front"]].drop_duplicates(["cell_rate", "cell_distortion"])
+    if len(front) > 1:
+        front = front.sort_values("cell_rate")
+        ax.step(
+            front["cell_rate"],
+            front["cell_distortion"],
+            where="post",
+            color=GREY,
+            lw=0.7 * style.scale,
+            ls=(0, (4, 2)),
+            zorder=1,
+        )
+    ax.margins(0.12)
+    ax.set(xlabel="", ylabel="")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.yaxis.set_major_locator(MaxNLocator(5))
+    _equal_elbo(ax, style)
+
+
+def _legend(figure: Figure, encoding: Encoding) -> None:
+    groups: list[Group] = []
+    if len(encoding.levels[encoding.first]) > 1:
+        groups.append(colour_group(encoding, linestyle="", marker="o"))
+    if encoding.second:
+        groups.append(marker_group(encoding))
+    if groups:
+        legend_above(figure, groups)
 
 
 def pareto_front(data: pd.DataFrame, by: Sequence[str]) -> pd.Series:

@@ -94,48 +94,9 @@ def compare(
     seed
         Of the draws; the global random state is left as it was.
     """
-    sums: list[Tensor] = []
-    squares: list[Tensor] = []
-    moved: list[Tensor] = []
-    kept = directions.T @ directions
     with torch.no_grad(), seeded(seed, x.device):
-        p, p_pruned = vae.prior_law(), pruned.prior_law()
-        for part in x.split(_CHUNK):
-            q, q_pruned = vae.encode(part), pruned.encode(part)
-            same_noise = _coupling(q, q_pruned, directions)
-            silent = moments(q).mean
-            silent = silent - silent @ kept
-            total, square = torch.zeros(7, len(part)), torch.zeros(7, len(part))
-            centre: Tensor | None = None
-            for _ in range(samples):
-                z = q.sample()
-                z_pruned = same_noise(z)
-                before = _halves(vae, q, p, z, part)
-                after = _halves(pruned, q_pruned, p_pruned, z_pruned, part)
-                quiet = -vae.decode(z @ kept + silent).log_prob(part)
-                rate, distortion = after - before
-                values = torch.stack(
-                    [
-                        -before.sum(0),
-                        -after.sum(0),
-                        -(rate + distortion),
-                        rate,
-                        distortion,
-                        quiet - before[1],
-                        after[1] - quiet,
-                    ]
-                )
-                # Variances are taken about the first draw: sums of squares of large numbers that
-                # are close together lose their digits.
-                centre = values if centre is None else centre
-                total += values - centre
-                square += (values - centre) ** 2
-            assert centre is not None
-            mean = total / samples
-            squares.append((square / samples - mean**2) / (samples - 1))
-            sums.append(centre + mean)
-            last = vae.reconstruct(z) - pruned.reconstruct(z_pruned)
-            moved.append(last.square().flatten(1).mean(1))
+        parts = [_moments(vae, pruned, directions, part, samples) for part in x.split(_CHUNK)]
+    sums, squares, moved = zip(*parts, strict=True)
     mean, error = torch.cat(sums, 1).double(), torch.cat(squares, 1).double()
     n = mean.shape[1]
     standard = (error.clamp(min=0).sum(1).sqrt() / n).tolist()
@@ -158,6 +119,57 @@ def compare(
         change_data_se=float(mean[2].std()) / n**0.5,
         reconstruction_change=float(torch.cat(moved).mean().sqrt()),
     )
+
+
+def _moments(
+    vae: LatentModel, pruned: LatentModel, directions: Tensor, x: Tensor, samples: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what draws say of each datum.
+
+    Returns
+    -------
+    mean, error
+        Over draws, and its squared Monte Carlo error, ``(7, n)``: ELBO before and after, its
+        change, that of rate and distortion, and the parts of the latter by noise and information.
+    moved
+        Mean squared change of E[x|z] at the last draw, ``(n,)``.
+    """
+    kept = directions.T @ directions
+    p, p_pruned = vae.prior_law(), pruned.prior_law()
+    q, q_pruned = vae.encode(x), pruned.encode(x)
+    same_noise = _coupling(q, q_pruned, directions)
+    silent = moments(q).mean
+    silent = silent - silent @ kept
+    total, square = torch.zeros(7, len(x)), torch.zeros(7, len(x))
+    centre: Tensor | None = None
+    for _ in range(samples):
+        z = q.sample()
+        z_pruned = same_noise(z)
+        before = _halves(vae, q, p, z, x)
+        after = _halves(pruned, q_pruned, p_pruned, z_pruned, x)
+        quiet = -vae.decode(z @ kept + silent).log_prob(x)
+        rate, distortion = after - before
+        values = torch.stack(
+            [
+                -before.sum(0),
+                -after.sum(0),
+                -(rate + distortion),
+                rate,
+                distortion,
+                quiet - before[1],
+                after[1] - quiet,
+            ]
+        )
+        # Variances are taken about the first draw: sums of squares of large numbers that are close
+        # together lose their digits.
+        centre = values if centre is None else centre
+        total += values - centre
+        square += (values - centre) ** 2
+    assert centre is not None
+    mean = total / samples
+    last = vae.reconstruct(z) - pruned.reconstruct(z_pruned)
+    error = (square / samples - mean**2) / (samples - 1)
+    return centre + mean, error, last.square().flatten(1).mean(1)
 
 
 def _halves(vae: LatentModel, q: Distribution, p: Distribution, z: Tensor, x: Tensor) -> Tensor:
