@@ -15,6 +15,8 @@ from matplotlib.figure import Figure
 from pyrovae.api.runs import Run, load_run
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.arviz import InferenceData
+from pyrovae.measures.scores import score_of
+from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import KINDS, draw
 from pyrovae.study.execute.runner import Outcome
@@ -81,6 +83,15 @@ class Study(StudyResults):
             problem = f"{len(found) or 'no'} finished runs of {self.name}"
             raise ConfigError(f"{problem} have an id that starts with '{prefix}'")
         return load_run(self.folder(found[0]).path)
+
+    def _repr_html_(self) -> str:
+        main = [key for key in self.runs if key not in self.labels and score_of(key).main]
+        varying = [] if self.runs.empty else self.varying()
+        shown = [key for key in ("run", *varying, "seed", *main) if key in self.runs]
+        said = [self.description] if self.description else []
+        said += [f"failed {run}: {reason}" for run, reason in self.failed.items()]
+        said += [f"{len(self.missing)} runs are missing"] if self.missing else []
+        return as_html(f"study {self.name}", self.runs[shown], said)
 
     def figure(self, kind: str, *, unsettled: bool = False) -> Figure:
         """Draw a figure of the report, to change and save; of several of a kind, the first.

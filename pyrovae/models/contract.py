@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
@@ -78,6 +79,22 @@ class LatentModel(nn.Module):
         """Return :meth:`decode` and :meth:`reconstruct` of the same codes, decoded once."""
         law = self.decode(z)
         return law, law.mean
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: parts and size, and where training ended."""
+        facts: dict[str, Any] = {"latent_dim": self.latent_dim, "event_shape": self.event_shape}
+        for key, part in getattr(self, "configuration", {}).items():
+            facts[key] = ", ".join(f"{k}: {v}" if k != "name" else v for k, v in part.items())
+        facts["parameters"] = f"{sum(p.numel() for p in self.parameters()):,}"
+        if self.history is not None and len(self.history):
+            last = self.history.iloc[-1]
+            facts |= {"trained steps": int(last["step"]), "loss": f"{last['loss']:.4g}"}
+        if self.settled is not None:
+            facts["settled"] = self.settled.told
+        rows = "".join(
+            f"<tr><th>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items()
+        )
+        return f"<table><caption>{escape(type(self).__name__)}</caption>{rows}</table>"
 
     def is_guide_parameter(self, name: str) -> bool:
         """Return whether a parameter, named as in ``named_parameters``, belongs to q(z|x)."""

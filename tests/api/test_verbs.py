@@ -79,6 +79,18 @@ def test_collapse_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: D
     assert "elbo_gap" not in other.scores
 
 
+def test_notebooks_show_a_study_a_run_and_a_model(run: pyrovae.Run):
+    study = pyrovae.load_study(run.folder.path.parents[1])
+    html = study._repr_html_()
+    assert f"study {study.name}" in html
+    assert run.id in html
+    assert f"{run.scores['elbo']:.4g}" in html
+    assert run.id in run._repr_html_()
+    html = run.model._repr_html_()
+    for told in ("VAE", "student_t, df: 5.0", "latent_dim", "<td>60</td>", "not settled"):
+        assert told in html
+
+
 def test_the_command_prints_the_object(run: pyrovae.Run, tmp_path: Path):
     report = pyrovae.collapse(run)
     done = CliRunner().invoke(main, ["collapse", str(run.folder.path), "--out", str(tmp_path)])
