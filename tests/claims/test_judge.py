@@ -87,7 +87,7 @@ def test_no_association_is_not_called_one() -> None:
     runs = pd.DataFrame(
         {
             "latent_dim": 10,
-            "inactive_units": rng.integers(0, 8, 24).astype(float),
+            "used_units": 10.0 - rng.integers(0, 8, 24),
             "mig": rng.normal(0.1, 0.02, 24),
             "dci": rng.normal(0.2, 0.02, 24),
         }

@@ -223,7 +223,7 @@ def test_commands(study: StudyResults, monkeypatch: pytest.MonkeyPatch) -> None:
     told = CliRunner().invoke(main, ["diagnose", name, "--results", results, *options])
     assert told.exit_code == 0, told.output
     assert "2 points" in told.output
-    arguments = ["study", "compare", "tiny", "--results", results, "--points", "50"]
+    arguments = ["study", "compare", "tiny", "--results", results, "--points", "50", "--unsettled"]
     told = CliRunner().invoke(main, [*arguments, "--samples", "10"])
     assert told.exit_code == 0, told.output
     assert "student_t" in told.output
