@@ -308,7 +308,8 @@ def test_every_class_is_here() -> None:
     def below(family: type) -> set[type]:
         return {family}.union(*(below(child) for child in family.__subclasses__()))
 
-    ours = {c for c in below(Distribution) if c.__module__.startswith("pyrovae.")}
+    # What a posterior keeps to itself is tested with it.
+    ours = {c for c in below(Distribution) if c.__module__.startswith("pyrovae.distributions.")}
     assert ours - {type(case.law()) for case in CASES.values()} == {AroundDirection}
 
 

@@ -170,7 +170,7 @@ def test_divergence_is_recorded_and_stops_nothing_else(tmp_path: Path) -> None:
     (reason,) = results.failed.values()
     assert "loss = " in reason or "parameter" in reason
     status = CliRunner().invoke(main, ["study", "status", "tiny", "--results", arguments[2]])
-    assert status.output.startswith("tiny: 1 done, 1 failed, 0 missing")
+    assert status.output.startswith("tiny: 1 done (0 settled), 1 failed, 0 missing")
     assert reason in status.output
     # A run that diverges diverges again: it is not tried a second time.
     again = CliRunner().invoke(main, ["study", "run", *arguments])
@@ -249,7 +249,7 @@ def test_a_signal_leaves_checkpoints_and_says_how_to_go_on(
     assert "Traceback" not in output
     assert len(list(tmp_path.glob("results/tiny/checkpoints/*.safetensors"))) == 1
     told = CliRunner().invoke(main, ["study", "status", "tiny", "--results", f"{tmp_path}/results"])
-    assert told.output.startswith("tiny: 0 done, 0 failed, 4 missing (1 in training)")
+    assert told.output.startswith("tiny: 0 done (0 settled), 0 failed, 4 missing (1 in training)")
 
 
 def test_find_run_by_prefix(finished: Path) -> None:

@@ -118,7 +118,8 @@ def _prior_moments(p: Distribution) -> tuple[Tensor, Tensor]:
     except NotImplementedError:
         centre = scale = torch.tensor(float("nan"))
     if not (centre.isfinite().all() and scale.isfinite().all() and (scale > 0).all()):
-        low, centre, high = p.sample((_PRIOR_DRAWS,)).quantile(torch.tensor([0.25, 0.5, 0.75]), 0)
+        z = p.sample((_PRIOR_DRAWS,))
+        low, centre, high = z.quantile(z.new_tensor([0.25, 0.5, 0.75]), 0)
         scale = (high - low) / 1.349  # the quartiles of a normal law
     return centre, scale
 

@@ -38,7 +38,7 @@ _DRAWN_DIGITS = 3
 
 
 def run_details(
-    folder: RunFolder, scores: Mapping[str, float], *, runs: int, side: int
+    folder: RunFolder, scores: Mapping[str, float], *, runs: int, side: int, law: bool = False
 ) -> dict[str, Any]:
     """Return the details of a run, plain JSON.
 
@@ -52,6 +52,8 @@ def run_details(
         How many the page shows: more runs, fewer units along training.
     side
         Of a tile of the pictures, in pixels.
+    law
+        Whether the variance law is about the run.
     """
     units = folder.units()
     units = units.sort_values("kl", ascending=False, kind="stable")
@@ -65,7 +67,7 @@ def run_details(
             for group, rows in score_groups(scores).items()
         },
         "settled": folder.settled().told,
-        "law": folder.config().has_variance_law,
+        "law": law,
         "units": _units(units.head(_UNITS)),
         "more": _more(units.head(_UNITS), information_ceiling(folder)),
         "unitsLeftOut": max(0, len(units) - _UNITS),

@@ -55,7 +55,13 @@ def render_page(study: StudyResults) -> str:
     folders = [study.folder(run) for run in runs]
     stored = side_by_side(folder.metrics() for folder in folders)
     details = {
-        folder.id: run_details(folder, known["scores"], runs=len(runs), side=side)
+        folder.id: run_details(
+            folder,
+            known["scores"],
+            runs=len(runs),
+            side=side,
+            law=study.configs[folder.id].has_variance_law,
+        )
         for folder, known in zip(folders, stored, strict=True)
     }
     environment = Environment(
