@@ -39,7 +39,7 @@ STUDY: dict[str, Any] = {
     },
     "seeds": 2,
 }
-_DIAGNOSIS = {"points": 6, "warmup": 200, "draws": 250, "temperatures": 50, "simulations": 100}
+_DIAGNOSIS = {"points": 6, "warmup": 400, "draws": 600, "temperatures": 50, "simulations": 100}
 #: Linear VAEs on data whose principal variances are known.
 LINEAR: dict[str, Any] = {
     "name": "linear",
@@ -114,7 +114,10 @@ def make() -> None:
 
 
 def _drawn() -> Iterator[tuple[Entry, Any]]:
+    import torch
+
     import pyrovae
+    from pyrovae.analysis import Sampling
     from pyrovae.analysis.study import analyse
     from pyrovae.report.look.drawn import NothingToDraw
     from pyrovae.report.look.presented import present
@@ -122,10 +125,17 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     from pyrovae.study.store.results import load_finished
 
     study = pyrovae.run_study(STUDY, progress=False)
-    shown = ("elbo", "used_units", "mig")
-    analyse(load_finished(Path("results"), "gallery"), metrics=shown, unsettled=True)
+    torch.set_num_threads(1)  # the comparison's tensors are tiny
+    analyse(
+        load_finished(Path("results"), "gallery"),
+        metrics=("elbo", "mig"),
+        sampling=Sampling(draws=300, warmup=150),
+        unsettled=True,
+        progress=print,
+    )
     first = study.runs.groupby(["prior", "posterior"])["run"].first()
     reports = [pyrovae.diagnose(study.run(run), progress=False, **_DIAGNOSIS) for run in first[:2]]
+    twofold = _twofold()
     betas = [{"name": "beta", "beta": beta} for beta in (2.0, 5.0, 16.0, 40.0)]
     theory = pyrovae.run_study({**LINEAR, "grid": {"objective": betas}}, progress=False)
     sizes = {**LINEAR, "name": "sizes"}
@@ -142,10 +152,29 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     collapse = pyrovae.collapse(study.run(first.iloc[0]))
     for group, drawn in {
         "collapse": collapse.drawn(),
-        "diagnosis": reports[0].drawn(),
+        "diagnosis": [
+            *reports[0].drawn(),
+            *(found for found in twofold.drawn() if found.name == "modes"),
+        ],
         "capacity": capacity.drawn(),
     }.items():
         yield from _of_report(group, drawn)
+
+
+def _twofold() -> Any:
+    """Return the diagnosis of x = z² + noise, whose posterior has a mode on either side of 0."""
+    import pyro.distributions as dist
+    import torch
+
+    import pyrovae
+
+    torch.manual_seed(0)
+    vae = pyrovae.wrap(
+        torch.nn.Linear(2, 4),
+        lambda z: dist.Normal(z**2, 0.3).to_event(1),
+        latent_dim=2,
+    )
+    return pyrovae.diagnose(vae, torch.randn(50, 2) ** 2, progress=False, **_DIAGNOSIS)
 
 
 def _of_report(group: str, drawn: Iterable[Any]) -> Iterator[tuple[Entry, Any]]:

@@ -7,6 +7,8 @@ last expression, a figure. A comment before a block gives its short form, for te
 
     <!-- short: steps=3000 -> steps=30; points=32 -> points=2 -->
 
+or ``<!-- short: skip -->`` for one that takes its minutes in any form, and is only compiled then.
+
 ``python docs/_build/pages.py docs/tutorials/first-vae.md …`` runs pages in full, and writes the
 texts and pictures anew.
 """
@@ -80,6 +82,9 @@ def run(page: Path, *, short: bool, names: dict[str, Any] | None = None) -> Iter
     # What a page defines is in a module of its name, as far as labels tell.
     names["__name__"] = page.stem.replace("-", "_")
     for block in _BLOCK.finditer(page.read_text()):
+        if short and block["short"] == "skip":
+            compile(block["code"], page.name, "exec")
+            continue
         code = _shortened(block) if short else block["code"]
         with redirect_stdout(io.StringIO()) as printed:
             if block["title"]:

@@ -96,6 +96,8 @@ def test_a_page_is_run_as_it_says(pages: ModuleType):
     assert (names["x"], names["__name__"]) == (2, "a_page")
     pages.renew(page)
     assert "```text\nx\n41\n```\n" in page.read_text()
+    page.write_text("<!-- short: skip -->\n```python\n1 / 0\n```\n")
+    assert list(pages.run(page, short=True)) == []
     page.write_text("<!-- short: 5 -> 6 -->\n```python\nx = 40\n```\n")
     with pytest.raises(ValueError, match="'5' is not in"):
         list(pages.run(page, short=True))
