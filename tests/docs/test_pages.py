@@ -112,8 +112,7 @@ def test_every_figure_is_in_the_gallery(pages: ModuleType):
     named = {group: {e.name for e in entries if e.group == group} for group in gallery.GROUPS}
     assert named["study"] == set(KINDS)
     assert len(named["collapse"]) == len(OF_COLLAPSE)
-    # No posterior of the gallery has several modes.
-    assert named["diagnosis"] == set(OF_DIAGNOSIS) - {"modes"}
+    assert named["diagnosis"] == set(OF_DIAGNOSIS)
     assert named["capacity"] == {"capacity"}
     made = gallery.page()
     for entry in entries:
