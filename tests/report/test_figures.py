@@ -224,7 +224,8 @@ def test_informative_units_stand_beside_used_ones_where_they_differ(
     assert len(active_units(present(small_study)).axes) == 1
     runs = small_study.runs.assign(informative_units=small_study.runs["used_units"] + 1)
     drawn = active_units(present(dataclasses.replace(small_study, runs=runs)))
-    assert [ax.get_xlabel().split(" (")[0] for ax in drawn.axes] == [
+    labels = [" ".join(ax.get_xlabel().split()) for ax in drawn.axes]
+    assert [label.split(" (")[0] for label in labels] == [
         "Active units",
         "Informative units",
     ]
