@@ -35,10 +35,7 @@ def is_active(units: pd.DataFrame) -> pd.Series:
 def criterion(table: pd.DataFrame) -> str:
     """Return by which criterion units of a table of runs, units or records count as active."""
     if _known(table, USED_UNITS.key) or _known(table, "used"):
-        return (
-            "Active are units that the decoder uses: replacing one by a draw from the prior costs "
-            "more than 0.1 nats and two standard errors."
-        )
+        return f"{USED_UNITS.title}: {USED_UNITS.meaning}"
     return (
         f"Active are units with Var(mu) > {ACTIVE_VARIANCE} (Burda et al. 2016), as some of these "
         "runs were measured by an older version: running the study again measures which units are "
