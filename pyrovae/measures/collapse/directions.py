@@ -47,6 +47,9 @@ class Directions:
         Mean and standard deviation of the prior, ``(latent_dim,)``.
     rows
         The directions, by falling information, ``(latent_dim, latent_dim)``.
+    information
+        Eigenvalue of R of each, ``(latent_dim,)``: what Var(mu) is to a unit, and what the
+        covariance says of x besides.
     between, within
         Along each, Var_x(E[z|x]) and E_x(Var[z|x]), ``(latent_dim,)``.
     """
@@ -54,6 +57,7 @@ class Directions:
     centre: Tensor
     scale: Tensor
     rows: Tensor
+    information: Tensor
     between: Tensor
     within: Tensor
 
@@ -76,7 +80,9 @@ def aligned(vae: LatentModel, x: Tensor) -> bool:
 
 
 @only_measures
-def find_directions(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Directions:
+def find_directions(
+    vae: LatentModel, x: Tensor, *, points: int = _POINTS, seed: int = 0
+) -> Directions:
     """Return the principal directions of a code, by falling information.
 
     Parameters
@@ -84,7 +90,9 @@ def find_directions(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Directions
     vae
         Whose codes are real.
     x
-        Observations ``(n, *event_shape)``, n > 1; the first 1,000 are used.
+        Observations ``(n, *event_shape)``, n > 1.
+    points
+        How many of them are used.
     seed
         Of draws where moments are not known.
     """
@@ -93,7 +101,7 @@ def find_directions(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Directions
         means, n = [], 0
         eye = torch.eye(vae.latent_dim, dtype=torch.float64, device=x.device)
         within, excess = torch.zeros_like(eye), torch.zeros_like(eye)
-        for part in x[:_POINTS].split(_CHUNK):
+        for part in x[:points].split(_CHUNK):
             mean, covariance = _moments(vae.encode(part), centre, scale)
             means.append(mean)
             off = covariance - eye
@@ -101,11 +109,13 @@ def find_directions(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Directions
             excess += (off @ off).sum(0)
             n += len(part)
         between = torch.cov(torch.cat(means).T, correction=0).reshape(mean.shape[1], -1)
-        rows = torch.linalg.eigh(between + excess / (2 * n)).eigenvectors.flip(1).T
+        information, vectors = torch.linalg.eigh(between + excess / (2 * n))
+        rows = vectors.flip(1).T
         return Directions(
             centre,
             scale,
             rows.to(centre.dtype).contiguous(),
+            information.flip(0),
             ((rows @ between) * rows).sum(1).to(centre.dtype),
             ((rows @ (within / n)) * rows).sum(1).to(centre.dtype),
         )

@@ -69,11 +69,6 @@ class Use:
         """Whether the decoder heeds it."""
         return (self.cost > USED_NATS) & (self.cost > USED_ERRORS * self.cost_se)
 
-    @property
-    def decided(self) -> Tensor:
-        """Whether the cost is further from its threshold than twice its error."""
-        return (self.cost - USED_NATS).abs() > USED_ERRORS * self.cost_se
-
 
 @dataclass(frozen=True)
 class UseOfCode:

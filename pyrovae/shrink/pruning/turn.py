@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.distributions import MultivariateNormal
 
 from pyrovae.core.measuring import only_measures
 from pyrovae.measures.collapse import ACTIVE_VARIANCE
@@ -44,7 +43,6 @@ def turnable(vae: VAE) -> bool:
     )
 
 
-@only_measures
 def active_directions(vae: VAE, x: Tensor) -> Tensor:
     """Return the directions of the code that say something of x, the most telling first.
 
@@ -60,19 +58,8 @@ def active_directions(vae: VAE, x: Tensor) -> Tensor:
     Tensor
         Orthonormal rows, ``(k, latent_dim)``, k >= 0.
     """
-    d = vae.latent_dim
-    means, excess = [], torch.zeros(d, d, dtype=torch.float64)
-    with torch.no_grad():
-        for part in x.split(_CHUNK):
-            q = vae.encode(part)
-            assert isinstance(q, MultivariateNormal)
-            means.append(q.mean.double())
-            off = q.covariance_matrix.double() - torch.eye(d, dtype=torch.float64)
-            excess += (off @ off).sum(0)
-    told = torch.cov(torch.cat(means).T, correction=0).reshape(d, d) + excess / (2 * len(x))
-    values, vectors = torch.linalg.eigh(told)
-    kept = vectors[:, values > ACTIVE_VARIANCE].flip(1)
-    return kept.T.float().contiguous()
+    found = find_directions(vae, x, points=len(x))
+    return found.rows[found.information > ACTIVE_VARIANCE]
 
 
 def used_directions(vae: VAE, x: Tensor, seed: int) -> Tensor:
