@@ -23,6 +23,7 @@ from pyrovae.datasets import (  # noqa: F401
     mnist,
     mpi3d,
     own,
+    own_files,
     shapes3d,
     smallnorb,
     sprites,

@@ -1,4 +1,4 @@
-"""What every data set hands to the rest: splits of one tensor each, and what is known."""
+"""What every data set hands to the rest: its splits, and what is known of them."""
 
 from __future__ import annotations
 
@@ -11,24 +11,33 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrovae.datasets.streamed import Streamed, blocks
+
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set, whole in memory.
+    """One part of a data set.
 
     Attributes
     ----------
     values
         Shape ``(n, *event)``. ``uint8`` images stand for ``values / 255``; anything else is
-        ``float32`` and taken as it is.
+        ``float32`` and taken as it is. What is large may stay in its file.
     factors
         Ground-truth factor indices, shape ``(n, n_factors)``, ``int64``; ``None`` where unknown.
+    labels
+        What else is known of each observation, as it was given, by name: whole numbers (``int64``),
+        real ones (``float64``) or words, ``(n,)`` each. Factors whose values are known, not only
+        their indices, are here too.
     """
 
-    values: Tensor
+    values: Tensor | Streamed
     factors: np.ndarray | None = None
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.values, Streamed):
+            return
         # A dimension of size 1 may have any stride. That of a single channel decides whether a
         # compiled convolution takes images for channels-last: here it is always the usual one.
         values = torch.as_tensor(self.values)
@@ -40,15 +49,16 @@ class Split:
 
     def take(self, index: slice | np.ndarray) -> Split:
         """Return some of the observations with all that is known of them."""
-        return replace(
-            self,
-            values=self.values[index],
-            factors=None if self.factors is None else self.factors[index],
+        values = self.values
+        return Split(
+            values.narrowed(index) if isinstance(values, Streamed) else values[index],
+            None if self.factors is None else self.factors[index],
+            {name: column[index] for name, column in self.labels.items()},
         )
 
     def floats(self, index: slice | Tensor | np.ndarray | None = None) -> Tensor:
         """Return the observations as ``float32``, images scaled to [0, 1]."""
-        return as_float(self.values if index is None else self.values[index])
+        return as_float(self.values[slice(None) if index is None else index])
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,14 @@ class Dataset:
     exact
         For simulated data, the parameters that made it (``linear_gaussian``: ``loading``, ``mean``,
         ``noise_scale``); empty otherwise.
+    grey
+        What training draws binary values from, anew in each minibatch, where ``train`` is one fixed
+        draw of it (``binarize: dynamic``); else ``None``.
+    vocabulary
+        Of text: what the whole numbers that are observed stand for.
+    about
+        What else decides which data these are (labels of the user's own, the vocabulary), as a
+        digest.
 
     Licence and homepage, which ``pyrovae list datasets`` shows, are in
     :data:`pyrovae.datasets.sources.SOURCES`.
@@ -78,6 +96,14 @@ class Dataset:
     factor_sizes: tuple[int, ...] = ()
     exact: dict[str, Tensor] = field(default_factory=dict)
     validation: Split | None = None
+    grey: Split | None = None
+    vocabulary: tuple[str, ...] = ()
+    about: str = ""
+
+    @property
+    def trained_on(self) -> Tensor | Streamed:
+        """What minibatches are taken from."""
+        return (self.train if self.grey is None else self.grey).values
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -87,7 +113,8 @@ class Dataset:
 
     def each(self, change: Callable[[Split], Split]) -> Dataset:
         """Return the data set with every split changed."""
-        changed: dict[str, Any] = {name: change(split) for name, split in self.splits.items()}
+        parts = self.splits if self.grey is None else self.splits | {"grey": self.grey}
+        changed: dict[str, Any] = {name: change(split) for name, split in parts.items()}
         return replace(self, **changed)
 
     @property
@@ -100,21 +127,24 @@ class Dataset:
         for which, split in self.splits.items():
             if split.values.dtype == torch.uint8:
                 continue
-            outside = (split.values < 0) | (split.values > 1)
-            if outside.any():
-                index = [int(i) for i in outside.nonzero()[0]]
-                return which, index, float(split.values[tuple(index)])
+            for start, block in blocks(split.values):
+                outside = (block < 0) | (block > 1)
+                if outside.any():
+                    index = [int(i) for i in outside.nonzero()[0]]
+                    return which, [start + index[0], *index[1:]], float(block[tuple(index)])
         return None
 
     @property
     def fingerprint(self) -> str:
         """sha256 over all splits' bytes, shapes and types: part of a run's identity."""
         digest = hashlib.sha256()
-        for split in self.splits.values():
+        for split in (*self.splits.values(), *([] if self.grey is None else [self.grey])):
             digest.update(f"{split.values.dtype}{tuple(split.values.shape)}".encode())
-            digest.update(split.values.contiguous().numpy().tobytes())
+            for _, block in blocks(split.values):
+                digest.update(np.ascontiguousarray(block.numpy()).data)
             if split.factors is not None:
-                digest.update(np.ascontiguousarray(split.factors).tobytes())
+                digest.update(np.ascontiguousarray(split.factors).data)
+        digest.update(self.about.encode())
         return digest.hexdigest()
 
 

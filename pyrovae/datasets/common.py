@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, Field, create_model
@@ -12,6 +12,8 @@ from pydantic import BaseModel, Field, create_model
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import LATER, Registry
 from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.binary import drawn
+from pyrovae.datasets.labels import indices
 from pyrovae.datasets.splits import Count, split_indices
 
 #: Of the observations that are for validation: the same for every run.
@@ -25,6 +27,53 @@ class _Option(NamedTuple):
     default: Any
     description: str
     act: Callable[[Dataset, Any], Dataset]
+
+
+def _scored(dataset: Dataset, wanted: bool) -> Dataset:
+    """Take labels for ground-truth factors, behind those that there are."""
+    if not wanted:
+        return dataset
+    splits = dataset.splits
+    names = [name for name in dataset.train.labels if name not in dataset.factor_names]
+    if not names:
+        raise ConfigError(
+            f"'{dataset.name}' has no labels that are not factors", "labels_as_factors"
+        )
+    together = [np.concatenate([s.labels[name] for s in splits.values()]) for name in names]
+    codes, sizes = indices(together)
+    ends = np.cumsum([len(split) for split in splits.values()])
+    changed: dict[str, Any] = {
+        which: replace(split, factors=_beside(split.factors, codes[end - len(split) : end]))
+        for (which, split), end in zip(splits.items(), ends, strict=True)
+    }
+    return replace(
+        dataset,
+        **changed,
+        factor_names=(*dataset.factor_names, *names),
+        factor_sizes=(*dataset.factor_sizes, *sizes),
+    )
+
+
+def _beside(factors: np.ndarray | None, more: np.ndarray) -> np.ndarray:
+    return more if factors is None else np.concatenate([factors, more], axis=1)
+
+
+def _binary(dataset: Dataset, how: str | None) -> Dataset:
+    if how is None:
+        return dataset
+    outside = dataset.outside_unit()
+    if outside:
+        which, index, value = outside
+        raise ConfigError(
+            f"'{dataset.name}' holds {value:g} at {index} of '{which}': intensities must be in "
+            "[0, 1] to be drawn from",
+            "binarize",
+        )
+    changed: dict[str, Any] = {
+        which: replace(split, values=drawn(split.values, stream))
+        for stream, (which, split) in enumerate(dataset.splits.items())
+    }
+    return replace(dataset, **changed, grey=dataset.train if how == "dynamic" else None)
 
 
 def _validated(dataset: Dataset, n: int | None) -> Dataset:
@@ -44,7 +93,12 @@ def _validated(dataset: Dataset, n: int | None) -> Dataset:
             "validation",
         )
     left, taken = map(np.sort, split_indices(total, total - n, n, _SEED))
-    return replace(dataset, train=dataset.train.take(left), validation=dataset.train.take(taken))
+    return replace(
+        dataset,
+        train=dataset.train.take(left),
+        validation=dataset.train.take(taken),
+        grey=None if dataset.grey is None else dataset.grey.take(left),
+    )
 
 
 def _flat(dataset: Dataset, wanted: bool) -> Dataset:
@@ -54,8 +108,17 @@ def _flat(dataset: Dataset, wanted: bool) -> Dataset:
     return dataset.each(flat) if wanted else dataset
 
 
-#: In the order in which they are done.
+#: In the order in which they are done: what is drawn does not depend on what is for validation.
 _OPTIONS = {
+    "labels_as_factors": _Option(
+        bool, False, "whether metrics take labels for ground-truth factors", _scored
+    ),
+    "binarize": _Option(
+        Literal["static", "dynamic"] | None,
+        None,
+        "images of 0 and 1, drawn by intensity: once, or anew in each minibatch of training",
+        _binary,
+    ),
     "validation": _Option(
         Count | None, None, "training observations that are for validation instead", _validated
     ),

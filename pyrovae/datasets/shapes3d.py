@@ -17,7 +17,7 @@ from pyrovae.datasets.rows import gather_rows
 from pyrovae.datasets.splits import Count, Seed
 
 if TYPE_CHECKING:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
 GRID = FactorGrid(
     ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"),

@@ -198,7 +198,10 @@ class _Worker:
 
 
 def _shared(dataset: Dataset) -> Dataset:
-    """Return a data set all of whose memory torch's processes share: factors become tensors."""
+    """Return a data set whose memory torch's processes share: factors become tensors.
+
+    Labels, a few numbers or words an observation, are copied; what is in a file stays there.
+    """
     return dataset.each(lambda split: replace(split, factors=_as_tensor(split.factors)))
 
 
