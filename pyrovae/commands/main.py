@@ -281,7 +281,7 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
     folder = find_run(results, run)
     table, written = inspect(folder, points=points, units=units, out=out)
     click.echo(table)
-    click.echo(f"run {folder.id}: {folder.settled().told}")
+    click.echo(f"run {folder.id}: {folder.ended()}")
     for path in written:
         click.echo(path)
 
