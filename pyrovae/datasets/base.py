@@ -1,18 +1,15 @@
-"""What every data set hands to the rest: two splits of one tensor each, and what is known."""
+"""What every data set hands to the rest: splits of one tensor each, and what is known."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, create_model
 from torch import Tensor
-
-from pyrovae.core.registry import LATER, Registry
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,14 @@ class Split:
     def __len__(self) -> int:
         return len(self.values)
 
+    def take(self, index: slice | np.ndarray) -> Split:
+        """Return some of the observations with all that is known of them."""
+        return replace(
+            self,
+            values=self.values[index],
+            factors=None if self.factors is None else self.factors[index],
+        )
+
     def floats(self, index: slice | Tensor | np.ndarray | None = None) -> Tensor:
         """Return the observations as ``float32``, images scaled to [0, 1]."""
         return as_float(self.values if index is None else self.values[index])
@@ -52,8 +57,10 @@ class Dataset:
 
     Attributes
     ----------
-    train, test
-        The two splits; ``test`` is never trained on.
+    train, test, validation
+        The splits; ``test`` and ``validation`` are never trained on. ``validation``, which decides
+        when to stop and which model is kept, is ``None`` unless it is asked for
+        (:mod:`pyrovae.datasets.common`) or the data have one of their own.
     factor_names, factor_sizes
         Of the ground-truth factors, in the order of ``Split.factors``' columns; empty if unknown.
     exact
@@ -70,6 +77,18 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     exact: dict[str, Tensor] = field(default_factory=dict)
+    validation: Split | None = None
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        splits = {"train": self.train, "test": self.test}
+        return splits if self.validation is None else splits | {"validation": self.validation}
+
+    def each(self, change: Callable[[Split], Split]) -> Dataset:
+        """Return the data set with every split changed."""
+        changed: dict[str, Any] = {name: change(split) for name, split in self.splits.items()}
+        return replace(self, **changed)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -78,7 +97,7 @@ class Dataset:
 
     def outside_unit(self) -> tuple[str, list[int], float] | None:
         """Return the first value that is not in [0, 1]: its split, index and itself."""
-        for which, split in (("train", self.train), ("test", self.test)):
+        for which, split in self.splits.items():
             if split.values.dtype == torch.uint8:
                 continue
             outside = (split.values < 0) | (split.values > 1)
@@ -89,9 +108,9 @@ class Dataset:
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over both splits' bytes, shapes and types: part of a run's identity."""
+        """sha256 over all splits' bytes, shapes and types: part of a run's identity."""
         digest = hashlib.sha256()
-        for split in (self.train, self.test):
+        for split in self.splits.values():
             digest.update(f"{split.values.dtype}{tuple(split.values.shape)}".encode())
             digest.update(split.values.contiguous().numpy().tobytes())
             if split.factors is not None:
@@ -102,44 +121,3 @@ class Dataset:
 def as_float(values: Tensor) -> Tensor:
     """Scale ``uint8`` to [0, 1]; leave floats alone."""
     return values.to(torch.float32) / 255 if values.dtype == torch.uint8 else values
-
-
-class _Datasets(Registry):
-    """Names to data sets, each of which can also be had flat (:func:`with_flatten`)."""
-
-    def parameters(self, name: str) -> type[BaseModel]:
-        return with_flatten(super().parameters(name))
-
-
-def with_flatten(own: type[BaseModel]) -> type[BaseModel]:
-    """Add the parameter ``flatten`` to those of a data set that has none of this name itself."""
-    if "flatten" in own.model_fields:
-        return own
-    flatten = Field(default=False, description="whether each observation is made a vector")
-    return create_model(own.__name__, __base__=own, flatten=(Annotated[bool, LATER], flatten))
-
-
-def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[str, Any]) -> Dataset:
-    """Call a data set's function, and flatten what it returns if that is asked for.
-
-    Parameters
-    ----------
-    function, own
-        The function, and its own parameters.
-    values
-        Resolved parameters, which may have ``flatten`` besides.
-    """
-    if "flatten" in own.model_fields:
-        return function(**values)
-    flat = values.pop("flatten", False)
-    dataset = function(**values)
-    if not flat:
-        return dataset
-    train, test = (
-        Split(split.values.flatten(1), split.factors) for split in (dataset.train, dataset.test)
-    )
-    return replace(dataset, train=train, test=test)
-
-
-#: Data sets by name: functions ``(*, …) -> Dataset`` whose keyword-only parameters the YAML sets.
-DATASETS: Registry = _Datasets("dataset")

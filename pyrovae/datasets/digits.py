@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyrovae.datasets.base import DATASETS, Dataset
+from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.splits import Count, Seed, split_dataset
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import torch
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.datasets.base import DATASETS, Dataset, Split
+from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.idx import read_idx
 from pyrovae.datasets.splits import Count, Seed, split_dataset

@@ -37,7 +37,8 @@ from torch import Tensor
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, DataError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of, resolved
-from pyrovae.datasets.base import Dataset, Split, made, with_flatten
+from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.common import made, with_common
 from pyrovae.datasets.splits import split_indices
 
 #: Of the fixed split.
@@ -78,7 +79,7 @@ def resolve(name: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"'{name}' has a parameter '{odd}' that no study can set: {hint}")
     return {
         "name": name,
-        **resolved(with_flatten(model), dict(parameters), f"data set '{name}'"),
+        **resolved(with_common(model), dict(parameters), f"data set '{name}'"),
     }
 
 
@@ -144,9 +145,8 @@ def as_dataset(name: str, returned: Any) -> Dataset:
 
 def _checked(name: str, dataset: Dataset) -> Dataset:
     """Return a data set that keeps the promises of its class, or say which it breaks."""
-    splits = {}
-    for which in ("train", "test"):
-        split = getattr(dataset, which)
+    splits: dict[str, Any] = {}
+    for which, split in dataset.splits.items():
         try:
             values = _observations(split.values)
             factors = split.factors
@@ -158,19 +158,21 @@ def _checked(name: str, dataset: Dataset) -> Dataset:
         except DataError as refusal:
             raise DataError(f"in '{which}' {refusal}") from refusal.__cause__
         splits[which] = Split(values, factors)
-    train, test = splits["train"], splits["test"]
-    if train.values.shape[1:] != test.values.shape[1:] or train.values.dtype != test.values.dtype:
-        raise DataError(
-            f"splits that differ: {_said(train.values)} to train on, {_said(test.values)} to test"
-        )
-    if (train.factors is None) != (test.factors is None):
-        raise DataError("factors of one split and not of the other")
+    train = splits["train"]
     k = 0 if train.factors is None else train.factors.shape[1]
-    if (test.factors is not None and test.factors.shape[1] != k) or len(
-        dataset.factor_names
-    ) not in (0, k):
+    if len(dataset.factor_names) not in (0, k):
         raise DataError(f"factors that differ in number: {k} of 'train'")
-    return replace(dataset, name=name, train=train, test=test)
+    for which, split in splits.items():
+        ours, theirs = train.values, split.values
+        if (ours.shape[1:], ours.dtype) != (theirs.shape[1:], theirs.dtype):
+            raise DataError(
+                f"splits that differ: {_said(ours)} in 'train', {_said(theirs)} in '{which}'"
+            )
+        if (train.factors is None) != (split.factors is None):
+            raise DataError("factors of one split and not of the other")
+        if split.factors is not None and split.factors.shape[1] != k:
+            raise DataError(f"factors that differ in number: {k} of 'train'")
+    return replace(dataset, name=name, **splits)
 
 
 def _observations_and_factors(returned: Any) -> tuple[Any, Any]:

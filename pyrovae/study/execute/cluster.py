@@ -254,7 +254,9 @@ def _arrays(dataset: Dataset) -> dict[str, Any]:
     """Return a data set as arrays, which Ray's object store hands out without a copy."""
     return {
         "name": dataset.name,
-        "splits": [(s.values.numpy(), s.factors) for s in (dataset.train, dataset.test)],
+        "splits": {
+            which: (split.values.numpy(), split.factors) for which, split in dataset.splits.items()
+        },
         "factor_names": dataset.factor_names,
         "factor_sizes": dataset.factor_sizes,
         "exact": {key: tensor.numpy() for key, tensor in dataset.exact.items()},
@@ -262,14 +264,16 @@ def _arrays(dataset: Dataset) -> dict[str, Any]:
 
 
 def _dataset(arrays: dict[str, Any]) -> Dataset:
-    train, test = (Split(_tensor(values), factors) for values, factors in arrays["splits"])
+    splits = {
+        which: Split(_tensor(values), factors)
+        for which, (values, factors) in arrays["splits"].items()
+    }
     return Dataset(
         arrays["name"],
-        train,
-        test,
-        arrays["factor_names"],
-        arrays["factor_sizes"],
-        {key: _tensor(values) for key, values in arrays["exact"].items()},
+        **splits,
+        factor_names=arrays["factor_names"],
+        factor_sizes=arrays["factor_sizes"],
+        exact={key: _tensor(values) for key, values in arrays["exact"].items()},
     )
 
 
