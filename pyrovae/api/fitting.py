@@ -245,7 +245,9 @@ def _dataset(vae: LatentModel, x: Any, test: Any, validation: Any) -> Dataset:
     train = of_model(vae, x)
     others = {"test": test, "validation": validation}
     seen = {
-        name: Split(of_model(vae, given, name)) for name, given in others.items() if given is not None
+        name: Split(of_model(vae, given, name))
+        for name, given in others.items()
+        if given is not None
     }
     for name, split in seen.items():
         if split.values.shape[1:] != train.shape[1:]:

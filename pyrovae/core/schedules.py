@@ -137,7 +137,7 @@ def unfinished(value: Any, steps: int) -> str | None:
     """Return how training of so many steps cuts a schedule, or its data, short; else ``None``."""
     if isinstance(value, dict):
         value = schedule(value)
-    if not isinstance(value, _Ramp) or value.to == value.start:
+    if not isinstance(value, Linear | Cosine | Cyclical) or value.to == value.start:
         return None
     last = value.at(steps - 1)
     if steps < value.ends < math.inf:

@@ -99,7 +99,7 @@ class Snapshot:
     moments: tuple[Tensors, Tensors]
     window: Tensor
     buffers: Tensors = field(default_factory=dict)
-    validated: Validated = Validated()
+    validated: Validated = field(default_factory=Validated)
 
 
 @dataclass(frozen=True)
@@ -415,9 +415,7 @@ class _Slot:
         loss, distortion, rate = self._window.mean(0).tolist()
         self._write(state, size)
         measured, validation_loss = self._measured()
-        self.records.append(
-            Record(self.step, loss, distortion, rate, measured, validation_loss)
-        )
+        self.records.append(Record(self.step, loss, distortion, rate, measured, validation_loss))
         self._window = torch.empty(0, 3)
         if self.member.validate and self.step >= self.member.constant_from:
             best = self.member.settings.keep == "best"

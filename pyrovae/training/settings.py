@@ -27,8 +27,8 @@ class TrainingSettings(BaseModel):
     )
     until: Literal["steps", "settled", "validation"] = Field(
         default="steps",
-        description="train for so many steps, until bound and counts of units stand still, or until "
-        "the loss on the validation split no longer falls",
+        description="train for so many steps, until bound and counts of units stand still, or "
+        "until the loss on the validation split no longer falls",
     )
     patience: int = Field(
         default=10,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 import pytest
 import torch
 from pydantic import ValidationError
@@ -13,10 +11,10 @@ import pyrovae
 from pyrovae.core.seeded import seeded
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Trainer, TrainingSettings
-from pyrovae.training.streams import BatchStream
+from pyrovae.training.streams import BatchStream, NoiseStream
 from pyrovae.training.validation import Kept, Validated, validation
 
-#: Ones on a diagonal line, and noise: few of them, so that a network soon learns them by heart.
+#: Noise, and so little of it that a network soon learns it by heart.
 _GENERATOR = torch.Generator().manual_seed(0)
 X = (torch.rand(24, 6, generator=_GENERATOR) < 0.5).float()
 HELD = (torch.rand(30, 6, generator=_GENERATOR) < 0.5).float()
@@ -27,7 +25,7 @@ SETTINGS = TrainingSettings(
 
 def _program(seed: int, objective: str | dict[str, object] = "autoencoder") -> LossProgram:
     network = {"name": "mlp", "hidden": [16]}
-    vae = pyrovae.build(6, latent_dim=2, network=network, posterior="delta", seed=seed)
+    vae = pyrovae.build(6, latent_dim=2, network=network, seed=seed)
     with seeded(seed):
         return LossProgram(vae, OBJECTIVES.create(**_named(objective)))
 
@@ -49,24 +47,33 @@ def _train(*members: Member) -> list[Ended]:
 
 def _by_hand(seed: int) -> tuple[dict[str, Tensor], list[float], int, int]:
     """Return the best parameters, validation losses, the best step and the last."""
-    vae = _program(seed).vae
+    program = _program(seed)
+    vae, device = program.vae, torch.device("cpu")
+    draws = NoiseStream(program.record(X[:8]), seed, device)
     parameters = [p for p in vae.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(parameters, lr=3e-2)
-    batches = BatchStream(len(X), 8, seed, torch.device("cpu"))
+    batches = BatchStream(len(X), 8, seed, device)
 
-    def loss_of(x: Tensor) -> Tensor:
-        code = vae.encode(x).mean
-        return -vae.decode(code).log_prob(x).mean()
+    def loss_of(x: Tensor, noise: Tensor) -> Tensor:
+        law = vae.encode(x)
+        return -vae.decode(law.mean + law.variance.sqrt() * noise).log_prob(x).mean()
 
-    losses, best, kept, since = [loss_of(HELD).item()], math.inf, {}, 0
+    def held_out() -> float:
+        with seeded(seed), torch.no_grad():
+            parts = HELD.tensor_split(4)
+            losses = [loss_of(x, torch.normal(torch.zeros(len(x), 2), 1.0)) for x in parts]
+        return sum(float(loss) * len(x) for loss, x in zip(losses, parts, strict=True)) / len(HELD)
+
+    losses, since = [held_out()], 0
     best, kept, best_step = losses[0], _copy(vae), 0
     for step in range(1, 401):
         optimizer.zero_grad()
-        loss_of(X[batches.span(step - 1, 1)[0]]).backward()
+        (noise,) = draws.span(step - 1, 1)
+        loss_of(X[batches.span(step - 1, 1)[0]], noise[0]).backward()
         optimizer.step()
         if step % 10:
             continue
-        losses.append(loss_of(HELD).item())
+        losses.append(held_out())
         since += 1
         if losses[-1] < best:
             best, kept, best_step, since = losses[-1], _copy(vae), step, 0
@@ -89,7 +96,7 @@ def test_training_stops_and_keeps_the_best_as_a_loop_by_hand_does(seed: int) -> 
     assert [r.validation_loss for r in ended.records] == pytest.approx(losses, abs=1e-4)
     found = _copy(member.program.vae)
     for name, expected in kept.items():
-        torch.testing.assert_close(found[name], expected, rtol=0, atol=1e-5)
+        torch.testing.assert_close(found[name], expected, rtol=1e-4, atol=1e-4)
 
 
 def test_members_stop_by_themselves() -> None:
@@ -142,9 +149,7 @@ def test_the_last_parameters_stay_unless_the_best_are_asked_for() -> None:
     assert ended.kept is None
     best = _member(0, keep=lambda s, records: snapshots.append(s))
     _train(best)
-    assert not torch.equal(
-        next(member.program.parameters()), next(best.program.parameters())
-    )
+    assert not torch.equal(next(member.program.parameters()), next(best.program.parameters()))
 
 
 def test_patience_counts_records_in_a_row() -> None:
@@ -156,7 +161,7 @@ def test_patience_counts_records_in_a_row() -> None:
     assert not Validated(Kept(0, 1.0), 9).ends(TrainingSettings())
 
 
-@pytest.mark.parametrize("posterior", ["mean_field_normal", "semi_amortized", "planar_flow"])
+@pytest.mark.parametrize("posterior", ["mean_field_normal", "semi_amortized", "planar"])
 def test_the_validation_loss_is_that_of_training_with_fixed_noise(posterior: str) -> None:
     vae = pyrovae.build(
         6, latent_dim=2, network={"name": "mlp", "hidden": [8]}, posterior=posterior

@@ -23,9 +23,9 @@ from pyrovae.datasets import Dataset
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.measures.evaluate import Evaluation, evaluate
 from pyrovae.models.contract import LatentModel
-from pyrovae.study.execute.memory import give_back
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.config.schedules import constant_from
+from pyrovae.study.execute.memory import give_back
 from pyrovae.study.plan.batches import Task
 from pyrovae.study.plan.planning import PlannedRun, model_of, program_of
 from pyrovae.study.store.checkpoints import Checkpoint
@@ -90,9 +90,7 @@ class Execution:
             return
         seen = _Seen.of(dataset, self._device)
         trainees = [
-            _Trainee(
-                run, program_of(run.config, dataset).to(self._device), seen, self._store, tell
-            )
+            _Trainee(run, program_of(run.config, dataset).to(self._device), seen, self._store, tell)
             for run in training
         ]
         trainer = self._trainer_for(task, trainees[0].program, dataset)

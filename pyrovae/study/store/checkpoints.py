@@ -70,8 +70,8 @@ class Checkpoints:
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
         tensors |= {f"buffers/{name}": tensor for name, tensor in snapshot.buffers.items()}
         seen = snapshot.validated
-        for kind, group in (("best", seen.params), ("best_buffers", seen.buffers)):
-            tensors |= {f"{kind}/{name}": tensor for name, tensor in (group or {}).items()}
+        for kind, kept in (("best", seen.params), ("best_buffers", seen.buffers)):
+            tensors |= {f"{kind}/{name}": tensor for name, tensor in (kept or {}).items()}
         tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
         metadata = {
             "step": str(snapshot.step),
@@ -101,9 +101,7 @@ class Checkpoints:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.pop("sha256") != _digest(tensors, metadata):
                 raise ValueError("checksum")
-            groups: dict[str, dict[str, Tensor]] = {
-                kind: {} for kind in _GROUPS
-            }
+            groups: dict[str, dict[str, Tensor]] = {kind: {} for kind in _GROUPS}
             for name, tensor in tensors.items():
                 kind, _, rest = name.partition("/")
                 if kind in groups:
