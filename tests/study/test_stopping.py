@@ -32,7 +32,13 @@ base:
   objective: autoencoder
   latent_dim: 3
   training:
-    {until: validation, keep: best, patience: 2, steps: 3000, batch_size: 20, lr: 0.02, records: 150}
+    until: validation
+    keep: best
+    patience: 2
+    steps: 3000
+    records: 150
+    batch_size: 20
+    lr: 0.02
   evaluation: {points: 60, samples: 2, metrics: [], guide_draws: {points: 2, draws: 10}}
 """
 
