@@ -23,7 +23,7 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     dataset = data_of(folder, config)
     vae = model_of(config, dataset.event_shape)
     folder.restore(vae)
-    vae.history, vae.settled = folder.history(), folder.settled()
+    vae.history, vae.settled, vae.kept = folder.history(), folder.settled(), folder.kept()
     return vae.eval(), dataset
 
 
