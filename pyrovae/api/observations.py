@@ -12,8 +12,9 @@ from torch import Tensor
 
 from pyrovae.core.errors import DataError
 from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.base import as_float
 from pyrovae.models.contract import LatentModel
-from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 
 
 def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x") -> Tensor:
@@ -69,8 +70,7 @@ def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor:
     values = observations(given, vae.event_shape, what)
     likelihood = getattr(vae, "likelihood", None)
     if likelihood is not None:
-        name = LIKELIHOODS.name_of(type(likelihood))
-        check_support(values, likelihood.support, name, what)
+        _check_support(values, likelihood, what)
     if len(values) < 2:
         raise DataError(f"{what} holds one observation: at least 2 are needed")
     return values
@@ -192,30 +192,19 @@ def _whole(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 
-def check_support(values: Tensor, support: str, name: str, what: str = "x") -> None:
-    """Refuse observations that a likelihood cannot explain.
-
-    Parameters
-    ----------
-    values
-        From :func:`observations`.
-    support, name
-        Of the likelihood: ``"unit"`` for [0, 1], ``"real"`` for any number.
-    what
-        What they are called in messages.
-
-    Raises
-    ------
-    DataError
-        With the first value outside and a way out.
-    """
-    if support != "unit" or values.dtype == torch.uint8:
+def _check_support(values: Tensor, likelihood: Likelihood, what: str) -> None:
+    """Refuse observations that a likelihood cannot explain, with the first value and a way out."""
+    if likelihood.support == "unit" and values.dtype == torch.uint8:
         return
-    outside = (values < 0) | (values > 1)
-    if outside.any():
-        first = [int(i) for i in outside.nonzero()[0]]
-        raise DataError(
-            f"likelihood '{name}' is for values in [0, 1] but {what} holds "
-            f"{float(values[tuple(first)]):g} at {first}: scale {what}, or take likelihood "
-            "'gaussian'"
-        )
+    x = as_float(values)
+    found = likelihood.refusal(x)
+    if found is None:
+        return
+    first, words = found
+    name = LIKELIHOODS.name_of(type(likelihood))
+    scaled = likelihood.support == "unit"
+    hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
+    raise DataError(
+        f"likelihood '{name}' is for {words} but {what} holds {float(x[tuple(first)]):g} at "
+        f"{first}{hint}"
+    )

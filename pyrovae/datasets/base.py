@@ -76,17 +76,6 @@ class Dataset:
         """Shape of one observation: ``(channels, height, width)`` for images, else ``(d,)``."""
         return tuple(self.train.values.shape[1:])
 
-    def outside_unit(self) -> tuple[str, list[int], float] | None:
-        """Return the first value that is not in [0, 1]: its split, index and itself."""
-        for which, split in (("train", self.train), ("test", self.test)):
-            if split.values.dtype == torch.uint8:
-                continue
-            outside = (split.values < 0) | (split.values > 1)
-            if outside.any():
-                index = [int(i) for i in outside.nonzero()[0]]
-                return which, index, float(split.values[tuple(index)])
-        return None
-
     @property
     def fingerprint(self) -> str:
         """sha256 over both splits' bytes, shapes and types: part of a run's identity."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -307,13 +307,21 @@ def constant_from(config: RunConfig) -> float:
     """
     content = config.model_dump()
     objective = {k: v for k, v in content["objective"].items() if k != "name"}
-    parts = (content[part] or {} for part in ("prior", "posterior", "likelihood", "network"))
-    values = [value for part in parts for value in part.values() if is_schedule(value)]
+    parts = [content[part] for part in ("prior", "posterior", "likelihood", "network")]
     return max(
         OBJECTIVES[content["objective"]["name"]].constant_from(objective),
-        *(ends(value) for value in values),
+        *(ends(value) for value in _schedules(parts)),
         0,
     )
+
+
+def _schedules(content: Any) -> Iterator[Any]:
+    """Return the schedules in plain data, however deep: mixed columns have numbers of their own."""
+    if is_schedule(content):
+        yield content
+    elif isinstance(content, list | dict):
+        for value in content.values() if isinstance(content, dict) else content:
+            yield from _schedules(value)
 
 
 def _matmul_rate() -> float:
