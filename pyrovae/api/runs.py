@@ -34,7 +34,8 @@ class Run:
 
     Data are what :func:`pyrovae.api.observations.observations` takes, ``(n, *event_shape)``; codes
     are arrays or tensors ``(n, latent_dim)``. What is given as a NumPy array is answered with one,
-    anything else with tensors.
+    anything else with tensors. Where E[x|z] is said, codes (of likelihood ``categorical``) are
+    answered with the most probable.
 
     Attributes
     ----------
