@@ -67,10 +67,7 @@ def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor:
     DataError
         As there, for values that its likelihood is not for, and for a single one.
     """
-    values = observations(given, vae.event_shape, what)
-    likelihood = getattr(vae, "likelihood", None)
-    if likelihood is not None:
-        _check_support(values, likelihood, what)
+    values = explained(vae, observations(given, vae.event_shape, what), what)
     if len(values) < 2:
         raise DataError(f"{what} holds one observation: at least 2 are needed")
     return values
@@ -192,14 +189,21 @@ def _whole(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 
-def _check_support(values: Tensor, likelihood: Likelihood, what: str) -> None:
-    """Refuse observations that a likelihood cannot explain, with the first value and a way out."""
-    if likelihood.support == "unit" and values.dtype == torch.uint8:
-        return
+def explained(vae: LatentModel, values: Tensor, what: str = "x") -> Tensor:
+    """Return :func:`observations` that a model's likelihood can explain.
+
+    Raises
+    ------
+    DataError
+        With the first value that it cannot, and a way out.
+    """
+    likelihood: Likelihood | None = getattr(vae, "likelihood", None)
+    if likelihood is None or (likelihood.support == "unit" and values.dtype == torch.uint8):
+        return values
     x = as_float(values)
     found = likelihood.refusal(x)
     if found is None:
-        return
+        return values
     first, words = found
     name = LIKELIHOODS.name_of(type(likelihood))
     scaled = likelihood.support == "unit"

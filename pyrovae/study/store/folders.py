@@ -18,7 +18,8 @@
                 posterior.nc     draws, for ArviZ (InferenceData or, in 1.x, DataTree)
                 images.safetensors, model.safetensors, environment.json
                 failure.json     instead of all that, if the run diverged
-                checksums.json   sha256 of each file
+                checksums.json   sha256 of each file but the next
+                README.md        the model card; runs of earlier versions have none
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ from pyrovae.study.config import yaml
 from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
+from pyrovae.study.store import card
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
@@ -288,6 +290,16 @@ class Store:
             (made / "environment.json").write_text(json.dumps(environment, indent=1))
             inference_data.save(evaluation.posterior, made / "posterior.nc")
             _write_checksums(made)
+            about = card.card(
+                run.id,
+                self.root.name,
+                run.config,
+                metrics,
+                environment,
+                event_shape=evaluation.images["inputs"].shape[1:],
+                fingerprint=run.fingerprint,
+            )
+            (made / card.NAME).write_text(about)
 
     def write_failure(
         self, run: PlannedRun, failure: Diverged, environment: dict[str, Any]
