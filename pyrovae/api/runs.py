@@ -102,9 +102,8 @@ class Run:
         _whole("draws", draws, 0)
         _whole("seed", seed, 0)
         data = self._data(x)
-        found: dict[str, list[Tensor]] = {"mean": [], "scale": []} | (
-            {"draws": []} if draws else {}
-        )
+        names = ("mean", "scale", "draws")[: 3 if draws else 2]
+        found: dict[str, list[Tensor]] = {name: [] for name in names}
         with measuring(self.model), torch.no_grad(), seeded(seed):
             for q in encoded(self.model, data):
                 known = moments(q)
