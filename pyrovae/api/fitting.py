@@ -128,7 +128,7 @@ def fit(
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
     dataset = _dataset(vae, x, test)
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
-    program = _program(vae, objective, chosen, seed)
+    program = _program(vae, objective, chosen, seed, binary=dataset.grey is not None)
     try:
         program.to(place)
         return _train(vae, program, dataset, chosen, seed, place, compiled, progress)
@@ -180,7 +180,7 @@ def _train(
             keep=keep,
             settled=Watch(settings, constant),
         )
-        values = dataset.train.values.to(device)
+        values = dataset.trained_on.to(device)
         trainer = Trainer(program, values, settings, compiled=compiled)
         failure = None
         try:
@@ -213,8 +213,10 @@ def _device(name: str) -> torch.device:
 
 def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
     """Return what is trained on, and what is looked at along the way."""
+    grey = None
     if isinstance(x, Dataset):
         test = x.test.values if test is None else test
+        grey = x.grey
         x = x.train.values
     train = of_model(vae, x)
     seen = train if test is None else of_model(vae, test, "test")
@@ -223,14 +225,16 @@ def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
             f"test holds observations of shape {tuple(seen.shape[1:])}, and x of "
             f"{tuple(train.shape[1:])}"
         )
-    return Dataset("x", Split(train), Split(seen))
+    return Dataset("x", Split(train), Split(seen), grey=grey)
 
 
-def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int) -> LossProgram:
+def _program(
+    vae: LatentModel, given: Any, settings: TrainingSettings, seed: int, *, binary: bool
+) -> LossProgram:
     """Return the model with an objective that fits it, as a run of this seed begins."""
     if isinstance(given, Objective):
         with seeded(seed):
-            return LossProgram(vae, given)
+            return LossProgram(vae, given, binary=binary)
     try:
         objective = configured(OBJECTIVES, given)
     except ConfigError as error:
@@ -246,7 +250,7 @@ def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int
         )
     with seeded(seed):
         try:
-            return LossProgram(vae, OBJECTIVES.create(**objective))
+            return LossProgram(vae, OBJECTIVES.create(**objective), binary=binary)
         except ConfigError as error:
             raise error.at("objective") from None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from pyrovae.core.errors import DataError
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed, blocks
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 
@@ -59,15 +60,18 @@ def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x
     return torch.from_numpy(np.ascontiguousarray(taken))
 
 
-def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor:
+def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor | Streamed:
     """Return :func:`observations` that a model can explain, at least two.
+
+    Those of a data set that stay in their file still do.
 
     Raises
     ------
     DataError
         As there, for values that its likelihood is not for, and for a single one.
     """
-    values = explained(vae, observations(given, vae.event_shape, what), what)
+    stays = isinstance(given, Streamed) and tuple(given.shape[1:]) == vae.event_shape
+    values = explained(vae, given if stays else observations(given, vae.event_shape, what), what)
     if len(values) < 2:
         raise DataError(f"{what} holds one observation: at least 2 are needed")
     return values
@@ -139,6 +143,8 @@ def as_array(given: Any) -> np.ndarray:
 
 
 def _array(given: Any, what: str) -> np.ndarray:
+    if isinstance(given, Streamed):
+        given = given[:]
     if isinstance(given, Tensor):
         values = given.detach().cpu()
         values = values.to_dense() if values.is_sparse else values
@@ -189,7 +195,10 @@ def _whole(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 
-def explained(vae: LatentModel, values: Tensor, what: str = "x") -> Tensor:
+Data = TypeVar("Data", Tensor, Streamed)
+
+
+def explained(vae: LatentModel, values: Data, what: str = "x") -> Data:
     """Return :func:`observations` that a model's likelihood can explain.
 
     Raises
@@ -200,15 +209,17 @@ def explained(vae: LatentModel, values: Tensor, what: str = "x") -> Tensor:
     likelihood: Likelihood | None = getattr(vae, "likelihood", None)
     if likelihood is None or (likelihood.support == "unit" and values.dtype == torch.uint8):
         return values
-    x = as_float(values)
-    found = likelihood.refusal(x)
-    if found is None:
-        return values
-    first, words = found
-    name = LIKELIHOODS.name_of(type(likelihood))
-    scaled = likelihood.support == "unit"
-    hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
-    raise DataError(
-        f"likelihood '{name}' is for {words} but {what} holds {float(x[tuple(first)]):g} at "
-        f"{first}{hint}"
-    )
+    for start, block in blocks(values):
+        x = as_float(block)
+        found = likelihood.refusal(x)
+        if found is not None:
+            first, words = found
+            name = LIKELIHOODS.name_of(type(likelihood))
+            value = float(x[tuple(first)])
+            scaled = likelihood.support == "unit"
+            hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
+            place = [start + first[0], *first[1:]]
+            raise DataError(
+                f"likelihood '{name}' is for {words} but {what} holds {value:g} at {place}{hint}"
+            )
+    return values

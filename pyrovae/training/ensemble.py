@@ -10,6 +10,7 @@ calls are dear: on a GPU.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import torch
@@ -43,8 +44,7 @@ def many(tree: Any, size: int, device: torch.device) -> Any:
     return tree_map(lambda tensor: tensor.to(device).expand(size, *tensor.shape).clone(), tree)
 
 
-def step_of(program: LossProgram, size: int) -> StepFunction:
+def step_of(program: LossProgram, size: int, data_size: int | None = None) -> StepFunction:
     """Return :meth:`LossProgram.step` for ``size`` models, whose tensors are :func:`stacked`."""
-    if size == 1:
-        return program.step
-    return torch.func.vmap(lambda *args: program.step(*args), in_dims=_DIMS)
+    step = partial(program.step, data_size=data_size)
+    return step if size == 1 else torch.func.vmap(step, in_dims=_DIMS)

@@ -19,11 +19,13 @@ from torch.utils._pytree import tree_map
 from pyrovae.core.errors import diverged
 from pyrovae.core.measuring import measuring, untouched
 from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed
 from pyrovae.training.course import Course
 from pyrovae.training.ensemble import many, stacked, step_of
 from pyrovae.training.ensemble import member as member_of
 from pyrovae.training.precision import computing_in, layers_in
 from pyrovae.training.settings import TrainingSettings
+from pyrovae.training.stage import Stage
 from pyrovae.training.step import LossProgram, State, Tensors
 from pyrovae.training.stepper import Stepper
 from pyrovae.training.streams import CHUNK, BatchStream, NoiseStream
@@ -158,7 +160,8 @@ class Trainer:
     program
         Any model of the kind to be trained: its structure is what counts.
     data
-        The training set, ``(n, *event_shape)``; training happens on its device.
+        The training set, ``(n, *event_shape)``; training happens on its device. Of one that stays
+        in its file, the minibatches of the next steps are read.
     settings
         The batch size and the precision, and what :meth:`train` needs.
     compiled
@@ -170,7 +173,7 @@ class Trainer:
     def __init__(
         self,
         program: LossProgram,
-        data: Tensor,
+        data: Tensor | Streamed,
         settings: TrainingSettings,
         *,
         compiled: bool,
@@ -179,7 +182,7 @@ class Trainer:
         self._data, self._settings, self._size = data, settings, size
         self._program = program
         index = torch.arange(settings.batch_size) % len(data)
-        own = next(program.parameters(), data).device
+        own = next((p.device for p in program.parameters()), data.device)
         with torch.device(own):
             self._draws = program.record(as_float(data[index.to(data.device)].to(own)))
         lead = (CHUNK,) if size == 1 else (CHUNK, size)
@@ -194,8 +197,9 @@ class Trainer:
         state = many(State.of(program), size, data.device)
         # What a layer keeps of a traced pass (a weight that it computes) is of no use outside.
         with torch.device(data.device), computing_in(settings.precision), untouched(program):
-            step = layers_in(settings.precision, step_of(program, size))
-            self._stepper = Stepper(step, state, inputs, data, compiled=compiled)
+            step = layers_in(settings.precision, step_of(program, size, len(data)))
+            self._stage = Stage(data, settings.batch_size * size)
+            self._stepper = Stepper(step, state, inputs, self._stage.data, compiled=compiled)
 
     def train(
         self,
@@ -244,7 +248,8 @@ class Trainer:
             When asked to stop, after handing out snapshots.
         """
         written = self._program.written
-        slots = [_Slot(i, each, self._draws, self._data, written) for i, each in enumerate(members)]
+        data, most = self._data, self._stage.steps
+        slots = [_Slot(i, each, self._draws, data, written, most) for i, each in enumerate(members)]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
         padding = [slots[0]] * (self._size - len(slots))
         self._stepper.load(stacked([slot.start() for slot in [*slots, *padding]]))
@@ -254,10 +259,11 @@ class Trainer:
             if slot.over:  # nothing was left to be done after the snapshot
                 yield slot.ended(state, self._size)
         kept = time.monotonic()
-        feed = _Feed([*slots, *padding])
+        feed = _Feed([*slots, *padding], self._stage)
         while live:
             inputs, n = feed.next(live)
             with computing_in(self._settings.precision):
+                self._stage.enter()
                 told = self._stepper.advance(inputs, n)
             feed.prepare([slot for slot in live if not slot.over_after(n)], ahead=n)
             values = told.movedim(0, -2).to("cpu", copy=True)
@@ -296,10 +302,12 @@ class _Feed:
     ----------
     slots
         Whose inputs stand beside each other; those that are over get another's.
+    stage
+        Where minibatches come from.
     """
 
-    def __init__(self, slots: Sequence[_Slot]) -> None:
-        self._slots = slots
+    def __init__(self, slots: Sequence[_Slot], stage: Stage) -> None:
+        self._slots, self._stage = slots, stage
         self._made: tuple[list[_Slot], Any, int] = ([], None, 0)
 
     def prepare(self, live: list[_Slot], ahead: int = 0) -> None:
@@ -309,8 +317,8 @@ class _Feed:
             return
         n = min(slot.until_pause(ahead) for slot in live)
         feeding = [slot if slot in live else live[0] for slot in self._slots]
-        inputs = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1)
-        self._made = (live, inputs, n)
+        count, lr, index, noise, hyper = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1)
+        self._made = (live, (count, lr, self._stage.prepare(index), noise, hyper), n)
 
     def next(self, live: list[_Slot]) -> tuple[Any, int]:
         """Return the inputs, ``(n, …)`` each, and n."""
@@ -327,10 +335,11 @@ class _Slot:
         place: int,
         member: Member,
         draws: Sequence[Any],
-        data: Tensor,
+        data: Tensor | Streamed,
         written: Sequence[str],
+        most: int,
     ) -> None:
-        self.place, self.member, self._device = place, member, data.device
+        self.place, self.member, self._device, self._most = place, member, data.device, most
         self._written = written
         member.program.train()
         settings = member.settings
@@ -370,7 +379,7 @@ class _Slot:
     def until_pause(self, ahead: int) -> int:
         """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
         first = self.step + ahead
-        return min(self._course.next_mark(first) - first, CHUNK)
+        return min(self._course.next_mark(first) - first, self._most)
 
     def inputs(self, n: int, ahead: int) -> Any:
         """Return count, lr, index, noise and hyper of ``n`` steps, ``(n, …)`` each."""

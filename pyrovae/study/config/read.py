@@ -20,6 +20,7 @@ from typing import Any
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.datasets import own_files
 from pyrovae.study.config import shipped, yaml
 from pyrovae.study.config.exclude import Exclusions
 from pyrovae.study.config.layout import (
@@ -136,6 +137,7 @@ def read_study(
     ConfigError
         For anything that is wrong, with its place.
     """
+    own_files.look_in(Path(file).parent if file else None)
     require_mapping(raw, "")
     known_keys(raw, STUDY_KEYS, "")
     check_plain(raw)

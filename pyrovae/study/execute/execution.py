@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 from pyrovae.datasets import Dataset
+from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.measures.evaluate import Evaluation, evaluate
 from pyrovae.models.contract import LatentModel
@@ -69,7 +70,7 @@ class Execution:
         self._checkpoint_seconds = checkpoint_seconds
         self._key: tuple[str, int] = ("", 0)
         self._trainer: Trainer | None = None
-        self._data: tuple[str, Tensor] | None = None
+        self._data: tuple[str, Tensor | Streamed] | None = None
 
     def execute(self, task: Task, dataset: Dataset, tell: Tell) -> None:
         """Train, evaluate and store runs, or only measure again those that are trained.
@@ -167,7 +168,7 @@ class Execution:
         if self._trainer is None or self._key != key:
             fingerprint = task.runs[0].fingerprint
             if self._data is None or self._data[0] != fingerprint:
-                self._data = (fingerprint, dataset.train.values.to(self._device))
+                self._data = (fingerprint, dataset.trained_on.to(self._device))
             self._trainer = Trainer(
                 program,
                 self._data[1],

@@ -11,6 +11,8 @@ from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import blocks
 from pyrovae.distributions import analytic_kl
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
@@ -74,7 +76,7 @@ def data_conflict(likelihood: Mapping[str, Any], dataset: Dataset) -> str | None
         dataset.event_shape,
         **{key: value for key, value in likelihood.items() if key != "name"},
     )
-    for which, split in (("train", dataset.train), ("test", dataset.test)):
+    for which, split in dataset.splits.items():
         found = _unfit(made, split)
         if found is not None:
             index, words, value = found
@@ -85,16 +87,12 @@ def data_conflict(likelihood: Mapping[str, Any], dataset: Dataset) -> str | None
     return None
 
 
-#: Observations that are looked at together.
-_ROWS = 4096
-
-
 def _unfit(likelihood: Likelihood, split: Split) -> tuple[list[int], str, float] | None:
     """Return the index of the first value that cannot be, what could, and the value."""
     if likelihood.support == "unit" and split.values.dtype == torch.uint8:
         return None
-    for start in range(0, len(split), _ROWS):
-        x = split.floats(slice(start, start + _ROWS))
+    for start, block in blocks(split.values):
+        x = as_float(block)
         found = likelihood.refusal(x)
         if found is not None:
             (datum, *rest), words = found

@@ -297,7 +297,9 @@ def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     data = dataset.train.floats(slice(START_POINTS)) if wanted else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
-        return LossProgram(vae, OBJECTIVES.create(**config.objective))
+        return LossProgram(
+            vae, OBJECTIVES.create(**config.objective), binary=dataset.grey is not None
+        )
 
 
 def constant_from(config: RunConfig) -> float:
