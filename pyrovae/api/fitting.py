@@ -44,6 +44,7 @@ from pyrovae.training import (
     Trainer,
     TrainingSettings,
 )
+from pyrovae.training.validation import Kept, validation
 
 Model = TypeVar("Model", bound=LatentModel)
 
@@ -64,6 +65,9 @@ def fit(
     records: int = 20,
     precision: str = "float32",
     until: str = "steps",
+    patience: int = 10,
+    keep: str = "last",
+    validation: Any = None,
     device: str = "cpu",
     compiled: bool = False,
     progress: bool = True,
@@ -85,9 +89,13 @@ def fit(
         split is taken. ``uint8`` stands for values / 255, booleans for 0 and 1.
     objective
         A name, a mapping of a name and parameters, a class, or an instance.
-    steps, batch_size, lr, records, precision, until
+    steps, batch_size, lr, records, precision, until, patience, keep
         As ``training`` of a study: optimiser steps, data a step, Adam's learning rate or a schedule
-        of it, rows of the history, arithmetic of the layers.
+        of it, rows of the history, arithmetic of the layers, when training ends and which
+        parameters are kept.
+    validation
+        Observations for ``until="validation"`` and ``keep="best"``; by default the validation split
+        of a data set, if it has one.
     test
         Observations that the history's measures of units are taken on; by default the test split
         of a data set, else ``x``.
@@ -123,10 +131,15 @@ def fit(
             f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
         )
     given = {"steps": steps, "batch_size": batch_size, "lr": lr, "records": records}
-    chosen = settings(TrainingSettings, given | {"precision": precision, "until": until})
+    given |= {"precision": precision, "until": until, "keep": keep}
+    if until == "validation" or patience != 10:
+        given["patience"] = patience
+    chosen = settings(TrainingSettings, given)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
-    dataset = _dataset(vae, x, test)
+    dataset = _dataset(vae, x, test, validation)
+    if chosen.validates and dataset.validation is None:
+        raise ConfigError("until='validation' and keep='best' need validation data", "validation")
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
     program = _program(vae, objective, chosen, seed, binary=dataset.grey is not None)
     try:
@@ -149,6 +162,7 @@ def _train(
     points = along_points(dataset, device)
     constant = _constant_from(program)
     history: list[Record] = []
+    kept: Kept | None = None
     active: int | None = None
 
     def measure(current: LossProgram) -> AlongTraining:
@@ -179,17 +193,27 @@ def _train(
             progress=lambda step, loss: show(step, loss, active),
             keep=keep,
             settled=Watch(settings, constant),
+            validate=None
+            if dataset.validation is None
+            else validation(
+                dataset.validation.floats().to(device),
+                settings,
+                seed=seed,
+                data_size=len(dataset.train),
+            ),
+            constant_from=constant,
         )
         values = dataset.trained_on.to(device)
         trainer = Trainer(program, values, settings, compiled=compiled)
         failure = None
         try:
             for ended in trainer.train_together([member], stop=stop):
-                history[:], failure = ended.records, ended.failure
+                history[:], failure, kept = ended.records, ended.failure, ended.kept
         except Stopped:
             pass
     vae.history = history_table(history)
     vae.settled = settled_of(vae.history, settings, constant)
+    vae.kept = kept
     if failure:
         raise failure
     return vae
@@ -211,21 +235,35 @@ def _device(name: str) -> torch.device:
         raise ConfigError(str(failure).splitlines()[0], "device") from None
 
 
-def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
+def _dataset(vae: LatentModel, x: Any, test: Any, validation: Any) -> Dataset:
     """Return what is trained on, and what is looked at along the way."""
     grey = None
     if isinstance(x, Dataset):
         test = x.test.values if test is None else test
+        if validation is None and x.validation is not None:
+            validation = x.validation.values
         grey = x.grey
         x = x.train.values
     train = of_model(vae, x)
-    seen = train if test is None else of_model(vae, test, "test")
-    if seen.shape[1:] != train.shape[1:]:
-        raise DataError(
-            f"test holds observations of shape {tuple(seen.shape[1:])}, and x of "
-            f"{tuple(train.shape[1:])}"
-        )
-    return Dataset("x", Split(train), Split(seen), grey=grey)
+    others = {"test": test, "validation": validation}
+    seen = {
+        name: Split(of_model(vae, given, name))
+        for name, given in others.items()
+        if given is not None
+    }
+    for name, split in seen.items():
+        if split.values.shape[1:] != train.shape[1:]:
+            raise DataError(
+                f"{name} holds observations of shape {tuple(split.values.shape[1:])}, and x of "
+                f"{tuple(train.shape[1:])}"
+            )
+    return Dataset(
+        "x",
+        Split(train),
+        seen.get("test", Split(train)),
+        validation=seen.get("validation"),
+        grey=grey,
+    )
 
 
 def _program(

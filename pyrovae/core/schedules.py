@@ -133,6 +133,22 @@ def ends(value: Any) -> float:
     return value.ends if isinstance(value, _Ramp) else 0
 
 
+def unfinished(value: Any, steps: int) -> str | None:
+    """Return how training of so many steps cuts a schedule, or its data, short; else ``None``."""
+    if isinstance(value, dict):
+        value = schedule(value)
+    if not isinstance(value, Linear | Cosine | Cyclical) or value.to == value.start:
+        return None
+    last = value.at(steps - 1)
+    if steps < value.ends < math.inf:
+        told = f"its schedule takes {value.ends:,.0f} steps, and training has {steps:,}"
+    elif value.ends == math.inf and value.at(steps) not in (value.to, value.start):
+        told = f"training of {steps:,} steps ends within a cycle's ramp"
+    else:
+        return None
+    return f"{told}: it ends at {last:.3g} instead of {value.to:g}"
+
+
 def falls(value: Any) -> bool:
     """Return whether a number, a schedule or its data ever falls from one step to a later one."""
     if isinstance(value, dict):

@@ -111,6 +111,11 @@ class Dataset:
         splits = {"train": self.train, "test": self.test}
         return splits if self.validation is None else splits | {"validation": self.validation}
 
+    @property
+    def held_out(self) -> Split:
+        """The split that may decide something along training: never trained on, seldom ``test``."""
+        return self.test if self.validation is None else self.validation
+
     def each(self, change: Callable[[Split], Split]) -> Dataset:
         """Return the data set with every split changed."""
         parts = self.splits if self.grey is None else self.splits | {"grey": self.grey}

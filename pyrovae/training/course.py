@@ -52,6 +52,11 @@ class Course:
             self.turn = step
             self.end = step + max(1, round(step / _FALL))
 
+    def stop(self, step: int) -> None:
+        """Let the run end after so many steps, which it has done."""
+        self._turned = True
+        self.end = step
+
     def is_mark(self, step: int) -> bool:
         """Return whether a record is made after so many steps."""
         return step in self._marks or step == self.end
@@ -63,7 +68,7 @@ class Course:
     def rate(self, step: int) -> float:
         """Return the learning rate at a step, counted from 0."""
         rate = at(self._settings.lr, step)
-        if self._settings.until == "steps" or step < self.turn:
+        if self._settings.until != "settled" or step < self.turn:
             return rate
         done = (step - self.turn) / (self.end - self.turn)
         return rate * (1 + math.cos(math.pi * done)) / 2

@@ -29,6 +29,7 @@ from pyrovae.training.stage import Stage
 from pyrovae.training.step import LossProgram, State, Tensors
 from pyrovae.training.stepper import Stepper
 from pyrovae.training.streams import CHUNK, BatchStream, NoiseStream
+from pyrovae.training.validation import Kept, Validated
 
 
 class Diverged(ArithmeticError):
@@ -63,6 +64,8 @@ class Record:
         Training minibatch means since the last record, nats per datum; NaN at step 0.
     measured
         What ``measure`` returned.
+    validation_loss
+        What ``validate`` returned; NaN without one.
     """
 
     step: int
@@ -70,6 +73,7 @@ class Record:
     distortion: float
     rate: float
     measured: Any
+    validation_loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class Snapshot:
         (loss, distortion, rate) of the steps since the last record, ``(n, 3)``.
     buffers
         Those that steps write, after that step.
+    validated
+        What was seen of the validation split until then.
     """
 
     step: int
@@ -95,6 +101,7 @@ class Snapshot:
     moments: tuple[Tensors, Tensors]
     window: Tensor
     buffers: Tensors = field(default_factory=dict)
+    validated: Validated = field(default_factory=Validated)
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,11 @@ class Member:
         Asked, of a run that trains until it is settled, at the start and after each record; called
         with the records since the start, and returns the step at which the run was first seen
         settled, if it was.
+    validate
+        Called with the program and the step at each record: the loss on the validation split.
+    constant_from
+        Step from which on nothing that is scheduled changes: what is validated before decides
+        nothing.
     """
 
     program: LossProgram
@@ -131,6 +143,8 @@ class Member:
     keep: Callable[[Snapshot, list[Record]], None] = lambda snapshot, records: None
     start: Snapshot | None = None
     settled: Callable[[list[Record]], int | None] = lambda records: None
+    validate: Callable[[LossProgram, int], float] | None = None
+    constant_from: float = 0
 
 
 @dataclass(frozen=True)
@@ -145,11 +159,14 @@ class Ended:
         Its history.
     failure
         Why it ended before its last step, if it did.
+    kept
+        The record whose parameters it ended with, if they are not the last ones by settings.
     """
 
     member: int
     records: list[Record]
     failure: Diverged | None = None
+    kept: Kept | None = None
 
 
 class Trainer:
@@ -347,10 +364,11 @@ class _Slot:
         self._batches = BatchStream(len(data), settings.batch_size, member.seed, data.device)
         self._course = Course(settings)
         self.records: list[Record] = []
+        self._validated = Validated() if member.start is None else member.start.validated
         if member.start is None:
             self.step, self._window = 0, torch.empty(0, 3)
             nan = float("nan")
-            self.records.append(Record(0, nan, nan, nan, self._measured()))
+            self.records.append(Record(0, nan, nan, nan, *self._measured()))
         else:
             self.step, self._window = member.start.step, member.start.window
         self._look()
@@ -405,19 +423,30 @@ class _Slot:
             return
         loss, distortion, rate = self._window.mean(0).tolist()
         self._write(state, size)
-        self.records.append(Record(self.step, loss, distortion, rate, self._measured()))
+        measured, validation_loss = self._measured()
+        self.records.append(Record(self.step, loss, distortion, rate, measured, validation_loss))
         self._window = torch.empty(0, 3)
+        if self.member.validate and self.step >= self.member.constant_from:
+            best = self.member.settings.keep == "best"
+            self._validated = self._validated.after(
+                self.step, validation_loss, (lambda: self._here(state, size)) if best else None
+            )
         self._look()
 
     def _look(self) -> None:
-        if self._course.waits:
+        if self._validated.ends(self.member.settings):
+            self._course.stop(self.step)
+        elif self.member.settings.until == "settled" and self._course.waits:
             step = self.member.settled(self.records)
             if step is not None:
                 self._course.settle(step)
 
-    def _measured(self) -> Any:
-        with measuring(self.member.program):
-            return self.member.measure(self.member.program)
+    def _measured(self) -> tuple[Any, float]:
+        """Return what is measured, and the loss on the validation split."""
+        program, validate = self.member.program, self.member.validate
+        with measuring(program):
+            loss = validate(program, self.step) if validate else math.nan
+            return self.member.measure(program), loss
 
     def failure(self, state: State, size: int) -> Diverged:
         """Return the first step whose numbers, or whose result, are not finite."""
@@ -433,21 +462,38 @@ class _Slot:
         return Diverged(self.step, f"parameter {name} is not finite")
 
     def ended(self, state: State, size: int) -> Ended:
-        self._write(state, size)
-        return Ended(self.place, self.records)
+        kept = self._validated
+        if self.member.settings.keep == "last" or kept.params is None or kept.buffers is None:
+            self._write(state, size)
+            return Ended(self.place, self.records)
+        self._put(kept.params, kept.buffers)
+        return Ended(self.place, self.records, kept=kept.best)
 
     def keep(self, state: State, size: int) -> None:
-        # Copied: the next steps overwrite them.
-        params, moments, buffers = tree_map(
-            lambda tensor: tensor.to("cpu", copy=True),
-            member_of((state.params, state.moments, self._carried(state)), self.place, size),
+        params, buffers = self._here(state, size)
+        moments = tree_map(_copied, member_of(state.moments, self.place, size))
+        snapshot = Snapshot(
+            self.step, params, moments, self._window, buffers, validated=self._validated
         )
-        self.member.keep(Snapshot(self.step, params, moments, self._window, buffers), self.records)
+        self.member.keep(snapshot, self.records)
+
+    def _here(self, state: State, size: int) -> tuple[Tensors, Tensors]:
+        """Return copies of the parameters and of the buffers that steps write."""
+        here = member_of((state.params, self._carried(state)), self.place, size)
+        params, buffers = tree_map(_copied, here)
+        return params, buffers
 
     def _carried(self, state: State) -> Tensors:
         return {name: state.buffers[name] for name in self._written}
 
     def _write(self, state: State, size: int) -> None:
-        params, buffers = member_of((state.params, self._carried(state)), self.place, size)
+        self._put(*member_of((state.params, self._carried(state)), self.place, size))
+
+    def _put(self, params: Tensors, buffers: Tensors) -> None:
         State(params=params, moments=({}, {}), buffers=buffers).write_to(self.member.program)
         self.member.program.stand_at(self.step)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    # The next steps overwrite it.
+    return tensor.to("cpu", copy=True)

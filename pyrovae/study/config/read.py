@@ -36,6 +36,7 @@ from pyrovae.study.config.layout import (
 from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.resolve import resolve
 from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.schedules import cut_short
 
 #: Of a study's name, and of a profile's: both together are a folder's.
 _LONGEST = 100
@@ -218,6 +219,10 @@ def _runs(
                 places = _difference(seen[key], run)
                 raise ConfigError(f"gives the same run twice, as does {places[0]}", places[1])
             seen[key] = run
+            for path, remark in cut_short(run.config):
+                told = f"{run.place(path)}: {remark}"
+                if told not in remarks:
+                    remarks.append(told)
             yield run
     if not seen:
         raise ConfigError(f"leaves out all {left_out} runs", placed("exclude", origins))

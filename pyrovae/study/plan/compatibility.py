@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.schedules import constant_from
 
 #: What an objective may need of a part, in words.
 NEEDS = {
@@ -97,6 +100,24 @@ def _unfit(likelihood: Likelihood, split: Split) -> tuple[list[int], str, float]
         if found is not None:
             (datum, *rest), words = found
             return [start + datum, *rest], words, float(x[(datum, *rest)])
+    return None
+
+
+def validation_conflict(config: RunConfig, dataset: Dataset) -> tuple[str, str] | None:
+    """Return the place to blame, and why a run cannot be decided by a validation split."""
+    training, until = config.training, constant_from(config)
+    place = "training.until" if training.until == "validation" else "training.keep"
+    if training.validates and dataset.validation is None:
+        return place, (
+            f"needs a validation split, and data set '{dataset.name}' has none: "
+            "dataset.validation takes some of the training data for one"
+        )
+    if training.validates and until > training.steps:
+        when = "never" if until == math.inf else f"at step {until:,.0f}"
+        return place, (
+            "looks at the validation split once all schedules are over, which is "
+            f"{when} of {training.steps:,}"
+        )
     return None
 
 

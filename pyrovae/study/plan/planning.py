@@ -16,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.core import dotted, memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of
-from pyrovae.core.schedules import ends, is_schedule
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -30,7 +29,7 @@ from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
-from pyrovae.study.plan.compatibility import conflicts, unknown_need
+from pyrovae.study.plan.compatibility import conflicts, unknown_need, validation_conflict
 from pyrovae.study.plan.cost import forward_flops
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse
@@ -163,6 +162,9 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     unknown = unknown_need(run.config.model_dump()["objective"])
     if unknown:
         raise ConfigError(unknown, run.place("objective"), file)
+    unseen = validation_conflict(run.config, dataset)
+    if unseen:
+        raise ConfigError(unseen[1], run.place(unseen[0]), file)
     if run.config.model is not None:
         return _try(run, dataset, file)
     conflict = conflicts(run.config.model_dump(), dataset)
@@ -302,6 +304,7 @@ def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
         )
 
 
+<<<<<<< HEAD
 def constant_from(config: RunConfig) -> float:
     """Return the step from which on no scheduled number of a run changes, the learning rate apart.
 
@@ -326,6 +329,8 @@ def _schedules(content: Any) -> Iterator[Any]:
             yield from _schedules(value)
 
 
+=======
+>>>>>>> main
 def _matmul_rate() -> float:
     """Measure floating-point operations a second of one thread on a matrix product."""
     threads, n = torch.get_num_threads(), 512

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pyrovae.core import atomic
 from pyrovae.training import Snapshot
+from pyrovae.training.validation import Kept, Validated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,10 @@ class Checkpoint:
     snapshot: Snapshot
     history: pd.DataFrame
     seconds: float
+
+
+#: Tensors of a checkpoint, by the first part of their names.
+_GROUPS = ("params", "first", "second", "buffers", "best", "best_buffers")
 
 
 class Checkpoints:
@@ -64,6 +69,9 @@ class Checkpoints:
         ):
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
         tensors |= {f"buffers/{name}": tensor for name, tensor in snapshot.buffers.items()}
+        seen = snapshot.validated
+        for kind, kept in (("best", seen.params), ("best_buffers", seen.buffers)):
+            tensors |= {f"{kind}/{name}": tensor for name, tensor in (kept or {}).items()}
         tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
         metadata = {
             "step": str(snapshot.step),
@@ -71,6 +79,9 @@ class Checkpoints:
             # Numbers in JSON are written so that reading gives the same ones.
             "history": json.dumps(checkpoint.history.to_dict("list")),
         }
+        if seen.best is not None:
+            best = {"step": seen.best.step, "loss": seen.best.loss, "since": seen.since}
+            metadata["validated"] = json.dumps(best)
         metadata["sha256"] = _digest(tensors, metadata)
         atomic.write_bytes(self.path(run_id), save(tensors, metadata))
 
@@ -90,9 +101,7 @@ class Checkpoints:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.pop("sha256") != _digest(tensors, metadata):
                 raise ValueError("checksum")
-            groups: dict[str, dict[str, Tensor]] = {
-                kind: {} for kind in ("params", "first", "second", "buffers")
-            }
+            groups: dict[str, dict[str, Tensor]] = {kind: {} for kind in _GROUPS}
             for name, tensor in tensors.items():
                 kind, _, rest = name.partition("/")
                 if kind in groups:
@@ -104,6 +113,7 @@ class Checkpoints:
                     (groups["first"], groups["second"]),
                     tensors["window"],
                     groups["buffers"],
+                    validated=_validated(metadata, groups),
                 ),
                 pd.DataFrame(json.loads(metadata["history"])),
                 float(metadata["seconds"]),
@@ -115,6 +125,16 @@ class Checkpoints:
     def remove(self, run_id: str) -> None:
         """Delete a run's checkpoint, if it has one."""
         self.path(run_id).unlink(missing_ok=True)
+
+
+def _validated(metadata: dict[str, str], groups: dict[str, dict[str, Tensor]]) -> Validated:
+    if "validated" not in metadata:
+        return Validated()
+    told = json.loads(metadata["validated"])
+    best = Kept(int(told["step"]), float(told["loss"]))
+    if not groups["best"]:
+        return Validated(best, int(told["since"]))
+    return Validated(best, int(told["since"]), groups["best"], groups["best_buffers"])
 
 
 def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:

@@ -39,7 +39,7 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
 def _restored(folder: RunFolder, config: RunConfig, shape: tuple[int, ...]) -> LatentModel:
     vae = model_of(config, shape)
     folder.restore(vae)
-    vae.history, vae.settled = folder.history(), folder.settled()
+    vae.history, vae.settled, vae.kept = folder.history(), folder.settled(), folder.kept()
     return vae.eval()
 
 
