@@ -11,8 +11,13 @@ from tiny_study import run, tiny_plan
 
 import pyrovae
 from pyrovae.core.errors import ConfigError
+from pyrovae.models.vae import VAE
+from pyrovae.objectives import Elbo
 from pyrovae.report import write_report
+from pyrovae.study.config.schedules import constant_from, cut_short
+from pyrovae.study.plan.planning import model_of
 from pyrovae.study.store.results import load_study
+from pyrovae.training import LossProgram
 
 DATA = """
 import numpy as np
@@ -82,3 +87,17 @@ def test_a_wrong_code_is_told_with_its_column(folder: Path) -> None:
     assert raised.value.place == "base.likelihood"
     assert "whole numbers from 0 to 2 in column 3, which is categorical" in raised.value.message
     assert "holds 3 at" in raised.value.message
+
+
+def test_a_columns_number_may_be_a_schedule(folder: Path) -> None:
+    sigma = "{schedule: linear, from: 1.0, to: 0.5, steps: 90}"
+    text = STUDY.replace("sigma_form: decoder", f"learned: false, sigma: {sigma}")
+    plan = tiny_plan(folder, text=text)
+    config = plan.runs[0].config
+    assert constant_from(config) == 90
+    assert [place for place, _ in cut_short(config)] == ["likelihood.columns[0].sigma"]
+    vae = model_of(config, (5,))
+    assert isinstance(vae, VAE)
+    program = LossProgram(vae, Elbo())
+    (name,) = (n for n in program.hyper(0) if "sigma" in n)
+    assert program.hyper(45)[name].exp() == pytest.approx(0.75)

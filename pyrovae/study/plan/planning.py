@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -304,33 +304,6 @@ def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
         )
 
 
-<<<<<<< HEAD
-def constant_from(config: RunConfig) -> float:
-    """Return the step from which on no scheduled number of a run changes, the learning rate apart.
-
-    Infinite if one never stops.
-    """
-    content = config.model_dump()
-    objective = {k: v for k, v in content["objective"].items() if k != "name"}
-    parts = [content[part] for part in ("prior", "posterior", "likelihood", "network")]
-    return max(
-        OBJECTIVES[content["objective"]["name"]].constant_from(objective),
-        *(ends(value) for value in _schedules(parts)),
-        0,
-    )
-
-
-def _schedules(content: Any) -> Iterator[Any]:
-    """Return the schedules in plain data, however deep: mixed columns have numbers of their own."""
-    if is_schedule(content):
-        yield content
-    elif isinstance(content, list | dict):
-        for value in content.values() if isinstance(content, dict) else content:
-            yield from _schedules(value)
-
-
-=======
->>>>>>> main
 def _matmul_rate() -> float:
     """Measure floating-point operations a second of one thread on a matrix product."""
     threads, n = torch.get_num_threads(), 512
