@@ -3,77 +3,37 @@
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from pyrovae.api.runs import Run
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError
-from pyrovae.core.reading import reading
-
-#: Arrays of an ``.npz`` that are no observations, by what they may be called.
-_LABELS = ("labels", "label", "factors", "y")
-_OBSERVATIONS = ("x", "observations", "images", "data")
+from pyrovae.datasets.own_files import content_of
+from pyrovae.datasets.own_files.content import Content
 
 
-@dataclass(frozen=True)
-class Observed:
-    """What a file holds.
+def read(path: Path, run: Run) -> Content:
+    """Return the observations of a file or folder, and their labels where it has any.
 
-    Attributes
-    ----------
-    x
-        Observations, one row for each, as they are in the file.
-    labels
-        ``(n,)`` or ``(n, k)``; ``None`` where there are none.
-    """
-
-    x: np.ndarray
-    labels: np.ndarray | None = None
-
-
-def read(path: Path) -> Observed:
-    """Return the observations of a file, and their labels where it has any.
-
-    ``.npy`` is an array of observations; ``.npz`` has them as ``x`` (or ``observations``,
-    ``images``, ``data``, or its only array besides labels), and labels as ``labels`` (or ``label``,
-    ``factors``, ``y``).
+    Where the run's own data were files, this one is read as they were: the same columns, arrays,
+    labels, size of pictures.
 
     Raises
     ------
-    DataError
-        If the file cannot be read, or it is not said which array is meant.
+    ConfigError, DataError
+        As of the data set ``files``; and for text, whose units are numbered by a vocabulary.
     """
-    if path.suffix not in (".npy", ".npz"):
-        raise DataError(f"{path}: must be a .npy or .npz file of observations")
-    with reading(path, f"an {path.suffix} file of numbers"):
-        # Pickled objects could run code: arrays of numbers do not need them.
-        content = np.load(path, allow_pickle=False)
-        if isinstance(content, np.ndarray):
-            return Observed(content)
-        with content:
-            arrays = {name: content[name] for name in content.files}
-    labels = next((arrays.pop(name) for name in _LABELS if name in arrays), None)
-    known = [name for name in _OBSERVATIONS if name in arrays] or list(arrays)
-    if len(known) != 1:
-        named = ", ".join(known) if known else "none"
-        raise DataError(f"{path}: which array holds observations? there are {named}; call it x")
-    x = arrays[known[0]]
-    if labels is not None and (labels.ndim not in (1, 2) or len(labels) != len(x)):
-        raise DataError(f"{path}: labels of shape {labels.shape} for {len(x)} observations")
-    return Observed(x, labels)
-
-
-def label_columns(labels: np.ndarray | None) -> dict[str, np.ndarray]:
-    """Return labels as columns of a table: ``label``, or ``label_0`` and so on."""
-    if labels is None:
-        return {}
-    if labels.ndim == 1:
-        return {"label": labels}
-    return {f"label_{i}": labels[:, i] for i in range(labels.shape[1])}
+    if not path.exists():
+        raise DataError(f"{path}: No such file or directory")
+    dataset = run.config.dataset
+    content = content_of(path, dataset if dataset["name"] == "files" else {})
+    if content.vocabulary:
+        raise DataError(f"{path}: text is not read here: save its codes as an .npy file")
+    return content
 
 
 def check_suffix(path: Path, known: tuple[str, ...]) -> None:
@@ -110,7 +70,7 @@ def write_arrays(arrays: dict[str, Any], path: Path) -> None:
     atomic.write_bytes(path, stream.getvalue())
 
 
-def codes_table(posterior: dict[str, np.ndarray], labels: np.ndarray | None) -> pd.DataFrame:
+def codes_table(posterior: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> pd.DataFrame:
     """Return codes as a table, one row for each observation.
 
     Parameters
@@ -118,7 +78,7 @@ def codes_table(posterior: dict[str, np.ndarray], labels: np.ndarray | None) -> 
     posterior
         As :meth:`pyrovae.api.runs.Run.posterior` gives it.
     labels
-        Kept beside them, where there are any.
+        By name: kept beside them.
 
     Returns
     -------
@@ -132,4 +92,13 @@ def codes_table(posterior: dict[str, np.ndarray], labels: np.ndarray | None) -> 
     }
     for k, drawn in enumerate(posterior.get("draws", ())):
         columns |= {f"draw_{k}_{u}": drawn[:, u] for u in range(drawn.shape[1])}
-    return pd.DataFrame(columns | label_columns(labels))
+    return pd.DataFrame(beside(columns, labels))
+
+
+def beside(found: dict[str, Any], labels: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return what was found with the labels beside it; one of the same name has ``label_`` before.
+
+    >>> beside({"mean": 1}, {"mean": 2, "kind": 3})
+    {'mean': 1, 'label_mean': 2, 'kind': 3}
+    """
+    return found | {f"label_{k}" if k in found else k: v for k, v in labels.items()}

@@ -213,12 +213,12 @@ def explained(vae: LatentModel, values: Data, what: str = "x") -> Data:
         x = as_float(block)
         found = likelihood.refusal(x)
         if found is not None:
-            first, words = found
+            (datum, *rest), words = found
             name = LIKELIHOODS.name_of(type(likelihood))
-            value = float(x[tuple(first)])
+            value = float(x[(datum, *rest)])
             scaled = likelihood.support == "unit"
             hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
-            place = [start + first[0], *first[1:]]
+            place = [start + datum, *rest]
             raise DataError(
                 f"likelihood '{name}' is for {words} but {what} holds {value:g} at {place}{hint}"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -20,6 +20,7 @@ from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed, blocks
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.collapse import estimate_bound, posterior_means
 from pyrovae.measures.collapse.moments import moments
@@ -101,11 +102,11 @@ class Run:
         """
         _whole("draws", draws, 0)
         _whole("seed", seed, 0)
-        data = self._data(x)
+        data = self._observed(x)
         names = ("mean", "scale", "draws")[: 3 if draws else 2]
         found: dict[str, list[Tensor]] = {name: [] for name in names}
         with measuring(self.model), torch.no_grad(), seeded(seed):
-            for q in encoded(self.model, data):
+            for q in (q for part in self._parts(data) for q in encoded(self.model, part)):
                 known = moments(q)
                 found["mean"].append(known.mean)
                 found["scale"].append(known.variance.sqrt())
@@ -133,13 +134,16 @@ class Run:
         """
         _whole("samples", samples, 1)
         _whole("seed", seed, 0)
-        data, model = self._data(x), self.model
-        with OwnParams():
-            bound = estimate_bound(
-                model.datum_model, model.datum_guide, data, samples=samples, seed=seed
-            )
+        data, model = self._observed(x), self.model
         names = ("elbo", "rate", "distortion", "log_px")
-        return pd.DataFrame({name: getattr(bound, name).numpy() for name in names})
+        tables = []
+        for part in self._parts(data):
+            with OwnParams():
+                bound = estimate_bound(
+                    model.datum_model, model.datum_guide, part, samples=samples, seed=seed
+                )
+            tables.append(pd.DataFrame({name: getattr(bound, name).numpy() for name in names}))
+        return pd.concat(tables, ignore_index=True)
 
     def decode(self, z: Any) -> Any:
         """Return E[x|z], ``(n, *event_shape)``."""
@@ -232,6 +236,20 @@ class Run:
     def _decoded(self, z: Tensor) -> Tensor:
         with measuring(self.model), torch.no_grad():
             return self.model.reconstruct(on_sphere(z) if self.model.space == "sphere" else z)
+
+    def _observed(self, x: Any) -> Tensor | Streamed:
+        """Return observations, those that stay in their file as they are."""
+        if isinstance(x, Streamed) and tuple(x.shape[1:]) == self._trained[1]:
+            return explained(self.model, x)
+        return self._data(x)
+
+    @staticmethod
+    def _parts(data: Tensor | Streamed) -> Iterator[Tensor]:
+        if isinstance(data, Tensor):
+            yield data
+        else:
+            for _, block in blocks(data):
+                yield as_float(block)
 
     def _data(self, x: Any, what: str = "x") -> Tensor:
         return as_float(explained(self.model, observations(x, self._trained[1], what), what))

@@ -33,21 +33,21 @@ _seed = click.option(
 def encode(run: str, data: Path, results: Path, out: Path, draws: int, seed: int) -> None:
     """Encode the observations in DATA by RUN: mean and standard deviation of each code.
 
-    RUN is the start of a run's hash, or its folder. DATA is a .npy file, or a .npz file with the
-    observations as x and, if there are any, labels, which are kept.
+    RUN is the start of a run's hash, or its folder. DATA is a file (npy, npz, HDF5, CSV, Parquet)
+    or a folder of pictures, as the data set `files` reads them; labels are kept.
     """
     from pyrovae.api import files
     from pyrovae.api.runs import load_run
 
     files.check_suffix(out, files.TABLES + files.ARRAYS)
-    trained, observed = load_run(run, results=results), files.read(data)
+    trained = load_run(run, results=results)
+    observed = files.read(data, trained)
     with options.about(data):
-        found = trained.posterior(observed.x, draws=draws, seed=seed)
+        found = trained.posterior(observed.values, draws=draws, seed=seed)
     if out.suffix in files.TABLES:
         files.write_table(files.codes_table(found, observed.labels), out)
     else:
-        labels = {} if observed.labels is None else {"labels": observed.labels}
-        files.write_arrays(found | labels, out)
+        files.write_arrays(files.beside(found, observed.labels), out)
     n, d = found["mean"].shape
     click.echo(f"{out}: {n} codes of {d} units")
 
@@ -119,15 +119,19 @@ def evaluate(
     from pyrovae.api import files
     from pyrovae.api.measuring import evaluate as measure
     from pyrovae.api.runs import load_run
+    from pyrovae.datasets.labels import indices
 
     if out is not None:
         files.check_suffix(out, files.TABLES)
-    trained, observed = load_run(run, results=results), files.read(data)
+    trained = load_run(run, results=results)
+    observed = files.read(data, trained)
+    known = observed.labels
+    factors = indices(list(known.values()))[0] if known else None
     with options.about(data):
-        report = measure(trained, observed.x, observed.labels, samples=samples, seed=seed)
+        report = measure(trained, observed.values, factors, samples=samples, seed=seed)
         click.echo(report.text())
         if out is not None:
-            bounds = trained.score(observed.x, samples=samples, seed=seed)
-            labels = pd.DataFrame(files.label_columns(observed.labels), index=bounds.index)
-            files.write_table(pd.concat([bounds, labels], axis=1), out)
+            bounds = trained.score(observed.values, samples=samples, seed=seed)
+            columns = {str(name): bounds[name] for name in bounds}
+            files.write_table(pd.DataFrame(files.beside(columns, known)), out)
             click.echo(out)

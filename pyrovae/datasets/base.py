@@ -127,6 +127,18 @@ class Dataset:
         """Shape of one observation: ``(channels, height, width)`` for images, else ``(d,)``."""
         return tuple(self.train.values.shape[1:])
 
+    def outside_unit(self) -> tuple[str, list[int], float] | None:
+        """Return the first value that is not in [0, 1]: its split, index and itself."""
+        for which, split in self.splits.items():
+            if split.values.dtype == torch.uint8:
+                continue
+            for start, block in blocks(split.values):
+                outside = (block < 0) | (block > 1)
+                if outside.any():
+                    index = [int(i) for i in outside.nonzero()[0]]
+                    return which, [start + index[0], *index[1:]], float(block[tuple(index)])
+        return None
+
     @property
     def fingerprint(self) -> str:
         """sha256 over all splits' bytes, shapes and types: part of a run's identity."""

@@ -11,11 +11,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from click.testing import CliRunner
 from commands.conftest import Place
 from PIL import Image
 from tiny_study import run, tiny_plan
 
 import pyrovae
+from pyrovae.commands.main import main
 from pyrovae.report.look.mosaics import mosaic
 
 
@@ -29,7 +31,7 @@ def run_of(place: Place) -> pyrovae.Run:
 
 def test_codes_are_those_of_the_guide(place: Place) -> None:
     x, labels = images(), np.array(["a", "b", "a", "b", "b", "a"])
-    np.savez(place.root / "mine.npz", images=x, labels=labels)
+    np.savez(place.root / "mine.npz", images=x, label=labels)
     told = place.invoke(
         "encode", place.run.name, "mine.npz", "--draws", "300", "--out", "c.parquet"
     )
@@ -69,7 +71,7 @@ def test_samples_are_those_of_the_run(place: Place) -> None:
 
 
 def test_scores_of_each_observation_add_up(place: Place) -> None:
-    np.savez(place.root / "mine.npz", x=images(12), labels=np.arange(12) % 3)
+    np.savez(place.root / "mine.npz", x=images(12), label=np.arange(12) % 3)
     told = place.invoke(
         "evaluate", place.run.name, "mine.npz", "--out", "s.csv", "--samples", "8", "--seed", "1"
     )
@@ -97,12 +99,12 @@ def test_data_of_another_kind_are_refused(place: Place, command: str) -> None:
         ("range", wrong, "values in [0, 1] but x holds 1.5 at [4, 0, 2, 3]"),
         ("finite", nan, "holds nan at [1, 0, 0, 0]"),
         ("words", np.array(["a", "b"]), "must be real numbers"),
-        ("none", x[:0], "must be one row for each observation"),
-        ("number", np.float32(3), "must be one row for each observation"),
+        ("none", x[:0], "an empty array"),
+        ("number", np.float32(3), "an array of shape ()"),
     ):
         np.save(place.root / f"{name}.npy", array)
         line = place.refused(command, place.run.name, f"{name}.npy")
-        assert line.startswith(f"{name}.npy: ")
+        assert line.startswith(f"{name}.npy")
         assert told in line
 
 
@@ -110,22 +112,23 @@ def test_files_that_hold_no_observations_are_refused(place: Place) -> None:
     x = images()
     np.save(place.root / "pickled.npy", np.array([{}], dtype=object), allow_pickle=True)
     np.savez(place.root / "two.npz", first=x, second=x)
-    np.savez(place.root / "both.npz", x=x, images=x)
     np.savez(place.root / "labels.npz", labels=np.arange(3))
     np.savez(place.root / "short.npz", x=x, labels=np.arange(3))
     (place.root / "torn.npz").write_bytes((place.root / "two.npz").read_bytes()[:200])
     (place.root / "text.npy").write_text("1, 2")
     (place.root / "folder.npy").mkdir()
+    (place.root / "poem.txt").write_text("roses are red\nviolets are blue\n")
     for name, told in (
-        ("pickled.npy", "is not an .npy file of numbers"),
-        ("two.npz", "which array holds observations? there are first, second; call it x"),
-        ("both.npz", "there are x, images; call it x"),
-        ("labels.npz", "there are none; call it x"),
-        ("short.npz", "labels of shape (3,) for 6 observations"),
-        ("torn.npz", "is not an .npz file of numbers"),
-        ("text.npy", "is not an .npy file of numbers"),
-        ("folder.npy", "Is a directory"),
-        ("images.jpeg", "must be a .npy or .npz file"),
+        ("pickled.npy", "is not an npy file of numbers"),
+        ("two.npz", "has arrays first, second"),
+        ("labels.npz", "has no array of two or more dimensions"),
+        ("short.npz", "array 'labels' is of 3 observations, and there are 6"),
+        ("torn.npz", "is not an npz file"),
+        ("text.npy", "is not an npy file of numbers"),
+        ("folder.npy", "a folder of pictures is expected"),
+        ("poem.txt", "text is not read here"),
+        ("images.doc", "No such file or directory"),
+        ("tiny.yaml", "files of the kind '.yaml' are not read"),
     ):
         line = place.refused("encode", place.run.name, name)
         assert line.startswith(name)
@@ -133,6 +136,70 @@ def test_files_that_hold_no_observations_are_refused(place: Place) -> None:
     assert "must end in .parquet or .csv" in place.refused(
         "encode", place.run.name, "images.npy", "--out", "codes.txt"
     )
+
+
+def test_data_are_read_as_those_of_the_run_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.standard_normal((60, 3)), columns=["a", "b", "c"])
+    table.assign(note="x", kind=np.arange(60) % 3).to_csv("train.csv", index=False)
+    study = {
+        "dataset": {
+            "name": "files",
+            "path": "train.csv",
+            "columns": ["a", "c"],
+            "labels": ["kind"],
+        },
+        "network": {"name": "mlp", "hidden": [4]},
+        "likelihood": "student_t",
+        "latent_dim": 2,
+        "training": {"steps": 5, "batch_size": 8, "records": 1},
+        "evaluation": {"points": 10, "samples": 2, "metrics": [], "guide_draws": {"points": 2}},
+    }
+    plan = tiny_plan(tmp_path, text=json.dumps({"name": "t", "base": study | _PARTS}))
+    assert run(plan, tmp_path / "results").done == 1
+    columns = [f"{s}_{u}" for s in ("mean", "scale") for u in range(2)]
+    for name, new, labels in (
+        ("labelled.csv", table.assign(kind=2), ["kind"]),
+        ("bare.csv", table, []),
+    ):
+        new.to_csv(name, index=False)
+        told = CliRunner().invoke(main, ["encode", plan.runs[0].id, name, "--out", "c.csv"])
+        assert told.exit_code == 0, told.output
+        found = pd.read_csv("c.csv")
+        assert list(found) == [*columns, *labels]
+        trained = pyrovae.load_run(plan.runs[0].id)
+        codes = trained.encode(table[["a", "c"]].to_numpy(np.float32))
+        np.testing.assert_allclose(found[columns[:2]], codes, atol=1e-5)
+
+
+_PARTS = {
+    "prior": "standard_normal",
+    "posterior": "mean_field_normal",
+    "objective": "elbo",
+}
+
+
+def test_what_stays_in_its_file_is_encoded_as_what_is_in_memory(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyrovae.datasets.own_files.arrays.STREAMED_FROM", 1)
+    monkeypatch.setattr("pyrovae.datasets.streamed.BLOCK_BYTES", 5 * 256)
+    np.save(place.root / "mine.npy", images(12))
+    told = place.invoke("encode", place.run.name, "mine.npy", "--out", "c.npy")
+    assert told.exit_code == 0, told.output
+    trained = run_of(place)
+    np.testing.assert_allclose(np.load("c.npy"), trained.encode(images(12)), atol=1e-6)
+    told = place.invoke("evaluate", place.run.name, "mine.npy", "--out", "s.csv")
+    assert told.exit_code == 0, told.output
+    assert len(pd.read_csv("s.csv")) == 12
+    wrong = images(12).astype(np.float32) / 255
+    wrong[11, 0, 2, 3] = -1
+    np.save(place.root / "wrong.npy", wrong)
+    line = place.refused("encode", place.run.name, "wrong.npy")
+    assert "x holds -1 at [11, 0, 2, 3]" in line
 
 
 def test_a_run_is_used_where_its_data_are_not(

@@ -58,7 +58,7 @@ def _of_model(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _inside(value: Any, place: str) -> Iterator[tuple[str, Any]]:
-    """Yield place and value of each schedule in plain data: mixed columns have some of their own."""
+    """Yield place and value of each schedule in plain data: mixed columns have some too."""
     if is_schedule(value):
         yield place, value
     elif isinstance(value, dict):
