@@ -25,7 +25,7 @@ from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.collapse import estimate_bound, posterior_means
 from pyrovae.measures.collapse.moments import moments
 from pyrovae.measures.collapse.units import encoded
-from pyrovae.measures.traversal import Over, levels, traverse
+from pyrovae.measures.traversal import Over, between, levels, traverse
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.store.folders import RunFolder, find_run
@@ -175,8 +175,7 @@ class Run:
             posterior_means(self.model, self._data(_one(x), name))
             for x, name in ((a, "a"), (b, "b"))
         ]
-        share = torch.linspace(0, 1, steps)[:, None]
-        return _answer(a, lambda: self._decoded((1 - share) * ends[0] + share * ends[1]))
+        return _answer(a, lambda: between(self.model, *ends, steps=steps)[0])
 
     def traverse(
         self,
