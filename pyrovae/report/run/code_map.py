@@ -166,14 +166,16 @@ def _panel(figure: Figure, ax: Axes, plane: Plane, label: pd.Series, style: Styl
     # Points in their thousands are one picture, not as many shapes.
     look: Any = {"s": size, "linewidth": 0, "alpha": 0.7, "rasterized": True}
     if not is_grouped(label):
-        shown = ax.scatter(*plane.T, c=label.to_numpy(float), cmap="viridis", **look)
+        x, y = plane.T
+        shown = ax.scatter(x, y, c=label.to_numpy(float), cmap="viridis", **look)
         figure.colorbar(shown, ax=ax, pad=0.02)
         return
     group = groups(label)
     values = list(group.cat.categories)
     for value, colour in zip(values, palette(len(values)), strict=True):
         inside = (group == value).to_numpy()
-        ax.scatter(*plane[inside].T, color=colour, label=figure_text(str(value)), **look)
+        x, y = plane[inside].T
+        ax.scatter(x, y, color=colour, label=figure_text(str(value)), **look)
     ax.legend(
         loc="center left", bbox_to_anchor=(1, 0.5), markerscale=1.5, handletextpad=0.1, ncols=1
     )

@@ -70,6 +70,8 @@ WHEN_ASKED: dict[str, Callable[..., Drawn | Iterator[Drawn]]] = {
     "mean_vs_sample": mean_vs_sample,
     "code_umap": code_umaps,
 }
+#: Those of them that a package draws which does not come with this one.
+BY_EXTRAS = frozenset({"code_umap"})
 #: Every kind. Those of diagnosed runs are in no report: each run's diagnosis has its own figures.
 KINDS: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     **FIGURES,

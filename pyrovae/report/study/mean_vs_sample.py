@@ -63,7 +63,7 @@ def mean_vs_sample(presented: Presented, *, style: Style = PAPER) -> Drawn:
             part = data[data["score"] == key]
             _panel(ax, part, list(chosen["cell"]), style)
             ax.set_yticks(range(len(titles)), titles if i % across == 0 else [""] * len(titles))
-            ax.set_xlabel(names.wrapped(score_of(key).heading, 30))
+            ax.set_xlabel(names.wrapped(score_of(key).heading, 18))
         blue, orange = palette(2)
         legend_above(
             figure,
