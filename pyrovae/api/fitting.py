@@ -196,7 +196,7 @@ def _train(
             validate=None
             if dataset.validation is None
             else validation(
-                dataset.validation.floats().to(device),
+                dataset.validation.values.to(device),
                 settings,
                 seed=seed,
                 data_size=len(dataset.train),

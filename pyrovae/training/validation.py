@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 
 from pyrovae.core.seeded import seeded
+from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.step import LossProgram, Tensors
 
@@ -71,7 +73,7 @@ class Validated:
 
 
 def validation(
-    x: Tensor, settings: TrainingSettings, *, seed: int, data_size: int
+    values: Tensor | Streamed, settings: TrainingSettings, *, seed: int, data_size: int
 ) -> Callable[[LossProgram, int], float]:
     """Return a function of a program and its step: the loss of training, on a validation split.
 
@@ -79,8 +81,8 @@ def validation(
 
     Parameters
     ----------
-    x
-        The split as floats, ``(n, *event_shape)``.
+    values
+        The split's, ``(n, *event_shape)``, on the device of training.
     settings
         Data are taken in parts of nearly the size of a minibatch: losses that compare data within
         one mean the same as in training.
@@ -89,15 +91,17 @@ def validation(
     data_size
         Number of training data.
     """
-    parts = x.tensor_split(max(1, -(-len(x) // settings.batch_size)))
+    n = len(values)
+    parts = torch.arange(n).tensor_split(max(1, -(-n // settings.batch_size)))
 
     def loss_of(program: LossProgram, step: int) -> float:
-        hyper = {name: value.to(x.device) for name, value in program.hyper(step).items()}
+        hyper = {name: value.to(values.device) for name, value in program.hyper(step).items()}
         total = 0.0
         with seeded(seed), torch.no_grad():
             for part in parts:
-                loss, _ = program(part, hyper, data_size)
+                x = as_float(values[int(part[0]) : int(part[-1]) + 1])
+                loss, _ = program(x, hyper, data_size)
                 total += float(loss) * len(part)
-        return total / len(x)
+        return total / n
 
     return loss_of

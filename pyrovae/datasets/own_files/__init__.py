@@ -107,6 +107,10 @@ def files(
     DataError
         With the file and the place in it, for anything in it that cannot be.
 
+    References
+    ----------
+    your own
+
     Examples
     --------
     >>> from pyrovae.datasets import load_dataset

@@ -196,7 +196,7 @@ class _Seen:
     """The data that are looked at along training."""
 
     points: tuple[Tensor, Tensor]
-    validation: Tensor | None
+    validation: Tensor | Streamed | None
     data_size: int
 
     @classmethod
@@ -204,7 +204,7 @@ class _Seen:
         split = dataset.validation
         return cls(
             along_points(dataset, device),
-            None if split is None else split.floats().to(device),
+            None if split is None else split.values.to(device),
             len(dataset.train),
         )
 
