@@ -58,9 +58,7 @@ def test_a_run_stops_and_its_folder_tells_which_parameters_were_kept(tmp_path: P
     vae, dataset = load_trained(folder)
     assert vae.kept == kept
     assert dataset.validation is not None
-    loss = validation(
-        dataset.validation.floats(), plan.runs[0].config.training, seed=0, data_size=60 - 20
-    )
+    loss = validation(dataset.validation, plan.runs[0].config.training, seed=0, data_size=60 - 20)
     program = LossProgram(vae, OBJECTIVES.create("autoencoder")).eval()
     assert loss(program, kept.step) == pytest.approx(kept.loss, rel=1e-5)
 
