@@ -32,7 +32,7 @@ from pyrovae.core.registry import parameters_of, resolved
 from pyrovae.datasets.base import Dataset, Split
 from pyrovae.datasets.common import made, with_common
 from pyrovae.datasets.labels import named
-from pyrovae.datasets.observed import as_array, observations
+from pyrovae.datasets.observed import as_array, observations, read
 from pyrovae.datasets.splits import split_dataset, with_a_fifth_to_test
 from pyrovae.datasets.streamed import Streamed
 
@@ -115,7 +115,7 @@ def as_dataset(name: str, returned: Any) -> Dataset:
     if isinstance(returned, Dataset):
         return _checked(name, returned)
     values, factors = _observations_and_factors(returned)
-    observed = observations(values)
+    observed = read(values)
     n_train, n_test = with_a_fifth_to_test(len(observed))
     labels = {} if factors is None else named(factors, len(observed))
     return split_dataset(
