@@ -191,7 +191,7 @@ def test_means_and_draws_are_scored_alike(tmp_path: Path) -> None:
     config = yaml.read(folder.path / "config.yaml")
     config["evaluation"]["metrics"] = [{"name": "mig"}]
     (folder.path / "config.yaml").write_text(yaml.dump(config))
-    table = scores_of_both(folder).set_index(["score", "representation"])["value"]
+    table = scores_of_both(folder, folder.config()).set_index(["score", "representation"])["value"]
     factors = folder.factors()
     assert factors is not None
     for name, codes in ((MEAN, folder.codes()), (DRAW, drawn.astype(np.float32))):
@@ -199,7 +199,7 @@ def test_means_and_draws_are_scored_alike(tmp_path: Path) -> None:
         assert table["mig", name] == pytest.approx(mig(z, factors).score)
         found = gaussian_total_correlation(z, None, np.random.default_rng(0)).score
         assert table["gaussian_total_correlation", name] == pytest.approx(found)
-    (figure,) = draw(present(study), "mean_vs_sample")
+    (figure,) = draw(present(load_study(tmp_path / "s")), "mean_vs_sample")
     points = [line.get_xdata()[0] for line in figure.axes[0].lines if len(line.get_xdata()) == 1]
     first = figure.data["score"].iloc[0]
     assert points == pytest.approx(figure.data.loc[figure.data["score"] == first, "value"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from pyrovae.models.likelihoods import LIKELIHOODS
-from pyrovae.study.store.folders import RunFolder
+from pyrovae.report.look.presented import Presented
 
 _WORDS = {
     "mean": "E[x|z]",
@@ -14,21 +14,17 @@ _WORDS = {
 }
 
 
-def shown(folders: Iterable[RunFolder]) -> str:
-    """Return what the pictures of some runs show: E[x|z], but of codes, which have no mean.
-
-    >>> shown([])
-    'E[x|z]'
-    """
-    found = {_of(folder) for folder in folders} or {"mean"}
+def shown(presented: Presented, runs: Iterable[str]) -> str:
+    """Return what the pictures of some runs show: E[x|z], but of codes, which have no mean."""
+    found = {_of(presented, run) for run in runs}
     return _WORDS[found.pop() if len(found) == 1 else "either"]
 
 
-def _of(folder: RunFolder) -> str:
-    chosen = folder.config().likelihood
+def _of(presented: Presented, run: str) -> str:
+    chosen = presented.study.configs[run].likelihood
     if chosen is None:  # a model of the user's own: its law's mean
         return "mean"
-    shape = tuple(folder.images()["inputs"].shape[1:])
+    shape = tuple(presented.study.folder(run).images()["inputs"].shape[1:])
     parameters = {key: value for key, value in chosen.items() if key != "name"}
     shows: str = LIKELIHOODS.create(chosen["name"], shape, **parameters).shows
     return shows

@@ -17,6 +17,7 @@ from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.study.config.run import RunConfig
 from pyrovae.study.store.folders import RunFolder
 
 #: What codes alone tell, beside the metrics that the study has; the total correlation of means is
@@ -46,9 +47,9 @@ def mean_vs_sample(presented: Presented, *, style: Style = PAPER) -> Drawn:
     chosen = presented.representatives
     data = pd.concat(
         [
-            scores_of_both(presented.study.folder(row["run"])).assign(
-                run=row["run"], cell=row["cell"], seed=row["seed"]
-            )
+            scores_of_both(
+                presented.study.folder(row["run"]), presented.study.configs[row["run"]]
+            ).assign(run=row["run"], cell=row["cell"], seed=row["seed"])
             for row in chosen.to_dict("records")
         ],
         ignore_index=True,
@@ -88,8 +89,13 @@ def mean_vs_sample(presented: Presented, *, style: Style = PAPER) -> Drawn:
     return Drawn("mean-vs-sample", figure, data, caption.strip())
 
 
-def scores_of_both(folder: RunFolder) -> pd.DataFrame:
+def scores_of_both(folder: RunFolder, config: RunConfig) -> pd.DataFrame:
     """Score the stored means and draws of a run by the same metrics and random numbers.
+
+    Parameters
+    ----------
+    folder, config
+        Of the run.
 
     Returns
     -------
@@ -101,7 +107,7 @@ def scores_of_both(folder: RunFolder) -> pd.DataFrame:
     NothingToDraw
         If the run was measured by an earlier version.
     """
-    drawn, config = folder.drawn(), folder.config()
+    drawn = folder.drawn()
     if drawn is None:
         raise NothingToDraw("the run was measured by an earlier version, which kept no draws")
     asked = config.evaluation.metrics

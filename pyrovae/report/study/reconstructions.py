@@ -59,7 +59,7 @@ def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn
             tighten(figure)
             fit(figure, ax)
         data = page[["run", *encoding.labels, "seed", "distortion"]].reset_index(drop=True)
-        told = shown(map(presented.study.folder, page["run"]))
+        told = shown(presented, page["run"])
         caption = (
             f"Reconstructions {told} at z = E_q[z|x] of {k} test images (top row), a row for each "
             "cell: its first finished seed."

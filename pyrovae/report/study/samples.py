@@ -50,7 +50,7 @@ def samples(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
             tighten(figure)
             fit(figure, ax)
         where = f" {title}." if title else ""
-        told = shown(map(presented.study.folder, part["run"]))
+        told = shown(presented, part["run"])
         caption = (
             f"Samples from each cell's model: {told} with z from the prior.{where} The first "
             "finished seed of each cell."
