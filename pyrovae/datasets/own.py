@@ -128,16 +128,18 @@ def _checked(name: str, dataset: Dataset) -> Dataset:
     splits: dict[str, Any] = {}
     for which, split in dataset.splits.items():
         try:
-            values = observations(split.values)
+            stays = isinstance(split.values, Streamed)
+            values = split.values if stays else observations(split.values)
             factors = split.factors
             if factors is not None:
                 factors = _whole(as_array(factors), len(values))
                 if factors.dtype.kind == "U":
                     raise DataError("factors that are words: must be indices from 0")
                 factors = factors.astype(np.int64)
+            labels = named(split.labels, len(values), what="label")
         except DataError as refusal:
             raise DataError(f"in '{which}' {refusal}") from refusal.__cause__
-        splits[which] = Split(values, factors, split.labels)
+        splits[which] = Split(values, factors, labels)
     train = splits["train"]
     k = 0 if train.factors is None else train.factors.shape[1]
     if len(dataset.factor_names) not in (0, k):
@@ -148,6 +150,8 @@ def _checked(name: str, dataset: Dataset) -> Dataset:
             raise DataError(
                 f"splits that differ: {_said(ours)} in 'train', {_said(theirs)} in '{which}'"
             )
+        if [*train.labels] != [*split.labels]:
+            raise DataError("labels of one split and not of the other")
         if (train.factors is None) != (split.factors is None):
             raise DataError("factors of one split and not of the other")
         if split.factors is not None and split.factors.shape[1] != k:

@@ -134,7 +134,7 @@ class Hdf5Rows:
         found = np.empty((len(rows), *self.shape[1:]), self.dtype)
         with reading(self.path, "an HDF5 file"), _open(self.path) as file:
             for at, first, n in _runs(rows):
-                with reading(self.path, f"readable in rows {first} to {first + n} of '{self.key}'"):
+                with reading(self.path, f"readable in rows {first} to {first + n} of {self.key!r}"):
                     file[self.key].read_direct(found, np.s_[first : first + n], np.s_[at : at + n])
         return found
 

@@ -7,6 +7,7 @@ import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -15,6 +16,8 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from tiny_study import run as train
 
@@ -243,6 +246,37 @@ def test_text(tmp_path: Path) -> None:
     assert same_codes.fingerprint != words.fingerprint
 
 
+ORIGINALS: dict[str, Callable[[Path], Path]] = {
+    "x.npy": lambda p: _npy(p, IMAGES),
+    "x.npz": lambda p: _npz(p, x=IMAGES, y=LABELS, z=WORDS),
+    "x.h5": lambda p: _hdf5(p, "gzip", x=IMAGES, y=LABELS),
+    "x.csv": lambda p: _csv(p, TABLE[["a", "b"]]),
+    "x.txt": lambda p: _text(p, LINES),
+    "x": _pictures,
+}
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(name: str, data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        whole = ORIGINALS[name](Path(folder) / name)
+        path = whole / "dog/004.png" if whole.is_dir() else whole
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 3))):
+            place = data.draw(st.integers(0, len(content) - 1))
+            content[place] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        told = path.name
+        try:
+            _load(whole)
+        except (DataError, ConfigError) as refusal:
+            told = str(refusal)
+        assert path.name in told
+        assert "\n" not in told
+
+
 def test_text_can_be_coded_by_the_vocabulary_of_other_text(tmp_path: Path) -> None:
     path = _text(tmp_path / "x.txt", ["be to", "to be or"] * 5)
     known = ("", "be", "or", "to")
@@ -355,6 +389,7 @@ def _corrupt_chunk(path: Path) -> Path:
         (lambda p: _npz(p / "x.npz", x=IMAGES, y=LABELS[1:]), {}, "x.npz: array 'y' is of 19 ob"),
         (lambda p: _npz(p / "x.npz", x=_with(np.nan)), {}, r"x.npz: array 'x' holds nan at \[7, 2"),
         (lambda p: _npz(p / "x.npz", x=IMAGES, y=ANGLES * np.nan), {}, "x.npz holds label 'y' nan"),
+        (lambda p: _npz(p / "x.npz", **{"x\ny": _with(np.inf)}), {}, r"array 'x\\ny' holds inf"),
         (lambda p: _npz(p / "x.npz", y=LABELS), {}, "no array of two or more dimensions"),
         (lambda p: _truncated(_npz(p / "x.npz", x=IMAGES)), {}, "x.npz is not an npz file"),
         (lambda p: _text(p / "x.h5", LINES), {}, "x.h5 is not an HDF5 file"),

@@ -139,6 +139,15 @@ def test_a_users_function_may_return_what_is_in_a_file(
         assert from_hdf5.fingerprint == as_dataset("mine:load", GREY).fingerprint
 
 
+def test_a_users_function_may_return_a_data_set_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, left = _both(_write(tmp_path / "x.npy", GREY), monkeypatch, binarize="dynamic")
+    again = as_dataset("mine:load", left)
+    assert isinstance(again.trained_on, Streamed)
+    assert again.fingerprint == left.fingerprint
+
+
 def test_a_file_that_was_written_since_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

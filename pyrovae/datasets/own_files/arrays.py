@@ -39,13 +39,13 @@ def read_npz(
         names = archive.files
 
         def get(name: str) -> np.ndarray:
-            with reading(path, f"readable in array '{name}'"):
+            with reading(path, f"readable in array {name!r}"):
                 return archive[name]
 
         shapes = {name: get(name).shape for name in names}
         chosen, others = _roles(path, shapes, array, labels, factors)
         values = get(chosen)
-        with inside(path, f"array '{chosen}'"):
+        with inside(path, f"array {chosen!r}"):
             observations = observed.observations(values, channels_last=True)
         return Content(observations, _labels(path, others, get, len(observations)))
 
@@ -70,12 +70,12 @@ def read_hdf5(
         file.visititems(note)
 
         def get(name: str) -> np.ndarray:
-            with reading(path, f"readable in array '{name}'"):
+            with reading(path, f"readable in array {name!r}"):
                 item = file[name]
                 return np.asarray(item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item)
 
         chosen, others = _roles(path, shapes, array, labels, factors)
-        with inside(path, f"array '{chosen}'"):
+        with inside(path, f"array {chosen!r}"):
             values = observed.read(file[chosen], channels_last=True)
         return Content(values, _labels(path, others, get, len(values)))
 
@@ -92,7 +92,7 @@ def _roles(
                        ("factors", factors)):  # fmt: skip
         for name in asked:
             if name not in shapes:
-                raise ConfigError(f"{path} has no array '{name}'{did_you_mean(name, shapes)}", key)
+                raise ConfigError(f"{path} has no array {name!r}{did_you_mean(name, shapes)}", key)
     apart = {*(labels or []), *factors}
     if array is None:
         large = [name for name, shape in shapes.items() if name not in apart and len(shape) > 1]
@@ -101,7 +101,7 @@ def _roles(
             raise DataError(f"{path} has {told}: name the observations by 'array'")
         array = large[0]
     if array in apart:
-        raise ConfigError(f"array '{array}' cannot be observations and a label", "array")
+        raise ConfigError(f"array {array!r} cannot be observations and a label", "array")
     kept = (
         list(labels)
         if labels is not None
@@ -118,7 +118,7 @@ def _labels(
         values = get(name)
         if len(values) != n:
             raise DataError(
-                f"{path}: array '{name}' is of {len(values)} observations, and there are {n}; "
+                f"{path}: array {name!r} is of {len(values)} observations, and there are {n}; "
                 "name the arrays that are labels by 'labels'"
             )
         columns = (
