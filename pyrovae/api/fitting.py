@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, Objective
-from pyrovae.study.plan.compatibility import objective_conflict
+from pyrovae.study.plan.compatibility import objective_conflict, training_conflict
 from pyrovae.study.store.history import Watch, history_table, settled_of
 from pyrovae.training import (
     LossProgram,
@@ -44,6 +44,7 @@ from pyrovae.training import (
     Trainer,
     TrainingSettings,
 )
+from pyrovae.training.optimizers import OPTIMIZERS
 
 Model = TypeVar("Model", bound=LatentModel)
 
@@ -64,6 +65,10 @@ def fit(
     records: int = 20,
     precision: str = "float32",
     until: str = "steps",
+    optimizer: Any = "adam",
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    rates: Mapping[str, float] | None = None,
     device: str = "cpu",
     compiled: bool = False,
     progress: bool = True,
@@ -86,8 +91,16 @@ def fit(
     objective
         A name, a mapping of a name and parameters, a class, or an instance.
     steps, batch_size, lr, records, precision, until
-        As ``training`` of a study: optimiser steps, data a step, Adam's learning rate or a schedule
-        of it, rows of the history, arithmetic of the layers.
+        As ``training`` of a study: optimiser steps, data a step, learning rate or a schedule of it,
+        rows of the history, arithmetic of the layers.
+    optimizer
+        A name (``pyrovae list optimizers``), a mapping of a name and parameters, or a class of
+        :class:`pyrovae.training.optimizers.Optimizer`.
+    clip_value, clip_norm
+        The most that an element of a gradient, and then the norm of all together, may be.
+    rates
+        Factors on the learning rate of ``guide``, ``model`` or ``objective``:
+        ``{"guide": 2.0}``.
     test
         Observations that the history's measures of units are taken on; by default the test split
         of a data set, else ``x``.
@@ -123,7 +136,10 @@ def fit(
             f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
         )
     given = {"steps": steps, "batch_size": batch_size, "lr": lr, "records": records}
-    chosen = settings(TrainingSettings, given | {"precision": precision, "until": until})
+    given |= {"precision": precision, "until": until, "clip_value": clip_value}
+    given |= {"clip_norm": clip_norm, "rates": {} if rates is None else rates}
+    given["optimizer"] = _optimizer(optimizer)
+    chosen = settings(TrainingSettings, given)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
     dataset = _dataset(vae, x, test)
@@ -226,9 +242,20 @@ def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
     return Dataset("x", Split(train), Split(seen))
 
 
+def _optimizer(given: Any) -> dict[str, Any]:
+    """Return an optimiser's name and parameters, which make sense together."""
+    try:
+        part = configured(OPTIMIZERS, given)
+        OPTIMIZERS.create(**part)
+    except ConfigError as error:
+        raise error.at("optimizer") from None
+    return part
+
+
 def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int) -> LossProgram:
     """Return the model with an objective that fits it, as a run of this seed begins."""
     if isinstance(given, Objective):
+        _require_trainable(vae, given, type(given).__name__, settings)
         with seeded(seed):
             return LossProgram(vae, given)
     try:
@@ -246,9 +273,19 @@ def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int
         )
     with seeded(seed):
         try:
-            return LossProgram(vae, OBJECTIVES.create(**objective))
+            made = OBJECTIVES.create(**objective)
         except ConfigError as error:
             raise error.at("objective") from None
+        _require_trainable(vae, made, objective["name"], settings)
+        return LossProgram(vae, made)
+
+
+def _require_trainable(
+    vae: LatentModel, objective: Objective, name: str, settings: TrainingSettings
+) -> None:
+    conflict = training_conflict(vae, objective, name, settings)
+    if conflict:
+        raise ConfigError(conflict[1], conflict[0])
 
 
 def _facts(vae: LatentModel) -> dict[str, dict[str, Any]]:

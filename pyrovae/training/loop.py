@@ -20,8 +20,10 @@ from pyrovae.core.errors import diverged
 from pyrovae.core.measuring import measuring, untouched
 from pyrovae.datasets.base import as_float
 from pyrovae.training.course import Course
+from pyrovae.training.descent import Descent
 from pyrovae.training.ensemble import many, stacked, step_of
 from pyrovae.training.ensemble import member as member_of
+from pyrovae.training.optimizers import Moments
 from pyrovae.training.precision import computing_in, layers_in
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.step import LossProgram, State, Tensors
@@ -86,13 +88,17 @@ class Snapshot:
         (loss, distortion, rate) of the steps since the last record, ``(n, 3)``.
     buffers
         Those that steps write, after that step.
+    seen
+        Step and loss of each record so far, ``(n, 2)`` in double precision, where the learning rate
+        hangs on them; else empty.
     """
 
     step: int
     params: Tensors
-    moments: tuple[Tensors, Tensors]
+    moments: Moments
     window: Tensor
     buffers: Tensors = field(default_factory=dict)
+    seen: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.float64))
 
 
 @dataclass(frozen=True)
@@ -160,7 +166,8 @@ class Trainer:
     data
         The training set, ``(n, *event_shape)``; training happens on its device.
     settings
-        The batch size and the precision, and what :meth:`train` needs.
+        The batch size, the precision and how gradients move parameters (``optimizer``, clipping,
+        ``rates``), and what :meth:`train` needs.
     compiled
         Whether the step is compiled; if not, the traced graph is run as it is.
     size
@@ -191,10 +198,11 @@ class Trainer:
                 [torch.zeros((*lead, *draw.shape), dtype=draw.dtype) for draw in self._draws],
                 {name: torch.zeros(lead) for name in program.hyper(0)},
             )
-        state = many(State.of(program), size, data.device)
+        self._descent = Descent.of(settings)
+        state = many(State.of(program, self._descent), size, data.device)
         # What a layer keeps of a traced pass (a weight that it computes) is of no use outside.
         with torch.device(data.device), computing_in(settings.precision), untouched(program):
-            step = layers_in(settings.precision, step_of(program, size))
+            step = layers_in(settings.precision, step_of(program, size, self._descent))
             self._stepper = Stepper(step, state, inputs, data, compiled=compiled)
 
     def train(
@@ -244,7 +252,10 @@ class Trainer:
             When asked to stop, after handing out snapshots.
         """
         written = self._program.written
-        slots = [_Slot(i, each, self._draws, self._data, written) for i, each in enumerate(members)]
+        slots = [
+            _Slot(i, each, self._draws, self._data, written, self._descent)
+            for i, each in enumerate(members)
+        ]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
         padding = [slots[0]] * (self._size - len(slots))
         self._stepper.load(stacked([slot.start() for slot in [*slots, *padding]]))
@@ -329,9 +340,10 @@ class _Slot:
         draws: Sequence[Any],
         data: Tensor,
         written: Sequence[str],
+        descent: Descent,
     ) -> None:
         self.place, self.member, self._device = place, member, data.device
-        self._written = written
+        self._written, self._descent = written, descent
         member.program.train()
         settings = member.settings
         self._noise = NoiseStream(draws, member.seed, data.device)
@@ -344,11 +356,12 @@ class _Slot:
             self.records.append(Record(0, nan, nan, nan, self._measured()))
         else:
             self.step, self._window = member.start.step, member.start.window
+            self._course.see(member.start.seen)
         self._look()
 
     def start(self) -> State:
         """Return what to begin with."""
-        state, before = State.of(self.member.program), self.member.start
+        state, before = State.of(self.member.program, self._descent), self.member.start
         if before is not None:
             buffers = state.buffers | before.buffers
             state = State(params=before.params, moments=before.moments, buffers=buffers)
@@ -365,7 +378,7 @@ class _Slot:
 
     def undecided_after(self, n: int) -> bool:
         """Return whether what follows in ``n`` steps depends on what is seen then."""
-        return self._course.waits and self._course.is_mark(self.step + n)
+        return self._course.heeds and self._course.is_mark(self.step + n)
 
     def until_pause(self, ahead: int) -> int:
         """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
@@ -398,6 +411,7 @@ class _Slot:
         self._write(state, size)
         self.records.append(Record(self.step, loss, distortion, rate, self._measured()))
         self._window = torch.empty(0, 3)
+        self._course.see([(self.step, loss)])
         self._look()
 
     def _look(self) -> None:
@@ -433,12 +447,14 @@ class _Slot:
             lambda tensor: tensor.to("cpu", copy=True),
             member_of((state.params, state.moments, self._carried(state)), self.place, size),
         )
-        self.member.keep(Snapshot(self.step, params, moments, self._window, buffers), self.records)
+        seen = torch.tensor(self._course.seen, dtype=torch.float64).reshape(-1, 2)
+        snapshot = Snapshot(self.step, params, moments, self._window, buffers, seen)
+        self.member.keep(snapshot, self.records)
 
     def _carried(self, state: State) -> Tensors:
         return {name: state.buffers[name] for name in self._written}
 
     def _write(self, state: State, size: int) -> None:
         params, buffers = member_of((state.params, self._carried(state)), self.place, size)
-        State(params=params, moments=({}, {}), buffers=buffers).write_to(self.member.program)
+        State(params=params, moments={}, buffers=buffers).write_to(self.member.program)
         self.member.program.stand_at(self.step)

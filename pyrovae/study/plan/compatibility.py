@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import did_you_mean
@@ -16,6 +17,7 @@ from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.training import TrainingSettings
 
 #: What an objective may need of a part, in words.
 NEEDS = {
@@ -119,6 +121,29 @@ def objective_conflict(
                 f"objective '{objective['name']}' needs {NEEDS.get(need, need)}, "
                 f"and {part} '{name}' does not qualify{hint}"
             )
+    return None
+
+
+def training_conflict(
+    model: nn.Module, objective: nn.Module, name: str, training: TrainingSettings
+) -> tuple[str, str] | None:
+    """Return the setting of training to blame and the reason, where parts cannot be trained so.
+
+    Parameters
+    ----------
+    model, objective, name
+        What is trained; its parameters may be on the meta device. ``name`` is the objective's.
+    training
+        How.
+    """
+    if training.rates.objective != 1 and not list(objective.parameters()):
+        return "rates.objective", f"objective '{name}' has no parameters of its own"
+    norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
+    if training.batch_size < 2 and next(norms, None) is not None:
+        return (
+            "batch_size",
+            "batch normalisation compares data within a minibatch: it needs 2 or more",
+        )
     return None
 
 

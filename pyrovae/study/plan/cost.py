@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pyrovae.core.measuring import in_mode
+
 
 def forward_flops(network: nn.Module, shape: tuple[int, ...]) -> float:
     """Return the floating-point operations of a network's dense and convolutional layers.
@@ -26,7 +28,8 @@ def forward_flops(network: nn.Module, shape: tuple[int, ...]) -> float:
     shape
         Of its input, for one datum.
     """
-    with torch.no_grad(), _Counting() as counting:
+    # One datum has no batch to be normalised by.
+    with torch.no_grad(), in_mode(network, training=False), _Counting() as counting:
         network(torch.zeros(1, *shape))
     return counting.total
 

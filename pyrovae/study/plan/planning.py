@@ -30,9 +30,10 @@ from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
-from pyrovae.study.plan.compatibility import conflicts, unknown_need
+from pyrovae.study.plan.compatibility import conflicts, training_conflict, unknown_need
 from pyrovae.study.plan.cost import forward_flops
 from pyrovae.training import LossProgram
+from pyrovae.training.optimizers import OPTIMIZERS
 from pyrovae.training.rehearsal import rehearse
 
 #: What a training step reaches of the speed of a large matrix product, roughly.
@@ -163,6 +164,12 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     unknown = unknown_need(run.config.model_dump()["objective"])
     if unknown:
         raise ConfigError(unknown, run.place("objective"), file)
+    training = run.config.training
+    try:
+        OPTIMIZERS.create(**training.optimizer)
+    except ConfigError as error:
+        placed = error.at("training.optimizer")
+        raise ConfigError(error.message, run.place(placed.place), file) from None
     if run.config.model is not None:
         return _try(run, dataset, file)
     conflict = conflicts(run.config.model_dump(), dataset)
@@ -173,9 +180,12 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         with _place(run.config, dataset.event_shape):
             vae = vae_of(run.config, dataset.event_shape)
             try:
-                OBJECTIVES.create(**run.config.objective)
+                objective = OBJECTIVES.create(**run.config.objective)
             except ConfigError as error:
                 raise error.at("objective") from None
+        conflict = training_conflict(vae, objective, run.config.objective["name"], training)
+        if conflict:
+            raise ConfigError(conflict[1], f"training.{conflict[0]}")
         require_memory(run.config, vae, dataset.event_shape)
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
@@ -191,7 +201,6 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         prior = run.config.model_dump()["prior"]["name"]
         reason = f"prior '{prior}' has no density: no posterior to sample"
         raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
-    training = run.config.training
     ours = _is_ours(NETWORKS[run.config.model_dump()["network"]["name"]])
     if not ours:
         try:
@@ -240,11 +249,16 @@ def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     x = dataset.train.floats(slice(n))
     try:
         program = program_of(run.config, dataset)
+        name = run.config.objective["name"]
+        conflict = training_conflict(program.vae, program.objective, name, training)
+        if conflict:
+            raise ConfigError(conflict[1], f"training.{conflict[0]}")
         rehearse(program, x)
         with FlopCounterMode(display=False) as counter:
             program.record(x)
     except ConfigError as error:
-        raise ConfigError(error.message, run.place("model"), file) from None
+        blamed = error.place if error.place.startswith("training.") else "model"
+        raise ConfigError(error.message, run.place(blamed), file) from None
     except Exception as error:
         told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise ConfigError(f"it cannot be built: {told}", run.place("model"), file) from error

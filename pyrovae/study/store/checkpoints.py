@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +18,11 @@ from pyrovae.training import Snapshot
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: In front of the name of what an optimiser remembers; before there were others than Adam its two
+#: moments had names of their own.
+_MOMENTS, _MOMENTS_BEFORE = "moments.", ("first", "second")
 
 
 @dataclass(frozen=True)
@@ -58,12 +63,11 @@ class Checkpoints:
     def save(self, run_id: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint in place of the run's last one."""
         snapshot = checkpoint.snapshot
-        tensors = {"window": snapshot.window}
-        for kind, group in zip(
-            ("params", "first", "second"), (snapshot.params, *snapshot.moments), strict=True
-        ):
+        tensors = {"window": snapshot.window, "seen": snapshot.seen}
+        groups = {"params": snapshot.params, "buffers": snapshot.buffers}
+        groups |= {f"{_MOMENTS}{slot}": group for slot, group in snapshot.moments.items()}
+        for kind, group in groups.items():
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
-        tensors |= {f"buffers/{name}": tensor for name, tensor in snapshot.buffers.items()}
         tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
         metadata = {
             "step": str(snapshot.step),
@@ -90,21 +94,27 @@ class Checkpoints:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.pop("sha256") != _digest(tensors, metadata):
                 raise ValueError("checksum")
-            groups: dict[str, dict[str, Tensor]] = {
-                kind: {} for kind in ("params", "first", "second", "buffers")
-            }
+            groups: dict[str, dict[str, Tensor]] = {"params": {}, "buffers": {}}
             for name, tensor in tensors.items():
-                kind, _, rest = name.partition("/")
-                if kind in groups:
-                    groups[kind][rest] = tensor
+                kind, grouped, rest = name.partition("/")
+                if grouped:
+                    groups.setdefault(kind, {})[rest] = tensor
+            moments = {
+                kind.removeprefix(_MOMENTS): group
+                for kind, group in groups.items()
+                if kind.startswith(_MOMENTS) or kind in _MOMENTS_BEFORE
+            }
+            snapshot = Snapshot(
+                int(metadata["step"]),
+                groups["params"],
+                moments,
+                tensors["window"],
+                groups["buffers"],
+            )
+            if "seen" in tensors:  # files of before there were plateaus have none
+                snapshot = replace(snapshot, seen=tensors["seen"])
             return Checkpoint(
-                Snapshot(
-                    int(metadata["step"]),
-                    groups["params"],
-                    (groups["first"], groups["second"]),
-                    tensors["window"],
-                    groups["buffers"],
-                ),
+                snapshot,
                 pd.DataFrame(json.loads(metadata["history"])),
                 float(metadata["seconds"]),
             )
