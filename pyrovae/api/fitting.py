@@ -45,6 +45,7 @@ from pyrovae.training import (
     TrainingSettings,
 )
 from pyrovae.training.optimizers import OPTIMIZERS
+from pyrovae.training.step import State
 
 Model = TypeVar("Model", bound=LatentModel)
 
@@ -73,7 +74,7 @@ def fit(
     compiled: bool = False,
     progress: bool = True,
 ) -> Model:
-    """Train a model in place and return it, with its ``history``.
+    """Train a model in place and return it, with its ``history``, in evaluation mode.
 
     Parameters are those of a study's run of the same parts, data, settings and seed. Ctrl-C ends
     the training within some steps: what comes back has the parameters of the last one and the
@@ -176,9 +177,7 @@ def _train(
 
     def keep(snapshot: Snapshot, records: list[Record]) -> None:
         history[:] = records
-        with torch.no_grad():
-            for name, parameter in program.named_parameters():
-                parameter.copy_(snapshot.params[name])
+        State(snapshot.params, {}, snapshot.buffers).write_to(program)
         program.stand_at(snapshot.step)
 
     gpus = [device] if device.type == "cuda" else []
@@ -204,6 +203,7 @@ def _train(
                 history[:], failure = ended.records, ended.failure
         except Stopped:
             pass
+    vae.eval()
     vae.history = history_table(history)
     vae.settled = settled_of(vae.history, settings, constant)
     if failure:
@@ -285,7 +285,7 @@ def _require_trainable(
 ) -> None:
     conflict = training_conflict(vae, objective, name, settings)
     if conflict:
-        raise ConfigError(conflict[1], conflict[0])
+        raise ConfigError(conflict[1], conflict[0].removeprefix("training."))
 
 
 def _facts(vae: LatentModel) -> dict[str, dict[str, Any]]:

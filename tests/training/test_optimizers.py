@@ -97,8 +97,8 @@ def _stopped_and_resumed(
         store.save("run", Checkpoint(snapshot, history, 0.0))
 
     asked = iter([False, False, True])
+    first = Member(make(0), 0, settings, keep=keep)
     with pytest.raises(Stopped):
-        first = Member(make(0), 0, settings, keep=keep)
         list(trainer.train_together([first], stop=lambda: next(asked)))
     stored = store.load("run")
     assert stored is not None
@@ -123,10 +123,8 @@ def _compare(
     trainer = Trainer(alone, X, chosen, compiled=False)
     trainer.train(alone, 0)
     _close(alone, expected[0])
-    moved = [
-        (p - q).abs().max() for p, q in zip(alone.parameters(), make(0).parameters(), strict=True)
-    ]
-    assert max(moved) > 1e-3
+    pairs = zip(alone.parameters(), make(0).parameters(), strict=True)
+    assert max((p - q).abs().max() for p, q in pairs) > 1e-3
     together = [Member(make(seed), seed, chosen) for seed in (0, 1)]
     both = Trainer(together[0].program, X, chosen, compiled=False, size=2)
     list(both.train_together(together))
@@ -143,13 +141,11 @@ TORCHS: dict[str, tuple[dict[str, Any], Hook]] = {
         {"name": "adam", "betas": [0.5, 0.9], "eps": 1e-3, "weight_decay": 0.1},
         lambda p, lr: torch.optim.Adam(p, lr, betas=(0.5, 0.9), eps=1e-3, weight_decay=0.1),
     ),
-    "adamw": ({"name": "adamw"}, torch.optim.AdamW),
-    "adamw-numbers": (
+    "adamw": (
         {"name": "adamw", "betas": [0.8, 0.99], "eps": 1e-4, "weight_decay": 0.3},
         lambda p, lr: torch.optim.AdamW(p, lr, betas=(0.8, 0.99), eps=1e-4, weight_decay=0.3),
     ),
-    "adamax": ({"name": "adamax"}, torch.optim.Adamax),
-    "adamax-numbers": (
+    "adamax": (
         {"name": "adamax", "betas": [0.8, 0.99], "eps": 1e-4, "weight_decay": 0.1},
         lambda p, lr: torch.optim.Adamax(p, lr, betas=(0.8, 0.99), eps=1e-4, weight_decay=0.1),
     ),
@@ -162,8 +158,7 @@ TORCHS: dict[str, tuple[dict[str, Any], Hook]] = {
         {"name": "sgd", "momentum": 0.8, "nesterov": True},
         lambda p, lr: torch.optim.SGD(p, lr, momentum=0.8, nesterov=True),
     ),
-    "adam_norm_grad": ({"name": "adam_norm_grad"}, NormGrad),
-    "adam_norm_grad-numbers": (
+    "adam_norm_grad": (
         {"name": "adam_norm_grad", "betas": [0.8, 0.99], "eps": 1e-4, "weight_decay": 0.1},
         lambda p, lr: NormGrad(p, lr, betas=(0.8, 0.99), eps=1e-4, weight_decay=0.1),
     ),
@@ -182,7 +177,6 @@ def test_each_optimiser_is_that_of_a_plain_loop(case: str, tmp_path: Path) -> No
 
 CLIPS: dict[str, tuple[dict[str, float], Hook]] = {
     "norm": ({"clip_norm": 0.1}, lambda p: clip_grad_norm_(p, 0.1)),
-    "norm-above": ({"clip_norm": 1e6}, lambda p: clip_grad_norm_(p, 1e6)),
     "value": ({"clip_value": 0.02}, lambda p: clip_grad_value_(p, 0.02)),
     "both": (
         {"clip_value": 0.02, "clip_norm": 0.1},
@@ -218,7 +212,6 @@ def test_piecewise_rates_are_those_of_a_plain_loop(tmp_path: Path) -> None:
     "rule",
     [
         # At so high a rate of plain descent the loss soon scatters.
-        {"factor": 0.5, "patience": 0, "threshold": 0.02},
         {"factor": 0.3, "patience": 1, "threshold": 0.05, "cooldown": 1},
         {"factor": 0.1, "patience": 0, "threshold": 0.02, "to": 0.02},
     ],
@@ -297,12 +290,7 @@ def test_a_discriminator_keeps_its_own_adam(tmp_path: Path) -> None:
                 adam.step()
 
         def clip(parameters: Any) -> None:
-            adam_grads = [p.grad.clone() for p in own]
             clip_grad_norm_(rest, 0.5)
-            for p, g in zip(own, adam_grads, strict=True):
-                assert torch.equal(p.grad, g)
-            zero = [p for p in own if p.grad is None]
-            assert not zero
 
         optimizer = Both(rest, lr=0.1)
         before = optimizer.zero_grad

@@ -16,6 +16,7 @@ from pyrovae.distributions import analytic_kl
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
+from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.training import TrainingSettings
 
@@ -127,7 +128,7 @@ def objective_conflict(
 def training_conflict(
     model: nn.Module, objective: nn.Module, name: str, training: TrainingSettings
 ) -> tuple[str, str] | None:
-    """Return the setting of training to blame and the reason, where parts cannot be trained so.
+    """Return the place to blame inside a run and the reason, where parts cannot be trained so.
 
     Parameters
     ----------
@@ -137,12 +138,17 @@ def training_conflict(
         How.
     """
     if training.rates.objective != 1 and not list(objective.parameters()):
-        return "rates.objective", f"objective '{name}' has no parameters of its own"
-    norms = (m for m in model.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-    if training.batch_size < 2 and next(norms, None) is not None:
-        return (
-            "batch_size",
-            "batch normalisation compares data within a minibatch: it needs 2 or more",
+        return "training.rates.objective", f"objective '{name}' has no parameters of its own"
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        return None
+    if training.batch_size < 2:
+        reason = "batch normalisation compares data within a minibatch: it needs 2 or more"
+        return "training.batch_size", reason
+    if isinstance(model, VAE) and model.posterior.needs_model:
+        family = POSTERIORS.name_of(type(model.posterior))
+        return "network", (
+            f"posterior '{family}' climbs by derivatives of the decoder, in which batch "
+            "normalisation cannot keep its statistics: norm: layer can"
         )
     return None
 

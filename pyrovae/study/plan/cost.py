@@ -94,7 +94,13 @@ def _conv_transpose2d(
     return (len(x), weight.shape[1] * groups, *sides), 2.0 * x.numel() * weight[0].numel()
 
 
+def _norm(x: Tensor, *_: Any, **__: Any) -> _Counted:
+    # Beside products of matrices it is next to nothing, and torch's counter leaves it out.
+    return tuple(x.shape), 0.0
+
+
 _LAYERS: dict[Any, Callable[..., _Counted]] = {
+    **dict.fromkeys((F.layer_norm, F.batch_norm, F.group_norm), _norm),
     F.linear: _linear,
     F.conv2d: _conv2d,
     F.conv_transpose2d: _conv_transpose2d,

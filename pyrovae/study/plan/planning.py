@@ -185,7 +185,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
                 raise error.at("objective") from None
         conflict = training_conflict(vae, objective, run.config.objective["name"], training)
         if conflict:
-            raise ConfigError(conflict[1], f"training.{conflict[0]}")
+            raise ConfigError(conflict[1], conflict[0])
         require_memory(run.config, vae, dataset.event_shape)
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
@@ -252,7 +252,7 @@ def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         name = run.config.objective["name"]
         conflict = training_conflict(program.vae, program.objective, name, training)
         if conflict:
-            raise ConfigError(conflict[1], f"training.{conflict[0]}")
+            raise ConfigError(conflict[1], conflict[0])
         rehearse(program, x)
         with FlopCounterMode(display=False) as counter:
             program.record(x)
