@@ -45,6 +45,7 @@ from pyrovae.training import (
     TrainingSettings,
 )
 from pyrovae.training.optimizers import OPTIMIZERS
+from pyrovae.training.rehearsal import rehearse_optimizer
 from pyrovae.training.step import State
 
 Model = TypeVar("Model", bound=LatentModel)
@@ -246,7 +247,7 @@ def _optimizer(given: Any) -> dict[str, Any]:
     """Return an optimiser's name and parameters, which make sense together."""
     try:
         part = configured(OPTIMIZERS, given)
-        OPTIMIZERS.create(**part)
+        rehearse_optimizer(part)
     except ConfigError as error:
         raise error.at("optimizer") from None
     return part

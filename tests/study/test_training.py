@@ -25,7 +25,7 @@ from pyrovae.study.store import checkpoints
 from pyrovae.study.store.checkpoints import Checkpoint, Checkpoints
 from pyrovae.study.store.results import load_study
 from pyrovae.training import Member, Snapshot, Stopped, Trainer, TrainingSettings
-from pyrovae.training.optimizers import OPTIMIZERS, Sgd
+from pyrovae.training.optimizers import Sgd
 
 ONE = ("seeds=1", "grid={}", "prior=standard_normal")
 
@@ -232,19 +232,31 @@ def test_a_study_trains_with_them_and_says_so(tmp_path: Path) -> None:
     # Read where the module is no more, and an optimiser of that name unknown.
     for stored in TrainingSettings(optimizer="gone"), TrainingSettings(optimizer="no_such:Rule"):
         assert TrainingSettings(**stored.model_dump()) == stored
-    edited = tmp_path / "sign_descent.py"
-    edited.write_text(OWN.replace("self.scale * lr", "lr"))
 
 
-def test_they_are_listed() -> None:
-    result = CliRunner().invoke(main, ["list", "optimizers"])
-    assert result.exit_code == 0, result.output
-    assert max(map(len, result.output.splitlines())) <= 140
-    for name in OPTIMIZERS:
-        assert f"│ {name} " in result.output
-        assert OPTIMIZERS.summary(name).endswith(".")
-        for parameter in OPTIMIZERS.parameters(name).model_fields:
-            assert parameter in result.output
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (("g.sign()", "g.sin()"), None),
+        (("self.scale * lr", "lr.item()"), "reads a number out of a tensor"),
+        (("- self.scale", "- self.scales"), "its first step fails: AttributeError"),
+        (("g.sign() for", "g.sum() * torch.ones(7) for"), "of other names or shapes"),
+        (("self.scale = scale", "1 / 0"), "its first step fails: ZeroDivisionError"),
+    ],
+)
+def test_a_rule_that_cannot_be_traced_is_refused_when_planning(
+    tmp_path: Path, change: tuple[str, str], told: str | None
+) -> None:
+    module = f"rule_{abs(hash(change))}"
+    (tmp_path / f"{module}.py").write_text("import torch\n" + OWN.strip().replace(*change))
+    override = f"training.optimizer='{module}:SignDescent'"
+    if told is None:
+        assert _plan(tmp_path, override).runs
+        return
+    with pytest.raises(ConfigError, match=told) as error:
+        _plan(tmp_path, override)
+    assert "training.optimizer" in error.value.place
+    assert "\n" not in str(error.value)
 
 
 # --- checkpoints of before ----------------------------------------------------------------------

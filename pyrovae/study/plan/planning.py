@@ -33,8 +33,7 @@ from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import conflicts, training_conflict, unknown_need
 from pyrovae.study.plan.cost import forward_flops
 from pyrovae.training import LossProgram
-from pyrovae.training.optimizers import OPTIMIZERS
-from pyrovae.training.rehearsal import rehearse
+from pyrovae.training.rehearsal import rehearse, rehearse_optimizer
 
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
@@ -166,7 +165,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         raise ConfigError(unknown, run.place("objective"), file)
     training = run.config.training
     try:
-        OPTIMIZERS.create(**training.optimizer)
+        rehearse_optimizer(training.optimizer)
     except ConfigError as error:
         placed = error.at("training.optimizer")
         raise ConfigError(error.message, run.place(placed.place), file) from None
