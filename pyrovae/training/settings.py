@@ -16,8 +16,9 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from pyrovae.core.registry import parameters_of, resolved
 from pyrovae.core.schedules import CourseRate, falls
-from pyrovae.training.optimizers import OPTIMIZERS
+from pyrovae.training.optimizers import Adam
 from pyrovae.training.precision import Precision
 
 #: A number that gradients are kept below.
@@ -49,7 +50,8 @@ def _named(value: Any) -> Any:
     return dict(value)
 
 
-_ADAM = {"name": "adam", **OPTIMIZERS.resolve("adam", {})}
+# Not asked of the registry, which would load plug-ins, which may import this module.
+_ADAM = {"name": "adam", **resolved(parameters_of(Adam, "adam"), {}, "optimizer 'adam'")}
 
 
 class TrainingSettings(BaseModel):

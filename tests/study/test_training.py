@@ -240,7 +240,7 @@ def test_a_study_trains_with_them_and_says_so(tmp_path: Path) -> None:
         (("g.sign()", "g.sin()"), None),
         (("self.scale * lr", "lr.item()"), "reads a number out of a tensor"),
         (("- self.scale", "- self.scales"), "its first step fails: AttributeError"),
-        (("g.sign() for", "g.sum() * torch.ones(7) for"), "of other names or shapes"),
+        (("{n: params", "{n + 's': params"), "of other names or shapes"),
         (("self.scale = scale", "1 / 0"), "its first step fails: ZeroDivisionError"),
     ],
 )

@@ -102,7 +102,7 @@ def test_its_scores_are_listed(installed: Path) -> None:
 
 def test_its_parameters_are_checked(installed: Path, tmp_path: Path) -> None:
     file = tmp_path / "plugged.yaml"
-    file.write_text(STUDY.replace("scale: 0.5", "scale: -1"))
+    file.write_text(STUDY.replace("{name: cauchy, scale: 0.5}", "{name: cauchy, scale: -1}"))
     told = _pyrovae("study", "plan", str(file), path=installed)
     assert told.returncode == 2
     assert "grid.prior[1].scale: prior 'cauchy': Input should be greater than 0" in told.stderr
