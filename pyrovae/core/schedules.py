@@ -214,7 +214,8 @@ class Plateau(_Schedule):
         rate, best, bad, cooling = self.start, math.inf, 0, 0
         found = []
         for loss in losses:
-            if math.isinf(best) or loss < best - self.threshold * abs(best):
+            share = 1 - math.copysign(self.threshold, best)
+            if loss < best * share:
                 best, bad = loss, 0
             else:
                 bad += 1

@@ -304,3 +304,28 @@ def test_a_discriminator_keeps_its_own_adam(tmp_path: Path) -> None:
 
     given = {"optimizer": "sgd", "lr": 0.1, "clip_norm": 0.5, "rates": {"objective": 2.0}}
     _compare(given, loop, tmp_path, make)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2])
+@pytest.mark.parametrize("optimizer", ["adamw", "adamax", "adam_norm_grad", "sgd"])
+def test_compiled_steps_do_the_same(optimizer: str, size: int) -> None:
+    settings = TrainingSettings(
+        steps=20,
+        batch_size=BATCH,
+        records=4,
+        lr={"schedule": "plateau", "from": LR, "patience": 0, "threshold": 0.5},
+        optimizer=optimizer,
+        clip_norm=0.5,
+        clip_value=0.1,
+        rates={"guide": 2.0},
+    )
+    found = []
+    for compiled in (False, True):
+        members = [Member(_program(seed), seed, settings) for seed in range(size)]
+        trainer = Trainer(members[0].program, X, settings, compiled=compiled, size=size)
+        list(trainer.train_together(members))
+        found.append([member.program.state_dict() for member in members])
+    for plain, fused in zip(*found, strict=True):
+        for name, value in plain.items():
+            torch.testing.assert_close(fused[name], value, rtol=0, atol=1e-5, msg=name)

@@ -44,7 +44,7 @@ class AdamNormGrad(Optimizer):
 
     References
     ----------
-    Tomczak & Welling 2018, section 5, arXiv:1705.07120; its code's ``utils/optimizer.py``
+    Tomczak & Welling 2018, section 5, arXiv:1705.07120; its code, utils/optimizer.py
 
     Examples
     --------
