@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -57,6 +60,10 @@ LINEAR: dict[str, Any] = {
 }
 
 
+#: Of the one picture that has no caption of its own.
+_MOVING = "All of these test images side by side, each unit sweeping through its range and back."
+
+
 class Entry(NamedTuple):
     """A figure of the gallery."""
 
@@ -64,11 +71,12 @@ class Entry(NamedTuple):
     name: str
     call: str
     caption: str
+    kind: str = "png"
 
     @property
     def picture(self) -> str:
         """Its file, in :data:`PICTURES`."""
-        return f"{self.group}-{self.name}.png".replace("_", "-").replace(" ", "-")
+        return f"{self.group}-{self.name}.{self.kind}".replace("_", "-").replace(" ", "-")
 
 
 GROUPS = {
@@ -76,6 +84,15 @@ GROUPS = {
     "collapse": ("One model", "report = pyrovae.collapse(vae, x)  # or of a stored run"),
     "diagnosis": ("A guide", "report = pyrovae.diagnose(vae, x)  # or of a stored run"),
     "capacity": ("A search for a size", "report = pyrovae.capacity(x)"),
+    "traverse": ("What each unit does", ""),
+    "compare": ("Cells by held-out log p(x)", ""),
+    "claims": ("The claims of the seed papers", ""),
+}
+#: Figures that commands write, and the command of each; it is run as it stands.
+COMMANDS = {
+    "traverse": "pyrovae traverse RUN --points 2 --units 4",
+    "compare": "pyrovae study compare gallery --points 100 --samples 32 --unsettled",
+    "claims": "pyrovae claims run --quick --unsettled --no-compile --set training.steps=300",
 }
 
 
@@ -85,15 +102,17 @@ def page() -> str:
         "# Gallery",
         "Every figure, with the call that makes it and the caption that it drafts of itself. What a "
         "call returns is a Matplotlib figure, to change and to save. The pictures are of "
-        "small studies, made for this page: they show form, not findings.",
+        "small studies, made for this page: they show form, not findings. Where a command is given, "
+        "it writes the picture.",
     ]
     known = [Entry(*entry) for entry in json.loads((PICTURES / "gallery.json").read_text())]
     for group, (title, before) in GROUPS.items():
-        parts += [f"## {title}", f"```python\n{before}\n```"]
+        parts += [f"## {title}", *([f"```python\n{before}\n```"] if before else [])]
         for entry in (e for e in known if e.group == group):
+            language = "sh" if group in COMMANDS else "python"
             parts += [
                 f"### {entry.name.replace('_', ' ').replace('-', ' ').capitalize()}",
-                f"```python\n{entry.call}\n```",
+                f"```{language}\n{entry.call}\n```",
                 f"![{entry.name}](images/gallery/{entry.picture})",
                 entry.caption.replace("*", r"\*").replace("_", r"\_"),
             ]
@@ -103,11 +122,15 @@ def page() -> str:
 def make() -> None:
     """Train what is shown, and write pictures and captions."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    for old in PICTURES.glob("*.png"):
+    for old in (*PICTURES.glob("*.png"), *PICTURES.glob("*.gif")):
         old.unlink()
     entries = []
     for entry, figure in _drawn():
         pages.save(figure, PICTURES / entry.picture)
+        entries.append(entry)
+        print(entry.name, flush=True)
+    for entry, file in _written():
+        shutil.copyfile(file, PICTURES / entry.picture)
         entries.append(entry)
         print(entry.name, flush=True)
     (PICTURES / "gallery.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
@@ -159,6 +182,26 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
         "capacity": capacity.drawn(),
     }.items():
         yield from _of_report(group, drawn)
+
+
+def _written() -> Iterator[tuple[Entry, Path]]:
+    """Run each of :data:`COMMANDS`; yield what it writes."""
+    run = next(Path("results/gallery/runs").iterdir()).name
+    folders = {
+        "traverse": f"gallery/traverse/{run}",
+        "compare": "gallery/diagnostics",
+        "claims": "claims-quick/figures",
+    }
+    for group, command in COMMANDS.items():
+        words = command.replace("RUN", run).split()
+        subprocess.run([sys.executable, "-m", *words], check=True)
+        folder = Path("results") / folders[group]
+        for picture in sorted((*folder.glob("*.png"), *folder.glob("*.gif"))):
+            told = picture.with_suffix(".txt")
+            if group == "compare" and picture.stem != "comparison":
+                continue
+            caption = told.read_text().strip() if told.exists() else _MOVING
+            yield Entry(group, picture.stem, command, caption, picture.suffix[1:]), picture
 
 
 def _twofold() -> Any:

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
+from pyrovae.analysis.active import is_active
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement.udr import UDR, udr
 from pyrovae.study.store import derived
@@ -20,8 +21,8 @@ def measure_udr(study: StudyResults) -> None:
     """Score the runs of each cell by UDR (Duan et al. 2020), and keep the scores with the study.
 
     A run's score is the median of how well its codes match those of the other seeds of its cell,
-    on the same test points, with units of at most 0.01 nats left out. A cell whose runs have not
-    changed is not scored again.
+    on the same test points; active units alone count. A cell whose runs have not changed is not
+    scored again.
     """
     known, parts = derived.read(study.store, UDR.key), []
     for _, cell in study.runs.groupby("cell", sort=False):
@@ -72,9 +73,12 @@ def _of_cell(study: StudyResults, runs: list[str]) -> dict[str, float]:
     if len(folders) < 2:
         return {}
     codes = [folder.codes()[:_POINTS] for folder in folders]
-    kl = [folder.units().sort_values("unit")["kl"].to_numpy() for folder in folders]
+    units = [folder.units().sort_values("unit") for folder in folders]
+    # The families' floors put idle units above any bound on KL: by one, agreement differs with the
+    # prior where codes do not.
+    active = [is_active(table).to_numpy() for table in units]
     try:
-        result = udr(codes, kl)
+        result = udr(codes, active=active)
     except ConfigError:
         return {}  # Scored on other numbers of points, or on too few: not comparable.
     per_model = result.parts["per_model"]

@@ -47,6 +47,7 @@ from pyrovae.training import (
 from pyrovae.training.optimizers import OPTIMIZERS
 from pyrovae.training.rehearsal import rehearse_optimizer
 from pyrovae.training.step import State
+from pyrovae.training.validation import Kept, validation
 
 Model = TypeVar("Model", bound=LatentModel)
 
@@ -71,6 +72,9 @@ def fit(
     clip_value: float | None = None,
     clip_norm: float | None = None,
     rates: Mapping[str, float] | None = None,
+    patience: int = 10,
+    keep: str = "last",
+    validation: Any = None,
     device: str = "cpu",
     compiled: bool = False,
     progress: bool = True,
@@ -92,9 +96,10 @@ def fit(
         split is taken. ``uint8`` stands for values / 255, booleans for 0 and 1.
     objective
         A name, a mapping of a name and parameters, a class, or an instance.
-    steps, batch_size, lr, records, precision, until
+    steps, batch_size, lr, records, precision, until, patience, keep
         As ``training`` of a study: optimiser steps, data a step, learning rate or a schedule of it,
-        rows of the history, arithmetic of the layers.
+        rows of the history, arithmetic of the layers, when training ends and which parameters are
+        kept.
     optimizer
         A name (``pyrovae list optimizers``), a mapping of a name and parameters, or a class of
         :class:`pyrovae.training.optimizers.Optimizer`.
@@ -103,6 +108,9 @@ def fit(
     rates
         Factors on the learning rate of ``guide``, ``model`` or ``objective``:
         ``{"guide": 2.0}``.
+    validation
+        Observations for ``until="validation"`` and ``keep="best"``; by default the validation split
+        of a data set, if it has one.
     test
         Observations that the history's measures of units are taken on; by default the test split
         of a data set, else ``x``.
@@ -138,15 +146,20 @@ def fit(
             f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
         )
     given = {"steps": steps, "batch_size": batch_size, "lr": lr, "records": records}
-    given |= {"precision": precision, "until": until, "clip_value": clip_value}
+    given |= {"precision": precision, "until": until, "keep": keep, "clip_value": clip_value}
     given |= {"clip_norm": clip_norm, "rates": {} if rates is None else rates}
     given["optimizer"] = _optimizer(optimizer)
+    if until == "validation" or patience != 10:
+        given["patience"] = patience
     chosen = settings(TrainingSettings, given)
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
-    dataset = _dataset(vae, x, test)
+    dataset = _dataset(vae, x, test, validation)
+    if chosen.validates and dataset.validation is None:
+        who = "until='validation', keep='best' and a plateau that watches them"
+        raise ConfigError(f"{who} need validation data", "validation")
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
-    program = _program(vae, objective, chosen, seed)
+    program = _program(vae, objective, chosen, seed, binary=dataset.grey is not None)
     try:
         program.to(place)
         return _train(vae, program, dataset, chosen, seed, place, compiled, progress)
@@ -167,6 +180,7 @@ def _train(
     points = along_points(dataset, device)
     constant = _constant_from(program)
     history: list[Record] = []
+    kept: Kept | None = None
     active: int | None = None
 
     def measure(current: LossProgram) -> AlongTraining:
@@ -195,18 +209,28 @@ def _train(
             progress=lambda step, loss: show(step, loss, active),
             keep=keep,
             settled=Watch(settings, constant),
+            validate=None
+            if dataset.validation is None
+            else validation(
+                dataset.validation,
+                settings,
+                seed=seed,
+                data_size=len(dataset.train),
+            ),
+            constant_from=constant,
         )
-        values = dataset.train.values.to(device)
+        values = dataset.trained_on.to(device)
         trainer = Trainer(program, values, settings, compiled=compiled)
         failure = None
         try:
             for ended in trainer.train_together([member], stop=stop):
-                history[:], failure = ended.records, ended.failure
+                history[:], failure, kept = ended.records, ended.failure, ended.kept
         except Stopped:
             pass
     vae.eval()
     vae.history = history_table(history)
     vae.settled = settled_of(vae.history, settings, constant)
+    vae.kept = kept
     if failure:
         raise failure
     return vae
@@ -228,19 +252,35 @@ def _device(name: str) -> torch.device:
         raise ConfigError(str(failure).splitlines()[0], "device") from None
 
 
-def _dataset(vae: LatentModel, x: Any, test: Any) -> Dataset:
+def _dataset(vae: LatentModel, x: Any, test: Any, validation: Any) -> Dataset:
     """Return what is trained on, and what is looked at along the way."""
+    grey = None
     if isinstance(x, Dataset):
         test = x.test.values if test is None else test
+        grey = x.grey
+        if validation is None and x.validation is not None:
+            validation = x.validation.values
         x = x.train.values
     train = of_model(vae, x)
-    seen = train if test is None else of_model(vae, test, "test")
-    if seen.shape[1:] != train.shape[1:]:
-        raise DataError(
-            f"test holds observations of shape {tuple(seen.shape[1:])}, and x of "
-            f"{tuple(train.shape[1:])}"
-        )
-    return Dataset("x", Split(train), Split(seen))
+    others = {"test": test, "validation": validation}
+    seen = {
+        name: Split(of_model(vae, given, name))
+        for name, given in others.items()
+        if given is not None
+    }
+    for name, split in seen.items():
+        if split.values.shape[1:] != train.shape[1:]:
+            raise DataError(
+                f"{name} holds observations of shape {tuple(split.values.shape[1:])}, and x of "
+                f"{tuple(train.shape[1:])}"
+            )
+    return Dataset(
+        "x",
+        Split(train),
+        seen.get("test", Split(train)),
+        validation=seen.get("validation"),
+        grey=grey,
+    )
 
 
 def _optimizer(given: Any) -> dict[str, Any]:
@@ -253,12 +293,14 @@ def _optimizer(given: Any) -> dict[str, Any]:
     return part
 
 
-def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int) -> LossProgram:
+def _program(
+    vae: LatentModel, given: Any, settings: TrainingSettings, seed: int, *, binary: bool
+) -> LossProgram:
     """Return the model with an objective that fits it, as a run of this seed begins."""
     if isinstance(given, Objective):
         _require_trainable(vae, given, type(given).__name__, settings)
         with seeded(seed):
-            return LossProgram(vae, given)
+            return LossProgram(vae, given, binary=binary)
     try:
         objective = configured(OBJECTIVES, given)
     except ConfigError as error:
@@ -278,7 +320,7 @@ def _program(vae: LatentModel, given: Any, settings: TrainingSettings, seed: int
         except ConfigError as error:
             raise error.at("objective") from None
         _require_trainable(vae, made, objective["name"], settings)
-        return LossProgram(vae, made)
+        return LossProgram(vae, made, binary=binary)
 
 
 def _require_trainable(

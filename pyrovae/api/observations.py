@@ -12,6 +12,7 @@ from torch import Tensor
 
 from pyrovae.core.errors import DataError
 from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.streamed import Streamed, blocks
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS
 
@@ -58,15 +59,18 @@ def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x
     return torch.from_numpy(np.ascontiguousarray(taken))
 
 
-def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor:
+def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor | Streamed:
     """Return :func:`observations` that a model can explain, at least two.
+
+    Those of a data set that stay in their file still do.
 
     Raises
     ------
     DataError
         As there, for values that its likelihood is not for, and for a single one.
     """
-    values = observations(given, vae.event_shape, what)
+    stays = isinstance(given, Streamed) and tuple(given.shape[1:]) == vae.event_shape
+    values = given if stays else observations(given, vae.event_shape, what)
     likelihood = getattr(vae, "likelihood", None)
     if likelihood is not None:
         name = LIKELIHOODS.name_of(type(likelihood))
@@ -142,6 +146,8 @@ def as_array(given: Any) -> np.ndarray:
 
 
 def _array(given: Any, what: str) -> np.ndarray:
+    if isinstance(given, Streamed):
+        given = given[:]
     if isinstance(given, Tensor):
         values = given.detach().cpu()
         values = values.to_dense() if values.is_sparse else values
@@ -192,7 +198,7 @@ def _whole(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 
-def check_support(values: Tensor, support: str, name: str, what: str = "x") -> None:
+def check_support(values: Tensor | Streamed, support: str, name: str, what: str = "x") -> None:
     """Refuse observations that a likelihood cannot explain.
 
     Parameters
@@ -211,11 +217,13 @@ def check_support(values: Tensor, support: str, name: str, what: str = "x") -> N
     """
     if support != "unit" or values.dtype == torch.uint8:
         return
-    outside = (values < 0) | (values > 1)
-    if outside.any():
-        first = [int(i) for i in outside.nonzero()[0]]
-        raise DataError(
-            f"likelihood '{name}' is for values in [0, 1] but {what} holds "
-            f"{float(values[tuple(first)]):g} at {first}: scale {what}, or take likelihood "
-            "'gaussian'"
-        )
+    for start, block in blocks(values):
+        outside = (block < 0) | (block > 1)
+        if outside.any():
+            first = [int(i) for i in outside.nonzero()[0]]
+            value = float(block[tuple(first)])
+            first[0] += start
+            raise DataError(
+                f"likelihood '{name}' is for values in [0, 1] but {what} holds {value:g} at "
+                f"{first}: scale {what}, or take likelihood 'gaussian'"
+            )

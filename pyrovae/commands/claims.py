@@ -9,6 +9,7 @@ import click
 
 from pyrovae.commands import options
 from pyrovae.commands.failures import SOME_FAILED
+from pyrovae.commands.plans import planned
 
 
 @click.group("claims")
@@ -63,10 +64,8 @@ def run(
     from pyrovae.claims import CLAIMS
     from pyrovae.report.claims.write import chosen_claims
     from pyrovae.study.config import shipped
-    from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.execute.runner import RunOptions, run_plan
-    from pyrovae.study.plan.planning import make_plan
     from pyrovae.study.store.results import load_study
 
     failed: dict[str, str] = {}
@@ -74,7 +73,7 @@ def run(
     files = files or shipped.folder() / "claims"
     chosen = [CLAIMS[name] for name in chosen_claims(names)]
     for file in dict.fromkeys(claim.file for claim in chosen):
-        plan = make_plan(load_study_file(files / file, profile=profile, overrides=overrides))
+        plan = planned(files / file, profile, overrides)
         click.echo(f"{plan.name}: {len(plan.runs)} runs")
         chosen_options = RunOptions(
             workers=workers or available_cores(), device=device, compiled=compiled

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from pyrovae.commands import options
+from pyrovae.commands.plans import planned
+
+if TYPE_CHECKING:
+    from pyrovae.study.plan.planning import Plan
 
 
 @click.command("collapse")
@@ -121,14 +126,13 @@ def capacity(
 
     from pyrovae.report.study.capacity import CapacityReport
     from pyrovae.shrink.capacity.run import search_capacity
-    from pyrovae.study.config.read import load_study_file
     from pyrovae.study.execute.cores import available_cores
-    from pyrovae.study.plan.planning import Plan, make_plan
 
     chosen = options.chosen_profile(profile, quick)
+    told: set[str] = set()
 
     def plan(more: Sequence[str]) -> Plan:
-        return make_plan(load_study_file(file, profile=chosen, overrides=[*overrides, *more]))
+        return planned(file, chosen, [*overrides, *more], told=told)
 
     found = search_capacity(
         plan,

@@ -18,6 +18,7 @@ from pyrovae.commands import (
     collapse,
     listing,
     options,
+    plans,
     posterior,
     reporting,
     representation,
@@ -42,14 +43,7 @@ def _study_file(command: Any) -> Any:
 
 
 def _plan(file: Path, profile: str, quick: bool, overrides: tuple[str, ...]) -> Any:
-    from pyrovae.study.config.read import load_study_file
-    from pyrovae.study.plan.planning import make_plan
-
-    chosen = options.chosen_profile(profile, quick)
-    study = load_study_file(file, profile=chosen, overrides=overrides)
-    for remark in study.remarks:
-        click.echo(f"{file}: {remark}", err=True)
-    return make_plan(study)
+    return plans.planned(file, options.chosen_profile(profile, quick), overrides)
 
 
 @click.group(cls=OneLineGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -281,7 +275,7 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
     folder = find_run(results, run)
     table, written = inspect(folder, points=points, units=units, out=out)
     click.echo(table)
-    click.echo(f"run {folder.id}: {folder.settled().told}")
+    click.echo(f"run {folder.id}: {folder.ended()}")
     for path in written:
         click.echo(path)
 

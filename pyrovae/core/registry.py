@@ -23,6 +23,7 @@ import sys
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
 
@@ -35,13 +36,17 @@ from pyrovae.core.schedules import is_schedule
 T = TypeVar("T", bound=Callable[..., Any])
 
 
-class _Later:
-    """See :data:`LATER`."""
+class _Mark:
+    """See :data:`LATER` and :data:`PLACE`."""
 
 
 #: Annotates a parameter that came after runs had been stored. At its default it is left out of what
 #: is resolved, so that those runs keep their identity.
-LATER = _Later()
+LATER = _Mark()
+
+#: Annotates a parameter that says where something is, not what it is: it is no part of a run's
+#: identity.
+PLACE = _Mark()
 
 
 class Registry(Generic[T]):
@@ -122,6 +127,12 @@ class Registry(Generic[T]):
     def parameters(self, name: str) -> type[BaseModel]:
         """Return a pydantic model of the entry's keyword-only parameters."""
         return parameters_of(self[name], name)
+
+    def places(self, name: str) -> frozenset[str]:
+        """Return the parameters of a known entry that are marked :data:`PLACE`; else none."""
+        if dotted.is_path(name) or name not in self:
+            return frozenset()
+        return _places(self[name])
 
     def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         """Validate ``given`` and fill in the defaults; by a dotted path, ``source`` is among them.
@@ -218,6 +229,12 @@ class Registry(Generic[T]):
                     f"plugin '{package}': {self.kind} '{point.name}' ({point.value}) cannot be "
                     f"used: {reason}"
                 ) from reason
+
+
+@cache  # by the entry: another may have taken its name
+def _places(entry: Callable[..., Any]) -> frozenset[str]:
+    fields = parameters_of(entry, "placed").model_fields
+    return frozenset(name for name, field in fields.items() if PLACE in field.metadata)
 
 
 #: Where what is built in stands.

@@ -186,7 +186,7 @@ class Piecewise(_Schedule):
 
 
 class Plateau(_Schedule):
-    """Falls by ``factor`` whenever the loss does not: a learning rate's (ReduceLROnPlateau)."""
+    """Falls by ``factor`` whenever the loss does not: of a learning rate (ReduceLROnPlateau)."""
 
     schedule: Literal["plateau"] = "plateau"
     start: float = Field(alias="from")
@@ -195,6 +195,9 @@ class Plateau(_Schedule):
     threshold: float = Field(default=1e-4, ge=0, lt=1, description="least fall, as a share")
     cooldown: int = Field(default=0, ge=0, description="records after a fall that do not count")
     to: float = Field(default=0.0, description="the least that it falls to")
+    watch: Literal["loss", "validation"] = Field(
+        default="loss", description="mean training loss until a record, or that on validation data"
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Plateau:
@@ -203,7 +206,7 @@ class Plateau(_Schedule):
         return self
 
     def rates(self, losses: Sequence[float]) -> list[float]:
-        """Return the value after each record of a run, given the mean losses until each.
+        """Return the value after each record of a run, given the loss at each.
 
         The rule is that of :class:`torch.optim.lr_scheduler.ReduceLROnPlateau`; of a negative loss
         too, a fall is one by a share of its size.
@@ -247,6 +250,8 @@ KINDS: tuple[type[_Schedule], ...] = (Linear, Cosine, Cyclical, Piecewise, Plate
 _OfStep = Linear | Cosine | Cyclical | Piecewise
 Schedule = Annotated[_OfStep, Field(discriminator="schedule")]
 _SCHEDULE: TypeAdapter[_OfStep] = TypeAdapter(Schedule)
+_OfRate = Annotated[_OfStep | Plateau, Field(discriminator="schedule")]
+_RATE_SCHEDULE: TypeAdapter[_OfStep | Plateau] = TypeAdapter(_OfRate)
 
 
 def schedule(data: dict[str, Any]) -> _OfStep:
@@ -261,24 +266,44 @@ def at(value: float | _OfStep | dict[str, Any], step: int) -> float:
     return float(value) if isinstance(value, int | float) else value.at(step)
 
 
+def _read(value: Any) -> Any:
+    """Return the schedule that data describe, and anything else as it is."""
+    return _RATE_SCHEDULE.validate_python(value) if isinstance(value, dict) else value
+
+
 def values(value: float | _OfStep | Plateau | dict[str, Any]) -> tuple[float, ...]:
     """Return the extreme values that a number or schedule takes: what a bound must hold for."""
-    if isinstance(value, dict):
-        value = schedule(value)
-    return (float(value),) if isinstance(value, int | float) else value.extremes
+    read = _read(value)
+    return (float(read),) if isinstance(read, int | float) else read.extremes
 
 
 def ends(value: Any) -> float:
     """Return the step from which on a number, a schedule or its data is constant."""
-    if isinstance(value, dict):
-        value = schedule(value)
+    value = _read(value)
     return value.ends if isinstance(value, _Schedule) else 0
+
+
+def unfinished(value: Any, steps: int) -> str | None:
+    """Return how training of so many steps cuts a schedule, or its data, short; else ``None``."""
+    value = _read(value)
+    if isinstance(value, Piecewise) and steps <= value.ends:
+        told = f"its last milestone is step {value.ends:,.0f}, and training has {steps:,} steps"
+        return f"{told}: it ends at {value.at(steps - 1):.3g} instead of {value.values[-1]:g}"
+    if not isinstance(value, Linear | Cosine | Cyclical) or value.to == value.start:
+        return None
+    last = value.at(steps - 1)
+    if steps < value.ends < math.inf:
+        told = f"its schedule takes {value.ends:,.0f} steps, and training has {steps:,}"
+    elif value.ends == math.inf and value.at(steps) not in (value.to, value.start):
+        told = f"training of {steps:,} steps ends within a cycle's ramp"
+    else:
+        return None
+    return f"{told}: it ends at {last:.3g} instead of {value.to:g}"
 
 
 def falls(value: Any) -> bool:
     """Return whether a number, a schedule or its data ever falls from one step to a later one."""
-    if isinstance(value, dict):
-        value = schedule(value)
+    value = _read(value)
     return isinstance(value, _Schedule) and value.falls
 
 
@@ -349,7 +374,6 @@ LearningRate = Annotated[
 ]
 #: The learning rate of a run, which may depend on how its training goes.
 CourseRate = Annotated[
-    Annotated[float, Field(gt=0, allow_inf_nan=False)]
-    | Annotated[_OfStep | Plateau, Field(discriminator="schedule")],
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | _OfRate,
     AfterValidator(_check_rate),
 ]

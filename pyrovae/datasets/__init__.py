@@ -1,4 +1,4 @@
-"""Data sets: two splits of one tensor each, with ground-truth factors where they are known.
+"""Data sets: splits of one tensor each, with ground-truth factors where they are known.
 
 >>> from pyrovae.datasets import load_dataset
 >>> load_dataset("digits", n_train=1000, n_test=500).event_shape
@@ -23,11 +23,13 @@ from pyrovae.datasets import (  # noqa: F401
     mnist,
     mpi3d,
     own,
+    own_files,
     shapes3d,
     smallnorb,
     sprites,
 )
-from pyrovae.datasets.base import DATASETS, Dataset, Split, made
+from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.common import DATASETS, made
 
 __all__ = ["DATASETS", "Dataset", "Split", "load_dataset"]
 

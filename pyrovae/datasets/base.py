@@ -1,37 +1,43 @@
-"""What every data set hands to the rest: two splits of one tensor each, and what is known."""
+"""What every data set hands to the rest: its splits, and what is known of them."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, Field, create_model
 from torch import Tensor
 
-from pyrovae.core.registry import LATER, Registry
+from pyrovae.datasets.streamed import Streamed, blocks
 
 
 @dataclass(frozen=True)
 class Split:
-    """One part of a data set, whole in memory.
+    """One part of a data set.
 
     Attributes
     ----------
     values
         Shape ``(n, *event)``. ``uint8`` images stand for ``values / 255``; anything else is
-        ``float32`` and taken as it is.
+        ``float32`` and taken as it is. What is large may stay in its file.
     factors
         Ground-truth factor indices, shape ``(n, n_factors)``, ``int64``; ``None`` where unknown.
+    labels
+        What else is known of each observation, as it was given, by name: whole numbers (``int64``),
+        real ones (``float64``) or words, ``(n,)`` each. Factors whose values are known, not only
+        their indices, are here too.
     """
 
-    values: Tensor
+    values: Tensor | Streamed
     factors: np.ndarray | None = None
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if isinstance(self.values, Streamed):
+            return
         # A dimension of size 1 may have any stride. That of a single channel decides whether a
         # compiled convolution takes images for channels-last: here it is always the usual one.
         values = torch.as_tensor(self.values)
@@ -41,9 +47,18 @@ class Split:
     def __len__(self) -> int:
         return len(self.values)
 
+    def take(self, index: slice | np.ndarray) -> Split:
+        """Return some of the observations with all that is known of them."""
+        values = self.values
+        return Split(
+            values.narrowed(index) if isinstance(values, Streamed) else values[index],
+            None if self.factors is None else self.factors[index],
+            {name: column[index] for name, column in self.labels.items()},
+        )
+
     def floats(self, index: slice | Tensor | np.ndarray | None = None) -> Tensor:
         """Return the observations as ``float32``, images scaled to [0, 1]."""
-        return as_float(self.values if index is None else self.values[index])
+        return as_float(self.values[slice(None) if index is None else index])
 
 
 @dataclass(frozen=True)
@@ -52,13 +67,23 @@ class Dataset:
 
     Attributes
     ----------
-    train, test
-        The two splits; ``test`` is never trained on.
+    train, test, validation
+        The splits; ``test`` and ``validation`` are never trained on. ``validation``, which decides
+        when to stop and which model is kept, is ``None`` unless it is asked for
+        (:mod:`pyrovae.datasets.common`) or the data have one of their own.
     factor_names, factor_sizes
         Of the ground-truth factors, in the order of ``Split.factors``' columns; empty if unknown.
     exact
         For simulated data, the parameters that made it (``linear_gaussian``: ``loading``, ``mean``,
         ``noise_scale``); empty otherwise.
+    grey
+        What training draws binary values from, anew in each minibatch, where ``train`` is one fixed
+        draw of it (``binarize: dynamic``); else ``None``.
+    vocabulary
+        Of text: what the whole numbers that are observed stand for.
+    about
+        What else decides which data these are (labels of the user's own, the vocabulary), as a
+        digest.
 
     Licence and homepage, which ``pyrovae list datasets`` shows, are in
     :data:`pyrovae.datasets.sources.SOURCES`.
@@ -70,6 +95,32 @@ class Dataset:
     factor_names: tuple[str, ...] = ()
     factor_sizes: tuple[int, ...] = ()
     exact: dict[str, Tensor] = field(default_factory=dict)
+    validation: Split | None = None
+    grey: Split | None = None
+    vocabulary: tuple[str, ...] = ()
+    about: str = ""
+
+    @property
+    def trained_on(self) -> Tensor | Streamed:
+        """What minibatches are taken from."""
+        return (self.train if self.grey is None else self.grey).values
+
+    @property
+    def splits(self) -> dict[str, Split]:
+        """The splits that there are, by name."""
+        splits = {"train": self.train, "test": self.test}
+        return splits if self.validation is None else splits | {"validation": self.validation}
+
+    @property
+    def held_out(self) -> Split:
+        """The split that may decide something along training: never trained on, seldom ``test``."""
+        return self.test if self.validation is None else self.validation
+
+    def each(self, change: Callable[[Split], Split]) -> Dataset:
+        """Return the data set with every split changed."""
+        parts = self.splits if self.grey is None else self.splits | {"grey": self.grey}
+        changed: dict[str, Any] = {name: change(split) for name, split in parts.items()}
+        return replace(self, **changed)
 
     @property
     def event_shape(self) -> tuple[int, ...]:
@@ -78,68 +129,30 @@ class Dataset:
 
     def outside_unit(self) -> tuple[str, list[int], float] | None:
         """Return the first value that is not in [0, 1]: its split, index and itself."""
-        for which, split in (("train", self.train), ("test", self.test)):
+        for which, split in self.splits.items():
             if split.values.dtype == torch.uint8:
                 continue
-            outside = (split.values < 0) | (split.values > 1)
-            if outside.any():
-                index = [int(i) for i in outside.nonzero()[0]]
-                return which, index, float(split.values[tuple(index)])
+            for start, block in blocks(split.values):
+                outside = (block < 0) | (block > 1)
+                if outside.any():
+                    index = [int(i) for i in outside.nonzero()[0]]
+                    return which, [start + index[0], *index[1:]], float(block[tuple(index)])
         return None
 
     @property
     def fingerprint(self) -> str:
-        """sha256 over both splits' bytes, shapes and types: part of a run's identity."""
+        """sha256 over all splits' bytes, shapes and types: part of a run's identity."""
         digest = hashlib.sha256()
-        for split in (self.train, self.test):
+        for split in (*self.splits.values(), *([] if self.grey is None else [self.grey])):
             digest.update(f"{split.values.dtype}{tuple(split.values.shape)}".encode())
-            digest.update(split.values.contiguous().numpy().tobytes())
+            for _, block in blocks(split.values):
+                digest.update(np.ascontiguousarray(block.numpy()).data)
             if split.factors is not None:
-                digest.update(np.ascontiguousarray(split.factors).tobytes())
+                digest.update(np.ascontiguousarray(split.factors).data)
+        digest.update(self.about.encode())
         return digest.hexdigest()
 
 
 def as_float(values: Tensor) -> Tensor:
     """Scale ``uint8`` to [0, 1]; leave floats alone."""
     return values.to(torch.float32) / 255 if values.dtype == torch.uint8 else values
-
-
-class _Datasets(Registry):
-    """Names to data sets, each of which can also be had flat (:func:`with_flatten`)."""
-
-    def parameters(self, name: str) -> type[BaseModel]:
-        return with_flatten(super().parameters(name))
-
-
-def with_flatten(own: type[BaseModel]) -> type[BaseModel]:
-    """Add the parameter ``flatten`` to those of a data set that has none of this name itself."""
-    if "flatten" in own.model_fields:
-        return own
-    flatten = Field(default=False, description="whether each observation is made a vector")
-    return create_model(own.__name__, __base__=own, flatten=(Annotated[bool, LATER], flatten))
-
-
-def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[str, Any]) -> Dataset:
-    """Call a data set's function, and flatten what it returns if that is asked for.
-
-    Parameters
-    ----------
-    function, own
-        The function, and its own parameters.
-    values
-        Resolved parameters, which may have ``flatten`` besides.
-    """
-    if "flatten" in own.model_fields:
-        return function(**values)
-    flat = values.pop("flatten", False)
-    dataset = function(**values)
-    if not flat:
-        return dataset
-    train, test = (
-        Split(split.values.flatten(1), split.factors) for split in (dataset.train, dataset.test)
-    )
-    return replace(dataset, train=train, test=test)
-
-
-#: Data sets by name: functions ``(*, …) -> Dataset`` whose keyword-only parameters the YAML sets.
-DATASETS: Registry = _Datasets("dataset")

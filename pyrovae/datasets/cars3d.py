@@ -13,7 +13,8 @@ import numpy as np
 from pydantic import Field
 
 from pyrovae.core.reading import reading
-from pyrovae.datasets.base import DATASETS, Dataset
+from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.resize import area_average

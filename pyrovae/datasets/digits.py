@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from pyrovae.datasets.base import DATASETS, Dataset
+from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.splits import Count, Seed, split_dataset
 
 
@@ -12,8 +13,8 @@ from pyrovae.datasets.splits import Count, Seed, split_dataset
 def digits(*, n_train: Count = 1437, n_test: Count = 360, seed: Seed = 0) -> Dataset:
     """Handwritten digits, 8×8 grey, 1,797 images that come with scikit-learn.
 
-    The digit is a class label, not a factor that generates the image independently of others, so
-    the data set has no ground-truth factors.
+    The digit is kept as a label, ``digit``. It is no factor that generates the image independently
+    of others, so the data set has no ground-truth factors.
 
     Parameters
     ----------
@@ -42,5 +43,7 @@ def digits(*, n_train: Count = 1437, n_test: Count = 360, seed: Seed = 0) -> Dat
     # Imported late: `list` and `plan` do without it, and it takes longer than they do.
     from sklearn.datasets import load_digits
 
-    images = np.rint(load_digits().images * (255 / 16)).astype(np.uint8)[:, None]
-    return split_dataset("digits", images, n_train=n_train, n_test=n_test, seed=seed)
+    found = load_digits()
+    images = np.rint(found.images * (255 / 16)).astype(np.uint8)[:, None]
+    labels = {"digit": found.target.astype(np.int64)}
+    return split_dataset("digits", images, n_train=n_train, n_test=n_test, seed=seed, labels=labels)

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from pyrovae.core.reading import reading
-from pyrovae.datasets.base import DATASETS, Dataset
+from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.rows import gather_rows, npz_blocks

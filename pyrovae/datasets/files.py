@@ -82,6 +82,22 @@ def locate(dataset: str, *names: str) -> Path:
     )
 
 
+def locate_beside(path: Path, dataset: str, *names: str) -> Path | None:
+    """Return the path of a file that a data set can do without, where ``path`` is; else ``None``.
+
+    Beside a file that was downloaded, it is downloaded too.
+    """
+    for name in names:
+        if (path.parent / name).is_file():
+            return path.parent / name
+    if path.parent != cache_dir() / dataset:
+        return None
+    try:
+        return locate(dataset, *names)
+    except DataError:
+        return None
+
+
 def open_binary(path: Path) -> BinaryIO:
     """Open for reading, decompressing if the name ends in ``.gz``."""
     return cast(BinaryIO, gzip.open(path)) if path.suffix == ".gz" else path.open("rb")

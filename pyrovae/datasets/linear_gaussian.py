@@ -22,7 +22,8 @@ from torch.distributions import LowRankMultivariateNormal
 
 from pyrovae.core import memory
 from pyrovae.core.errors import ConfigError
-from pyrovae.datasets.base import DATASETS, Dataset, Split
+from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.splits import Count, Seed
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]

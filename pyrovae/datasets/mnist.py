@@ -1,37 +1,57 @@
-"""MNIST and Fashion-MNIST: 28×28 grey images in IDX files; labels are not read."""
+"""MNIST and Fashion-MNIST: 28×28 grey images in IDX files, and labels where their files are."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
 
-from pyrovae.core.errors import ConfigError
-from pyrovae.datasets.base import DATASETS, Dataset, Split
-from pyrovae.datasets.files import locate
+from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.common import DATASETS
+from pyrovae.datasets.files import locate, locate_beside
 from pyrovae.datasets.idx import read_idx
 from pyrovae.datasets.splits import Count, Seed, split_dataset
 
 _Part = Literal["train", "test"]
-_FILES: dict[_Part, tuple[str, int]] = {
-    "train": ("train-images-idx3-ubyte", 60_000),
-    "test": ("t10k-images-idx3-ubyte", 10_000),
-}
+#: Beginning of the files' names, and number of images.
+_FILES: dict[_Part, tuple[str, int]] = {"train": ("train", 60_000), "test": ("t10k", 10_000)}
+_DIGITS = tuple(range(10))
+_ARTICLES = (
+    "T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag",
+    "ankle boot",
+)  # fmt: skip
 
 
-def _images(dataset: str, part: _Part) -> np.ndarray:
-    name, n = _FILES[part]
-    return read_idx(locate(dataset, f"{name}.gz", name), (n, 28, 28))[:, None]
+def _read(dataset: str, part: _Part, label: str, classes: Sequence[Any]) -> Split:
+    """Return a part's images, with the names of their classes if the file of labels is there."""
+    start, n = _FILES[part]
+    name = f"{start}-images-idx3-ubyte"
+    path = locate(dataset, f"{name}.gz", name)
+    images = torch.from_numpy(read_idx(path, (n, 28, 28))[:, None])
+    name = f"{start}-labels-idx1-ubyte"
+    beside = locate_beside(path, dataset, f"{name}.gz", name)
+    if beside is None:
+        return Split(images)
+    codes = read_idx(beside, (n,))
+    if codes.max() >= len(classes):
+        raise DataError(f"{beside} holds a label {codes.max()}: must be below {len(classes)}")
+    return Split(images, labels={label: np.array(classes)[codes]})
 
 
-def _dataset(name: str, split: dict[_Part, int] | None, split_of: _Part, seed: int) -> Dataset:
+def _dataset(
+    name: str,
+    split: dict[_Part, int] | None,
+    split_of: _Part,
+    seed: int,
+    label: str,
+    classes: Sequence[Any],
+) -> Dataset:
     if split is None:
-        return Dataset(
-            name,
-            train=Split(torch.from_numpy(_images(name, "train"))),
-            test=Split(torch.from_numpy(_images(name, "test"))),
-        )
+        train, test = (_read(name, part, label, classes) for part in get_args(_Part))
+        return Dataset(name, train, test)
     if set(split) != {"train", "test"}:
         raise ConfigError("both 'train' and 'test' must be given", "split")
     available = _FILES[split_of][1]
@@ -41,8 +61,15 @@ def _dataset(name: str, split: dict[_Part, int] | None, split_of: _Part, seed: i
             f"but the {split_of} file has {available}",
             "split",
         )
-    images = _images(name, split_of)
-    return split_dataset(name, images, n_train=split["train"], n_test=split["test"], seed=seed)
+    found = _read(name, split_of, label, classes)
+    return split_dataset(
+        name,
+        found.values,
+        n_train=split["train"],
+        n_test=split["test"],
+        seed=seed,
+        labels=found.labels,
+    )
 
 
 @DATASETS.register("mnist")
@@ -53,6 +80,8 @@ def mnist(
     seed: Seed = 0,
 ) -> Dataset:
     """Handwritten digits, 28×28 grey.
+
+    The label ``digit`` is there if the file of labels is beside that of the images.
 
     Parameters
     ----------
@@ -84,7 +113,7 @@ def mnist(
     >>> data.train.values.shape  # doctest: +SKIP
     torch.Size([60000, 1, 28, 28])
     """
-    return _dataset("mnist", split, split_of, seed)
+    return _dataset("mnist", split, split_of, seed, "digit", _DIGITS)
 
 
 @DATASETS.register("fashion_mnist")
@@ -95,6 +124,8 @@ def fashion_mnist(
     seed: Seed = 0,
 ) -> Dataset:
     """Articles of clothing, 28×28 grey; parameters as for ``mnist``.
+
+    The label ``article`` is there if the file of labels is beside that of the images.
 
     Parameters
     ----------
@@ -119,4 +150,4 @@ def fashion_mnist(
     >>> data.train.values.shape  # doctest: +SKIP
     torch.Size([8000, 1, 28, 28])
     """
-    return _dataset("fashion_mnist", split, split_of, seed)
+    return _dataset("fashion_mnist", split, split_of, seed, "article", _ARTICLES)

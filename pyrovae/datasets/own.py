@@ -4,21 +4,14 @@
 one of
 
 - an array or tensor of observations,
-- a tuple of observations and factors (labels, say), ``(n,)`` or ``(n, k)``,
+- a tuple of observations and factors (labels, say): ``(n,)`` or ``(n, k)``, or columns by name,
 - a map-style :class:`torch.utils.data.Dataset` or list of such observations or pairs,
 - a :class:`pyrovae.datasets.Dataset`, which has its own splits.
 
-Observations are vectors ``(n, d)``, grey images ``(n, h, w)`` or images ``(n, channels, h, w)``.
-Their values decide what they are:
-
-==================================  =====================================
-values                              taken as
-==================================  =====================================
-0 and 1 in whole numbers, booleans  0 and 1
-``uint8``                           images: ``values / 255``
-whole numbers of images, 0 to 255   the same
-anything else                       ``float32``, as they are
-==================================  =====================================
+Observations are vectors ``(n, d)``, grey images ``(n, h, w)`` or images ``(n, channels, h, w)``;
+:mod:`pyrovae.datasets.observed` says what their values are taken as, and
+:func:`pyrovae.datasets.labels.indices` how factors become indices. The factors' own values are kept
+as labels.
 
 A fifth of the observations, chosen at random and always the same, is for testing.
 """
@@ -31,21 +24,20 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, DataError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of, resolved
-from pyrovae.datasets.base import Dataset, Split, made, with_flatten
-from pyrovae.datasets.splits import split_indices
+from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.common import made, with_common
+from pyrovae.datasets.labels import named
+from pyrovae.datasets.observed import as_array, observations
+from pyrovae.datasets.splits import split_dataset, with_a_fifth_to_test
+from pyrovae.datasets.streamed import Streamed
 
 #: Of the fixed split.
 _SEED = 0
-#: Of so many observations a fifth is enough to measure anything.
-_FEWEST = 10
-#: Sizes of the channel axis: grey, colours, colours and opacity.
-_CHANNELS = (1, 3, 4)
 
 
 def resolve(name: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,7 +70,7 @@ def resolve(name: Any, parameters: Mapping[str, Any]) -> dict[str, Any]:
         raise ConfigError(f"'{name}' has a parameter '{odd}' that no study can set: {hint}")
     return {
         "name": name,
-        **resolved(with_flatten(model), dict(parameters), f"data set '{name}'"),
+        **resolved(with_common(model), dict(parameters), f"data set '{name}'"),
     }
 
 
@@ -123,54 +115,44 @@ def as_dataset(name: str, returned: Any) -> Dataset:
     if isinstance(returned, Dataset):
         return _checked(name, returned)
     values, factors = _observations_and_factors(returned)
-    observed = _observations(values)
-    n = len(observed)
-    if n < _FEWEST:
-        raise DataError(f"{n} observations: at least {_FEWEST} are needed to train and to test")
-    train, test = split_indices(n, n - n // 5, n // 5, _SEED)
-    if factors is None:
-        return Dataset(name, Split(observed[train]), Split(observed[test]))
-    codes, sizes = _factors(factors, n)
-    return Dataset(
-        name,
-        Split(observed[train], codes[train]),
-        Split(observed[test], codes[test]),
-        factor_names=("label",)
-        if len(sizes) == 1
-        else tuple(f"factor_{i}" for i in range(len(sizes))),
-        factor_sizes=sizes,
+    observed = observations(values)
+    n_train, n_test = with_a_fifth_to_test(len(observed))
+    labels = {} if factors is None else named(factors, len(observed))
+    return split_dataset(
+        name, observed, n_train=n_train, n_test=n_test, seed=_SEED, labels=labels, factors=[*labels]
     )
 
 
 def _checked(name: str, dataset: Dataset) -> Dataset:
     """Return a data set that keeps the promises of its class, or say which it breaks."""
-    splits = {}
-    for which in ("train", "test"):
-        split = getattr(dataset, which)
+    splits: dict[str, Any] = {}
+    for which, split in dataset.splits.items():
         try:
-            values = _observations(split.values)
+            values = observations(split.values)
             factors = split.factors
             if factors is not None:
-                factors = _whole(_array(factors), len(values))
+                factors = _whole(as_array(factors), len(values))
                 if factors.dtype.kind == "U":
                     raise DataError("factors that are words: must be indices from 0")
                 factors = factors.astype(np.int64)
         except DataError as refusal:
             raise DataError(f"in '{which}' {refusal}") from refusal.__cause__
-        splits[which] = Split(values, factors)
-    train, test = splits["train"], splits["test"]
-    if train.values.shape[1:] != test.values.shape[1:] or train.values.dtype != test.values.dtype:
-        raise DataError(
-            f"splits that differ: {_said(train.values)} to train on, {_said(test.values)} to test"
-        )
-    if (train.factors is None) != (test.factors is None):
-        raise DataError("factors of one split and not of the other")
+        splits[which] = Split(values, factors, split.labels)
+    train = splits["train"]
     k = 0 if train.factors is None else train.factors.shape[1]
-    if (test.factors is not None and test.factors.shape[1] != k) or len(
-        dataset.factor_names
-    ) not in (0, k):
+    if len(dataset.factor_names) not in (0, k):
         raise DataError(f"factors that differ in number: {k} of 'train'")
-    return replace(dataset, name=name, train=train, test=test)
+    for which, split in splits.items():
+        ours, theirs = train.values, split.values
+        if (ours.shape[1:], ours.dtype) != (theirs.shape[1:], theirs.dtype):
+            raise DataError(
+                f"splits that differ: {_said(ours)} in 'train', {_said(theirs)} in '{which}'"
+            )
+        if (train.factors is None) != (split.factors is None):
+            raise DataError("factors of one split and not of the other")
+        if split.factors is not None and split.factors.shape[1] != k:
+            raise DataError(f"factors that differ in number: {k} of 'train'")
+    return replace(dataset, name=name, **splits)
 
 
 def _observations_and_factors(returned: Any) -> tuple[Any, Any]:
@@ -202,87 +184,18 @@ def _collected(items: Any) -> tuple[Any, Any]:
             raise DataError(f"items of which [{i}] raises {dotted.told(failure)}") from failure
         paired = isinstance(item, tuple) and len(item) == 2
         value, factor = item if paired else (item, None)
-        values.append(_array(value))
+        values.append(as_array(value))
         if values[i].shape != values[0].shape:
             raise DataError(
                 f"items of different shapes: {values[0].shape} at [0], {values[i].shape} at [{i}]"
             )
         if factor is not None:
-            factors.append(_array(factor))
+            factors.append(as_array(factor))
         if len(factors) not in (0, i + 1) or (factors and factors[i].shape != factors[0].shape):
             raise DataError(f"items of which [{i}] has other factors than [0]")
     if not values:
         raise DataError("no observations")
     return np.stack(values), np.stack(factors) if factors else None
-
-
-def _array(values: Any) -> np.ndarray:
-    """Return an array of whatever holds numbers."""
-    try:
-        if isinstance(values, Tensor):
-            values = values.detach().cpu().to_dense() if values.is_sparse else values.detach().cpu()
-            # NumPy knows no bfloat16.
-            return (values.float() if values.dtype == torch.bfloat16 else values).numpy()
-        return np.asarray(values)
-    except Exception as failure:
-        kind = type(values).__name__
-        raise DataError(f"a {kind} that is no array: {first_line(failure)}") from failure
-
-
-def _observations(given: Any) -> Tensor:
-    """Return observations ``(n, d)`` or ``(n, c, h, w)`` as ``uint8`` or ``float32``."""
-    values = _array(given)
-    if values.dtype.kind not in "buif":
-        raise DataError(f"{values.dtype} of shape {values.shape}: must be real numbers")
-    if values.ndim not in (2, 3, 4):
-        raise DataError(
-            f"an array of shape {values.shape}: must be (n, d), (n, height, width) or "
-            "(n, channels, height, width)"
-        )
-    if 0 in values.shape:
-        raise DataError(f"an empty array, of shape {values.shape}")
-    if values.ndim == 4 and values.shape[-1] in _CHANNELS and values.shape[1] not in _CHANNELS:
-        raise DataError(
-            f"images of shape {values.shape}, channels last: must be (n, channels, height, width), "
-            "as .transpose(0, 3, 1, 2) makes them"
-        )
-    taken = _finite(values) if values.dtype.kind == "f" else _whole_values(values)
-    return torch.from_numpy(np.ascontiguousarray(taken[:, None] if taken.ndim == 3 else taken))
-
-
-def _finite(values: np.ndarray) -> np.ndarray:
-    with np.errstate(over="ignore"):
-        taken = values.astype(np.float32)
-    bad = ~np.isfinite(taken)
-    if bad.any():
-        first = tuple(int(i) for i in np.argwhere(bad)[0])
-        told = f"{values[first]} at {list(first)}"
-        more = int(bad.sum()) - 1
-        others = f", and {more} more such values" if more else ""
-        why = "" if not np.isfinite(values[first]) else ", which is beyond float32"
-        raise DataError(f"{told}{why}{others}: must be finite numbers")
-    return taken
-
-
-def _whole_values(values: np.ndarray) -> np.ndarray:
-    low, high = int(values.min()), int(values.max())
-    if low >= 0 and high <= 1:
-        return values.astype(np.uint8) * np.uint8(255)
-    grey = values.ndim > 2 and low >= 0 and high <= 255
-    return (
-        values.astype(np.uint8) if grey or values.dtype == np.uint8 else values.astype(np.float32)
-    )
-
-
-def _factors(given: Any, n: int) -> tuple[np.ndarray, tuple[int, ...]]:
-    """Return factors as indices ``(n, k)``, by rising value, and how many values each takes."""
-    values = _array(given)
-    if values.dtype.kind == "O" and all(isinstance(v, str) for v in values.flat):
-        values = values.astype(str)
-    columns = _whole(values, n)
-    found = [np.unique(column, return_inverse=True) for column in columns.T]
-    codes = np.stack([inverse.reshape(-1) for _, inverse in found], axis=1).astype(np.int64)
-    return codes, tuple(len(known) for known, _ in found)
 
 
 def _whole(values: np.ndarray, n: int) -> np.ndarray:
@@ -301,5 +214,5 @@ def _whole(values: np.ndarray, n: int) -> np.ndarray:
     return values.reshape(n, -1)
 
 
-def _said(values: Tensor) -> str:
+def _said(values: Tensor | Streamed) -> str:
     return f"{str(values.dtype).removeprefix('torch.')} of shape {tuple(values.shape)}"

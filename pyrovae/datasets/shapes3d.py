@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pyrovae.core.reading import reading
-from pyrovae.datasets.base import DATASETS, Dataset
+from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.files import locate
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.rows import gather_rows
 from pyrovae.datasets.splits import Count, Seed
 
 if TYPE_CHECKING:
-    import h5py  # type: ignore[import-untyped]
+    import h5py
 
 GRID = FactorGrid(
     ("floor_hue", "wall_hue", "object_hue", "scale", "shape", "orientation"),

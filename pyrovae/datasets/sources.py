@@ -66,6 +66,8 @@ SOURCES: dict[str, Source] = {
             {
                 "train-images-idx3-ubyte.gz": "md5:f68b3c2dcbeaaa9fbdd348bbdeb94873",
                 "t10k-images-idx3-ubyte.gz": "md5:9fb629c4189551a2d022fa330f9573f3",
+                "train-labels-idx1-ubyte.gz": "md5:d53e105ee54ea40749a09fcbcd1e9432",
+                "t10k-labels-idx1-ubyte.gz": "md5:ec29112dd5afa0611ce80d1b7f02629c",
             },
         ),
     ),
@@ -73,7 +75,7 @@ SOURCES: dict[str, Source] = {
         homepage="https://github.com/zalandoresearch/fashion-mnist",
         licence="MIT",
         citation="Xiao, Rasul, Vollgraf: Fashion-MNIST (arXiv:1708.07747, 2017)",
-        # sha256 from tensorflow_datasets/url_checksums/fashion_mnist.txt.
+        # sha256 from tensorflow_datasets/url_checksums/fashion_mnist.txt, md5 from torchvision.
         files=_folder(
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",
             {
@@ -81,6 +83,8 @@ SOURCES: dict[str, Source] = {
                 "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
                 "t10k-images-idx3-ubyte.gz": "sha256:"
                 "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                "train-labels-idx1-ubyte.gz": "md5:25c81989df183df01b3e8a0aad5dffbe",
+                "t10k-labels-idx1-ubyte.gz": "md5:bb300cfdad3c16e7a12a480ee83cd310",
             },
         ),
     ),

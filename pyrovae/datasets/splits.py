@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Annotated
 
 import numpy as np
 import torch
 from pydantic import Field
+from torch import Tensor
 
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets.base import Dataset, Split
+from pyrovae.datasets.labels import indices
+from pyrovae.datasets.streamed import Streamed
 
 #: A number of observations, as a data set's parameter.
 Count = Annotated[int, Field(gt=0)]
 
 #: Which subset and split; independent of the seed of the training run.
 Seed = Annotated[int, Field(ge=0)]
+
+#: Of so many observations a fifth is enough to measure anything.
+_FEWEST = 10
 
 
 def split_indices(n: int, n_train: int, n_test: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,18 +53,49 @@ def split_indices(n: int, n_train: int, n_test: int, seed: int) -> tuple[np.ndar
     return order[:n_train], order[n - n_test :]
 
 
+def with_a_fifth_to_test(n: int) -> tuple[int, int]:
+    """Return the numbers of training and test observations where nobody asked for any.
+
+    Raises
+    ------
+    DataError
+        If there are too few.
+    """
+    if n < _FEWEST:
+        raise DataError(f"{n} observations: at least {_FEWEST} are needed to train and to test")
+    return n - n // 5, n // 5
+
+
 def split_dataset(
-    name: str, values: np.ndarray, *, n_train: int, n_test: int, seed: int
+    name: str,
+    values: np.ndarray | Tensor | Streamed,
+    *,
+    n_train: int,
+    n_test: int,
+    seed: int,
+    labels: Mapping[str, np.ndarray] | None = None,
+    factors: Sequence[str] = (),
 ) -> Dataset:
     """Return a data set whose splits are random disjoint subsets of ``values``, shape ``(n, …)``.
+
+    Parameters
+    ----------
+    name, values
+        Of the data set.
+    n_train, n_test, seed
+        As for :func:`split_indices`.
+    labels
+        By name, ``(n,)`` each (:func:`pyrovae.datasets.labels.named`).
+    factors
+        Names of the labels that are ground-truth factors.
 
     Raises
     ------
     ConfigError
         If there are fewer than ``n_train + n_test`` observations.
     """
-    train, test = (
-        Split(torch.from_numpy(values[index]))
-        for index in split_indices(len(values), n_train, n_test, seed)
-    )
-    return Dataset(name, train, test)
+    codes, sizes = indices([(labels or {})[name] for name in factors]) if factors else (None, ())
+    values = torch.from_numpy(values) if isinstance(values, np.ndarray) else values
+    whole = Split(values, codes, dict(labels or {}))
+    train, test = map(whole.take, split_indices(len(whole), n_train, n_test, seed))
+    return Dataset(name, train, test, factor_names=tuple(factors), factor_sizes=sizes)

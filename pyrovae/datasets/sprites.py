@@ -23,7 +23,8 @@ from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
 from pyrovae.core.registry import LATER
-from pyrovae.datasets.base import DATASETS, Dataset
+from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.grids import FactorGrid, sample_grid
 from pyrovae.datasets.splits import Count, Seed
 

@@ -193,7 +193,7 @@ def evaluate(
     found, estimators = score_representation(
         codes,
         test.factors,
-        units["active"].to_numpy(),
+        units["used"].to_numpy(),
         settings.metrics,
         settings.standard_errors,
         seed,

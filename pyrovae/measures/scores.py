@@ -12,7 +12,8 @@ longer installed, has a title made of its key, and nothing is claimed of it.
 Other scores follow from declared ones by the form of their key:
 
 - ``mig_se`` is the standard error of ``mig``;
-- ``mig_active_only`` is ``mig`` of the active units alone;
+- ``mig_used_only`` is ``mig`` of the units alone that the decoder uses, and ``mig_active_only``, of
+  runs that version 0.1.0 measured, of those with Var(mu) > 0.01;
 - ``mig[n_bins=5]`` is ``mig`` with another parameter; so are ``mig[n_bins=5]_se`` and so on.
 """
 
@@ -46,8 +47,9 @@ _GROUPS = (
     OTHER,
 )
 
-#: Suffixes of a key: the score's standard error, and its value over the active units alone.
-STANDARD_ERROR, ACTIVE_ONLY = "_se", "_active_only"
+#: Suffixes of a key: the score's standard error, and its value over some units alone: those that
+#: the decoder uses, or those with Var(mu) > 0.01, which version 0.1.0 took.
+STANDARD_ERROR, USED_ONLY, ACTIVE_ONLY = "_se", "_used_only", "_active_only"
 
 #: Modules that declare scores, or know whose metrics do.
 _DECLARING = (
@@ -202,11 +204,12 @@ def score_of(key: str) -> Score:
             group=of.group,
             meaning=f"Standard error of {of.title}.",
         )
-    if key.endswith(ACTIVE_ONLY):
-        of = score_of(key.removesuffix(ACTIVE_ONLY))
-        meaning = f"{of.title} without the inactive units."
-        title = f"{of.title}, active units only"
-        return replace(of, key=key, title=title, meaning=meaning, main=False)
+    for suffix, which in ((USED_ONLY, "active units"), (ACTIVE_ONLY, "units with Var(mu) > 0.01")):
+        if key.endswith(suffix):
+            of = score_of(key.removesuffix(suffix))
+            meaning = f"{of.title} of the {which} alone."
+            title = f"{of.title}, {which} only"
+            return replace(of, key=key, title=title, meaning=meaning, main=False)
     # A part that a metric returns and does not declare is still the metric's.
     metric = _metric_of(key)
     group = score_of(metric).group if metric else OTHER
@@ -232,7 +235,7 @@ def is_declared(key: str) -> bool:
     variant = _VARIANT.fullmatch(key)
     if variant:
         return is_declared(variant[1] + variant[3])
-    for suffix in (STANDARD_ERROR, ACTIVE_ONLY):
+    for suffix in (STANDARD_ERROR, USED_ONLY, ACTIVE_ONLY):
         if key.endswith(suffix):
             return is_declared(key.removesuffix(suffix))
     return bool(_metric_of(key))

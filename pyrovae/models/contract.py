@@ -31,6 +31,9 @@ class LatentModel(nn.Module):
     settled
         Whether bound and counts of units stood still when that training ended: a
         :class:`pyrovae.training.settled.Settled`.
+    kept
+        The record whose parameters these are, where the best on validation data were kept: a
+        :class:`pyrovae.training.validation.Kept`.
     """
 
     latent_dim: int
@@ -38,6 +41,7 @@ class LatentModel(nn.Module):
     event_shape: tuple[int, ...] | None = None
     history: DataFrame | None = None
     settled: Any = None
+    kept: Any = None
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""
@@ -89,6 +93,8 @@ class LatentModel(nn.Module):
         if self.history is not None and len(self.history):
             last = self.history.iloc[-1]
             facts |= {"trained steps": int(last["step"]), "loss": f"{last['loss']:.4g}"}
+        if self.kept is not None:
+            facts["kept"] = self.kept.told
         if self.settled is not None:
             facts["settled"] = self.settled.told
         rows = "".join(

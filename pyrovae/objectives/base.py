@@ -41,9 +41,14 @@ class Objective(nn.Module):
         return cls.needs
 
     @classmethod
+    def schedules(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the schedules among these user parameters, or what they stand for, by name."""
+        return {key: value for key, value in parameters.items() if is_schedule(value)}
+
+    @classmethod
     def constant_from(cls, parameters: Mapping[str, Any]) -> float:
-        """Return the step from which on nothing that is scheduled changes."""
-        return max((ends(value) for value in parameters.values() if is_schedule(value)), default=0)
+        """Return the step from which on nothing changes by plan: the end of :meth:`schedules`."""
+        return max((ends(value) for value in cls.schedules(parameters).values()), default=0)
 
     def prepare(self, vae: LatentModel) -> None:
         """Take what the objective needs of the model before training; most need nothing."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -125,11 +124,13 @@ class Annealed(Beta):
         self.rise = schedule({"schedule": shape, "from": 0.0, "to": 1.0, "steps": steps})
 
     @classmethod
-    def constant_from(cls, parameters: Mapping[str, Any]) -> float:
-        """Return the step from which on the weight no longer changes."""
-        shape, steps = parameters.get("shape", "linear"), parameters.get("steps", 0)
-        rise = math.inf if shape == "cyclical" else steps
-        return max(super().constant_from(parameters), rise)
+    def schedules(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the weight's rise besides."""
+        others = super().schedules(parameters)
+        if "steps" not in parameters:  # an instance's: its rise is a schedule
+            return others
+        shape, steps = parameters.get("shape", "linear"), parameters["steps"]
+        return others | {"steps": {"schedule": shape, "from": 0.0, "to": 1.0, "steps": steps}}
 
     def hyperparameters(self, step: int) -> dict[str, float]:
         """Return the weight at a step."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from pyrovae.core.schedules import Plateau, at
 from pyrovae.training.settings import TrainingSettings
@@ -34,7 +34,8 @@ class Course:
         The step from which on the learning rate falls, as far as is known; of a run that trains for
         a number of steps it says nothing.
     seen
-        Step and mean loss of each record so far, if the learning rate hangs on them; else empty.
+        Step of each record so far, and the loss that the learning rate hangs on; empty if it hangs
+        on none.
     """
 
     def __init__(self, settings: TrainingSettings) -> None:
@@ -57,11 +58,15 @@ class Course:
         """Whether what follows a record depends on it."""
         return self.waits or isinstance(self._settings.lr, Plateau)
 
-    def see(self, records: Iterable[Sequence[float]]) -> None:
-        """Take in step and mean loss of records that were made since, in order."""
-        if isinstance(self._settings.lr, Plateau):
-            self.seen += [(int(step), float(loss)) for step, loss in records]
-            self._rates = self._settings.lr.rates([loss for _, loss in self.seen])
+    def see(self, records: Iterable[tuple[int, float, float]]) -> None:
+        """Take in step, training loss and validation loss of records made since, in order."""
+        rule = self._settings.lr
+        if isinstance(rule, Plateau):
+            self.seen += [
+                (int(step), float(loss if rule.watch == "loss" else validation_loss))
+                for step, loss, validation_loss in records
+            ]
+            self._rates = rule.rates([loss for _, loss in self.seen])
 
     def settle(self, step: int) -> None:
         """Let the learning rate fall from a step on, at which the run was seen settled."""
@@ -69,6 +74,11 @@ class Course:
         if step < self.turn:
             self.turn = step
             self.end = step + max(1, round(step / _FALL))
+
+    def stop(self, step: int) -> None:
+        """Let the run end after so many steps, which it has done."""
+        self._turned = True
+        self.end = step
 
     def is_mark(self, step: int) -> bool:
         """Return whether a record is made after so many steps."""
@@ -85,7 +95,7 @@ class Course:
             made = bisect_right(self.seen, step, key=lambda record: record[0])
             return self._rates[made - 1] if made else self._settings.lr.start
         rate = at(self._settings.lr, step)
-        if self._settings.until == "steps" or step < self.turn:
+        if self._settings.until != "settled" or step < self.turn:
             return rate
         done = (step - self.turn) / (self.end - self.turn)
         return rate * (1 + math.cos(math.pi * done)) / 2

@@ -45,12 +45,15 @@ def many(tree: Any, size: int, device: torch.device) -> Any:
     return tree_map(lambda tensor: tensor.to(device).expand(size, *tensor.shape).clone(), tree)
 
 
-def step_of(program: LossProgram, size: int, descent: Descent | None = None) -> StepFunction:
+def step_of(
+    program: LossProgram,
+    size: int,
+    data_size: int | None = None,
+    descent: Descent | None = None,
+) -> StepFunction:
     """Return :meth:`LossProgram.step` for ``size`` models, whose tensors are :func:`stacked`.
 
     ``descent`` is that of the step, by default Adam.
     """
-    step = partial(program.step, descent=descent or Descent())
-    if size == 1:
-        return step
-    return torch.func.vmap(lambda *args: step(*args), in_dims=_DIMS)
+    step = partial(program.step, data_size=data_size, descent=descent or Descent())
+    return step if size == 1 else torch.func.vmap(step, in_dims=_DIMS)

@@ -19,6 +19,7 @@ from torch.utils._pytree import tree_map
 from pyrovae.core.errors import diverged
 from pyrovae.core.measuring import measuring, untouched
 from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed
 from pyrovae.training.course import Course
 from pyrovae.training.descent import Descent
 from pyrovae.training.ensemble import many, stacked, step_of
@@ -26,9 +27,11 @@ from pyrovae.training.ensemble import member as member_of
 from pyrovae.training.optimizers import Moments
 from pyrovae.training.precision import computing_in, layers_in
 from pyrovae.training.settings import TrainingSettings
+from pyrovae.training.stage import Stage
 from pyrovae.training.step import LossProgram, State, Tensors
 from pyrovae.training.stepper import Stepper
 from pyrovae.training.streams import CHUNK, BatchStream, NoiseStream
+from pyrovae.training.validation import Kept, Validated
 
 
 class Diverged(ArithmeticError):
@@ -63,6 +66,8 @@ class Record:
         Training minibatch means since the last record, nats per datum; NaN at step 0.
     measured
         What ``measure`` returned.
+    validation_loss
+        What ``validate`` returned; NaN without one.
     """
 
     step: int
@@ -70,6 +75,7 @@ class Record:
     distortion: float
     rate: float
     measured: Any
+    validation_loss: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,8 @@ class Snapshot:
         (loss, distortion, rate) of the steps since the last record, ``(n, 3)``.
     buffers
         Those that steps write, after that step.
+    validated
+        What was seen of the validation split until then.
     seen
         Step and loss of each record so far, ``(n, 2)`` in double precision, where the learning rate
         hangs on them; else empty.
@@ -98,6 +106,7 @@ class Snapshot:
     moments: Moments
     window: Tensor
     buffers: Tensors = field(default_factory=dict)
+    validated: Validated = field(default_factory=Validated)
     seen: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.float64))
 
 
@@ -125,6 +134,11 @@ class Member:
         Asked, of a run that trains until it is settled, at the start and after each record; called
         with the records since the start, and returns the step at which the run was first seen
         settled, if it was.
+    validate
+        Called with the program and the step at each record: the loss on the validation split.
+    constant_from
+        Step from which on nothing that is scheduled changes: what is validated before decides
+        nothing.
     """
 
     program: LossProgram
@@ -135,6 +149,8 @@ class Member:
     keep: Callable[[Snapshot, list[Record]], None] = lambda snapshot, records: None
     start: Snapshot | None = None
     settled: Callable[[list[Record]], int | None] = lambda records: None
+    validate: Callable[[LossProgram, int], float] | None = None
+    constant_from: float = 0
 
 
 @dataclass(frozen=True)
@@ -149,11 +165,14 @@ class Ended:
         Its history.
     failure
         Why it ended before its last step, if it did.
+    kept
+        The record whose parameters it ended with, if they are not the last ones by settings.
     """
 
     member: int
     records: list[Record]
     failure: Diverged | None = None
+    kept: Kept | None = None
 
 
 class Trainer:
@@ -164,7 +183,8 @@ class Trainer:
     program
         Any model of the kind to be trained: its structure is what counts.
     data
-        The training set, ``(n, *event_shape)``; training happens on its device.
+        The training set, ``(n, *event_shape)``; training happens on its device. Of one that stays
+        in its file, the minibatches of the next steps are read.
     settings
         The batch size, the precision and how gradients move parameters (``optimizer``, clipping,
         ``rates``), and what :meth:`train` needs.
@@ -177,7 +197,7 @@ class Trainer:
     def __init__(
         self,
         program: LossProgram,
-        data: Tensor,
+        data: Tensor | Streamed,
         settings: TrainingSettings,
         *,
         compiled: bool,
@@ -186,7 +206,7 @@ class Trainer:
         self._data, self._settings, self._size = data, settings, size
         self._program = program
         index = torch.arange(settings.batch_size) % len(data)
-        own = next(program.parameters(), data).device
+        own = next((p.device for p in program.parameters()), data.device)
         with torch.device(own):
             self._draws = program.record(as_float(data[index.to(data.device)].to(own)))
         lead = (CHUNK,) if size == 1 else (CHUNK, size)
@@ -202,8 +222,9 @@ class Trainer:
         state = many(State.of(program, self._descent), size, data.device)
         # What a layer keeps of a traced pass (a weight that it computes) is of no use outside.
         with torch.device(data.device), computing_in(settings.precision), untouched(program):
-            step = layers_in(settings.precision, step_of(program, size, self._descent))
-            self._stepper = Stepper(step, state, inputs, data, compiled=compiled)
+            step = layers_in(settings.precision, step_of(program, size, len(data), self._descent))
+            self._stage = Stage(data, settings.batch_size * size)
+            self._stepper = Stepper(step, state, inputs, self._stage.data, compiled=compiled)
 
     def train(
         self,
@@ -252,8 +273,9 @@ class Trainer:
             When asked to stop, after handing out snapshots.
         """
         written = self._program.written
+        data, most = self._data, self._stage.steps
         slots = [
-            _Slot(i, each, self._draws, self._data, written, self._descent)
+            _Slot(i, each, self._draws, data, written, most, self._descent)
             for i, each in enumerate(members)
         ]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
@@ -265,10 +287,11 @@ class Trainer:
             if slot.over:  # nothing was left to be done after the snapshot
                 yield slot.ended(state, self._size)
         kept = time.monotonic()
-        feed = _Feed([*slots, *padding])
+        feed = _Feed([*slots, *padding], self._stage)
         while live:
             inputs, n = feed.next(live)
             with computing_in(self._settings.precision):
+                self._stage.enter()
                 told = self._stepper.advance(inputs, n)
             feed.prepare([slot for slot in live if not slot.over_after(n)], ahead=n)
             values = told.movedim(0, -2).to("cpu", copy=True)
@@ -307,10 +330,12 @@ class _Feed:
     ----------
     slots
         Whose inputs stand beside each other; those that are over get another's.
+    stage
+        Where minibatches come from.
     """
 
-    def __init__(self, slots: Sequence[_Slot]) -> None:
-        self._slots = slots
+    def __init__(self, slots: Sequence[_Slot], stage: Stage) -> None:
+        self._slots, self._stage = slots, stage
         self._made: tuple[list[_Slot], Any, int] = ([], None, 0)
 
     def prepare(self, live: list[_Slot], ahead: int = 0) -> None:
@@ -320,8 +345,8 @@ class _Feed:
             return
         n = min(slot.until_pause(ahead) for slot in live)
         feeding = [slot if slot in live else live[0] for slot in self._slots]
-        inputs = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1)
-        self._made = (live, inputs, n)
+        count, lr, index, noise, hyper = stacked([slot.inputs(n, ahead) for slot in feeding], dim=1)
+        self._made = (live, (count, lr, self._stage.prepare(index), noise, hyper), n)
 
     def next(self, live: list[_Slot]) -> tuple[Any, int]:
         """Return the inputs, ``(n, …)`` each, and n."""
@@ -338,11 +363,12 @@ class _Slot:
         place: int,
         member: Member,
         draws: Sequence[Any],
-        data: Tensor,
+        data: Tensor | Streamed,
         written: Sequence[str],
+        most: int,
         descent: Descent,
     ) -> None:
-        self.place, self.member, self._device = place, member, data.device
+        self.place, self.member, self._device, self._most = place, member, data.device, most
         self._written, self._descent = written, descent
         member.program.train()
         settings = member.settings
@@ -350,13 +376,14 @@ class _Slot:
         self._batches = BatchStream(len(data), settings.batch_size, member.seed, data.device)
         self._course = Course(settings)
         self.records: list[Record] = []
+        self._validated = Validated() if member.start is None else member.start.validated
         if member.start is None:
             self.step, self._window = 0, torch.empty(0, 3)
             nan = float("nan")
-            self.records.append(Record(0, nan, nan, nan, self._measured()))
+            self.records.append(Record(0, nan, nan, nan, *self._measured()))
         else:
             self.step, self._window = member.start.step, member.start.window
-            self._course.see(member.start.seen)
+            self._course.see((step, loss, loss) for step, loss in member.start.seen.tolist())
         self._look()
 
     def start(self) -> State:
@@ -383,7 +410,7 @@ class _Slot:
     def until_pause(self, ahead: int) -> int:
         """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
         first = self.step + ahead
-        return min(self._course.next_mark(first) - first, CHUNK)
+        return min(self._course.next_mark(first) - first, self._most)
 
     def inputs(self, n: int, ahead: int) -> Any:
         """Return count, lr, index, noise and hyper of ``n`` steps, ``(n, …)`` each."""
@@ -409,20 +436,31 @@ class _Slot:
             return
         loss, distortion, rate = self._window.mean(0).tolist()
         self._write(state, size)
-        self.records.append(Record(self.step, loss, distortion, rate, self._measured()))
+        measured, validation_loss = self._measured()
+        self.records.append(Record(self.step, loss, distortion, rate, measured, validation_loss))
         self._window = torch.empty(0, 3)
-        self._course.see([(self.step, loss)])
+        self._course.see([(self.step, loss, validation_loss)])
+        if self.member.validate and self.step >= self.member.constant_from:
+            best = self.member.settings.keep == "best"
+            self._validated = self._validated.after(
+                self.step, validation_loss, (lambda: self._here(state, size)) if best else None
+            )
         self._look()
 
     def _look(self) -> None:
-        if self._course.waits:
+        if self._validated.ends(self.member.settings):
+            self._course.stop(self.step)
+        elif self.member.settings.until == "settled" and self._course.waits:
             step = self.member.settled(self.records)
             if step is not None:
                 self._course.settle(step)
 
-    def _measured(self) -> Any:
-        with measuring(self.member.program):
-            return self.member.measure(self.member.program)
+    def _measured(self) -> tuple[Any, float]:
+        """Return what is measured, and the loss on the validation split."""
+        program, validate = self.member.program, self.member.validate
+        with measuring(program):
+            loss = validate(program, self.step) if validate else math.nan
+            return self.member.measure(program), loss
 
     def failure(self, state: State, size: int) -> Diverged:
         """Return the first step whose numbers, or whose result, are not finite."""
@@ -438,23 +476,39 @@ class _Slot:
         return Diverged(self.step, f"parameter {name} is not finite")
 
     def ended(self, state: State, size: int) -> Ended:
-        self._write(state, size)
-        return Ended(self.place, self.records)
+        kept = self._validated
+        if self.member.settings.keep == "last" or kept.params is None or kept.buffers is None:
+            self._write(state, size)
+            return Ended(self.place, self.records)
+        self._put(kept.params, kept.buffers)
+        return Ended(self.place, self.records, kept=kept.best)
 
     def keep(self, state: State, size: int) -> None:
-        # Copied: the next steps overwrite them.
-        params, moments, buffers = tree_map(
-            lambda tensor: tensor.to("cpu", copy=True),
-            member_of((state.params, state.moments, self._carried(state)), self.place, size),
-        )
+        params, buffers = self._here(state, size)
+        moments = tree_map(_copied, member_of(state.moments, self.place, size))
         seen = torch.tensor(self._course.seen, dtype=torch.float64).reshape(-1, 2)
-        snapshot = Snapshot(self.step, params, moments, self._window, buffers, seen)
+        snapshot = Snapshot(
+            self.step, params, moments, self._window, buffers, self._validated, seen
+        )
         self.member.keep(snapshot, self.records)
+
+    def _here(self, state: State, size: int) -> tuple[Tensors, Tensors]:
+        """Return copies of the parameters and of the buffers that steps write."""
+        here = member_of((state.params, self._carried(state)), self.place, size)
+        params, buffers = tree_map(_copied, here)
+        return params, buffers
 
     def _carried(self, state: State) -> Tensors:
         return {name: state.buffers[name] for name in self._written}
 
     def _write(self, state: State, size: int) -> None:
-        params, buffers = member_of((state.params, self._carried(state)), self.place, size)
+        self._put(*member_of((state.params, self._carried(state)), self.place, size))
+
+    def _put(self, params: Tensors, buffers: Tensors) -> None:
         State(params=params, moments={}, buffers=buffers).write_to(self.member.program)
         self.member.program.stand_at(self.step)
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    # The next steps overwrite it.
+    return tensor.to("cpu", copy=True)

@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from pyrovae.core.registry import parameters_of, resolved
-from pyrovae.core.schedules import CourseRate, falls
+from pyrovae.core.schedules import CourseRate, Plateau, falls
 from pyrovae.training.optimizers import Adam
 from pyrovae.training.precision import Precision
 
@@ -62,9 +62,21 @@ class TrainingSettings(BaseModel):
     steps: int = Field(
         default=3000, gt=0, description="optimiser steps; with until: settled, the most of them"
     )
-    until: Literal["steps", "settled"] = Field(
+    until: Literal["steps", "settled", "validation"] = Field(
         default="steps",
-        description="train for so many steps, or until bound and counts of units stand still",
+        description="train for so many steps, until bound and counts of units stand still, or "
+        "until the loss on the validation split no longer falls",
+    )
+    patience: int = Field(
+        default=10,
+        gt=0,
+        description="with until: validation, records in a row without a lower loss on the "
+        "validation split after which training ends; counted once all schedules are over",
+    )
+    keep: Literal["last", "best"] = Field(
+        default="last",
+        description="parameters that the run ends with: the last, or those of the record with the "
+        "lowest loss on the validation split, once all schedules are over",
     )
     batch_size: int = Field(default=128, gt=0, description="data points a step")
     lr: CourseRate = Field(default=1e-3, description="learning rate, or a schedule of it")
@@ -87,6 +99,18 @@ class TrainingSettings(BaseModel):
         default=Rates(), description="factors on the learning rate: guide, model, objective"
     )
 
+    @property
+    def validates(self) -> bool:
+        """Whether a validation split decides anything."""
+        watched = isinstance(self.lr, Plateau) and self.lr.watch == "validation"
+        return self.until == "validation" or self.keep == "best" or watched
+
+    @model_validator(mode="after")
+    def _patient_with_something(self) -> TrainingSettings:
+        if self.until != "validation" and "patience" in self.model_fields_set:
+            raise ValueError("patience goes with until: validation")
+        return self
+
     @model_validator(mode="after")
     def _falls_once(self) -> TrainingSettings:
         if self.until == "settled" and falls(self.lr):
@@ -105,6 +129,8 @@ class TrainingSettings(BaseModel):
                 del content[name]
         if "optimizer" in content and _ADAM | self.optimizer == _ADAM:
             del content["optimizer"]
+        if self.until != "validation":
+            content.pop("patience", None)
         return content
 
 
@@ -112,6 +138,7 @@ class TrainingSettings(BaseModel):
 _LATER = (
     ("precision", "float32"),
     ("until", "steps"),
+    ("keep", "last"),
     ("clip_value", None),
     ("clip_norm", None),
     ("rates", Rates().model_dump()),

@@ -79,6 +79,9 @@ class LossProgram(nn.Module):
         Has ``model`` and ``guide``, Pyro callables of the observations.
     objective
         What is minimised.
+    binary
+        Whether what is trained on is drawn anew in each step, 1 with the probability that the data
+        hold (``binarize: dynamic``).
 
     Attributes
     ----------
@@ -87,8 +90,9 @@ class LossProgram(nn.Module):
         :meth:`record` has seen: the step carries them from one to the next.
     """
 
-    def __init__(self, vae: LatentModel, objective: Objective) -> None:
+    def __init__(self, vae: LatentModel, objective: Objective, *, binary: bool = False) -> None:
         super().__init__()
+        self.binary = binary
         self.vae = vae
         self.objective = objective
         objective.prepare(vae)
@@ -107,6 +111,7 @@ class LossProgram(nn.Module):
         ``data_size`` is that of the training set that ``x`` is a minibatch of; by default ``x`` is
         all there is.
         """
+        x = torch.bernoulli(x) if self.binary else x
         with OwnParams():
             loss, parts = self.objective(self.vae, x, hyper, data_size or len(x))
         return loss, torch.stack([parts.distortion.mean(), parts.rate.mean()])
@@ -204,9 +209,12 @@ class LossProgram(nn.Module):
         index: Tensor,
         noise: list[Tensor],
         hyper: Tensors,
+        data_size: int | None = None,
         descent: Descent = _ADAM,
     ) -> tuple[Tensors, Moments, Tensors, Tensor]:
         """Do one step on the minibatch ``data[index]``; ``descent`` says which.
+
+        ``data_size`` is that of the training set; by default ``data`` is all of it.
 
         Returns
         -------
@@ -218,7 +226,8 @@ class LossProgram(nn.Module):
             (loss, distortion, rate) before it, shape ``(3,)``, nats per datum.
         """
         x = as_float(data[index])
-        grads, after, values = self.gradients(params, buffers, x, noise, hyper, len(data))
+        size = data_size or len(data)
+        grads, after, values = self.gradients(params, buffers, x, noise, hyper, size)
         params, moments = descent.update(self, params, grads, moments, count, lr, hyper)
         return params, moments, after, values
 

@@ -41,6 +41,27 @@ def test_seeds_that_agree_score_more_than_seeds_that_do_not(tmp_path) -> None:
     assert scores[second].max() < 0.7
 
 
+def test_idle_units_do_not_count_however_large_their_kl(tmp_path) -> None:
+    # A normal guide cannot be a Laplace prior: an idle unit costs 0.05 nats, over the paper's 0.01.
+    study = make_study(tmp_path / "s", seeds=3, units=4, prior=PRIORS[:1])
+    rng, runs = np.random.default_rng(0), study.runs["run"].tolist()
+    shared = rng.normal(size=(40, 2))
+    for run in runs:
+        folder = study.folder(run)
+        used = [True, False, True, False]
+        folder.units().assign(kl=[1, 0.05, 1, 0.05], used=used).to_parquet(
+            folder.path / "units.parquet"
+        )
+        codes = np.empty((40, 4))
+        codes[:, [0, 2]], codes[:, [1, 3]] = shared, rng.normal(size=(40, 2))
+        np.save(folder.path / "codes.npy", codes.astype(np.float32))
+    scores = _scored(study).runs["udr"]
+    assert scores.tolist() == pytest.approx([0.9] * 3, abs=0.02)
+    folders = [study.folder(run) for run in runs]
+    by_kl = udr([f.codes() for f in folders], [f.units()["kl"] for f in folders])
+    assert max(by_kl.parts["per_model"]) < 0.8
+
+
 def test_a_single_seed_has_no_score(tmp_path) -> None:
     study = make_study(tmp_path / "s", seeds=1, units=4, prior=PRIORS[:2])
     assert _scored(study) is study

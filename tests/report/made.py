@@ -155,9 +155,9 @@ def _results(
             "factor_vae": float(rng.normal(0.62, 0.04)),
             "factor_vae_chance": 0.2,
         }
-        scores |= {f"{name}_active_only": scores[name] for name in METRICS}
+        scores |= {f"{name}_used_only": scores[name] for name in METRICS}
         # A share of the units is dead: a mean over codes is larger without them.
-        scores["dci_active_only"] += 0.04
+        scores["dci_used_only"] += 0.04
         scores |= {"mig_se": 0.003, "factor_vae_se": 0.01}
     progress = 1 - np.exp(-_STEPS / 700)
     loss = (rate + distortion) * (1 + 5 * np.exp(-_STEPS / 250))

@@ -22,8 +22,8 @@ from pyrovae.core.errors import UnknownNameError
 from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
 from pyrovae.measures.scores import (
-    ACTIVE_ONLY,
     STANDARD_ERROR,
+    USED_ONLY,
     Score,
     declare,
     declared_scores,
@@ -226,7 +226,7 @@ def test_all_that_metrics_store_is_declared(plugin: None):
     active = np.array([True, False])
     stored, _ = score_representation(codes, factors, active, metrics, Resampling(halves=2), 0)
     declared = {score.key for score in declared_scores()}
-    plain = {key.removesuffix(STANDARD_ERROR).removesuffix(ACTIVE_ONLY) for key in stored}
+    plain = {key.removesuffix(STANDARD_ERROR).removesuffix(USED_ONLY) for key in stored}
     assert plain - declared == set()
     assert {s.key for name in METRICS for s in METRICS.scores_of(name)} - plain == set()
 

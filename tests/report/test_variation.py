@@ -46,7 +46,7 @@ def test_without_resampling_there_is_no_error_to_show(small_study: StudyResults)
 
 
 def test_a_score_without_its_active_units_tells_no_change(small_study: StudyResults) -> None:
-    study = with_runs(small_study, mig_active_only=[math.nan] * len(small_study.runs))
+    study = with_runs(small_study, mig_used_only=[math.nan] * len(small_study.runs))
     line = next(x for x in variation.markdown(present(study)).splitlines() if x.startswith("| MIG"))
     assert [cell.strip() for cell in line.split("|")[5:7]] == [table.MISSING] * 2
 
@@ -65,7 +65,7 @@ def test_a_change_without_dead_units_is_flagged(
     small_study: StudyResults, change: list[float], expected: bool
 ) -> None:
     mig = small_study.runs["mig"].to_numpy()
-    study = with_runs(small_study, mig_active_only=list(mig + np.array([*change, 0, 0, 0])))
+    study = with_runs(small_study, mig_used_only=list(mig + np.array([*change, 0, 0, 0])))
     cells = small_study.runs["cell"].unique()
     assert ((cells[0], "mig") in variation.changed(present(study))) == expected
     assert (cells[1], "mig") not in variation.changed(present(study))

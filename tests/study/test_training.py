@@ -124,6 +124,10 @@ def test_bad_input_is_one_line_with_its_place(tmp_path: Path, override: str, tol
         ),
         (("network.dropout=1.0",), "network.dropout: network 'mlp': Input should be less than 1"),
         (
+            ("training.lr={schedule: plateau, from: 0.1, watch: validation}",),
+            "training.lr.watch: needs a validation split",
+        ),
+        (
             ("training.until=settled", "training.lr={schedule: plateau, from: 0.1}"),
             "training: Value error, until: settled lets the learning rate fall by itself",
         ),

@@ -75,15 +75,17 @@ def test_on_a_plateau_the_rate_falls_from_the_record_on_that_says_so() -> None:
     course = Course(settings)
     assert course.heeds
     assert not course.waits  # its end is known
-    course.see([(10, 5.0), (20, 4.0)])
-    course.see([(30, 4.5), (40, 3.0), (50, 3.0), (60, 3.0), (70, 3.0)])
+    losses = [(10, 5.0), (20, 4.0), (30, 4.5), (40, 3.0), (50, 3.0), (60, 3.0), (70, 3.0)]
+    course.see([(step, loss, float("nan")) for step, loss in losses[:2]])
+    course.see([(step, loss, float("nan")) for step, loss in losses[2:]])
     rates = [course.rate(step) for step in (0, 29, 30, 49, 50, 60, 70, 99)]
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.005, 0.005, 0.005])
     again = Course(settings)  # as after an interruption
-    again.see(course.seen)
+    again.see([(step, loss, loss) for step, loss in course.seen])
+    assert course.seen == losses
     assert [again.rate(step) for step in range(100)] == [course.rate(s) for s in range(100)]
     plain = Course(TrainingSettings(steps=100, records=10, lr=1.0))
-    plain.see([(10, 5.0)])
+    plain.see([(10, 5.0, 5.0)])
     assert (plain.heeds, plain.seen) == (False, [])
 
 
@@ -102,6 +104,15 @@ def test_the_rule_of_a_plateau_is_pytorchs(
         expected.append(optimizer.param_groups[0]["lr"])
     rule = {"schedule": "plateau", "from": 1.0, "to": 0.01, **numbers}
     assert TrainingSettings(lr=rule).lr.rates(losses) == pytest.approx(expected)
+
+
+def test_the_loss_on_validation_data_may_decide() -> None:
+    settings = TrainingSettings(steps=100, records=10, lr={**PLATEAU, "watch": "validation"})
+    assert settings.validates
+    course = Course(settings)
+    course.see([(10, 5.0, 5.0), (20, 4.0, 6.0)])
+    assert course.rate(20) == pytest.approx(0.1)
+    assert course.seen == [(10, 5.0), (20, 6.0)]
 
 
 def test_of_negative_losses_a_fall_is_a_share_of_their_size() -> None:

@@ -356,9 +356,13 @@ class AlongTraining:
 
 
 def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
-    """Return the test and training data that :func:`measure_along_training` is given."""
+    """Return the held-out and training data that :func:`measure_along_training` is given.
+
+    Held out is the validation split where there is one: what decides how long a run trains must not
+    have seen the test split.
+    """
     points = slice(_ALONG_POINTS)
-    return dataset.test.floats(points).to(device), dataset.train.floats(points).to(device)
+    return dataset.held_out.floats(points).to(device), dataset.train.floats(points).to(device)
 
 
 @only_measures

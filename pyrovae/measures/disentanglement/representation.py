@@ -19,7 +19,7 @@ from pyrovae.measures.disentanglement import (
     standard_error,
 )
 from pyrovae.measures.disentanglement.asked import keys_of
-from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR
+from pyrovae.measures.scores import STANDARD_ERROR, USED_ONLY
 
 
 class Resampling(BaseModel):
@@ -59,7 +59,7 @@ def score_representation(
     factors
         (n, k); ``None`` if unknown: metrics that need them are passed over.
     active
-        (d,): which units are active.
+        (d,): which units the decoder uses.
     metrics
         ``{"name": …, **estimator}`` each.
     resampling
@@ -74,7 +74,7 @@ def score_representation(
         By key, which is the metric's name or, of several of one name, as
         :func:`~pyrovae.measures.disentanglement.asked.keys_of` says: the score, its single-number
         parts as ``<key>_<part>``, its standard error as ``<key>_se`` and the score of the active
-        units alone as ``<key>_active_only``, drawn from the same random numbers.
+        units alone as ``<key>_used_only``, drawn from the same random numbers.
     estimators
         By key: ``metric``, which was asked for, ``estimator``, ``parts`` and ``halves``; or, for
         the last three, ``refused``, the reason why a metric refuses the arrays (a factor that never
@@ -109,7 +109,7 @@ def score_representation(
         if not active.all():
             kept = only_active(z, active)
             alone = metric(kept, factors, np.random.default_rng(stream), **arguments)
-        scores |= {key: result.score, f"{key}{ACTIVE_ONLY}": alone.score}
+        scores |= {key: result.score, f"{key}{USED_ONLY}": alone.score}
         scores |= {
             f"{key}_{part}": value
             for part, value in result.parts.items()

@@ -34,6 +34,7 @@ def udr(
     codes: Sequence[ArrayLike],
     kl: Sequence[ArrayLike] | None = None,
     *,
+    active: Sequence[ArrayLike] | None = None,
     similarity: Literal["lasso", "spearman"] = "lasso",
     min_kl: float = 0.01,
     lasso_alpha: float = 0.1,
@@ -54,7 +55,10 @@ def udr(
         One (n, d_m) array per model, of the same n points; at least two models.
     kl
         One (d_m,) array per model: E_x KL(q(z_u|x) || p(z_u)) in nats. Codes with ``min_kl`` or
-        less are uninformative and left out. None: all codes that vary count.
+        less are uninformative and left out. None: all codes that vary count. A posterior that
+        cannot be the prior has a floor, which may lie above ``min_kl`` for every idle unit.
+    active
+        One (d_m,) array of booleans per model: the codes that count, by any other criterion.
     similarity
         ``"lasso"``: magnitude of the weights that predict model j's codes from model i's, both
         standardised. ``"spearman"``: magnitude of the rank correlation.
@@ -86,7 +90,7 @@ def udr(
         raise ConfigError("all models must encode the same points", "codes")
     informative = [
         (z[:, keep] - z[:, keep].mean(axis=0)) / z[:, keep].std(axis=0)
-        for z, keep in zip(checked, _informative(checked, kl, min_kl), strict=True)
+        for z, keep in zip(checked, _counted(checked, kl, min_kl, active), strict=True)
     ]
 
     m = len(informative)
@@ -102,22 +106,31 @@ def udr(
         estimator={
             "n_points": len(checked[0]),
             "similarity": similarity,
-            "min_kl": min_kl,
+            "min_kl": None if kl is None else min_kl,
             "lasso_alpha": lasso_alpha,
         },
     )
 
 
-def _informative(
-    codes: list[Codes], kl: Sequence[ArrayLike] | None, min_kl: float
+def _counted(
+    codes: list[Codes],
+    kl: Sequence[ArrayLike] | None,
+    min_kl: float,
+    active: Sequence[ArrayLike] | None,
 ) -> list[NDArray[np.bool_]]:
-    varies = [np.ptp(z, axis=0) > 0 for z in codes]
-    if kl is None:
-        return varies
-    rates = [np.asarray(rate, dtype=np.float64) for rate in kl]
-    if [rate.shape for rate in rates] != [(z.shape[1],) for z in codes]:
-        raise ConfigError("give one KL per code of each model", "kl")
-    return [v & (rate > min_kl) for v, rate in zip(varies, rates, strict=True)]
+    counted = [np.ptp(z, axis=0) > 0 for z in codes]
+    shapes = [(z.shape[1],) for z in codes]
+    if kl is not None:
+        rates = [np.asarray(rate, dtype=np.float64) for rate in kl]
+        if [rate.shape for rate in rates] != shapes:
+            raise ConfigError("give one KL per code of each model", "kl")
+        counted = [c & (rate > min_kl) for c, rate in zip(counted, rates, strict=True)]
+    if active is not None:
+        marks = [np.asarray(each) for each in active]
+        if [mark.shape for mark in marks] != shapes or any(m.dtype != np.bool_ for m in marks):
+            raise ConfigError("give one boolean per code of each model", "active")
+        counted = [c & mark for c, mark in zip(counted, marks, strict=True)]
+    return counted
 
 
 def _similarity(a: Codes, b: Codes, kind: str, alpha: float) -> NDArray[np.float64]:

@@ -8,7 +8,9 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR
+from pyrovae.analysis.active import count_of
+from pyrovae.measures.collapse.measure import USED_UNITS
+from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR, USED_ONLY
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.scores import disentanglement_scores, table_scores
@@ -75,6 +77,7 @@ def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         ``mean``, ``change_se``, its standard error over seeds, and ``changes``, whether it is more
         than `VISIBLE` and, from three seeds on, more than twice ``change_se``.
     """
+    only = USED_ONLY if count_of(runs) is USED_UNITS else ACTIVE_ONLY
     rows: list[dict[Hashable, object]] = []
     for score in disentanglement_scores(runs):
         key = score.key
@@ -82,7 +85,7 @@ def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
             known = group[group[key].notna()]
             if known.empty:
                 continue
-            errors, alone = _column(known, key + STANDARD_ERROR), _column(known, key + ACTIVE_ONLY)
+            errors, alone = _column(known, key + STANDARD_ERROR), _column(known, key + only)
             differences = (alone - known[key]).to_numpy()
             change, change_se = float(differences.mean()), _sd(differences) / math.sqrt(len(known))
             sure = len(known) < ENOUGH or abs(change) > 2 * change_se

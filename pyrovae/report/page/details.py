@@ -66,7 +66,7 @@ def run_details(
             ]
             for group, rows in score_groups(scores).items()
         },
-        "settled": folder.settled().told,
+        "settled": folder.ended(),
         "law": law,
         "units": _units(units.head(_UNITS)),
         "more": _more(units.head(_UNITS), information_ceiling(folder)),

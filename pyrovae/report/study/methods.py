@@ -85,6 +85,12 @@ def _settled(presented: Presented) -> str:
     low, high = int(steps.min()), int(steps.max())
     long = f"{low:,} steps" if low == high else f"{low:,} to {high:,} steps"
     text = f"Runs trained for {long}"
+    stopped = sum(config.training.until == "validation" for config in study.configs.values())
+    best = sum(config.training.keep == "best" for config in study.configs.values())
+    if stopped:
+        text += f"; {stopped} of them until the loss on the validation split no longer fell"
+    if best:
+        text += f"; of {best} the parameters with the lowest loss on it were kept"
     settling = study.settling
     if settling.unsettled:
         return f"{text}; {settling.told}."

@@ -111,8 +111,9 @@ def fine_tune(
         return measure_along_training(program.vae, test, train, config.seed)
 
     objective = _held(config.objective, config.training.steps - 1)  # of the last step taken
-    program = LossProgram(tuned, OBJECTIVES.create(**objective))
-    trainer = Trainer(program, dataset.train.values, settings, compiled=compiled)
+    binary = dataset.grey is not None
+    program = LossProgram(tuned, OBJECTIVES.create(**objective), binary=binary)
+    trainer = Trainer(program, dataset.trained_on, settings, compiled=compiled)
     records = trainer.train(program, config.seed, measure=measure)
 
     def changed(x: Tensor) -> Comparison:

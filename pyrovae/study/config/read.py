@@ -20,6 +20,7 @@ from typing import Any
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.datasets import own_files
 from pyrovae.study.config import shipped, yaml
 from pyrovae.study.config.exclude import Exclusions
 from pyrovae.study.config.layout import (
@@ -35,6 +36,7 @@ from pyrovae.study.config.layout import (
 from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.resolve import resolve
 from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.schedules import cut_short
 
 #: Of a study's name, and of a profile's: both together are a folder's.
 _LONGEST = 100
@@ -136,6 +138,7 @@ def read_study(
     ConfigError
         For anything that is wrong, with its place.
     """
+    own_files.look_in(Path(file).parent if file else None)
     require_mapping(raw, "")
     known_keys(raw, STUDY_KEYS, "")
     check_plain(raw)
@@ -216,6 +219,10 @@ def _runs(
                 places = _difference(seen[key], run)
                 raise ConfigError(f"gives the same run twice, as does {places[0]}", places[1])
             seen[key] = run
+            for path, remark in cut_short(run.config):
+                told = f"{run.place(path)}: {remark}"
+                if told not in remarks:
+                    remarks.append(told)
             yield run
     if not seen:
         raise ConfigError(f"leaves out all {left_out} runs", placed("exclude", origins))

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
+from pyrovae.datasets import DATASETS
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.training import TrainingSettings
 
@@ -51,14 +52,20 @@ class RunConfig(BaseModel):
         Parameters
         ----------
         fingerprint
-            Of the data (:attr:`pyrovae.datasets.Dataset.fingerprint`). How a run is evaluated is
-            not part of what it is.
+            Of the data (:attr:`pyrovae.datasets.Dataset.fingerprint`). How a run is evaluated, and
+            where its data are, is not part of what it is.
         """
-        return _digest({**self.model_dump(exclude={"evaluation"}), "data": fingerprint})
+        return _digest({**self._content("evaluation"), "data": fingerprint})
 
     def structure(self, fingerprint: str) -> str:
         """Return the hash of what the training program depends on: all but the seed."""
-        return _digest({**self.model_dump(exclude={"evaluation", "seed"}), "data": fingerprint})
+        return _digest({**self._content("evaluation", "seed"), "data": fingerprint})
+
+    def _content(self, *without: str) -> dict[str, Any]:
+        content = self.model_dump(exclude=set(without))
+        places = DATASETS.places(self.dataset["name"])
+        content["dataset"] = {k: v for k, v in self.dataset.items() if k not in places}
+        return content
 
     @property
     def has_variance_law(self) -> bool:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import PyrovaeError
@@ -251,26 +252,45 @@ _workshops: dict[str, _Workshop] = {}
 
 
 def _arrays(dataset: Dataset) -> dict[str, Any]:
-    """Return a data set as arrays, which Ray's object store hands out without a copy."""
+    """Return a data set as arrays, which Ray's object store hands out without a copy.
+
+    What stays in its file is read there: each node has to see it.
+    """
     return {
         "name": dataset.name,
-        "splits": [(s.values.numpy(), s.factors) for s in (dataset.train, dataset.test)],
+        "splits": {name: _split_arrays(split) for name, split in dataset.splits.items()},
+        "grey": None if dataset.grey is None else _split_arrays(dataset.grey),
         "factor_names": dataset.factor_names,
         "factor_sizes": dataset.factor_sizes,
         "exact": {key: tensor.numpy() for key, tensor in dataset.exact.items()},
+        "vocabulary": dataset.vocabulary,
+        "about": dataset.about,
     }
 
 
+def _split_arrays(split: Split) -> tuple[Any, ...]:
+    values = split.values
+    return values.numpy() if isinstance(values, Tensor) else values, split.factors, split.labels
+
+
 def _dataset(arrays: dict[str, Any]) -> Dataset:
-    train, test = (Split(_tensor(values), factors) for values, factors in arrays["splits"])
+    splits = {name: _split(*given) for name, given in arrays["splits"].items()}
     return Dataset(
         arrays["name"],
-        train,
-        test,
-        arrays["factor_names"],
-        arrays["factor_sizes"],
-        {key: _tensor(values) for key, values in arrays["exact"].items()},
+        splits["train"],
+        splits["test"],
+        validation=splits.get("validation"),
+        grey=None if arrays["grey"] is None else _split(*arrays["grey"]),
+        factor_names=arrays["factor_names"],
+        factor_sizes=arrays["factor_sizes"],
+        exact={key: _tensor(values) for key, values in arrays["exact"].items()},
+        vocabulary=arrays["vocabulary"],
+        about=arrays["about"],
     )
+
+
+def _split(values: Any, *known: Any) -> Split:
+    return Split(_tensor(values) if isinstance(values, np.ndarray) else values, *known)
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

@@ -9,6 +9,7 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -18,19 +19,23 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.datasets import Dataset
+from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.measures.evaluate import Evaluation, evaluate
 from pyrovae.models.contract import LatentModel
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.schedules import constant_from
 from pyrovae.study.execute.memory import give_back
 from pyrovae.study.plan.batches import Task
-from pyrovae.study.plan.planning import PlannedRun, constant_from, model_of, program_of
+from pyrovae.study.plan.planning import PlannedRun, model_of, program_of
 from pyrovae.study.store.checkpoints import Checkpoint
 from pyrovae.study.store.diagnoses import diagnose_into
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.history import Watch, history_table, settled_of
 from pyrovae.study.watch.events import Event, Tell
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Stopped, Trainer
+from pyrovae.training.validation import validation
 
 #: Time between two checkpoints of a run: what a crash costs at most.
 CHECKPOINT_SECONDS = 60.0
@@ -69,7 +74,7 @@ class Execution:
         self._checkpoint_seconds = checkpoint_seconds
         self._key: tuple[str, int] = ("", 0)
         self._trainer: Trainer | None = None
-        self._data: tuple[str, Tensor] | None = None
+        self._data: tuple[str, Tensor | Streamed] | None = None
 
     def execute(self, task: Task, dataset: Dataset, tell: Tell) -> None:
         """Train, evaluate and store runs, or only measure again those that are trained.
@@ -84,11 +89,9 @@ class Execution:
                 training.append(run)
         if not training:
             return
-        points = along_points(dataset, self._device)
+        seen = _Seen.of(dataset, self._device)
         trainees = [
-            _Trainee(
-                run, program_of(run.config, dataset).to(self._device), points, self._store, tell
-            )
+            _Trainee(run, program_of(run.config, dataset).to(self._device), seen, self._store, tell)
             for run in training
         ]
         trainer = self._trainer_for(task, trainees[0].program, dataset)
@@ -123,7 +126,13 @@ class Execution:
         evaluation, history = self._evaluate(run, vae, dataset), folder.history()
         settled = settled_of(history, run.config.training, constant_from(run.config))
         self._store.write_run(
-            run, vae.state_dict(), history, evaluation, folder.environment(), settled
+            run,
+            vae.state_dict(),
+            history,
+            evaluation,
+            folder.environment(),
+            settled,
+            folder.kept(),
         )
         return Event("done", run)
 
@@ -144,7 +153,9 @@ class Execution:
         evaluation = self._evaluate(run, vae, dataset)
         history = trainee.history(ended.records)
         settled = settled_of(history, run.config.training, constant_from(run.config))
-        self._store.write_run(run, vae.state_dict(), history, evaluation, about, settled)
+        self._store.write_run(
+            run, vae.state_dict(), history, evaluation, about, settled, ended.kept
+        )
         self._store.checkpoints.remove(run.id)
         return Event("done", run)
 
@@ -167,7 +178,7 @@ class Execution:
         if self._trainer is None or self._key != key:
             fingerprint = task.runs[0].fingerprint
             if self._data is None or self._data[0] != fingerprint:
-                self._data = (fingerprint, dataset.train.values.to(self._device))
+                self._data = (fingerprint, dataset.trained_on.to(self._device))
             self._trainer = Trainer(
                 program,
                 self._data[1],
@@ -180,6 +191,27 @@ class Execution:
         return self._trainer
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """The data that are looked at along training."""
+
+    points: tuple[Tensor, Tensor]
+    validation: Split | None
+    data_size: int
+
+    @classmethod
+    def of(cls, dataset: Dataset, device: torch.device) -> _Seen:
+        return cls(along_points(dataset, device), dataset.validation, len(dataset.train))
+
+    def validate(self, config: RunConfig) -> Callable[[LossProgram, int], float] | None:
+        """Return the loss of a run's program on the validation split, if there is one."""
+        if self.validation is None:
+            return None
+        return validation(
+            self.validation, config.training, seed=config.seed, data_size=self.data_size
+        )
+
+
 class _Trainee:
     """A run in training: where it starts, what is told and kept of it."""
 
@@ -187,7 +219,7 @@ class _Trainee:
         self,
         run: PlannedRun,
         program: LossProgram,
-        points: tuple[Tensor, Tensor],
+        seen: _Seen,
         store: Store,
         tell: Tell,
     ) -> None:
@@ -200,7 +232,7 @@ class _Trainee:
         def measure(current: LossProgram) -> AlongTraining:
             nonlocal active
             assert isinstance(current.vae, LatentModel)
-            found = measure_along_training(current.vae, *points, run.config.seed)
+            found = measure_along_training(current.vae, *seen.points, run.config.seed)
             active = found.used_units
             return found
 
@@ -220,6 +252,8 @@ class _Trainee:
                 constant_from(run.config),
                 self._before.history if self._before else None,
             ),
+            validate=seen.validate(run.config),
+            constant_from=constant_from(run.config),
         )
         self.started = time.perf_counter()
 

@@ -198,21 +198,16 @@ class _Worker:
 
 
 def _shared(dataset: Dataset) -> Dataset:
-    """Return a data set all of whose memory torch's processes share: factors become tensors."""
-    return replace(
-        dataset,
-        train=replace(dataset.train, factors=_as_tensor(dataset.train.factors)),
-        test=replace(dataset.test, factors=_as_tensor(dataset.test.factors)),
-    )
+    """Return a data set whose memory torch's processes share: factors become tensors.
+
+    Labels, a few numbers or words an observation, are copied; what is in a file stays there.
+    """
+    return dataset.each(lambda split: replace(split, factors=_as_tensor(split.factors)))
 
 
 def _received(dataset: Dataset) -> Dataset:
     """Return the data set as it was before :func:`_shared`, on the same memory."""
-    return replace(
-        dataset,
-        train=replace(dataset.train, factors=_as_array(dataset.train.factors)),
-        test=replace(dataset.test, factors=_as_array(dataset.test.factors)),
-    )
+    return dataset.each(lambda split: replace(split, factors=_as_array(split.factors)))
 
 
 def _as_tensor(factors: Any) -> Any:

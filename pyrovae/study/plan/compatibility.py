@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -18,6 +19,8 @@ from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.run import RunConfig
+from pyrovae.study.config.schedules import constant_from
 from pyrovae.training import TrainingSettings
 
 #: What an objective may need of a part, in words.
@@ -69,6 +72,26 @@ def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
         f"likelihood '{likelihood}' is for values in [0, 1] but data set '{dataset.name}' holds "
         f"{value:g} at {split}{index}"
     )
+
+
+def validation_conflict(config: RunConfig, dataset: Dataset) -> tuple[str, str] | None:
+    """Return the place to blame, and why a run cannot be decided by a validation split."""
+    training, until = config.training, constant_from(config)
+    decided = training.until == "validation" or training.keep == "best"
+    place = "training.until" if training.until == "validation" else "training.keep"
+    place = place if decided else "training.lr.watch"
+    if training.validates and dataset.validation is None:
+        return place, (
+            f"needs a validation split, and data set '{dataset.name}' has none: "
+            "dataset.validation takes some of the training data for one"
+        )
+    if decided and until > training.steps:
+        when = "never" if until == math.inf else f"at step {until:,.0f}"
+        return place, (
+            "looks at the validation split once all schedules are over, which is "
+            f"{when} of {training.steps:,}"
+        )
+    return None
 
 
 def unknown_need(objective: Mapping[str, Any]) -> str | None:

@@ -16,7 +16,6 @@ from torch.utils.flop_counter import FlopCounterMode
 from pyrovae.core import dotted, memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
 from pyrovae.core.registry import parameters_of
-from pyrovae.core.schedules import ends, is_schedule
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.measures.posterior.density import has_density
@@ -30,7 +29,12 @@ from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
-from pyrovae.study.plan.compatibility import conflicts, training_conflict, unknown_need
+from pyrovae.study.plan.compatibility import (
+    conflicts,
+    training_conflict,
+    unknown_need,
+    validation_conflict,
+)
 from pyrovae.study.plan.cost import forward_flops
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse, rehearse_optimizer
@@ -169,6 +173,9 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     except ConfigError as error:
         placed = error.at("training.optimizer")
         raise ConfigError(error.message, run.place(placed.place), file) from None
+    unseen = validation_conflict(run.config, dataset)
+    if unseen:
+        raise ConfigError(unseen[1], run.place(unseen[0]), file)
     if run.config.model is not None:
         return _try(run, dataset, file)
     conflict = conflicts(run.config.model_dump(), dataset)
@@ -310,23 +317,9 @@ def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     data = dataset.train.floats(slice(START_POINTS)) if wanted else None
     vae = model_of(config, dataset.event_shape, data=data)
     with seeded(config.seed):
-        return LossProgram(vae, OBJECTIVES.create(**config.objective))
-
-
-def constant_from(config: RunConfig) -> float:
-    """Return the step from which on no scheduled number of a run changes, the learning rate apart.
-
-    Infinite if one never stops.
-    """
-    content = config.model_dump()
-    objective = {k: v for k, v in content["objective"].items() if k != "name"}
-    parts = (content[part] or {} for part in ("prior", "posterior", "likelihood", "network"))
-    values = [value for part in parts for value in part.values() if is_schedule(value)]
-    return max(
-        OBJECTIVES[content["objective"]["name"]].constant_from(objective),
-        *(ends(value) for value in values),
-        0,
-    )
+        return LossProgram(
+            vae, OBJECTIVES.create(**config.objective), binary=dataset.grey is not None
+        )
 
 
 def _matmul_rate() -> float:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from pyrovae.core import atomic
 from pyrovae.training import Snapshot
+from pyrovae.training.validation import Kept, Validated
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,10 @@ class Checkpoint:
     seconds: float
 
 
+#: Tensors of a checkpoint that are no moments, by the first part of their names.
+_GROUPS = ("params", "buffers", "best", "best_buffers")
+
+
 class Checkpoints:
     """The checkpoints of a study, by the runs' ids.
 
@@ -68,6 +73,9 @@ class Checkpoints:
         groups |= {f"{_MOMENTS}{slot}": group for slot, group in snapshot.moments.items()}
         for kind, group in groups.items():
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
+        seen = snapshot.validated
+        for kind, kept in (("best", seen.params), ("best_buffers", seen.buffers)):
+            tensors |= {f"{kind}/{name}": tensor for name, tensor in (kept or {}).items()}
         tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
         metadata = {
             "step": str(snapshot.step),
@@ -75,6 +83,9 @@ class Checkpoints:
             # Numbers in JSON are written so that reading gives the same ones.
             "history": json.dumps(checkpoint.history.to_dict("list")),
         }
+        if seen.best is not None:
+            best = {"step": seen.best.step, "loss": seen.best.loss, "since": seen.since}
+            metadata["validated"] = json.dumps(best)
         metadata["sha256"] = _digest(tensors, metadata)
         atomic.write_bytes(self.path(run_id), save(tensors, metadata))
 
@@ -94,7 +105,7 @@ class Checkpoints:
                 tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
             if metadata.pop("sha256") != _digest(tensors, metadata):
                 raise ValueError("checksum")
-            groups: dict[str, dict[str, Tensor]] = {"params": {}, "buffers": {}}
+            groups: dict[str, dict[str, Tensor]] = {kind: {} for kind in _GROUPS}
             for name, tensor in tensors.items():
                 kind, grouped, rest = name.partition("/")
                 if grouped:
@@ -110,6 +121,7 @@ class Checkpoints:
                 moments,
                 tensors["window"],
                 groups["buffers"],
+                validated=_validated(metadata, groups),
             )
             if "seen" in tensors:  # files of before there were plateaus have none
                 snapshot = replace(snapshot, seen=tensors["seen"])
@@ -125,6 +137,16 @@ class Checkpoints:
     def remove(self, run_id: str) -> None:
         """Delete a run's checkpoint, if it has one."""
         self.path(run_id).unlink(missing_ok=True)
+
+
+def _validated(metadata: dict[str, str], groups: dict[str, dict[str, Tensor]]) -> Validated:
+    if "validated" not in metadata:
+        return Validated()
+    told = json.loads(metadata["validated"])
+    best = Kept(int(told["step"]), float(told["loss"]))
+    if not groups["best"]:
+        return Validated(best, int(told["since"]))
+    return Validated(best, int(told["since"]), groups["best"], groups["best_buffers"])
 
 
 def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:

@@ -52,6 +52,7 @@ from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
 from pyrovae.training import Diverged
 from pyrovae.training.settled import NOT_RECORDED, Settled
+from pyrovae.training.validation import Kept
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -136,6 +137,16 @@ class RunFolder:
         """Return whether the run had settled when its training ended."""
         content = self.metrics().get("settled")
         return NOT_RECORDED if content is None else Settled.of(content)
+
+    def kept(self) -> Kept | None:
+        """Return the record whose parameters these are; ``None`` for the last step's."""
+        content = self.metrics().get("kept")
+        return content and Kept(content["step"], content["validation_loss"])
+
+    def ended(self) -> str:
+        """Return in words how training ended: settled or not, and which parameters were kept."""
+        kept = self.kept()
+        return self.settled().told + (f"; {kept.told}" if kept else "")
 
     def codes(self) -> np.ndarray:
         """Return the posterior means of the scored test points, ``(n, latent_dim)``."""
@@ -262,6 +273,7 @@ class Store:
         evaluation: Evaluation,
         environment: dict[str, Any],
         settled: Settled,
+        kept: Kept | None = None,
     ) -> None:
         """Store a finished run; its folder appears complete, in one step."""
         with atomic.folder(self.runs / run.id) as made:
@@ -275,6 +287,8 @@ class Store:
                 "factor_names": evaluation.factor_names,
                 "evaluation": run.config.evaluation.model_dump(mode="json"),
             }
+            if kept is not None:
+                metrics["kept"] = {"step": kept.step, "validation_loss": kept.loss}
             (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
             history.to_parquet(made / "history.parquet", index=False)
             evaluation.units.to_parquet(made / "units.parquet", index=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +30,11 @@ def history_table(records: Sequence[Record]) -> pd.DataFrame:
     """
     import pandas as pd
 
-    rows = [{name: getattr(r, name) for name in _LOSSES} | r.measured.columns for r in records]
+    validated = [] if all(isnan(r.validation_loss) for r in records) else ["validation_loss"]
+    rows = [
+        {name: getattr(r, name) for name in (*_LOSSES, *validated)} | r.measured.columns
+        for r in records
+    ]
     return pd.DataFrame(rows, columns=None if rows else [*_LOSSES, *_OF_UNITS])
 
 
@@ -50,8 +55,9 @@ def settled_of(history: pd.DataFrame, settings: TrainingSettings, constant_from:
         return NOT_RECORDED
     course = Course(settings)
     made = history[history["step"] > 0]  # before the first step there is no loss
-    course.see(zip(made["step"], made["loss"], strict=True))
-    if not course.waits:
+    validated = made.get("validation_loss", made["loss"])
+    course.see(zip(made["step"], made["loss"], validated, strict=True))
+    if settings.until != "settled":
         return judge(looks, course.rate, constant_from)
     settled = first_settled(looks, course.rate, constant_from)
     if settled is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError
-from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.datasets import DATASETS, Dataset, load_dataset
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import model_of
@@ -23,7 +23,7 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     dataset = data_of(folder, config)
     vae = model_of(config, dataset.event_shape)
     folder.restore(vae)
-    vae.history, vae.settled = folder.history(), folder.settled()
+    vae.history, vae.settled, vae.kept = folder.history(), folder.settled(), folder.kept()
     return vae.eval(), dataset
 
 
@@ -33,13 +33,14 @@ def data_of(folder: RunFolder, config: RunConfig) -> Dataset:
     Raises
     ------
     PyrovaeError
-        If the data set cannot be had any more, or a function of the user's own gives other data
+        If the data set cannot be had any more, or the user's own file or function gives other data
         than it did.
     """
     dataset = load_dataset(**config.dataset)
     # The identity of a pruned run is not that of its configuration: its parent's was checked.
     original = "lineage" not in folder.environment()
-    own = dotted.is_path(config.dataset["name"])
+    name = config.dataset["name"]
+    own = dotted.is_path(name) or bool(DATASETS.places(name))
     if own and original and config.identity(dataset.fingerprint) != folder.id:
         raise ConfigError(
             f"data set '{dataset.name}' gives other data than this run was trained on",

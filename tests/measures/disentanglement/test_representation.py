@@ -29,7 +29,7 @@ def test_each_score_has_its_standard_error_and_its_value_without_dead_units():
         METRICS["mig_sup"](CODES[:, :2], FACTORS),
     )
     assert scores["mig_sup"] == everything.score
-    assert scores["mig_sup_active_only"] == alone.score > everything.score
+    assert scores["mig_sup_used_only"] == alone.score > everything.score
     _, error = with_standard_error(METRICS["mig_sup"], CODES, FACTORS, 1, n_resamples=200)
     assert scores["mig_sup_se"] == pytest.approx(error, rel=0.9)  # of five halves
     assert estimators["mig_sup"]["halves"] == 5
@@ -43,12 +43,12 @@ def test_mig_of_a_single_active_unit_is_a_gap_to_nothing():
     assert scores["mig"] == 0  # equal bins do not see how little the echoes vary
     known = np.array(estimators["mig"]["parts"]["mutual_information"])[0]
     entropy = np.array(estimators["mig"]["parts"]["factor_entropy"])
-    assert scores["mig_active_only"] == pytest.approx(np.mean(known / entropy))
+    assert scores["mig_used_only"] == pytest.approx(np.mean(known / entropy))
 
 
 def test_without_dead_units_nothing_changes():
     scores, _ = score("factor_vae", codes=CODES[:, :2], active=ACTIVE[:2])
-    assert scores["factor_vae_active_only"] == scores["factor_vae"]
+    assert scores["factor_vae_used_only"] == scores["factor_vae"]
 
 
 def test_both_scores_draw_the_same_votes():
@@ -56,7 +56,7 @@ def test_both_scores_draw_the_same_votes():
     noisy = CODES + np.random.default_rng(1).normal(size=CODES.shape) * [2, 2, 1e-3]
     scores, _ = score("factor_vae", codes=noisy)
     assert 0.5 < scores["factor_vae"] < 1
-    assert scores["factor_vae_active_only"] == scores["factor_vae"]
+    assert scores["factor_vae_used_only"] == scores["factor_vae"]
 
 
 def test_learners_are_resampled_only_if_asked_to():
@@ -82,7 +82,7 @@ def test_metrics_of_one_name_are_told_apart_and_score_as_alone():
     default, alone = score("mig")[0], score(five)[0]
     assert scores["mig"] == default["mig"] != alone["mig"] == scores["mig[n_bins=5]"]
     assert scores["mig[n_bins=5]_se"] == alone["mig_se"]
-    assert scores["mig[n_bins=5]_active_only"] == alone["mig_active_only"]
+    assert scores["mig[n_bins=5]_used_only"] == alone["mig_used_only"]
     assert estimators["mig[n_bins=5]"]["metric"] == {**five, "binning": "uniform"}
     # A single one keeps its name, whatever its parameters.
     assert "dci_completeness" in scores
