@@ -196,7 +196,7 @@ def _train(
             validate=None
             if dataset.validation is None
             else validation(
-                dataset.validation.floats().to(device),
+                dataset.validation,
                 settings,
                 seed=seed,
                 data_size=len(dataset.train),

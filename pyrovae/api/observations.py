@@ -99,9 +99,11 @@ def measured(vae: LatentModel, x: Any, train: Any = None) -> Dataset:
         known = test[:0] if train is None else of_model(vae, train, "train")
         return Dataset("x", Split(known), Split(test))
     test = of_model(vae, x.test.values)
-    taken, factors = (x.train.values, x.train.factors) if train is None else (train, None)
-    known = of_model(vae, taken, "train")
-    return replace(x, train=Split(known, factors), test=Split(test, x.test.factors))
+    if train is not None:
+        trained = Split(of_model(vae, train, "train"))
+    else:
+        trained = replace(x.train, values=of_model(vae, x.train.values, "train"))
+    return replace(x, train=trained, test=replace(x.test, values=test))
 
 
 def with_factors(dataset: Dataset, factors: Any) -> Dataset:
@@ -125,7 +127,7 @@ def with_factors(dataset: Dataset, factors: Any) -> Dataset:
     if values.ndim not in (1, 2) or len(values) != n:
         raise DataError(f"factors of shape {values.shape}: must be ({n}, k), a row an observation")
     if values.dtype.kind not in "buif" or (values != np.round(values)).any():
-        raise DataError("factors must be whole numbers")
+        raise DataError("factors must be whole numbers (bin real ones)")
     columns = values.reshape(n, -1).astype(np.int64)
     names = tuple(f"factor_{i}" for i in range(columns.shape[1]))
     return replace(

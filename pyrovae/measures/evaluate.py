@@ -139,7 +139,7 @@ class Evaluation:
         What else is known of these points, by name, ``(n,)`` each.
     images
         ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
-        ``traversed`` units ``(k,)``, by falling KL; ``samples`` from the prior ``(k², *event)``;
+        ``traversed`` units ``(k,)``, by decreasing KL; ``samples`` from the prior ``(k², *event)``;
         ``interpolations`` between pairs of the inputs, ``(k // 2, steps, *event)``;
         ``sensitivity`` ``(latent_dim, *event)``, the root mean squared change of each element when
         a unit is replaced.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
-from torch import Tensor
 
 from pyrovae.core.seeded import seeded
+from pyrovae.datasets.base import Split
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.step import LossProgram, Tensors
 
@@ -71,7 +72,7 @@ class Validated:
 
 
 def validation(
-    x: Tensor, settings: TrainingSettings, *, seed: int, data_size: int
+    split: Split, settings: TrainingSettings, *, seed: int, data_size: int
 ) -> Callable[[LossProgram, int], float]:
     """Return a function of a program and its step: the loss of training, on a validation split.
 
@@ -79,8 +80,8 @@ def validation(
 
     Parameters
     ----------
-    x
-        The split as floats, ``(n, *event_shape)``.
+    split
+        Its data need not fit into memory.
     settings
         Data are taken in parts of nearly the size of a minibatch: losses that compare data within
         one mean the same as in training.
@@ -89,15 +90,19 @@ def validation(
     data_size
         Number of training data.
     """
-    parts = x.tensor_split(max(1, -(-len(x) // settings.batch_size)))
+    n = len(split)
+    parts = -(-n // settings.batch_size)
+    edges = [n * part // parts for part in range(parts + 1)]
 
     def loss_of(program: LossProgram, step: int) -> float:
-        hyper = {name: value.to(x.device) for name, value in program.hyper(step).items()}
+        device = next(program.parameters()).device
+        hyper = {name: value.to(device) for name, value in program.hyper(step).items()}
         total = 0.0
         with seeded(seed), torch.no_grad():
-            for part in parts:
+            for start, end in pairwise(edges):
+                part = split.floats(slice(start, end)).to(device)
                 loss, _ = program(part, hyper, data_size)
                 total += float(loss) * len(part)
-        return total / len(x)
+        return total / n
 
     return loss_of

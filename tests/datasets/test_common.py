@@ -118,3 +118,27 @@ def test_options_of_one_name_with_a_data_sets_own_are_its_own() -> None:
 def test_each_split_is_flattened() -> None:
     flat = load_dataset("sprites", **SPRITES, validation=10, flatten=True)
     assert {tuple(split.values.shape[1:]) for split in flat.splits.values()} == {(256,)}
+
+
+def test_labels_become_factors_behind_those_that_there_are() -> None:
+    both = replace(
+        _numbered(40),
+        train=replace(
+            _numbered(40).train, labels={"angle": np.linspace(0, 1, 40), "row": np.arange(40)}
+        ),
+        test=replace(_numbered(40).test, labels={"angle": np.full(3, 0.5), "row": np.arange(3)}),
+    )
+
+    def load() -> Dataset:
+        return both
+
+    own = parameters_of(load, "numbered")
+    made_ = made(load, own, {"labels_as_factors": True, "validation": 5})
+    assert (made_.factor_names, made_.factor_sizes) == (("row", "angle"), (40, 10))
+    for split in made_.splits.values():
+        assert split.factors is not None
+        assert split.factors.shape == (len(split), 2)
+        assert (np.diff(split.factors[np.argsort(split.labels["angle"]), 1]) >= 0).all()
+    with pytest.raises(ConfigError, match="has no labels that are not factors") as refusal:
+        load_dataset("sprites", **SPRITES, labels_as_factors=True)
+    assert refusal.value.place == "labels_as_factors"

@@ -22,3 +22,16 @@ def test_default_uses_each_image_once_scaled_to_bytes() -> None:
 def test_more_than_there_are_is_refused() -> None:
     with pytest.raises(ConfigError, match="only 1797"):
         load_dataset("digits", n_train=1438)
+
+
+def test_digits_are_labels_and_no_factors() -> None:
+    data = load_dataset("digits")
+    found = load_digits()
+    digit_of = {
+        np.rint(image * (255 / 16)).astype(np.uint8).tobytes(): digit
+        for image, digit in zip(found.images, found.target, strict=True)
+    }
+    for split in data.splits.values():
+        assert split.factors is None
+        images = split.values[:].numpy()
+        assert split.labels["digit"].tolist() == [digit_of[image.tobytes()] for image in images]

@@ -22,6 +22,13 @@ def write_images(path: Path, n: int, seed: int) -> np.ndarray:
     return images
 
 
+def write_labels(path: Path, n: int) -> np.ndarray:
+    labels = np.arange(n, dtype=np.uint8) * 7 % 10
+    content = bytes.fromhex("00000801") + n.to_bytes(4, "big") + labels.tobytes()
+    path.write_bytes(gzip.compress(content, 0) if path.suffix == ".gz" else content)
+    return labels
+
+
 @pytest.fixture
 def test_images(user_data: Path) -> np.ndarray:
     return write_images(user_data / "mnist/t10k-images-idx3-ubyte.gz", 10_000, seed=0)
@@ -99,3 +106,56 @@ def test_real_mnist(real_data: Path) -> None:
     # Mean and standard deviation of the 10,000 test images, as published in many a training script.
     assert pixels.mean().item() == pytest.approx(0.1325, abs=1e-4)
     assert pixels.std().item() == pytest.approx(0.3105, abs=1e-4)
+
+
+def test_labels_are_kept_where_their_file_is(user_data: Path, test_images: np.ndarray) -> None:
+    split = {"train": 900, "test": 100}
+    without = load_dataset("mnist", split=split)
+    assert without.train.labels == {}
+    labels = write_labels(user_data / "mnist/t10k-labels-idx1-ubyte.gz", 10_000)
+    data = load_dataset("mnist", split=split, validation=90)
+    digit_of = {image.tobytes(): label for image, label in zip(test_images, labels, strict=True)}
+    for part in data.splits.values():
+        assert part.factors is None
+        assert part.labels["digit"].tolist() == [
+            digit_of[image.tobytes()] for image in part.values[:].numpy()
+        ]
+    assert load_dataset("mnist", split=split).fingerprint == without.fingerprint
+    scored = load_dataset("mnist", split=split, labels_as_factors=True)
+    assert (scored.factor_names, scored.factor_sizes) == (("digit",), (10,))
+    assert scored.test.factors is not None
+    assert scored.test.factors[:, 0].tolist() == scored.test.labels["digit"].tolist()
+    assert scored.fingerprint != without.fingerprint
+
+
+def test_articles_have_names_and_impossible_labels_are_refused(user_data: Path) -> None:
+    folder = user_data / "fashion_mnist"
+    write_images(folder / "t10k-images-idx3-ubyte", 10_000, seed=0)
+    labels = write_labels(folder / "t10k-labels-idx1-ubyte", 10_000)
+    data = load_dataset("fashion_mnist", split={"train": 9000, "test": 1000})
+    assert (data.train.labels["article"] == "ankle boot").sum() + (
+        data.test.labels["article"] == "ankle boot"
+    ).sum() == (labels == 9).sum()
+    path = folder / "t10k-labels-idx1-ubyte"
+    path.write_bytes(path.read_bytes()[:-1] + bytes([10]))
+    with pytest.raises(DataError, match="t10k-labels-idx1-ubyte holds a label 10"):
+        load_dataset("fashion_mnist", split={"train": 9000, "test": 1000})
+
+
+def test_labels_are_fetched_with_downloaded_images_and_can_fail(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def retrieve(url: str, checksum: str, fname: str, path: Path) -> str:
+        asked.append(fname)
+        if "labels" in fname:
+            raise ConnectionError(url)
+        write_images(path / fname, 10_000, seed=0)
+        return str(path / fname)
+
+    (tmp_path / "cache").mkdir()
+    monkeypatch.setattr("pooch.retrieve", retrieve)
+    data = load_dataset("mnist", split={"train": 900, "test": 100})
+    assert data.train.labels == {}
+    assert asked == ["t10k-images-idx3-ubyte.gz", "t10k-labels-idx1-ubyte.gz"]

@@ -82,10 +82,29 @@ def test_factors_are_indices_by_rising_value() -> None:
         np.testing.assert_array_equal((split.factors[:, 0] + 2) % 3, other.factors[:, 0])
 
 
+def test_factors_keep_names_and_values() -> None:
+    angles = np.linspace(0, 1, 20) ** 2
+    words = np.array(["c", "a", "b"])[LABELS]
+    for given in ({"kind": words, "angle": angles}, pd.DataFrame({"kind": words, "angle": angles})):
+        made = as_dataset("mine:load", (IMAGES, given))
+        assert (made.factor_names, made.factor_sizes) == (("kind", "angle"), (3, 10))
+        for split in made.splits.values():
+            assert split.factors is not None
+            assert [split.labels[name].dtype.kind for name in ("kind", "angle")] == ["U", "f"]
+            # Ten bins of two values each.
+            ranks = np.searchsorted(angles, split.labels["angle"])
+            assert (split.factors[:, 1] == ranks // 2).all()
+    assert as_dataset("mine:load", (IMAGES, LABELS / 4)).factor_sizes == (3,)
+
+
 def _with(value: float) -> np.ndarray:
     changed = IMAGES.copy()
     changed[3, 2, 1] = value
     return changed
+
+
+def _labelled(train: dict[str, Any], test: dict[str, Any]) -> Dataset:
+    return Dataset("x", Split(IMAGES, labels=train), Split(IMAGES, labels=test))
 
 
 class _Broken:
@@ -130,6 +149,8 @@ class _Broken:
         ((IMAGES, np.where(LABELS, LABELS, np.nan)), r"a factor nan at \[0\]"),
         (Dataset("x", Split(_with(np.nan)), Split(IMAGES)), r"in 'train' nan at \[3, 2, 1\]"),
         (Dataset("x", Split(IMAGES), Split(IMAGES[:, :2])), "splits that differ"),
+        (_labelled({"a": LABELS}, {}), "labels of one split and not of the other"),
+        (_labelled({"a": LABELS}, {"a": LABELS[1:]}), r"in 'test' label 'a' of shape \(19,\)"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_index(given: Any, message: str) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 import pyrovae
 from pyrovae.core.seeded import seeded
+from pyrovae.datasets import Split
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Trainer, TrainingSettings
 from pyrovae.training.streams import BatchStream, NoiseStream
@@ -35,7 +36,7 @@ def _named(objective: str | dict[str, object]) -> dict[str, object]:
 
 
 def _member(seed: int, settings: TrainingSettings = SETTINGS, **more: object) -> Member:
-    validate = validation(HELD, settings, seed=seed, data_size=len(X))
+    validate = validation(Split(HELD), settings, seed=seed, data_size=len(X))
     return Member(_program(seed), seed, settings, validate=validate, **more)  # type: ignore[arg-type]
 
 
@@ -60,7 +61,7 @@ def _by_hand(seed: int) -> tuple[dict[str, Tensor], list[float], int, int]:
 
     def held_out() -> float:
         with seeded(seed), torch.no_grad():
-            parts = HELD.tensor_split(4)
+            parts = HELD.split([7, 8, 7, 8])
             losses = [loss_of(x, torch.normal(torch.zeros(len(x), 2), 1.0)) for x in parts]
         return sum(float(loss) * len(x) for loss, x in zip(losses, parts, strict=True)) / len(HELD)
 
@@ -168,12 +169,12 @@ def test_the_validation_loss_is_that_of_training_with_fixed_noise(posterior: str
     )
     program = LossProgram(vae, OBJECTIVES.create("beta", beta=2.0))
     settings = TrainingSettings(batch_size=len(HELD))
-    loss = validation(HELD, settings, seed=3, data_size=len(X))
+    loss = validation(Split(HELD), settings, seed=3, data_size=len(X))
     with seeded(3):
         expected, _ = program(HELD, program.hyper(0), len(X))
     assert loss(program, 0) == pytest.approx(expected.item(), rel=1e-6)
     assert loss(program, 0) == loss(program, 0)
-    in_parts = validation(HELD, TrainingSettings(batch_size=7), seed=3, data_size=len(X))
+    in_parts = validation(Split(HELD), TrainingSettings(batch_size=7), seed=3, data_size=len(X))
     assert in_parts(program, 0) == pytest.approx(expected.item(), rel=0.3)
 
 

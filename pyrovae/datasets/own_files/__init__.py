@@ -47,7 +47,7 @@ _FOR = {
 @DATASETS.register("files")
 def files(
     *,
-    path: Annotated[str, PLACE],
+    path: Annotated[str, PLACE, Field(min_length=1)],
     array: str | None = None,
     columns: list[str] | None = None,
     labels: list[str] | None = None,
@@ -106,6 +106,10 @@ def files(
         For an option that is not for such a file, or too many observations.
     DataError
         With the file and the place in it, for anything in it that cannot be.
+
+    References
+    ----------
+    your own
 
     Examples
     --------
@@ -185,6 +189,8 @@ def _reader(path: Path) -> tuple[Callable[..., Content], set[str]]:
         read: Callable[..., Content] = pictures.read_pictures
     else:
         suffix = path.suffix.lower()
+        if not path.is_file():
+            raise DataError(f"{path} is neither a file nor a folder")
         if suffix not in _READERS:
             raise DataError(
                 f"{path}: files of the kind '{suffix}' are not read; known: "

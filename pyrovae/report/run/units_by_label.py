@@ -97,7 +97,7 @@ def units_by_label(
             ax.set_title(figure_text(names.words(str(label))), loc="left")
             ax.set(xlabel="", ylabel="")
             ax.tick_params(length=0, labelrotation=0)
-        axes[-1].set_xlabel("Latent unit, by falling KL")
+        axes[-1].set_xlabel("Latent unit, in order of decreasing KL")
         if title:
             figure.suptitle(names.wrapped(title, 44))
         tighten(figure)
@@ -108,7 +108,7 @@ def units_by_label(
         f"{f', {title}' if title else ''}, seed {folder.metrics()['labels']['seed']}, over the "
         f"data of each label (of the first {len(costs)} test points). Beside each label: how many "
         f"units it uses; a dot marks those that it does not, by {USED_NATS} nats and "
-        f"{USED_ERRORS:.0f} standard errors. Units by falling KL.{left_out}"
+        f"{USED_ERRORS:.0f} standard errors. Units in order of decreasing KL.{left_out}"
     )
     return Drawn(name, figure, data.assign(run=folder.id), caption)
 

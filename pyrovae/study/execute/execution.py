@@ -19,7 +19,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.datasets import Dataset
+from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.measures.evaluate import Evaluation, evaluate
@@ -196,17 +196,12 @@ class _Seen:
     """The data that are looked at along training."""
 
     points: tuple[Tensor, Tensor]
-    validation: Tensor | None
+    validation: Split | None
     data_size: int
 
     @classmethod
     def of(cls, dataset: Dataset, device: torch.device) -> _Seen:
-        split = dataset.validation
-        return cls(
-            along_points(dataset, device),
-            None if split is None else split.floats().to(device),
-            len(dataset.train),
-        )
+        return cls(along_points(dataset, device), dataset.validation, len(dataset.train))
 
     def validate(self, config: RunConfig) -> Callable[[LossProgram, int], float] | None:
         """Return the loss of a run's program on the validation split, if there is one."""

@@ -14,6 +14,7 @@ from pyrovae.study.config import yaml
 from pyrovae.study.config.labels import label_of
 from pyrovae.study.config.run import RunConfig
 from pyrovae.training.settled import NOT_RECORDED, Settled
+from pyrovae.training.validation import Kept
 
 #: Its file in a run's folder. It is not among those with a checksum: whoever shares a run may add
 #: to what it says.
@@ -110,6 +111,9 @@ def _scores(metrics: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
         yield "The run has settled: bound and counts of units stood still when training ended."
     else:
         yield f"The run is {_plain(settled.told)}. Nothing should be concluded from its numbers."
+    if "kept" in metrics:
+        kept = Kept(metrics["kept"]["step"], metrics["kept"]["validation_loss"])
+        yield f"Its {kept.told}: loss {kept.loss:.4g}."
     yield ""
     yield "| Score | Value | Unit |"
     yield "| --- | --- | --- |"
