@@ -18,6 +18,8 @@ from pyrovae.study.store.results import StudyResults, load_study
 
 FIGURES = {
     "active-units",
+    "code-map-laplace-prior",
+    "code-map-standard-normal-prior",
     "disentanglement",
     "evolution",
     "factors-laplace-prior",

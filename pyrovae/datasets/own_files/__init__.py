@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from pyrovae.datasets.own_files import arrays, pictures, tables, texts
 from pyrovae.datasets.own_files.content import Content, located, look_in
 from pyrovae.datasets.splits import Count, Seed, split_dataset, with_a_fifth_to_test
 
-__all__ = ["files", "look_in"]
+__all__ = ["content_of", "files", "look_in"]
 
 _Side = Annotated[int, Field(gt=0)]
 #: By the ending of a file's name: what reads it.
@@ -153,6 +153,34 @@ def files(
         factors=scored,
     )
     return content.told(dataset)
+
+
+def content_of(path: Path, chosen: Mapping[str, Any]) -> Content:
+    """Return what a file or folder holds, as a data set of such files would have it.
+
+    Parameters
+    ----------
+    path
+        Of the file or folder.
+    chosen
+        Parameters of :func:`files`, of which those count that are for files of this kind. Labels
+        and factors that are not there are passed over: new data need not have any.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As :func:`files`.
+    """
+    read, takes = _reader(path)
+    given = {key: chosen[key] for key in takes if chosen.get(key) is not None}
+    wanted = {"factors": chosen.get("factors") or []} if "labels" in takes else {}
+    try:
+        return read(path, **given, **wanted)
+    except ConfigError as refusal:
+        if refusal.place not in ("labels", "factors"):
+            raise
+    given.pop("labels", None)
+    return read(path, **given)
 
 
 def _reader(path: Path) -> tuple[Callable[..., Content], set[str]]:

@@ -20,6 +20,7 @@ from pydantic import BaseModel
 from pyrovae.core import dotted
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.schedules import is_schedule
+from pyrovae.study.config import column_groups
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig
 
@@ -45,6 +46,7 @@ _WORDS = {
     "mlp": "MLP",
     "mnist": "MNIST",
     "nsf": "NSF",
+    "poisson": "Poisson",
     "student t": "Student t",
     "vampprior": "VampPrior",
     "von mises fisher": "von Mises–Fisher",
@@ -306,6 +308,8 @@ def value_text(value: Any) -> str:
     ('4', '[256, 128]', '0.123457')
     >>> value_text({"schedule": "linear", "from": 0.0, "to": 10.0, "steps": 50})
     '0 to 10 in 50 steps'
+    >>> value_text([{"family": "gaussian", "count": 2}, {"family": "student_t", "df": 3.0}])
+    '[2 Gaussian, Student t (df = 3)]'
     """
     if isinstance(value, float):
         text = str(value)
@@ -313,6 +317,12 @@ def value_text(value: Any) -> str:
         return f"{value:.6g}" if long else text.removesuffix(".0")
     if isinstance(value, Mapping):
         return _component_text(value) if "name" in value else _mapping_text(value)
+    if column_groups.are_groups(value):
+        groups = [
+            count + _component_text({"name": family, **changed})
+            for count, family, changed in column_groups.told(value)
+        ]
+        return f"[{', '.join(groups)}]"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_text, value))}]"
     return str(value)
