@@ -39,6 +39,10 @@ PAGES = {
         "Objectives",
         "What is minimised in training, in nats for each datum. D is the distortion, R the rate.",
     ),
+    "optimizer": (
+        "Optimisers",
+        "What moves parameters along their gradients g; η is the learning rate, `training.lr`.",
+    ),
     "network": ("Networks", "Pairs of an encoder and a decoder."),
     "dataset": ("Data sets", "Images, with their generative factors where these are known."),
     "metric": (
@@ -84,8 +88,9 @@ def registries() -> dict[str, Any]:
     """Return all registries by kind."""
     from pyrovae.measures.disentanglement import METRICS
     from pyrovae.study.config.resolve import REGISTRIES
+    from pyrovae.training.optimizers import OPTIMIZERS
 
-    return {**REGISTRIES, "metric": METRICS}
+    return {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS}
 
 
 def family_page(kind: str, title: str, intro: str) -> str:

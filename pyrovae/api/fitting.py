@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, Objective
-from pyrovae.study.plan.compatibility import objective_conflict
+from pyrovae.study.plan.compatibility import objective_conflict, training_conflict
 from pyrovae.study.store.history import Watch, history_table, settled_of
 from pyrovae.training import (
     LossProgram,
@@ -44,6 +44,9 @@ from pyrovae.training import (
     Trainer,
     TrainingSettings,
 )
+from pyrovae.training.optimizers import OPTIMIZERS
+from pyrovae.training.rehearsal import rehearse_optimizer
+from pyrovae.training.step import State
 from pyrovae.training.validation import Kept, validation
 
 Model = TypeVar("Model", bound=LatentModel)
@@ -65,6 +68,10 @@ def fit(
     records: int = 20,
     precision: str = "float32",
     until: str = "steps",
+    optimizer: Any = "adam",
+    clip_value: float | None = None,
+    clip_norm: float | None = None,
+    rates: Mapping[str, float] | None = None,
     patience: int = 10,
     keep: str = "last",
     validation: Any = None,
@@ -72,7 +79,7 @@ def fit(
     compiled: bool = False,
     progress: bool = True,
 ) -> Model:
-    """Train a model in place and return it, with its ``history``.
+    """Train a model in place and return it, with its ``history``, in evaluation mode.
 
     Parameters are those of a study's run of the same parts, data, settings and seed. Ctrl-C ends
     the training within some steps: what comes back has the parameters of the last one and the
@@ -90,9 +97,17 @@ def fit(
     objective
         A name, a mapping of a name and parameters, a class, or an instance.
     steps, batch_size, lr, records, precision, until, patience, keep
-        As ``training`` of a study: optimiser steps, data a step, Adam's learning rate or a schedule
-        of it, rows of the history, arithmetic of the layers, when training ends and which
-        parameters are kept.
+        As ``training`` of a study: optimiser steps, data a step, learning rate or a schedule of it,
+        rows of the history, arithmetic of the layers, when training ends and which parameters are
+        kept.
+    optimizer
+        A name (``pyrovae list optimizers``), a mapping of a name and parameters, or a class of
+        :class:`pyrovae.training.optimizers.Optimizer`.
+    clip_value, clip_norm
+        The most that an element of a gradient, and then the norm of all together, may be.
+    rates
+        Factors on the learning rate of ``guide``, ``model`` or ``objective``:
+        ``{"guide": 2.0}``.
     validation
         Observations for ``until="validation"`` and ``keep="best"``; by default the validation split
         of a data set, if it has one.
@@ -131,7 +146,9 @@ def fit(
             f"must be a model of pyrovae.build or pyrovae.wrap, got {type(vae).__name__}", "vae"
         )
     given = {"steps": steps, "batch_size": batch_size, "lr": lr, "records": records}
-    given |= {"precision": precision, "until": until, "keep": keep}
+    given |= {"precision": precision, "until": until, "keep": keep, "clip_value": clip_value}
+    given |= {"clip_norm": clip_norm, "rates": {} if rates is None else rates}
+    given["optimizer"] = _optimizer(optimizer)
     if until == "validation" or patience != 10:
         given["patience"] = patience
     chosen = settings(TrainingSettings, given)
@@ -139,7 +156,8 @@ def fit(
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
     dataset = _dataset(vae, x, test, validation)
     if chosen.validates and dataset.validation is None:
-        raise ConfigError("until='validation' and keep='best' need validation data", "validation")
+        who = "until='validation', keep='best' and a plateau that watches them"
+        raise ConfigError(f"{who} need validation data", "validation")
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
     program = _program(vae, objective, chosen, seed, binary=dataset.grey is not None)
     try:
@@ -174,9 +192,7 @@ def _train(
 
     def keep(snapshot: Snapshot, records: list[Record]) -> None:
         history[:] = records
-        with torch.no_grad():
-            for name, parameter in program.named_parameters():
-                parameter.copy_(snapshot.params[name])
+        State(snapshot.params, {}, snapshot.buffers).write_to(program)
         program.stand_at(snapshot.step)
 
     gpus = [device] if device.type == "cuda" else []
@@ -211,6 +227,7 @@ def _train(
                 history[:], failure, kept = ended.records, ended.failure, ended.kept
         except Stopped:
             pass
+    vae.eval()
     vae.history = history_table(history)
     vae.settled = settled_of(vae.history, settings, constant)
     vae.kept = kept
@@ -266,11 +283,22 @@ def _dataset(vae: LatentModel, x: Any, test: Any, validation: Any) -> Dataset:
     )
 
 
+def _optimizer(given: Any) -> dict[str, Any]:
+    """Return an optimiser's name and parameters, which make sense together."""
+    try:
+        part = configured(OPTIMIZERS, given)
+        rehearse_optimizer(part)
+    except ConfigError as error:
+        raise error.at("optimizer") from None
+    return part
+
+
 def _program(
     vae: LatentModel, given: Any, settings: TrainingSettings, seed: int, *, binary: bool
 ) -> LossProgram:
     """Return the model with an objective that fits it, as a run of this seed begins."""
     if isinstance(given, Objective):
+        _require_trainable(vae, given, type(given).__name__, settings)
         with seeded(seed):
             return LossProgram(vae, given, binary=binary)
     try:
@@ -288,9 +316,19 @@ def _program(
         )
     with seeded(seed):
         try:
-            return LossProgram(vae, OBJECTIVES.create(**objective), binary=binary)
+            made = OBJECTIVES.create(**objective)
         except ConfigError as error:
             raise error.at("objective") from None
+        _require_trainable(vae, made, objective["name"], settings)
+        return LossProgram(vae, made, binary=binary)
+
+
+def _require_trainable(
+    vae: LatentModel, objective: Objective, name: str, settings: TrainingSettings
+) -> None:
+    conflict = training_conflict(vae, objective, name, settings)
+    if conflict:
+        raise ConfigError(conflict[1], conflict[0].removeprefix("training."))
 
 
 def _facts(vae: LatentModel) -> dict[str, dict[str, Any]]:

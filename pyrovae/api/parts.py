@@ -10,8 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.registry import Registry, worst
-from pyrovae.measures.disentanglement import METRICS
-from pyrovae.study.config.resolve import REGISTRIES
+from pyrovae.study.config.resolve import INSIDE, REGISTRIES
+
+#: Registries of what settings name, by the last word of the setting's path.
+_INSIDE = {path.rpartition(".")[2]: registry for path, registry in INSIDE.items()}
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -121,4 +123,4 @@ def _registry(key: Any, outer: Registry | None) -> Registry | None:
     if key == "name":
         return outer
     last = str(key).rpartition(".")[2]
-    return METRICS if last == "metrics" else REGISTRIES.get(last)
+    return _INSIDE.get(last) or REGISTRIES.get(last)

@@ -20,6 +20,7 @@ from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.execute.runner import EXECUTORS, RunOptions, run_plan
 from pyrovae.study.plan.planning import Plan, make_plan
 from pyrovae.study.watch.events import Event
+from pyrovae.training.optimizers import OPTIMIZERS
 
 
 def run_study(
@@ -163,6 +164,7 @@ def _require_importable(plan: Plan) -> None:
     """Refuse parts that other processes could not import."""
     for run in plan.runs:
         chosen = [(key, registry, getattr(run.config, key)) for key, registry in REGISTRIES.items()]
+        chosen.append(("training.optimizer", OPTIMIZERS, run.config.training.optimizer))
         chosen += [("evaluation.metrics", METRICS, m) for m in run.config.evaluation.metrics]
         for place, registry, part in chosen:
             problem = part and registry.not_elsewhere(part["name"])

@@ -240,7 +240,8 @@ def capacity(
     **options
         Of data: parts as for :func:`pyrovae.build` (``network``, ``prior``, ``posterior``,
         ``likelihood``) and ``objective``, ``steps``, ``until``, ``batch_size``, ``lr``,
-        ``records``, ``precision``, ``device``, ``compiled`` as for :func:`pyrovae.fit`. Of a study:
+        ``records``, ``precision``, ``optimizer``, ``clip_value``, ``clip_norm``, ``rates``,
+        ``device``, ``compiled`` as for :func:`pyrovae.fit`. Of a study:
         ``results``, ``profile``, ``overrides``, ``workers``, ``device``, ``compiled`` as for
         :func:`pyrovae.run_study`; trainings that are stored are not repeated.
 
@@ -304,8 +305,8 @@ def _search_of_study(
 
 
 #: What a search in memory hands on to ``build`` and to ``fit``.
-_TRAINING = ("objective", "steps", "until", "batch_size", "lr", "records", "precision", "device",
-             "compiled")  # fmt: skip
+_TRAINING = ("objective", "steps", "until", "batch_size", "lr", "records", "precision", "optimizer",
+             "clip_value", "clip_norm", "rates", "device", "compiled")  # fmt: skip
 
 
 def _search_in_memory(

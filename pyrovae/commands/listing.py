@@ -23,6 +23,7 @@ _REGISTRIES = {
     "posteriors": ("pyrovae.models.posteriors", "POSTERIORS"),
     "likelihoods": ("pyrovae.models.likelihoods", "LIKELIHOODS"),
     "objectives": ("pyrovae.objectives", "OBJECTIVES"),
+    "optimizers": ("pyrovae.training.optimizers", "OPTIMIZERS"),
     "metrics": ("pyrovae.measures.disentanglement", "METRICS"),
 }
 _KINDS = (*_REGISTRIES, "schedules")

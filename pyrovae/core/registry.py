@@ -316,11 +316,16 @@ def resolved(model: type[BaseModel], given: dict[str, Any], who: str) -> dict[st
 def worst(failure: ValidationError, given: Any) -> tuple[Mapping[str, Any], list[str]]:
     """Return the error of pydantic to tell the user, and where in the user's data it is.
 
-    Of a union's members, all of which complain, the one that went deepest was meant. An error's
-    ``loc`` also names that member, which no user has written.
+    Of a union's members, all of which complain, the one that went deepest was meant; of a mapping,
+    not the one that takes no mapping. An error's ``loc`` also names that member, which no user has
+    written.
     """
     errors = [(error, _place(error, given)) for error in failure.errors()]
-    return max(errors, key=lambda each: len(each[1]))
+    return max(errors, key=lambda each: (len(each[1]), not _takes_no_mapping(each[0])))
+
+
+def _takes_no_mapping(error: Mapping[str, Any]) -> bool:
+    return isinstance(error["input"], Mapping) and error["type"].endswith("_type")
 
 
 def _place(error: Mapping[str, Any], given: Any) -> list[str]:

@@ -5,12 +5,20 @@
     lr: {schedule: cosine, from: 1.0e-3, to: 0, steps: 3000}
     beta: {schedule: linear, from: 0, to: 1, steps: 2000}
     beta: {schedule: cyclical, from: 0, to: 1, steps: 1000, ramp: 0.5, cycles: 4}
+    lr: {schedule: piecewise, values: [1.0e-3, 1.0e-4], milestones: [2000]}
+
+and, for the learning rate of a run alone, what depends on how training goes::
+
+    lr: {schedule: plateau, from: 1.0e-3, factor: 0.1, patience: 10}
 """
 
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -22,12 +30,13 @@ from pydantic import (
     SerializerFunctionWrapHandler,
     TypeAdapter,
     model_serializer,
+    model_validator,
 )
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError, core_schema
 
 
-class _Ramp(BaseModel):
-    """What the schedules share: from one value to another in a number of steps."""
+class _Schedule(BaseModel):
+    """What the schedules share."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -38,14 +47,43 @@ class _Ramp(BaseModel):
         allow_inf_nan=False,
     )
 
+    @property
+    def extremes(self) -> tuple[float, ...]:
+        """Values that all others lie between."""
+        raise NotImplementedError
+
+    @property
+    def ends(self) -> float:
+        """Steps after which the value is constant."""
+        raise NotImplementedError
+
+    @property
+    def falls(self) -> bool:
+        """Whether a value is ever below an earlier one."""
+        raise NotImplementedError
+
+
+class _Ramp(_Schedule):
+    """From one value to another in a number of steps."""
+
     start: float = Field(alias="from")
     to: float
     steps: int = Field(gt=0)
 
     @property
+    def extremes(self) -> tuple[float, ...]:
+        """Its ends."""
+        return self.start, self.to
+
+    @property
     def ends(self) -> float:
         """Steps after which the value is constant."""
         return self.steps
+
+    @property
+    def falls(self) -> bool:
+        """Whether it ends below its start."""
+        return self.to < self.start
 
     def _between(self, fraction: float) -> float:
         return self.start + (self.to - self.start) * fraction
@@ -92,6 +130,11 @@ class Cyclical(_Ramp):
         """Steps after which the value is constant: infinite without a number of cycles."""
         return math.inf if self.cycles is None else self.cycles * self.steps
 
+    @property
+    def falls(self) -> bool:
+        """Whether it goes back to its start, or ends below it."""
+        return self.to != self.start
+
     @model_serializer(mode="wrap")
     def _without_the_default(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # Runs from before there was a number of cycles keep their identity.
@@ -101,42 +144,151 @@ class Cyclical(_Ramp):
         return content
 
 
-#: The schedules there are.
-KINDS: tuple[type[_Ramp], ...] = (Linear, Cosine, Cyclical)
-Schedule = Annotated[Linear | Cosine | Cyclical, Field(discriminator="schedule")]
-_SCHEDULE: TypeAdapter[Linear | Cosine | Cyclical] = TypeAdapter(Schedule)
+class Piecewise(_Schedule):
+    """Constant, with another value from each milestone on (Burda et al. 2016, sec. 5)."""
+
+    schedule: Literal["piecewise"] = "piecewise"
+    values: list[float] = Field(min_length=2, description="one after the other")
+    milestones: list[Annotated[int, Field(gt=0)]] = Field(
+        description="first step of each value but the first"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Piecewise:
+        if len(self.milestones) != len(self.values) - 1:
+            raise PydanticCustomError(
+                "piecewise",
+                "{n} values need {m} milestones, one before each but the first",
+                {"n": len(self.values), "m": len(self.values) - 1},
+            )
+        if any(later <= earlier for earlier, later in pairwise(self.milestones)):
+            raise PydanticCustomError("piecewise", "milestones must rise")
+        return self
+
+    def at(self, step: int) -> float:
+        """Return the value at a step, counted from 0."""
+        return self.values[bisect_right(self.milestones, step)]
+
+    @property
+    def extremes(self) -> tuple[float, ...]:
+        """All values."""
+        return tuple(self.values)
+
+    @property
+    def ends(self) -> float:
+        """The last milestone."""
+        return self.milestones[-1]
+
+    @property
+    def falls(self) -> bool:
+        """Whether a value is below the one before."""
+        return any(later < earlier for earlier, later in pairwise(self.values))
 
 
-def schedule(data: dict[str, Any]) -> Linear | Cosine | Cyclical:
+class Plateau(_Schedule):
+    """Falls by ``factor`` whenever the loss does not: of a learning rate (ReduceLROnPlateau)."""
+
+    schedule: Literal["plateau"] = "plateau"
+    start: float = Field(alias="from")
+    factor: float = Field(default=0.1, gt=0, lt=1)
+    patience: int = Field(default=10, ge=0, description="records without a fall that are suffered")
+    threshold: float = Field(default=1e-4, ge=0, lt=1, description="least fall, as a share")
+    cooldown: int = Field(default=0, ge=0, description="records after a fall that do not count")
+    to: float = Field(default=0.0, description="the least that it falls to")
+    watch: Literal["loss", "validation"] = Field(
+        default="loss", description="mean training loss until a record, or that on validation data"
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Plateau:
+        if self.to > self.start:
+            raise PydanticCustomError("plateau", "it falls: 'to' must not be above 'from'")
+        return self
+
+    def rates(self, losses: Sequence[float]) -> list[float]:
+        """Return the value after each record of a run, given the loss at each.
+
+        The rule is that of :class:`torch.optim.lr_scheduler.ReduceLROnPlateau`; of a negative loss
+        too, a fall is one by a share of its size.
+
+        >>> Plateau(start=1.0, patience=1).rates([5.0, 4.0, 4.0, 4.5, 3.0])
+        [1.0, 1.0, 1.0, 0.1, 0.1]
+        """
+        rate, best, bad, cooling = self.start, math.inf, 0, 0
+        found = []
+        for loss in losses:
+            share = 1 - math.copysign(self.threshold, best)
+            if loss < best * share:
+                best, bad = loss, 0
+            else:
+                bad += 1
+            if cooling:
+                cooling, bad = cooling - 1, 0
+            if bad > self.patience:
+                rate, cooling, bad = max(rate * self.factor, self.to), self.cooldown, 0
+            found.append(rate)
+        return found
+
+    @property
+    def extremes(self) -> tuple[float, ...]:
+        """Its start, and what it never falls below."""
+        return self.start, self.to
+
+    @property
+    def ends(self) -> float:
+        """Nobody knows before."""
+        return math.inf
+
+    @property
+    def falls(self) -> bool:
+        """It does nothing else."""
+        return True
+
+
+#: The schedules there are; the last is for a run's learning rate alone.
+KINDS: tuple[type[_Schedule], ...] = (Linear, Cosine, Cyclical, Piecewise, Plateau)
+_OfStep = Linear | Cosine | Cyclical | Piecewise
+Schedule = Annotated[_OfStep, Field(discriminator="schedule")]
+_SCHEDULE: TypeAdapter[_OfStep] = TypeAdapter(Schedule)
+_OfRate = Annotated[_OfStep | Plateau, Field(discriminator="schedule")]
+_RATE_SCHEDULE: TypeAdapter[_OfStep | Plateau] = TypeAdapter(_OfRate)
+
+
+def schedule(data: dict[str, Any]) -> _OfStep:
     """Return the schedule that its data describe."""
     return _SCHEDULE.validate_python(data)
 
 
-def at(value: float | Linear | Cosine | Cyclical | dict[str, Any], step: int) -> float:
+def at(value: float | _OfStep | dict[str, Any], step: int) -> float:
     """Return the value at a step, counted from 0, of a number or a schedule (or its data)."""
     if isinstance(value, dict):
         value = schedule(value)
     return float(value) if isinstance(value, int | float) else value.at(step)
 
 
-def values(value: float | Linear | Cosine | Cyclical | dict[str, Any]) -> tuple[float, ...]:
+def _read(value: Any) -> Any:
+    """Return the schedule that data describe, and anything else as it is."""
+    return _RATE_SCHEDULE.validate_python(value) if isinstance(value, dict) else value
+
+
+def values(value: float | _OfStep | Plateau | dict[str, Any]) -> tuple[float, ...]:
     """Return the extreme values that a number or schedule takes: what a bound must hold for."""
-    if isinstance(value, dict):
-        value = schedule(value)
-    return (float(value),) if isinstance(value, int | float) else (value.start, value.to)
+    read = _read(value)
+    return (float(read),) if isinstance(read, int | float) else read.extremes
 
 
 def ends(value: Any) -> float:
     """Return the step from which on a number, a schedule or its data is constant."""
-    if isinstance(value, dict):
-        value = schedule(value)
-    return value.ends if isinstance(value, _Ramp) else 0
+    value = _read(value)
+    return value.ends if isinstance(value, _Schedule) else 0
 
 
 def unfinished(value: Any, steps: int) -> str | None:
     """Return how training of so many steps cuts a schedule, or its data, short; else ``None``."""
-    if isinstance(value, dict):
-        value = schedule(value)
+    value = _read(value)
+    if isinstance(value, Piecewise) and steps <= value.ends:
+        told = f"its last milestone is step {value.ends:,.0f}, and training has {steps:,} steps"
+        return f"{told}: it ends at {value.at(steps - 1):.3g} instead of {value.values[-1]:g}"
     if not isinstance(value, Linear | Cosine | Cyclical) or value.to == value.start:
         return None
     last = value.at(steps - 1)
@@ -151,16 +303,13 @@ def unfinished(value: Any, steps: int) -> str | None:
 
 def falls(value: Any) -> bool:
     """Return whether a number, a schedule or its data ever falls from one step to a later one."""
-    if isinstance(value, dict):
-        value = schedule(value)
-    if not isinstance(value, _Ramp):
-        return False
-    return value.to < value.start or (isinstance(value, Cyclical) and value.to != value.start)
+    value = _read(value)
+    return isinstance(value, _Schedule) and value.falls
 
 
 def is_schedule(value: Any) -> bool:
     """Return whether a value is a schedule, or the data of one."""
-    return isinstance(value, _Ramp) or (isinstance(value, dict) and "schedule" in value)
+    return isinstance(value, _Schedule) or (isinstance(value, dict) and "schedule" in value)
 
 
 @dataclass(frozen=True)
@@ -222,4 +371,9 @@ def _check_rate(rate: Any) -> Any:
 #: A learning rate; a schedule of it may end at 0.
 LearningRate = Annotated[
     Annotated[float, Field(gt=0, allow_inf_nan=False)] | Schedule, AfterValidator(_check_rate)
+]
+#: The learning rate of a run, which may depend on how its training goes.
+CourseRate = Annotated[
+    Annotated[float, Field(gt=0, allow_inf_nan=False)] | _OfRate,
+    AfterValidator(_check_rate),
 ]

@@ -97,19 +97,21 @@ class Update:
     Attributes
     ----------
     count
-        Number of this update among the group's own, from 1: what Adam corrects its moments with.
+        Number of this update among the group's own, from 1: what an optimiser corrects its moments
+        with.
     on
         Whether there is an update at this step.
     lr
         Learning rate, or ``None`` for the run's.
     betas
-        Of Adam; the same at every step.
+        Of an Adam that the group has of its own, whatever the run's optimiser is, and whose
+        gradients are not clipped; ``None`` for the run's. The same at every step.
     """
 
     count: int
     on: bool = True
     lr: float | None = None
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[float, float] | None = None
 
 
 OBJECTIVES: Registry = Registry("objective", Objective)

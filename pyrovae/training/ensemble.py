@@ -1,10 +1,10 @@
 """Several models of one program as one: their tensors stacked, their step vectorised.
 
 The losses of the members do not depend on each other, so the gradient of all is each one's own and
-Adam on stacked parameters is Adam on each. What differs between members (parameters, minibatch,
-noise, learning rate, the objective's scalars, number of the step) is an input with a leading
-dimension; the data set is shared. One call then does the work of many small ones, which pays where
-calls are dear: on a GPU.
+a step of the optimiser on stacked parameters is its step on each. What differs between members
+(parameters, minibatch, noise, learning rate, the objective's scalars, number of the step) is an
+input with a leading dimension; the data set is shared. One call then does the work of many small
+ones, which pays where calls are dear: on a GPU.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch.utils._pytree import tree_map
 
+from pyrovae.training.descent import Descent
 from pyrovae.training.step import LossProgram, StepFunction
 
 #: Which of the step's arguments have a member dimension: all but the data set.
@@ -44,7 +45,15 @@ def many(tree: Any, size: int, device: torch.device) -> Any:
     return tree_map(lambda tensor: tensor.to(device).expand(size, *tensor.shape).clone(), tree)
 
 
-def step_of(program: LossProgram, size: int, data_size: int | None = None) -> StepFunction:
-    """Return :meth:`LossProgram.step` for ``size`` models, whose tensors are :func:`stacked`."""
-    step = partial(program.step, data_size=data_size)
+def step_of(
+    program: LossProgram,
+    size: int,
+    data_size: int | None = None,
+    descent: Descent | None = None,
+) -> StepFunction:
+    """Return :meth:`LossProgram.step` for ``size`` models, whose tensors are :func:`stacked`.
+
+    ``descent`` is that of the step, by default Adam.
+    """
+    step = partial(program.step, data_size=data_size, descent=descent or Descent())
     return step if size == 1 else torch.func.vmap(step, in_dims=_DIMS)

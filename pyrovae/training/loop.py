@@ -21,8 +21,10 @@ from pyrovae.core.measuring import measuring, untouched
 from pyrovae.datasets.base import as_float
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.training.course import Course
+from pyrovae.training.descent import Descent
 from pyrovae.training.ensemble import many, stacked, step_of
 from pyrovae.training.ensemble import member as member_of
+from pyrovae.training.optimizers import Moments
 from pyrovae.training.precision import computing_in, layers_in
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.stage import Stage
@@ -94,14 +96,18 @@ class Snapshot:
         Those that steps write, after that step.
     validated
         What was seen of the validation split until then.
+    seen
+        Step and loss of each record so far, ``(n, 2)`` in double precision, where the learning rate
+        hangs on them; else empty.
     """
 
     step: int
     params: Tensors
-    moments: tuple[Tensors, Tensors]
+    moments: Moments
     window: Tensor
     buffers: Tensors = field(default_factory=dict)
     validated: Validated = field(default_factory=Validated)
+    seen: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.float64))
 
 
 @dataclass(frozen=True)
@@ -180,7 +186,8 @@ class Trainer:
         The training set, ``(n, *event_shape)``; training happens on its device. Of one that stays
         in its file, the minibatches of the next steps are read.
     settings
-        The batch size and the precision, and what :meth:`train` needs.
+        The batch size, the precision and how gradients move parameters (``optimizer``, clipping,
+        ``rates``), and what :meth:`train` needs.
     compiled
         Whether the step is compiled; if not, the traced graph is run as it is.
     size
@@ -211,10 +218,11 @@ class Trainer:
                 [torch.zeros((*lead, *draw.shape), dtype=draw.dtype) for draw in self._draws],
                 {name: torch.zeros(lead) for name in program.hyper(0)},
             )
-        state = many(State.of(program), size, data.device)
+        self._descent = Descent.of(settings)
+        state = many(State.of(program, self._descent), size, data.device)
         # What a layer keeps of a traced pass (a weight that it computes) is of no use outside.
         with torch.device(data.device), computing_in(settings.precision), untouched(program):
-            step = layers_in(settings.precision, step_of(program, size, len(data)))
+            step = layers_in(settings.precision, step_of(program, size, len(data), self._descent))
             self._stage = Stage(data, settings.batch_size * size)
             self._stepper = Stepper(step, state, inputs, self._stage.data, compiled=compiled)
 
@@ -266,7 +274,10 @@ class Trainer:
         """
         written = self._program.written
         data, most = self._data, self._stage.steps
-        slots = [_Slot(i, each, self._draws, data, written, most) for i, each in enumerate(members)]
+        slots = [
+            _Slot(i, each, self._draws, data, written, most, self._descent)
+            for i, each in enumerate(members)
+        ]
         # Places that nobody takes do somebody's work again, and nobody looks at the result.
         padding = [slots[0]] * (self._size - len(slots))
         self._stepper.load(stacked([slot.start() for slot in [*slots, *padding]]))
@@ -355,9 +366,10 @@ class _Slot:
         data: Tensor | Streamed,
         written: Sequence[str],
         most: int,
+        descent: Descent,
     ) -> None:
         self.place, self.member, self._device, self._most = place, member, data.device, most
-        self._written = written
+        self._written, self._descent = written, descent
         member.program.train()
         settings = member.settings
         self._noise = NoiseStream(draws, member.seed, data.device)
@@ -371,11 +383,12 @@ class _Slot:
             self.records.append(Record(0, nan, nan, nan, *self._measured()))
         else:
             self.step, self._window = member.start.step, member.start.window
+            self._course.see((step, loss, loss) for step, loss in member.start.seen.tolist())
         self._look()
 
     def start(self) -> State:
         """Return what to begin with."""
-        state, before = State.of(self.member.program), self.member.start
+        state, before = State.of(self.member.program, self._descent), self.member.start
         if before is not None:
             buffers = state.buffers | before.buffers
             state = State(params=before.params, moments=before.moments, buffers=buffers)
@@ -392,7 +405,7 @@ class _Slot:
 
     def undecided_after(self, n: int) -> bool:
         """Return whether what follows in ``n`` steps depends on what is seen then."""
-        return self._course.waits and self._course.is_mark(self.step + n)
+        return self._course.heeds and self._course.is_mark(self.step + n)
 
     def until_pause(self, ahead: int) -> int:
         """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
@@ -426,6 +439,7 @@ class _Slot:
         measured, validation_loss = self._measured()
         self.records.append(Record(self.step, loss, distortion, rate, measured, validation_loss))
         self._window = torch.empty(0, 3)
+        self._course.see([(self.step, loss, validation_loss)])
         if self.member.validate and self.step >= self.member.constant_from:
             best = self.member.settings.keep == "best"
             self._validated = self._validated.after(
@@ -472,8 +486,9 @@ class _Slot:
     def keep(self, state: State, size: int) -> None:
         params, buffers = self._here(state, size)
         moments = tree_map(_copied, member_of(state.moments, self.place, size))
+        seen = torch.tensor(self._course.seen, dtype=torch.float64).reshape(-1, 2)
         snapshot = Snapshot(
-            self.step, params, moments, self._window, buffers, validated=self._validated
+            self.step, params, moments, self._window, buffers, self._validated, seen
         )
         self.member.keep(snapshot, self.records)
 
@@ -490,7 +505,7 @@ class _Slot:
         self._put(*member_of((state.params, self._carried(state)), self.place, size))
 
     def _put(self, params: Tensors, buffers: Tensors) -> None:
-        State(params=params, moments=({}, {}), buffers=buffers).write_to(self.member.program)
+        State(params=params, moments={}, buffers=buffers).write_to(self.member.program)
         self.member.program.stand_at(self.step)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from itertools import chain
 from types import TracebackType
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, first_line
 from pyrovae.core.measuring import untouched
 from pyrovae.core.noise import draw_one
+from pyrovae.training.optimizers import OPTIMIZERS, Optimizer
 from pyrovae.training.step import LossProgram, State, trace
 
 _BUFFER = "make it a buffer (register_buffer), which each step takes from the last"
@@ -49,6 +52,48 @@ def rehearse(program: LossProgram, x: Tensor) -> None:
         except Exception as error:
             raise ConfigError(_told(program, error)) from error
     _check_draws(graph)
+
+
+def rehearse_optimizer(part: Mapping[str, Any]) -> None:
+    """Make an optimiser, and trace a step of one that is not this package's on a few numbers.
+
+    Parameters
+    ----------
+    part
+        ``{"name": …, **parameters}``.
+
+    Raises
+    ------
+    ConfigError
+        If it refuses its parameters, or cannot do a step that a graph can hold.
+    """
+    who = f"optimizer '{part['name']}'"
+    try:
+        optimizer: Optimizer = OPTIMIZERS.create(**part)
+        if type(optimizer).__module__.partition(".")[0] == __name__.partition(".")[0]:
+            return
+        params = {"weight": torch.ones(2, 3), "bias": torch.ones(2)}
+        moments = optimizer.start(params)
+        one = torch.tensor(1.0)
+        graph = trace(optimizer.update, params, params, moments, one, one)
+        moved, remembered = graph(params, params, moments, one, one)
+        forms = [(moved, params), *((remembered[slot], moments[slot]) for slot in optimizer.slots)]
+        kept = all({n: t.shape for n, t in new.items()} == {n: t.shape for n, t in old.items()}
+                   for new, old in forms)  # fmt: skip
+    except ConfigError:
+        raise
+    except Exception as error:
+        text = first_line(error)
+        if "_local_scalar_dense" in text or "data-dependent" in text.lower():
+            text = (
+                "reads a number out of a tensor (float(), .item(), if), which a graph cannot hold"
+            )
+            raise ConfigError(f"{who} {text}") from error
+        raise ConfigError(f"{who}: its first step fails: {type(error).__name__}: {text}") from error
+    if not kept:
+        raise ConfigError(
+            f"{who} gives parameters or moments of other names or shapes than it takes"
+        )
 
 
 def _values(program: nn.Module) -> dict[str, object]:

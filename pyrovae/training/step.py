@@ -3,7 +3,7 @@
 Pyro's effect handlers cost about as much as the arithmetic of a small VAE, in every step, for the
 same result in every step. So the program is run once under
 :func:`torch.fx.experimental.proxy_tensor.make_fx`, which keeps the tensor operations alone:
-minibatch gather, forward pass, gradients and Adam. ``torch.compile`` then fuses that graph.
+minibatch gather, forward pass, gradients and optimiser. ``torch.compile`` then fuses that graph.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ from pyrovae.core.scheduled import Scheduled
 from pyrovae.datasets.base import as_float
 from pyrovae.models.contract import LatentModel
 from pyrovae.objectives import Objective
-from pyrovae.training import adam
-
-Tensors = dict[str, Tensor]
+from pyrovae.training.descent import Descent
+from pyrovae.training.optimizers import Moments, Tensors
 
 #: Operations of the largest step that is compiled. Of all pairs of a prior and a posterior, with
 #: their default parameters, one has more: ``flow`` with ``semi_amortized``, whose ascent unrolls
 #: the flow's derivatives. The others have up to 3,100; a step of 1,600 takes one core a minute.
 MOST_NODES = 5000
+#: What is done where nothing else is asked for.
+_ADAM = Descent()
 
 
 class State(NamedTuple):
@@ -46,17 +47,17 @@ class State(NamedTuple):
     """
 
     params: Tensors
-    moments: tuple[Tensors, Tensors]
+    moments: Moments
     buffers: Tensors
 
     @classmethod
-    def of(cls, module: nn.Module) -> State:
+    def of(cls, module: LossProgram, descent: Descent = _ADAM) -> State:
         """Return the state before the first step, with copies of the module's tensors."""
         params = {n: p.detach().clone() for n, p in module.named_parameters() if p.requires_grad}
         fixed = {n: p for n, p in module.named_parameters() if not p.requires_grad}
         read = dict(module.named_buffers()) | fixed
         buffers = {name: tensor.detach().clone() for name, tensor in read.items()}
-        return cls(params=params, moments=adam.init(params), buffers=buffers)
+        return cls(params=params, moments=descent.start(module, params), buffers=buffers)
 
     def write_to(self, module: nn.Module) -> None:
         """Copy the parameters, and the buffers that are there, into the module."""
@@ -200,7 +201,7 @@ class LossProgram(nn.Module):
     def step(
         self,
         params: Tensors,
-        moments: tuple[Tensors, Tensors],
+        moments: Moments,
         buffers: Tensors,
         count: Tensor,
         lr: Tensor,
@@ -209,8 +210,9 @@ class LossProgram(nn.Module):
         noise: list[Tensor],
         hyper: Tensors,
         data_size: int | None = None,
-    ) -> tuple[Tensors, tuple[Tensors, Tensors], Tensors, Tensor]:
-        """Do one step of Adam on the minibatch ``data[index]``.
+        descent: Descent = _ADAM,
+    ) -> tuple[Tensors, Moments, Tensors, Tensor]:
+        """Do one step on the minibatch ``data[index]``; ``descent`` says which.
 
         ``data_size`` is that of the training set; by default ``data`` is all of it.
 
@@ -226,50 +228,11 @@ class LossProgram(nn.Module):
         x = as_float(data[index])
         size = data_size or len(data)
         grads, after, values = self.gradients(params, buffers, x, noise, hyper, size)
-        params, moments = self._updated(params, grads, moments, count, lr, hyper)
+        params, moments = descent.update(self, params, grads, moments, count, lr, hyper)
         return params, moments, after, values
 
-    def _updated(
-        self,
-        params: Tensors,
-        grads: Tensors,
-        moments: tuple[Tensors, Tensors],
-        count: Tensor,
-        lr: Tensor,
-        hyper: Tensors,
-    ) -> tuple[Tensors, tuple[Tensors, Tensors]]:
-        """Do Adam's step, group by group where the objective asks for that."""
-        own = self.objective.groups(0)
-        new, firsts, seconds = dict(params), dict(moments[0]), dict(moments[1])
-        for group in ("guide", "model", "objective"):
-            names = [name for name in params if self.group(name) == group]
-            if not names:
-                continue
-            part = {name: params[name] for name in names}
-            before = ({n: firsts[n] for n in names}, {n: seconds[n] for n in names})
-            slopes = {name: grads[name] for name in names}
-            if group not in own:
-                after, (first, second) = adam.update(part, slopes, before, count, lr)
-            else:
-                after, (first, second) = adam.update(
-                    part,
-                    slopes,
-                    before,
-                    hyper[f"{group}.count"],
-                    hyper.get(f"{group}.lr", lr),
-                    betas=own[group].betas,
-                )
-                on = hyper[f"{group}.on"] > 0
-                after = {n: torch.where(on, after[n], params[n]) for n in names}
-                first = {n: torch.where(on, first[n], before[0][n]) for n in names}
-                second = {n: torch.where(on, second[n], before[1][n]) for n in names}
-            new |= after
-            firsts |= first
-            seconds |= second
-        return new, (firsts, seconds)
 
-
-StepFunction = Callable[..., tuple[Tensors, tuple[Tensors, Tensors], Tensors, Tensor]]
+StepFunction = Callable[..., tuple[Tensors, Moments, Tensors, Tensor]]
 
 
 def trace(function: Callable[..., Any], *arguments: Any) -> torch.fx.GraphModule:

@@ -22,6 +22,7 @@ from pyrovae.models.posteriors import Posterior
 from pyrovae.models.posteriors.base import head, positive
 from pyrovae.models.priors import Prior
 from pyrovae.objectives import Elbo
+from pyrovae.training.optimizers import OPTIMIZERS, Adam, Sgd
 
 
 class Good(Prior):
@@ -240,6 +241,45 @@ def test_objectives() -> None:
         pyrovae.check_objective(Deaf)
     with pytest.raises(AssertionError, match=r"^loss_is_finite: "):
         pyrovae.check_objective(PerDatum)
+
+
+class Uphill(Sgd):
+    def update(self, params: Any, grads: Any, moments: Any, step: Any, lr: Any) -> Any:
+        return super().update(params, {n: -g for n, g in grads.items()}, moments, step, lr)
+
+
+class Forgetful(Adam):
+    def update(self, params: Any, grads: Any, moments: Any, step: Any, lr: Any) -> Any:
+        moved, after = super().update(params, grads, moments, step, lr)
+        return moved, {"first": after["first"]}
+
+
+class InPlace(Adam):
+    def update(self, params: Any, grads: Any, moments: Any, step: Any, lr: Any) -> Any:
+        for name, g in grads.items():
+            moments["first"][name].lerp_(g, 0.1)
+        return {n: params[n] - lr * moments["first"][n] for n in grads}, moments
+
+
+class Counting(Sgd):
+    """Its rate falls with a number of its own, which a traced step does not see change."""
+
+    def update(self, params: Any, grads: Any, moments: Any, step: Any, lr: Any) -> Any:
+        return super().update(params, grads, moments, step, lr / float(step))
+
+
+def test_optimisers() -> None:
+    for name in OPTIMIZERS:
+        pyrovae.check_optimizer(name)
+    pyrovae.check_optimizer("sgd", momentum=0.9, nesterov=True)
+    for optimizer, name in (
+        (Uphill, "goes_downhill"),
+        (Forgetful, "moments_keep_their_form"),
+        (InPlace, "arguments_stay"),
+        (Counting, "optimizer_trains"),
+    ):
+        with pytest.raises(AssertionError, match=f"^{name}: "):
+            pyrovae.check_optimizer(optimizer)
 
 
 def chance(codes: Any, factors: Any, rng: Any = None) -> MetricResult:

@@ -16,7 +16,7 @@ from pydantic.fields import FieldInfo
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import Registry
 from pyrovae.core.scheduled import Scheduled
-from pyrovae.core.schedules import at
+from pyrovae.core.schedules import at, ends, falls, unfinished, values
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import build_vae
 from pyrovae.objectives import OBJECTIVES, Elbo
@@ -33,6 +33,12 @@ def test_values_by_hand() -> None:
     assert [at(cosine, step) for step in range(6)] == pytest.approx(expected)
     cyclical = {"schedule": "cyclical", "from": 0, "to": 1, "steps": 4, "ramp": 0.5}
     assert [at(cyclical, step) for step in range(6)] == [0, 0.5, 1, 1, 0, 0.5]
+    piecewise = {"schedule": "piecewise", "values": [3, 1, 2], "milestones": [2, 4]}
+    assert [at(piecewise, step) for step in range(6)] == [3, 3, 1, 1, 2, 2]
+    assert [unfinished(piecewise, steps) for steps in (5, 6)] == [None, None]
+    assert "training has 4 steps: it ends at 1 instead of 2" in str(unfinished(piecewise, 4))
+    assert unfinished({"schedule": "plateau", "from": 1.0}, 5) is None
+    assert (values(piecewise), ends(piecewise), falls(piecewise)) == ((3, 1, 2), 4, True)
     assert at(0.25, 10**6) == 0.25
 
 

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 from report.made import PRIORS, make_study
 
+import pyrovae
 from pyrovae.core.schedules import at
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.plan.planning import make_plan
@@ -133,6 +134,20 @@ def test_schedules(tmp_path: Path):
     assert at(config.training.lr, 200) == pytest.approx(5e-4)
     assert at(config.prior["spike"], 100) == pytest.approx(0.175)
     assert at(config.prior["spike"], 399) == pytest.approx(0.05)
+
+
+def test_optimisers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    _write_blocks("optimisers.md", tmp_path)
+    runs = make_plan(load_study_file(tmp_path / "recipe.yaml")).runs
+    assert [run.config.training.optimizer["name"] for run in runs[::2]] == [
+        "adam_norm_grad",
+        "adamw",
+    ]
+    assert [run.config.network["name"] for run in runs[::2]] == ["gated_mlp", "mlp"]
+    for block in _PYTHON.findall((ROOT / "docs/optimisers.md").read_text()):
+        exec(compile(block, "optimisers.md", "exec"), {})
+    monkeypatch.syspath_prepend(tmp_path)
+    pyrovae.check_optimizer("my_optimizers:SignDescent", beta=0.5)
 
 
 def test_from_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -40,6 +40,7 @@ from pyrovae.study.plan.compatibility import (
 )
 from pyrovae.study.plan.planning import make_plan
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
+from pyrovae.training.optimizers import OPTIMIZERS
 
 PAIRS = list(itertools.product(PRIORS, POSTERIORS))
 FIT = [pair for pair in PAIRS if latent_conflict(*pair) is None]
@@ -239,12 +240,14 @@ def test_list_compat_prints_every_name_in_140_columns(
     assert marks == [words[m] for m in matrix["full_rank_normal"].values()]
 
 
-@pytest.mark.parametrize("kind", [*(f"{k}s" for k in REGISTRIES), "metrics", "schedules"])
+@pytest.mark.parametrize(
+    "kind", [*(f"{k}s" for k in REGISTRIES), "optimizers", "metrics", "schedules"]
+)
 def test_list_tells_name_parameters_meaning_and_source(kind: str) -> None:
     result = CliRunner().invoke(main, ["list", kind])
     assert result.exit_code == 0, result.output
     assert max(map(len, result.output.splitlines())) <= 140
-    registry = REGISTRIES.get(kind.removesuffix("s"))
+    registry = (REGISTRIES | {"optimizer": OPTIMIZERS}).get(kind.removesuffix("s"))
     for name in registry or ():
         assert f"│ {name} " in result.output
         assert registry.summary(name).endswith(".")  # one whole sentence

@@ -14,13 +14,16 @@ from pyrovae.study.plan.cost import forward_flops
 
 SHAPES = {
     "mlp": (3, 5, 7),
+    "gated_mlp": (3, 5, 7),
     "conv": (3, 33, 20),
     "burgess_conv": (1, 64, 64),
     "residual_conv": (2, 31, 16),
 }
 _OTHERS: dict[str, list[dict[str, Any]]] = {
     "burgess_conv": [{"variant": "locatello"}],
-    "mlp": [{"hidden": [5], "decoder_hidden": [4, 6]}],
+    "mlp": [{"hidden": [5], "decoder_hidden": [4, 6]}, {"norm": "batch", "dropout": 0.5}],
+    "gated_mlp": [{"hidden": [5], "norm": "layer"}],
+    "conv": [{"norm": "batch", "dropout": 0.5}],
 }
 
 

@@ -16,11 +16,13 @@ from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.study.config.resolve import REGISTRIES, resolve_component
 from pyrovae.training import TrainingSettings
+from pyrovae.training.optimizers import OPTIMIZERS
 
+ALL = {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS}
 #: Numbers for which 0 means something; all others refuse it.
 ZERO = {
     "seed", "alpha", "beta", "gamma", "weight", "floor", "delta", "capacity", "off_diagonal",
-    "diagonal", "until", "min_std",
+    "diagonal", "until", "min_std", "weight_decay", "momentum", "dropout",
 }  # fmt: skip
 #: ... except where a name means another thing.
 NOT_ZERO = {("delta", "weight"), ("info", "weight")}
@@ -31,7 +33,7 @@ def _numeric(annotation: Any) -> set[type]:
 
 
 def _registered() -> Iterator[tuple[str, str, str, bool, Any]]:
-    for kind, name, key, field in parameters({**REGISTRIES, "metric": METRICS}):
+    for kind, name, key, field in parameters(ALL):
         kinds = _numeric(field.annotation)
         if kinds:
             yield kind, name, key, typing.get_origin(field.annotation) is list, kinds
@@ -41,7 +43,7 @@ CASES = list(_registered())
 
 
 def test_there_are_numbers_of_every_kind() -> None:
-    assert {kind for kind, *_ in CASES} == {*REGISTRIES, "metric"}
+    assert {kind for kind, *_ in CASES} == {*ALL}
     assert len(CASES) > 80
 
 
@@ -68,10 +70,9 @@ def test_senseless_numbers_are_refused(
 
 
 def _plan(kind: str, name: str, key: str, value: Any) -> None:
-    registry = METRICS if kind == "metric" else REGISTRIES[kind]
-    resolved = resolve_component(registry, {"name": name, key: value}, kind, lambda path: path)
+    resolved = resolve_component(ALL[kind], {"name": name, key: value}, kind, lambda path: path)
     if kind == "objective":  # what depends on two numbers is seen when it is made
-        registry.create(**resolved)
+        ALL[kind].create(**resolved)
 
 
 def _settings(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

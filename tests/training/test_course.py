@@ -4,13 +4,20 @@ from __future__ import annotations
 
 import math
 
+import hypothesis
+import numpy as np
+import pandas as pd
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 import pyrovae
 from pyrovae.core.seeded import seeded
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.store.history import settled_of
 from pyrovae.training import LossProgram, Member, Record, Snapshot, Trainer, TrainingSettings
 from pyrovae.training.course import Course
 
@@ -58,6 +65,83 @@ def test_a_rate_that_falls_by_itself_is_refused(lr: dict[str, object]) -> None:
         TrainingSettings(lr=lr, until="settled")
     warm_up = {"schedule": "linear", "from": 0.0, "to": 1e-3, "steps": 10}
     assert TrainingSettings(lr=warm_up, until="settled")
+
+
+PLATEAU = {"schedule": "plateau", "from": 1.0, "patience": 0, "threshold": 0.0, "to": 0.005}
+
+
+def test_on_a_plateau_the_rate_falls_from_the_record_on_that_says_so() -> None:
+    settings = TrainingSettings(steps=100, records=10, lr=PLATEAU)
+    course = Course(settings)
+    assert course.heeds
+    assert not course.waits  # its end is known
+    losses = [(10, 5.0), (20, 4.0), (30, 4.5), (40, 3.0), (50, 3.0), (60, 3.0), (70, 3.0)]
+    course.see([(step, loss, float("nan")) for step, loss in losses[:2]])
+    course.see([(step, loss, float("nan")) for step, loss in losses[2:]])
+    rates = [course.rate(step) for step in (0, 29, 30, 49, 50, 60, 70, 99)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.005, 0.005, 0.005])
+    again = Course(settings)  # as after an interruption
+    again.see([(step, loss, loss) for step, loss in course.seen])
+    assert course.seen == losses
+    assert [again.rate(step) for step in range(100)] == [course.rate(s) for s in range(100)]
+    plain = Course(TrainingSettings(steps=100, records=10, lr=1.0))
+    plain.see([(10, 5.0, 5.0)])
+    assert (plain.heeds, plain.seen) == (False, [])
+
+
+@hypothesis.settings(deadline=None)  # torch.optim imports its compiler at the first use
+@given(losses=st.lists(st.floats(0.01, 10), max_size=40), patience=st.integers(0, 3),
+       cooldown=st.integers(0, 3), threshold=st.sampled_from([0.0, 1e-4, 0.2]))  # fmt: skip
+def test_the_rule_of_a_plateau_is_pytorchs(
+    losses: list[float], patience: int, cooldown: int, threshold: float
+) -> None:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    numbers = {"factor": 0.5, "patience": patience, "cooldown": cooldown, "threshold": threshold}
+    course = ReduceLROnPlateau(optimizer, min_lr=0.01, eps=0, **numbers)
+    expected = []
+    for loss in losses:
+        course.step(loss)
+        expected.append(optimizer.param_groups[0]["lr"])
+    rule = {"schedule": "plateau", "from": 1.0, "to": 0.01, **numbers}
+    assert TrainingSettings(lr=rule).lr.rates(losses) == pytest.approx(expected)
+
+
+def test_the_loss_on_validation_data_may_decide() -> None:
+    settings = TrainingSettings(steps=100, records=10, lr={**PLATEAU, "watch": "validation"})
+    assert settings.validates
+    course = Course(settings)
+    course.see([(10, 5.0, 5.0), (20, 4.0, 6.0)])
+    assert course.rate(20) == pytest.approx(0.1)
+    assert course.seen == [(10, 5.0), (20, 6.0)]
+
+
+def test_of_negative_losses_a_fall_is_a_share_of_their_size() -> None:
+    rule = TrainingSettings(lr={**PLATEAU, "threshold": 0.1}).lr
+    assert rule.rates([-100.0, -111.0, -121.0]) == pytest.approx([1, 1, 0.1])
+
+
+def test_what_follows_a_fallen_rate_is_no_evidence_that_a_run_has_settled() -> None:
+    n = 31
+    history = pd.DataFrame(
+        {
+            "step": np.arange(n) * 100,
+            "loss": 100.0,
+            "distortion": 90.0,
+            "rate": 10.0,
+            "elbo": -100.0,
+            "informative_units": 2,
+            "used_units": 2,
+            "noise_share": [[0.1, 0.1, 1.0]] * n,
+            "turned": False,
+        }
+    )
+    history.loc[0, "loss"] = np.nan
+    steady = TrainingSettings(steps=3000, records=30, lr=1.0)
+    assert settled_of(history, steady, 0).yes
+    falling = TrainingSettings(steps=3000, records=30, lr={**PLATEAU, "patience": 3})
+    found = settled_of(history, falling, 0)
+    assert found.yes is False
+    assert "at full learning rate" in found.told
 
 
 def test_defaults_enter_no_identity() -> None:

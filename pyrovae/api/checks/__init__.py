@@ -1,4 +1,4 @@
-"""Checks that anybody's prior, posterior, likelihood, network, objective or metric can be put to.
+"""Checks that anybody's prior, posterior, likelihood, network, objective and so on can be put to.
 
 They are those that the built-in families are tested with::
 
@@ -29,6 +29,7 @@ from pyrovae.models.networks import NETWORKS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.training.optimizers import OPTIMIZERS
 
 #: A name, and a check that takes no argument.
 Ready = tuple[str, Callable[[], None]]
@@ -82,6 +83,12 @@ def objective_checks(objective: Any, **parameters: Any) -> list[Ready]:
     """Return the checks of an objective, as (name, function); see :func:`check_objective`."""
     part = _part(OBJECTIVES, objective, parameters)
     return _ready(others.OBJECTIVE_CHECKS, others.Subject(part))
+
+
+def optimizer_checks(optimizer: Any, **parameters: Any) -> list[Ready]:
+    """Return the checks of an optimiser, as (name, function); see :func:`check_optimizer`."""
+    part = _part(OPTIMIZERS, optimizer, parameters)
+    return _ready(others.OPTIMIZER_CHECKS, others.Subject(part))
 
 
 def metric_checks(metric: Any, **parameters: Any) -> list[Ready]:
@@ -151,6 +158,11 @@ def check_objective(objective: Any, **parameters: Any) -> None:
     _run(objective_checks(objective, **parameters))
 
 
+def check_optimizer(optimizer: Any, **parameters: Any) -> None:
+    """Check an optimiser: form of its moments, nothing written in place, descent, and training."""
+    _run(optimizer_checks(optimizer, **parameters))
+
+
 def check_metric(metric: Any, **parameters: Any) -> None:
     """Check a metric: result, same numbers from the same seed, arrays left as they are."""
     _run(metric_checks(metric, **parameters))
@@ -162,12 +174,14 @@ __all__ = [
     "check_metric",
     "check_network",
     "check_objective",
+    "check_optimizer",
     "check_posterior",
     "check_prior",
     "likelihood_checks",
     "metric_checks",
     "network_checks",
     "objective_checks",
+    "optimizer_checks",
     "posterior_checks",
     "prior_checks",
 ]

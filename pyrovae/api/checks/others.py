@@ -1,4 +1,4 @@
-"""What every network, objective and metric must do, as checks of a :class:`Subject`."""
+"""What every network, objective, optimiser and metric must do, as checks of a :class:`Subject`."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from pyrovae.measures.disentanglement.base import needs_factors
 from pyrovae.models.networks import NETWORKS
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.training import LossProgram
+from pyrovae.training.optimizers import OPTIMIZERS, Moments, Optimizer, Tensors
 
 _LATENT_DIM, _OUTPUTS = 3, 2
 
@@ -95,6 +96,71 @@ def objective_trains(subject: Subject) -> None:
     trains_alike(vae_with, lambda: OBJECTIVES.create(**subject.part))
 
 
+def _optimizer(subject: Subject) -> tuple[Optimizer, Tensors]:
+    generator = torch.Generator().manual_seed(0)
+    shapes: dict[str, tuple[int, ...]] = {"weight": (4, 3), "bias": (4,), "scale": ()}
+    params = {name: torch.randn(s, generator=generator) for name, s in shapes.items()}
+    return OPTIMIZERS.create(**subject.part), params
+
+
+def _descended(optimizer: Optimizer, params: Tensors, steps: int) -> tuple[Tensors, Moments]:
+    """Return parameters and moments after steps on half the squared distance to 0."""
+    moments, lr = optimizer.start(params), torch.tensor(0.02)
+    for step in range(1, steps + 1):
+        grads = {name: p.clone() for name, p in params.items()}
+        params, moments = optimizer.update(params, grads, moments, torch.tensor(float(step)), lr)
+    return params, moments
+
+
+def moments_keep_their_form(subject: Subject) -> None:
+    """Each slot has a tensor for each parameter, before and after a step, of the same shape."""
+    optimizer, params = _optimizer(subject)
+    start = optimizer.start(params)
+    _, after = _descended(optimizer, params, 1)
+    for moments in (start, after):
+        if set(moments) != set(optimizer.slots):
+            raise AssertionError(f"remembers {sorted(moments)}, not {sorted(optimizer.slots)}")
+        for slot, tensors in moments.items():
+            if set(tensors) != set(params):
+                raise AssertionError(f"'{slot}' is of {sorted(tensors)}, not of every parameter")
+            for name, tensor in tensors.items():
+                if tensor.shape != start[slot][name].shape:
+                    raise AssertionError(f"'{slot}' of '{name}' changes its shape")
+
+
+def arguments_stay(subject: Subject) -> None:
+    """A step writes nothing in place: a traced step may not."""
+    optimizer, params = _optimizer(subject)
+    before = {name: p.clone() for name, p in params.items()}
+    start = optimizer.start(params)
+    kept = {(slot, n): t.clone() for slot, tensors in start.items() for n, t in tensors.items()}
+    grads = {name: p.clone() for name, p in params.items()}
+    optimizer.update(params, grads, start, torch.tensor(1.0), torch.tensor(0.1))
+    for name, p in before.items():
+        if not (torch.equal(p, params[name]) and torch.equal(p, grads[name])):
+            raise AssertionError(f"parameter or gradient '{name}' is written in place")
+    for (slot, name), t in kept.items():
+        if not torch.equal(t, start[slot][name]):
+            raise AssertionError(f"'{slot}' of '{name}' is written in place")
+
+
+def goes_downhill(subject: Subject) -> None:
+    """A hundred steps on a quadratic loss make it smaller, whatever the sign of a parameter."""
+    optimizer, params = _optimizer(subject)
+    after, _ = _descended(optimizer, params, 100)
+    for name, p in after.items():
+        if not p.isfinite().all() or not p.norm() < params[name].norm():
+            raise AssertionError(
+                f"on a quadratic loss '{name}' goes from {float(params[name].norm()):.3g} to "
+                f"{float(p.norm()):.3g} from its minimum"
+            )
+
+
+def optimizer_trains(subject: Subject) -> None:
+    """A step is traced into a graph, and models that train together end where each ends alone."""
+    trains_alike(vae_with, optimizer=subject.part)
+
+
 def _measured(subject: Subject, codes: np.ndarray, factors: np.ndarray, seed: int = 0) -> Any:
     given = {key: value for key, value in subject.part.items() if key != "name"}
     arguments = METRICS.arguments(subject.part["name"], given)
@@ -142,6 +208,7 @@ def order_of_units_does_not_matter(subject: Subject) -> None:
 #: What is checked of each, by name.
 NETWORK_CHECKS = named(encoder_shapes, decoder_shapes, data_do_not_mix, network_trains)
 OBJECTIVE_CHECKS = named(loss_is_finite, loss_moves_every_part, objective_trains)
+OPTIMIZER_CHECKS = named(moments_keep_their_form, arguments_stay, goes_downhill, optimizer_trains)
 METRIC_CHECKS = named(
     result_is_a_score, same_seed_same_score, arrays_are_left_alone, order_of_units_does_not_matter
 )

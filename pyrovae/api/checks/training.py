@@ -15,8 +15,8 @@ from pyrovae.objectives import Elbo, Objective
 from pyrovae.training import LossProgram, Member, Trainer, TrainingSettings
 
 SHAPE = (1, 4, 4)
-_SETTINGS = TrainingSettings(steps=4, batch_size=8, records=1)
 _LR = 1e-3
+_SETTINGS: dict[str, Any] = {"steps": 4, "batch_size": 8, "records": 1, "lr": _LR}
 
 
 def vae_with(seed: int, **parts: Any) -> VAE:
@@ -37,9 +37,13 @@ def images() -> Tensor:
 
 
 def trains_alike(
-    build: Callable[[int], LatentModel], objective: Callable[[], Objective] = Elbo
+    build: Callable[[int], LatentModel],
+    objective: Callable[[], Objective] = Elbo,
+    **settings: Any,
 ) -> None:
     """Train two seeds together and each alone, and compare what they end with.
+
+    ``settings`` are of training, beside few steps.
 
     Raises
     ------
@@ -47,6 +51,7 @@ def trains_alike(
         If they differ by more than rounding, which moves a parameter whose gradient is zero but
         for it by at most the learning rate a step; or if nothing moves.
     """
+    chosen = TrainingSettings(**(_SETTINGS | settings))
     values = (images() * 255).to(torch.uint8)
 
     def program(seed: int) -> LossProgram:
@@ -54,13 +59,13 @@ def trains_alike(
 
     alone = [program(seed) for seed in (0, 1)]
     start = {name: p.detach().clone() for name, p in alone[0].named_parameters()}
-    trainer = Trainer(alone[0], values, _SETTINGS, compiled=False)
+    trainer = Trainer(alone[0], values, chosen, compiled=False)
     losses = [trainer.train(each, seed)[-1].loss for seed, each in enumerate(alone)]
     if not any((p != start[name]).any() for name, p in alone[0].named_parameters()):
         raise AssertionError("training moves no parameter")
     together = [program(seed) for seed in (0, 1)]
-    both = Trainer(together[0], values, _SETTINGS, compiled=False, size=2)
-    members = [Member(each, seed, _SETTINGS) for seed, each in enumerate(together)]
+    both = Trainer(together[0], values, chosen, compiled=False, size=2)
+    members = [Member(each, seed, chosen) for seed, each in enumerate(together)]
     for ended in both.train_together(members):
         if ended.failure:
             raise AssertionError(f"beside another: {ended.failure}")
@@ -69,7 +74,7 @@ def trains_alike(
             ended.records[-1].loss, losses[seed], "beside another, the loss", rtol=1e-3, atol=1e-3
         )
         # Close to all that Adam can move a parameter by in so few steps.
-        bound = 0.2 * _LR * _SETTINGS.steps
+        bound = 0.2 * _LR * chosen.steps
         pairs = zip(alone[seed].named_parameters(), together[seed].parameters(), strict=True)
         for (name, one), other in pairs:
             off = (one - other).abs().detach()

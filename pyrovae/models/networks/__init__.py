@@ -5,7 +5,8 @@ from __future__ import annotations
 from pyrovae.models.networks.base import NETWORKS, Network
 from pyrovae.models.networks.burgess_conv import BurgessConv
 from pyrovae.models.networks.conv import Conv
+from pyrovae.models.networks.gated_mlp import GatedMlp
 from pyrovae.models.networks.mlp import Mlp
 from pyrovae.models.networks.residual_conv import ResidualConv
 
-__all__ = ["NETWORKS", "BurgessConv", "Conv", "Mlp", "Network", "ResidualConv"]
+__all__ = ["NETWORKS", "BurgessConv", "Conv", "GatedMlp", "Mlp", "Network", "ResidualConv"]

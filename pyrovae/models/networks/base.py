@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import Annotated, Literal, Protocol, runtime_checkable
 
+from pydantic import Field
 from torch import nn
 
-from pyrovae.core.registry import Registry
+from pyrovae.core.registry import LATER, Registry
 
 #: Activation functions by their YAML name.
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -15,6 +16,12 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
     "softplus": nn.Softplus,
 }
+
+
+#: Normalisation of hidden layers: over the units of a layer, or each unit over a minibatch.
+Norm = Annotated[Literal["layer", "batch"] | None, LATER]
+#: Share of hidden units that are dropped at each training step.
+Dropout = Annotated[float, Field(ge=0, lt=1, allow_inf_nan=False), LATER]
 
 
 @runtime_checkable

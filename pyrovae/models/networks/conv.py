@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
-from pyrovae.models.networks.image import OverBatch, halvings
+from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS, Dropout, Norm
+from pyrovae.models.networks.dense import dense
+from pyrovae.models.networks.image import OverBatch, halvings, normalised
 
 
 @NETWORKS.register("conv")
@@ -23,6 +24,11 @@ class Conv:
         Width of the dense layer between the convolutions and the code.
     activation
         After each layer.
+    norm
+        Before each activation, the last layer apart: ``layer`` (of a convolution over all channels
+        and places), ``batch`` or none, as for ``mlp``.
+    dropout
+        Share of units that are set to 0 at each training step, after the dense layers.
 
     References
     ----------
@@ -47,9 +53,15 @@ class Conv:
         channels: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] = [32, 32, 64],  # noqa: B006 - never changed
         dense: Annotated[int, Field(gt=0)] = 256,
         activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
+        norm: Norm = None,
+        dropout: Dropout = 0.0,
     ) -> None:
         self.channels, self.dense = list(channels), dense
         self.activation = ACTIVATIONS[activation]
+        self.norm, self.dropout = norm, dropout
+
+    def _dense(self, inputs: int, outputs: int) -> list[nn.Module]:
+        return dense(inputs, outputs, self.activation(), self.norm, self.dropout)
 
     def encoder(self, event_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the encoder and the width of its dense layer."""
@@ -57,10 +69,11 @@ class Conv:
         layers: list[nn.Module] = []
         inputs = event_shape[0]
         for outputs in self.channels:
-            layers += [nn.Conv2d(inputs, outputs, 4, stride=2, padding=1), self.activation()]
+            layer = nn.Conv2d(inputs, outputs, 4, stride=2, padding=1)
+            layers += [*normalised(layer, self.norm), self.activation()]
             inputs = outputs
         flat = inputs * height * width
-        layers += [nn.Flatten(), nn.Linear(flat, self.dense), self.activation()]
+        layers += [nn.Flatten(), *self._dense(flat, self.dense)]
         return OverBatch(nn.Sequential(*layers), event_dims=3), self.dense
 
     def decoder(
@@ -71,19 +84,18 @@ class Conv:
         height, width = sizes[-1]
         inner = self.channels[-1]
         layers: list[nn.Module] = [
-            nn.Linear(latent_dim, self.dense),
-            self.activation(),
-            nn.Linear(self.dense, inner * height * width),
-            self.activation(),
+            *self._dense(latent_dim, self.dense),
+            *self._dense(self.dense, inner * height * width),
             nn.Unflatten(-1, (inner, height, width)),
         ]
         channels = [*reversed(self.channels[:-1]), outputs_per_element * event_shape[0]]
-        for outputs, (height, width) in zip(channels, reversed(sizes[:-1]), strict=True):
-            odd = (height % 2, width % 2)
-            layers += [
-                nn.ConvTranspose2d(inner, outputs, 4, stride=2, padding=1, output_padding=odd),
-                self.activation(),
-            ]
+        for i, (outputs, size) in enumerate(zip(channels, reversed(sizes[:-1]), strict=True)):
+            odd = (size[0] % 2, size[1] % 2)
+            layer = nn.ConvTranspose2d(inner, outputs, 4, stride=2, padding=1, output_padding=odd)
+            if i < len(channels) - 1:
+                layers += [*normalised(layer, self.norm), self.activation()]
+            else:
+                layers.append(layer)
             inner = outputs
-        layers[-1] = nn.Unflatten(1, (outputs_per_element, event_shape[0]))
+        layers.append(nn.Unflatten(1, (outputs_per_element, event_shape[0])))
         return OverBatch(nn.Sequential(*layers), event_dims=1)

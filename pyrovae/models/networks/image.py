@@ -7,6 +7,7 @@ import math
 from torch import Tensor, nn
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.models.networks.base import Norm
 
 
 class OverBatch(nn.Module):
@@ -30,6 +31,20 @@ class OverBatch(nn.Module):
         event = inputs.shape[inputs.dim() - self.event_dims :]
         outputs = self.inner(inputs.reshape(math.prod(batch), *event))
         return outputs.reshape(*batch, *outputs.shape[1:])
+
+
+def normalised(layer: nn.Conv2d | nn.ConvTranspose2d, norm: Norm) -> list[nn.Module]:
+    """Return a convolution and the normalisation that follows it, if any.
+
+    ``layer`` normalises over all channels and places of an image. As before a dense layer's batch
+    normalisation there is no bias.
+    """
+    if norm == "layer":
+        return [layer, nn.GroupNorm(1, layer.out_channels)]
+    if norm == "batch":
+        layer.bias = None
+        return [layer, nn.BatchNorm2d(layer.out_channels)]
+    return [layer]
 
 
 def halvings(network: str, event_shape: tuple[int, ...], times: int) -> list[tuple[int, int]]:

@@ -9,7 +9,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from torch import nn
 
-from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
+from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS, Dropout, Norm
+from pyrovae.models.networks.dense import dense
 
 
 @NETWORKS.register("mlp")
@@ -27,6 +28,12 @@ class Mlp:
     decoder_hidden
         Widths of the decoder's hidden layers, from the code outwards; by default the encoder's,
         reversed.
+    norm
+        Between a hidden layer's linear map and its activation: ``layer`` (Ba et al. 2016;
+        arXiv:1607.06450), ``batch`` (Ioffe & Szegedy 2015; arXiv:1502.03167), or none.
+    dropout
+        Share of hidden units that are set to 0 at each training step, after the activation
+        (Srivastava et al. 2014; jmlr.org/papers/v15/srivastava14a); measures see all units.
 
     References
     ----------
@@ -51,18 +58,20 @@ class Mlp:
         hidden: list[Annotated[int, Field(gt=0)]] = [256, 256],  # noqa: B006 - never changed
         activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
         decoder_hidden: list[Annotated[int, Field(gt=0)]] | None = None,
+        norm: Norm = None,
+        dropout: Dropout = 0.0,
     ) -> None:
         self.hidden = list(hidden)
         mirrored = list(reversed(self.hidden))
         self.decoder_hidden = mirrored if decoder_hidden is None else list(decoder_hidden)
         self.activation = ACTIVATIONS[activation]
+        self.norm, self.dropout = norm, dropout
+
+    def _hidden(self, inputs: int, outputs: int) -> list[nn.Module]:
+        return dense(inputs, outputs, self.activation(), self.norm, self.dropout)
 
     def _layers(self, widths: list[int]) -> list[nn.Module]:
-        return [
-            layer
-            for inputs, outputs in pairwise(widths)
-            for layer in (nn.Linear(inputs, outputs), self.activation())
-        ]
+        return [layer for pair in pairwise(widths) for layer in self._hidden(*pair)]
 
     def encoder(self, event_shape: tuple[int, ...]) -> tuple[nn.Module, int]:
         """Return the encoder and the width of its last layer."""

@@ -25,8 +25,7 @@ from pandas.api.types import is_numeric_dtype
 from pyrovae.analysis.factors import split_factors
 from pyrovae.report.look import names
 from pyrovae.report.look.style import DASHES, MARKERS, Colour, palette, prior_colours
-from pyrovae.study.config.labels import Label
-from pyrovae.study.config.run import COMPONENTS
+from pyrovae.study.config.labels import NAMED, Label
 from pyrovae.study.store.results import StudyResults
 
 
@@ -184,7 +183,7 @@ def _shown(part: str, data: Mapping[Any, Label]) -> dict[Any, str]:
     too: ``β = 1``, ``β = 4``.
     """
     shown = {level: label.changed().shown() for level, label in data.items()}
-    if part in COMPONENTS:
+    if part in NAMED:
         for name in dict.fromkeys(label.name for label in data.values()):
             alike = {level: label for level, label in data.items() if label.name == name}
             if len(alike) > 1:

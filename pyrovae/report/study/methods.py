@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
 from pyrovae.measures.scores import score_of
 from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import Presented
-from pyrovae.study.config.labels import LABELS
+from pyrovae.study.config.labels import LABELS, label_of
+from pyrovae.study.config.run import OPTIMIZER, RunConfig
 from pyrovae.study.store.columns import side_by_side
+from pyrovae.training.optimizers import OPTIMIZERS
 
 _PLURALS = {
     "dataset": "data sets",
@@ -35,7 +39,8 @@ def methods(presented: Presented) -> str:
     """
     study = presented.study
     folders = [study.folder(run) for run in study.runs["run"]]
-    configs = [study.configs[folder.id].model_dump(mode="json") for folder in folders]
+    runs = [study.configs[folder.id] for folder in folders]
+    configs = [run.model_dump(mode="json") for run in runs]
     parts = []
     for label in LABELS:
         values = _distinct(
@@ -47,8 +52,11 @@ def methods(presented: Presented) -> str:
         noun = names.title(label) if len(values) == 1 else several
         parts.append(f"{noun[0].upper()}{noun[1:]}: {'; '.join(values)}.")
     parts.append(f"Seeds: {_seeds(presented)}.")
-    training = _distinct(_assigned(config["training"]) for config in configs)
-    parts.append(f"Training by Adam (Kingma and Ba 2015): {'; or '.join(training)}.")
+    training = _distinct(
+        f"{_optimizer(run)}: {_assigned(config['training'])}"
+        for run, config in zip(runs, configs, strict=True)
+    )
+    parts.append(f"Training by {'; or by '.join(training)}.")
     parts.append(_settled(presented))
     evaluation = _distinct(
         f"at most {s['points']} points of each split, {s['samples']} draws of z for each"
@@ -93,8 +101,22 @@ def _settled(presented: Presented) -> str:
     )
 
 
+def _optimizer(run: RunConfig) -> str:
+    """Return an optimiser with its source; with its parameters, where one is not the default."""
+    label = label_of(run, OPTIMIZER)
+    told = []
+    if not dotted.is_path(label.name) and label.name in list(OPTIMIZERS):
+        first = re.split("[,;]", OPTIMIZERS.source(label.name))[0]
+        told.append(first.replace("&", "and"))
+    if label.changed().parameters:
+        told.append(names.assignments(label.parameters))
+    name = names.words(label.name)
+    return f"{name} ({'; '.join(told)})" if told else name
+
+
 def _assigned(settings: Mapping[str, Any]) -> str:
-    return names.assignments({k: v for k, v in settings.items() if v is not None})
+    left = {k: v for k, v in settings.items() if v is not None and k != "optimizer"}
+    return names.assignments(left)
 
 
 def _distinct(texts: Iterable[str]) -> list[str]:

@@ -48,14 +48,15 @@ def prune_hidden(
     Raises
     ------
     PyrovaeError
-        For a network other than ``mlp``.
+        For a network other than ``mlp``, or one with normalisation.
     """
     assert config.network is not None  # a user's own model has no network, and no surgery
     if config.network["name"] != "mlp":
         raise PyrovaeError(
-            f"--deep removes units of network 'mlp', not of '{config.network['name']}', whose "
-            "channels are shared by all places of an image"
+            f"--deep removes units of network 'mlp', not of '{config.network['name']}'"
         )
+    if config.network.get("norm"):
+        raise PyrovaeError("--deep cannot remove units of layers that are normalised together")
     with torch.no_grad(), seeded(seed, x.device):
         z = torch.cat([vae.encode(part).sample() for part in x.split(_CHUNK)])
         heads = tuple(m for m in vae.posterior.modules() if isinstance(m, nn.Linear))

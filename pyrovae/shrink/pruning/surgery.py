@@ -63,8 +63,11 @@ def conflict(vae: LatentModel) -> str | None:
                 f"{kind} {type(part).__name__} is not known to be closed under marginals: "
                 "without some of its dimensions it is another law"
             )
-    if first_layer(vae) is None:
+    layer = first_layer(vae)
+    if layer is None:
         return "the decoder's first layer is not dense: no weight belongs to one unit"
+    if layer.bias is None:  # batch normalisation follows
+        return "the decoder's first layer has no bias that could take in a unit's mean"
     return None
 
 

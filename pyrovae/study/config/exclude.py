@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.core.schedules import is_schedule
 from pyrovae.study.config.resolve import REGISTRIES, SETTINGS
 
 
@@ -99,16 +100,24 @@ def _matches(run: Mapping[str, Any], entry: Mapping[str, Any]) -> bool:
     for path, wanted in entry.items():
         actual: Any = run
         for key in path.split("."):
-            actual = actual.model_dump() if isinstance(actual, BaseModel) else actual
+            actual = _content(actual)
             actual = actual.get(key) if isinstance(actual, Mapping) else None
         if not _agrees(actual, wanted):
             return False
     return True
 
 
+def _content(value: Any) -> Any:
+    """Return settings as a mapping of every field: what is written leaves some defaults out."""
+    if not isinstance(value, BaseModel):
+        return value
+    if is_schedule(value):
+        return value.model_dump()
+    return {name: getattr(value, name) for name in type(value).model_fields}
+
+
 def _agrees(actual: Any, wanted: Any) -> bool:
-    if isinstance(actual, BaseModel):
-        actual = actual.model_dump()
+    actual = _content(actual)
     if isinstance(wanted, Mapping):
         return isinstance(actual, Mapping) and all(
             key in actual and _agrees(actual[key], value) for key, value in wanted.items()

@@ -19,13 +19,16 @@ from pydantic import BaseModel
 
 from pyrovae.core import dotted
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.registry import Registry
 from pyrovae.core.schedules import is_schedule
 from pyrovae.study.config import column_groups
-from pyrovae.study.config.resolve import REGISTRIES
-from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig
+from pyrovae.study.config.resolve import INSIDE, REGISTRIES
+from pyrovae.study.config.run import COMPONENTS, OPTIMIZER, OWN, RunConfig
 
 #: The labels that every run has, besides the seed.
 LABELS = (*COMPONENTS, "latent_dim")
+#: The labels that are chosen by name from a registry and have parameters.
+NAMED = (*COMPONENTS, OPTIMIZER)
 #: The parts of a run whose settings are labels where they vary.
 _SETTINGS = ("training", "evaluation")
 #: Tells runs of an edited model apart; no parameter that people set.
@@ -34,6 +37,10 @@ _SOURCE = "source"
 #: Words that are not written as they stand. Anything else keeps its letters, so that the name of a
 #: third party's prior needs no entry here.
 _WORDS = {
+    "adam norm grad": "AdamNormGrad",
+    "adam": "Adam",
+    "adamax": "AdaMax",
+    "adamw": "AdamW",
     "bernoulli": "Bernoulli",
     "cauchy": "Cauchy",
     "elbo": "ELBO",
@@ -47,12 +54,13 @@ _WORDS = {
     "mnist": "MNIST",
     "nsf": "NSF",
     "poisson": "Poisson",
+    "sgd": "SGD",
     "student t": "Student t",
     "vampprior": "VampPrior",
     "von mises fisher": "von Mises–Fisher",
 }
 #: Parameters that are written as symbols; as part of a component's name they stay words.
-_SYMBOLS = {"beta": "β", "sigma": "σ", "gamma": "γ", "lr": "learning rate"}
+_SYMBOLS = {"beta": "β", "sigma": "σ", "gamma": "γ", "eps": "ε", "lr": "learning rate"}
 #: Pairs of words that are written with a hyphen when a noun follows.
 _HYPHENATED = ("full rank", "low rank", "mean field", "two stage", "semi amortized")
 #: Headings of labels; others are capitalised.
@@ -61,6 +69,12 @@ _TITLES = {
     "dataset": "Data set",
     "training.lr": "Learning rate",
     "training.batch_size": "Batch size",
+    OPTIMIZER: "Optimiser",
+    "training.clip_norm": "Most norm of gradients",
+    "training.clip_value": "Most element of gradients",
+    "training.rates.guide": "Rate factor of the guide",
+    "training.rates.model": "Rate factor of the model",
+    "training.rates.objective": "Rate factor of the objective",
 }
 
 
@@ -132,12 +146,12 @@ def label_of(config: RunConfig, part: str) -> Label:
 
     A user's own model stands where the network would; the parts that it decides are named so.
     """
-    if part not in COMPONENTS:
-        value: Any = config
-        for key in part.split("."):
-            value = getattr(value, key, None)
+    value: Any = config
+    for key in part.split("."):
+        value = getattr(value, key, None)
+    if part not in NAMED:
         return Label(part, _plain(value), {})
-    component = getattr(config, part)
+    component = value
     if component is None:
         assert config.model is not None
         if part != "network":
@@ -197,7 +211,7 @@ def columns(
         if part in COMPONENTS:
             values = _told_apart(labels, [str(each[part]) for each in stored])
         else:
-            values = _values([label.name for label in labels])
+            values = _values([_data(label) for label in labels])
         for row, value in zip(found, values, strict=True):
             row[part] = value
     return [{**row, "seed": config.seed} for row, config in zip(found, configs, strict=True)]
@@ -213,6 +227,10 @@ def _told_apart(labels: Sequence[Label], texts: Sequence[str]) -> list[str]:
             unique = text if text not in meant else f"{label.name}{_key(dict(label.parameters))}"
             text_of[key], meant[unique] = unique, key
     return [text_of[_key((label.name, dict(label.parameters)))] for label in labels]
+
+
+def _data(label: Label) -> Any:
+    return {"name": label.name, **label.parameters} if label.part in NAMED else label.name
 
 
 def _values(values: Sequence[Any]) -> list[Any]:
@@ -310,6 +328,8 @@ def value_text(value: Any) -> str:
     '0 to 10 in 50 steps'
     >>> value_text([{"family": "gaussian", "count": 2}, {"family": "student_t", "df": 3.0}])
     '[2 Gaussian, Student t (df = 3)]'
+    >>> value_text({"schedule": "piecewise", "values": [0.1, 0.01], "milestones": [50]})
+    '0.1, 0.01 from step 50'
     """
     if isinstance(value, float):
         text = str(value)
@@ -335,6 +355,11 @@ def _component_text(value: Mapping[str, Any]) -> str:
 
 def _mapping_text(value: Mapping[str, Any]) -> str:
     entries = {key: value_text(entry) for key, entry in value.items()}
+    if entries.get("schedule") == "piecewise":
+        first, *later = value["values"]
+        parts = zip(later, value["milestones"], strict=True)
+        begun = [f"{value_text(number)} from step {step}" for number, step in parts]
+        return ", ".join([value_text(first), *begun])
     if not {"from", "to"} <= entries.keys():
         return "[" + ", ".join(f"{key} {text}" for key, text in entries.items()) + "]"
     kind = entries.pop("schedule", "linear")
@@ -358,7 +383,7 @@ def defaults(part: str, name: str) -> dict[str, Any]:
 
     A dotted path is not known: results are read without importing what somebody's study names.
     """
-    registry = REGISTRIES.get(part)
+    registry = _registry(part)
     try:
         if registry is None or dotted.is_path(name) or name not in registry:
             return {}
@@ -367,7 +392,13 @@ def defaults(part: str, name: str) -> dict[str, Any]:
         return {}
 
 
+def _registry(part: str) -> Registry | None:
+    return (REGISTRIES | INSIDE).get(part)
+
+
 @cache  # by the entry too: a notebook may have registered another of the name
 def _defaults(part: str, name: str, _entry: Any) -> dict[str, Any]:
-    parameters = REGISTRIES[part].parameters(name)
+    registry = _registry(part)
+    assert registry is not None
+    parameters = registry.parameters(name)
     return parameters.model_construct().model_dump(mode="json", by_alias=True)

@@ -15,7 +15,7 @@ from typing import Any
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.study.config import yaml
 from pyrovae.study.config.plain import check_plain
-from pyrovae.study.config.run import COMPONENTS
+from pyrovae.study.config.run import COMPONENTS, OPTIMIZER
 
 RUN_KEYS = (*COMPONENTS, "model", "latent_dim", "training", "evaluation")
 _METRICS = "evaluation.metrics"
@@ -85,8 +85,10 @@ def normalised(raw: dict[str, Any], place: str) -> dict[str, Any]:
 
 
 def _component(key: str, value: Any) -> Any:
-    if key in (*COMPONENTS, "model") and isinstance(value, str):
+    if key in (*COMPONENTS, "model", OPTIMIZER) and isinstance(value, str):
         return {"name": value}
+    if key == "training" and isinstance(value, Mapping) and "optimizer" in value:
+        return {**value, "optimizer": _component(OPTIMIZER, value["optimizer"])}
     if (
         key == "evaluation"
         and isinstance(value, Mapping)

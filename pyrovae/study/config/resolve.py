@@ -23,6 +23,7 @@ from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.layout import shown
 from pyrovae.study.config.run import MODEL_PARTS
 from pyrovae.training import TrainingSettings
+from pyrovae.training.optimizers import OPTIMIZERS
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
@@ -36,6 +37,8 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
 }
+#: Registries of what settings name, by the dotted path of the setting.
+INSIDE: dict[str, Registry] = {"training.optimizer": OPTIMIZERS, "evaluation.metrics": METRICS}
 #: From a dotted path inside a run to its place in the user's file.
 Place = Callable[[str], str]
 
@@ -67,6 +70,10 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
     resolved["latent_dim"] = latent_dim
     for key, model in SETTINGS.items():
         resolved[key] = _resolve_settings(model, content.get(key, {}), key, place)
+    optimizer = resolve_component(
+        OPTIMIZERS, resolved["training"].optimizer, "training.optimizer", place
+    )
+    resolved["training"] = resolved["training"].model_copy(update={"optimizer": optimizer})
     metrics = [
         resolve_component(METRICS, metric, f"evaluation.metrics[{i}]", place)
         for i, metric in enumerate(resolved["evaluation"].metrics)

@@ -16,6 +16,8 @@ from pyrovae.training import TrainingSettings
 
 #: The parts of a run that are chosen by name from a registry.
 COMPONENTS = ("dataset", "network", "prior", "posterior", "likelihood", "objective")
+#: The setting that is chosen by name from a registry.
+OPTIMIZER = "training.optimizer"
 #: The parts that a built-in model is made of; a user's own model stands in place of all four.
 MODEL_PARTS = ("network", "prior", "posterior", "likelihood")
 #: Label of the parts that a user's own model decides.

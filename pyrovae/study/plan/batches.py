@@ -17,6 +17,9 @@ from pyrovae.core.registry import Registry, parameters_of
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.planning import PlannedRun
 
+#: Settings of training that are constants of the step.
+_DESCENT = {"optimizer", "clip_value", "clip_norm", "rates"}
+
 
 @dataclass(frozen=True)
 class Task:
@@ -57,10 +60,13 @@ def program(run: PlannedRun) -> str:
         if content[part] is not None and not dotted.is_path(content[part]["name"]):
             inputs = scheduled(registry, content[part]["name"])
             content[part] = {k: v for k, v in content[part].items() if k not in inputs}
+    # Where one has its default, it is left out.
+    descent = config.training.model_dump(mode="json", include=_DESCENT)
     content |= {
         "batch_size": config.training.batch_size,
         "precision": config.training.precision,
         "data": run.fingerprint,
+        **descent,
     }
     return short_digest(json.dumps(content, sort_keys=True))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
+from torch import nn
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError, did_you_mean
@@ -18,9 +19,11 @@ from pyrovae.distributions import analytic_kl
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
+from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.config.schedules import constant_from
+from pyrovae.training import TrainingSettings
 
 #: What an objective may need of a part, in words.
 NEEDS = {
@@ -106,13 +109,15 @@ def _unfit(likelihood: Likelihood, split: Split) -> tuple[list[int], str, float]
 def validation_conflict(config: RunConfig, dataset: Dataset) -> tuple[str, str] | None:
     """Return the place to blame, and why a run cannot be decided by a validation split."""
     training, until = config.training, constant_from(config)
+    decided = training.until == "validation" or training.keep == "best"
     place = "training.until" if training.until == "validation" else "training.keep"
+    place = place if decided else "training.lr.watch"
     if training.validates and dataset.validation is None:
         return place, (
             f"needs a validation split, and data set '{dataset.name}' has none: "
             "dataset.validation takes some of the training data for one"
         )
-    if training.validates and until > training.steps:
+    if decided and until > training.steps:
         when = "never" if until == math.inf else f"at step {until:,.0f}"
         return place, (
             "looks at the validation split once all schedules are over, which is "
@@ -172,6 +177,34 @@ def objective_conflict(
                 f"objective '{objective['name']}' needs {NEEDS.get(need, need)}, "
                 f"and {part} '{name}' does not qualify{hint}"
             )
+    return None
+
+
+def training_conflict(
+    model: nn.Module, objective: nn.Module, name: str, training: TrainingSettings
+) -> tuple[str, str] | None:
+    """Return the place to blame inside a run and the reason, where parts cannot be trained so.
+
+    Parameters
+    ----------
+    model, objective, name
+        What is trained; its parameters may be on the meta device. ``name`` is the objective's.
+    training
+        How.
+    """
+    if training.rates.objective != 1 and not list(objective.parameters()):
+        return "training.rates.objective", f"objective '{name}' has no parameters of its own"
+    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        return None
+    if training.batch_size < 2:
+        reason = "batch normalisation compares data within a minibatch: it needs 2 or more"
+        return "training.batch_size", reason
+    if isinstance(model, VAE) and model.posterior.needs_model:
+        family = POSTERIORS.name_of(type(model.posterior))
+        return "network", (
+            f"posterior '{family}' climbs by derivatives of the decoder, in which batch "
+            "normalisation cannot keep its statistics: norm: layer can"
+        )
     return None
 
 

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from pyrovae.core.measuring import in_mode
+
 
 def forward_flops(network: nn.Module, shape: tuple[int, ...]) -> float:
     """Return the floating-point operations of a network's dense and convolutional layers.
@@ -26,7 +28,8 @@ def forward_flops(network: nn.Module, shape: tuple[int, ...]) -> float:
     shape
         Of its input, for one datum.
     """
-    with torch.no_grad(), _Counting() as counting:
+    # One datum has no batch to be normalised by.
+    with torch.no_grad(), in_mode(network, training=False), _Counting() as counting:
         network(torch.zeros(1, *shape))
     return counting.total
 
@@ -91,7 +94,13 @@ def _conv_transpose2d(
     return (len(x), weight.shape[1] * groups, *sides), 2.0 * x.numel() * weight[0].numel()
 
 
+def _norm(x: Tensor, *_: Any, **__: Any) -> _Counted:
+    # Beside products of matrices it is next to nothing, and torch's counter leaves it out.
+    return tuple(x.shape), 0.0
+
+
 _LAYERS: dict[Any, Callable[..., _Counted]] = {
+    **dict.fromkeys((F.layer_norm, F.batch_norm, F.group_norm), _norm),
     F.linear: _linear,
     F.conv2d: _conv2d,
     F.conv_transpose2d: _conv_transpose2d,

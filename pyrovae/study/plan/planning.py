@@ -29,10 +29,15 @@ from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
 from pyrovae.study.config.size import largest, require_memory
-from pyrovae.study.plan.compatibility import conflicts, unknown_need, validation_conflict
+from pyrovae.study.plan.compatibility import (
+    conflicts,
+    training_conflict,
+    unknown_need,
+    validation_conflict,
+)
 from pyrovae.study.plan.cost import forward_flops
 from pyrovae.training import LossProgram
-from pyrovae.training.rehearsal import rehearse
+from pyrovae.training.rehearsal import rehearse, rehearse_optimizer
 
 #: What a training step reaches of the speed of a large matrix product, roughly.
 _EFFICIENCY = 0.4
@@ -162,6 +167,12 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     unknown = unknown_need(run.config.model_dump()["objective"])
     if unknown:
         raise ConfigError(unknown, run.place("objective"), file)
+    training = run.config.training
+    try:
+        rehearse_optimizer(training.optimizer)
+    except ConfigError as error:
+        placed = error.at("training.optimizer")
+        raise ConfigError(error.message, run.place(placed.place), file) from None
     unseen = validation_conflict(run.config, dataset)
     if unseen:
         raise ConfigError(unseen[1], run.place(unseen[0]), file)
@@ -175,9 +186,12 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         with _place(run.config, dataset.event_shape):
             vae = vae_of(run.config, dataset.event_shape)
             try:
-                OBJECTIVES.create(**run.config.objective)
+                objective = OBJECTIVES.create(**run.config.objective)
             except ConfigError as error:
                 raise error.at("objective") from None
+        conflict = training_conflict(vae, objective, run.config.objective["name"], training)
+        if conflict:
+            raise ConfigError(conflict[1], conflict[0])
         require_memory(run.config, vae, dataset.event_shape)
     except ConfigError as error:
         raise ConfigError(error.message, run.place(error.place), file) from None
@@ -193,7 +207,6 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         prior = run.config.model_dump()["prior"]["name"]
         reason = f"prior '{prior}' has no density: no posterior to sample"
         raise ConfigError(reason, run.place("evaluation.diagnostics"), file)
-    training = run.config.training
     ours = _is_ours(NETWORKS[run.config.model_dump()["network"]["name"]])
     if not ours:
         try:
@@ -242,11 +255,16 @@ def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     x = dataset.train.floats(slice(n))
     try:
         program = program_of(run.config, dataset)
+        name = run.config.objective["name"]
+        conflict = training_conflict(program.vae, program.objective, name, training)
+        if conflict:
+            raise ConfigError(conflict[1], conflict[0])
         rehearse(program, x)
         with FlopCounterMode(display=False) as counter:
             program.record(x)
     except ConfigError as error:
-        raise ConfigError(error.message, run.place("model"), file) from None
+        blamed = error.place if error.place.startswith("training.") else "model"
+        raise ConfigError(error.message, run.place(blamed), file) from None
     except Exception as error:
         told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         raise ConfigError(f"it cannot be built: {told}", run.place("model"), file) from error

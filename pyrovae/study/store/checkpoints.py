@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +19,11 @@ from pyrovae.training.validation import Kept, Validated
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+#: In front of the name of what an optimiser remembers; before there were others than Adam its two
+#: moments had names of their own.
+_MOMENTS, _MOMENTS_BEFORE = "moments.", ("first", "second")
 
 
 @dataclass(frozen=True)
@@ -40,8 +45,8 @@ class Checkpoint:
     seconds: float
 
 
-#: Tensors of a checkpoint, by the first part of their names.
-_GROUPS = ("params", "first", "second", "buffers", "best", "best_buffers")
+#: Tensors of a checkpoint that are no moments, by the first part of their names.
+_GROUPS = ("params", "buffers", "best", "best_buffers")
 
 
 class Checkpoints:
@@ -63,12 +68,11 @@ class Checkpoints:
     def save(self, run_id: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint in place of the run's last one."""
         snapshot = checkpoint.snapshot
-        tensors = {"window": snapshot.window}
-        for kind, group in zip(
-            ("params", "first", "second"), (snapshot.params, *snapshot.moments), strict=True
-        ):
+        tensors = {"window": snapshot.window, "seen": snapshot.seen}
+        groups = {"params": snapshot.params, "buffers": snapshot.buffers}
+        groups |= {f"{_MOMENTS}{slot}": group for slot, group in snapshot.moments.items()}
+        for kind, group in groups.items():
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
-        tensors |= {f"buffers/{name}": tensor for name, tensor in snapshot.buffers.items()}
         seen = snapshot.validated
         for kind, kept in (("best", seen.params), ("best_buffers", seen.buffers)):
             tensors |= {f"{kind}/{name}": tensor for name, tensor in (kept or {}).items()}
@@ -103,18 +107,26 @@ class Checkpoints:
                 raise ValueError("checksum")
             groups: dict[str, dict[str, Tensor]] = {kind: {} for kind in _GROUPS}
             for name, tensor in tensors.items():
-                kind, _, rest = name.partition("/")
-                if kind in groups:
-                    groups[kind][rest] = tensor
+                kind, grouped, rest = name.partition("/")
+                if grouped:
+                    groups.setdefault(kind, {})[rest] = tensor
+            moments = {
+                kind.removeprefix(_MOMENTS): group
+                for kind, group in groups.items()
+                if kind.startswith(_MOMENTS) or kind in _MOMENTS_BEFORE
+            }
+            snapshot = Snapshot(
+                int(metadata["step"]),
+                groups["params"],
+                moments,
+                tensors["window"],
+                groups["buffers"],
+                validated=_validated(metadata, groups),
+            )
+            if "seen" in tensors:  # files of before there were plateaus have none
+                snapshot = replace(snapshot, seen=tensors["seen"])
             return Checkpoint(
-                Snapshot(
-                    int(metadata["step"]),
-                    groups["params"],
-                    (groups["first"], groups["second"]),
-                    tensors["window"],
-                    groups["buffers"],
-                    validated=_validated(metadata, groups),
-                ),
+                snapshot,
                 pd.DataFrame(json.loads(metadata["history"])),
                 float(metadata["seconds"]),
             )

@@ -54,6 +54,9 @@ def settled_of(history: pd.DataFrame, settings: TrainingSettings, constant_from:
     if looks is None:
         return NOT_RECORDED
     course = Course(settings)
+    made = history[history["step"] > 0]  # before the first step there is no loss
+    validated = made.get("validation_loss", made["loss"])
+    course.see(zip(made["step"], made["loss"], validated, strict=True))
     if settings.until != "settled":
         return judge(looks, course.rate, constant_from)
     settled = first_settled(looks, course.rate, constant_from)

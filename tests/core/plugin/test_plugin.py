@@ -1,4 +1,4 @@
-"""A package of someone else's adds a prior and a metric, and a study's file uses them."""
+"""A package of someone else's adds a prior, an optimiser and a metric; a study's file uses them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ base:
   likelihood: bernoulli
   objective: elbo
   latent_dim: 3
-  training: {steps: 30, batch_size: 16, records: 2}
+  training: {steps: 30, batch_size: 16, records: 2, optimizer: {name: sign_descent, scale: 0.5}}
   evaluation:
     points: 100
     samples: 4
@@ -102,7 +102,7 @@ def test_its_scores_are_listed(installed: Path) -> None:
 
 def test_its_parameters_are_checked(installed: Path, tmp_path: Path) -> None:
     file = tmp_path / "plugged.yaml"
-    file.write_text(STUDY.replace("scale: 0.5", "scale: -1"))
+    file.write_text(STUDY.replace("{name: cauchy, scale: 0.5}", "{name: cauchy, scale: -1}"))
     told = _pyrovae("study", "plan", str(file), path=installed)
     assert told.returncode == 2
     assert "grid.prior[1].scale: prior 'cauchy': Input should be greater than 0" in told.stderr
@@ -112,6 +112,12 @@ def test_it_is_listed_with_its_origin(installed: Path) -> None:
     listed = _pyrovae("list", "priors", path=installed).stdout
     assert "cauchy" in listed
     assert "plugin" in listed
+
+
+def test_its_optimiser_is_listed_too(installed: Path) -> None:
+    listed = " ".join(_pyrovae("list", "optimizers", path=installed).stdout.split())
+    assert "sign_descent │ scale=1.0" in listed
+    assert "plugin pyrovae_cauchy:SignDescent" in listed
 
 
 def test_a_broken_plugin_is_named(installed: Path, tmp_path: Path) -> None:

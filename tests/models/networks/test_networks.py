@@ -6,12 +6,23 @@ from typing import Any
 
 import pytest
 import torch
+from families import EVENT_SHAPE, small_images
+from torch import nn
 
+import pyrovae
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.measuring import measuring
+from pyrovae.core.noise import Supply
+from pyrovae.core.seeded import seeded
+from pyrovae.datasets.base import as_float
 from pyrovae.models.networks import NETWORKS
+from pyrovae.objectives import Elbo
+from pyrovae.training import LossProgram, Member, Snapshot, Trainer, TrainingSettings
+from pyrovae.training.streams import BatchStream, NoiseStream
 
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": [8]},
+    "gated_mlp": {"hidden": [8]},
     "conv": {"channels": [4, 6], "dense": 8},
     "residual_conv": {"channels": [4, 6], "dense": 8, "blocks": 2},
     "burgess_conv": {},
@@ -79,6 +90,107 @@ def test_residual_blocks_start_as_the_identity() -> None:
         b.copy_(a)
     x = torch.rand(2, 1, 8, 8)
     torch.testing.assert_close(first(x), second(x))
+
+
+# --- gates, normalisation, dropout --------------------------------------------------------------
+
+
+def test_a_gated_layer_by_hand() -> None:
+    """Two layers, each (W h + b) * sigmoid(V h + c), of weights that stand in one matrix."""
+    encoder, _ = NETWORKS.create("gated_mlp", hidden=[5, 3]).encoder((7,))
+    linear = [m for m in encoder.modules() if isinstance(m, nn.Linear)]
+    h = x = torch.randn(4, 7)
+    for layer in linear:
+        (w, v), (b, c) = layer.weight.chunk(2), layer.bias.chunk(2)
+        h = (h @ w.T + b) / (1 + torch.exp(-(h @ v.T + c)))
+    torch.testing.assert_close(encoder(x), h)
+    assert [layer.out_features for layer in linear] == [10, 6]
+
+
+def test_the_order_inside_a_hidden_layer() -> None:
+    """Linear, norm, activation, dropout; behind the last layer of a decoder there is nothing."""
+    network = NETWORKS.create("mlp", hidden=[5], norm="layer", dropout=0.5, activation="tanh")
+    encoder, _ = network.encoder((7,))
+    _, linear, *_, dropout = encoder
+    assert isinstance(dropout, nn.Dropout)
+    x, encoder = torch.randn(4, 7), encoder.eval()
+    h = linear(x)
+    normed = (h - h.mean(-1, keepdim=True)) / (h.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
+    torch.testing.assert_close(encoder(x), normed.tanh())
+    assert type(network.decoder(2, (7,), 1)[-2]) is nn.Linear
+    plain = NETWORKS.create("mlp", hidden=[5]).encoder((7,))[0]
+    assert list(plain.state_dict()) == ["1.weight", "1.bias"]  # as it always was
+
+
+def test_batch_statistics_are_over_draws_and_data() -> None:
+    decoder = NETWORKS.create("mlp", hidden=[5], norm="batch").decoder(2, (7,), 1)
+    linear, norm = decoder[0], decoder[1].inner
+    z = torch.randn(6, 4, 2)  # six draws for each of four data
+    h = linear(z).flatten(0, 1)
+    expected = decoder[2:]((h - h.mean(0)) / (h.var(0, correction=0) + 1e-5).sqrt())
+    torch.testing.assert_close(decoder(z).flatten(0, 1), expected)
+    torch.testing.assert_close(norm.running_mean, 0.1 * h.mean(0))
+    assert linear.bias is None
+
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "mlp-batch": {"name": "mlp", "hidden": [6], "norm": "batch", "dropout": 0.3},
+    "mlp-layer": {"name": "mlp", "hidden": [6], "norm": "layer", "dropout": 0.3},
+    "gated-batch": {"name": "gated_mlp", "hidden": [6], "norm": "batch", "dropout": 0.3},
+    "gated-layer": {"name": "gated_mlp", "hidden": [6], "norm": "layer", "dropout": 0.3},
+    "conv-batch": {"name": "conv", "channels": [2, 3], "dense": 6, "norm": "batch", "dropout": 0.3},
+    "conv-layer": {"name": "conv", "channels": [2, 3], "dense": 6, "norm": "layer", "dropout": 0.3},
+}
+
+
+def _program(option: str, seed: int = 0) -> LossProgram:
+    vae = pyrovae.build(EVENT_SHAPE, latent_dim=2, network=OPTIONS[option], seed=seed)
+    with seeded(seed):
+        return LossProgram(vae, Elbo())
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_they_train_as_a_plain_loop_does_alone_together_and_resumed(option: str) -> None:
+    settings = TrainingSettings(steps=20, batch_size=8, records=2, lr=1e-2, optimizer="sgd")
+    data = small_images()
+    by_hand = _program(option)
+    by_hand.train()
+    noise = NoiseStream(by_hand.record(as_float(data[:8])), 0)
+    batches = BatchStream(len(data), 8, 0)
+    optimizer = torch.optim.SGD(by_hand.parameters(), lr=1e-2)
+    for step in range(settings.steps):
+        with Supply(noise.at(step)):
+            loss, _ = by_hand(as_float(data[batches.at(step)]), {}, len(data))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    kept: list[Snapshot] = []
+    alone = Member(_program(option), 0, settings, keep=lambda snapshot, _: kept.append(snapshot))
+    trainer = Trainer(alone.program, data, settings, compiled=False)
+    list(trainer.train_together([alone], keep_seconds=0))
+    assert 0 < kept[0].step < settings.steps
+    resumed = Member(_program(option, 9), 0, settings, start=kept[0])
+    list(trainer.train_together([resumed]))
+    together = [Member(_program(option, seed), seed, settings) for seed in (0, 1)]
+    list(Trainer(alone.program, data, settings, compiled=False, size=2).train_together(together))
+    state = alone.program.state_dict()
+    for name, value in by_hand.state_dict().items():
+        torch.testing.assert_close(state[name], value, rtol=0, atol=1e-5, msg=name)
+        beside = together[0].program.state_dict()[name]
+        torch.testing.assert_close(beside, value, rtol=0, atol=1e-5, msg=name)
+        assert torch.equal(resumed.program.state_dict()[name], state[name])
+
+
+def test_measures_see_no_noise_of_dropout() -> None:
+    vae = _program("mlp-batch").vae
+    vae.train()
+    x = as_float(small_images())
+    with torch.no_grad():
+        first, second = (vae.encode(x).mean for _ in range(2))
+    assert not torch.equal(first, second)
+    with measuring(vae), torch.no_grad():
+        first, second = (vae.encode(x).mean for _ in range(2))
+    assert torch.equal(first, second)
 
 
 # Weights and biases by hand, layer by layer, from the papers' tables, for one input channel.

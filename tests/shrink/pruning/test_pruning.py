@@ -204,6 +204,31 @@ def test_hidden_units_without_influence_go_and_nothing_changes(tmp_path: Path) -
         torch.testing.assert_close(pruned.reconstruct(z), vae.reconstruct(z), **close)
 
 
+@pytest.mark.parametrize("network", ["{name: gated_mlp, hidden: [8]}", "{name: mlp, norm: layer}"])
+def test_units_go_from_gated_and_normalised_networks_too(tmp_path: Path, network: str) -> None:
+    plan = _plan(tmp_path, f"network={network}", "network.dropout=0.2")
+    (dataset,) = plan.datasets.values()
+    config = plan.runs[0].config
+    vae = _model(config, dataset.event_shape).eval()
+    means = torch.tensor([0.0, 0.3, 0.0, -1.2, 0.0])
+    pruned, _ = prune_units(vae, config, KEEP, means)
+    z = torch.randn(20, 5)
+    z[:, DEAD] = means[DEAD]
+    with torch.no_grad():
+        was, now = vae.decode(z).mean, pruned.eval().decode(z[:, KEEP]).mean
+    torch.testing.assert_close(now, was)
+    with pytest.raises(PyrovaeError, match="--deep"):
+        prune_hidden(vae, config, dataset.test.floats(slice(50)))
+
+
+def test_a_batch_normalised_decoder_is_not_taken_apart(tmp_path: Path) -> None:
+    plan = _plan(tmp_path, "network.norm=batch")
+    config = plan.runs[0].config
+    vae = _model(config, next(iter(plan.datasets.values())).event_shape)
+    with pytest.raises(PyrovaeError, match="first layer has no bias"):
+        prune_units(vae, config, KEEP, torch.zeros(5))
+
+
 def test_deep_pruning_of_convolutions_is_refused(tmp_path: Path) -> None:
     plan = _plan(tmp_path, "network={name: conv, channels: [4], dense: 8}")
     (dataset,) = plan.datasets.values()

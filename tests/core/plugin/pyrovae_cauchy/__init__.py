@@ -1,4 +1,4 @@
-"""A prior with very heavy tails, and a metric of linear dependence."""
+"""A prior with very heavy tails, a rule of descent, and a metric of linear dependence."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch.distributions import Distribution
 from pyrovae.measures.disentanglement import METRICS, MetricResult
 from pyrovae.measures.scores import Score
 from pyrovae.models.priors import Prior
+from pyrovae.training.optimizers import Moments, Optimizer, Tensors
 
 
 class Cauchy(Prior):
@@ -35,6 +36,24 @@ class Cauchy(Prior):
     def forward(self) -> Distribution:
         """Return the product of Cauchy laws."""
         return dist.Cauchy(self.zero, torch.full_like(self.zero, self.scale)).to_event(1)
+
+
+class SignDescent(Optimizer):
+    """Steps of the learning rate along the gradient's sign."""
+
+    def __init__(self, *, scale: Annotated[float, Field(gt=0)] = 1.0) -> None:
+        self.scale = scale
+
+    def update(
+        self,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        step: torch.Tensor,
+        lr: torch.Tensor,
+    ) -> tuple[Tensors, Moments]:
+        """Return parameters after a step; nothing is remembered."""
+        return {n: params[n] - self.scale * lr * g.sign() for n, g in grads.items()}, {}
 
 
 @METRICS.register(
