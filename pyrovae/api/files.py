@@ -14,26 +14,31 @@ from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets.own_files import content_of
 from pyrovae.datasets.own_files.content import Content
+from pyrovae.study.store.trained import data_of
 
 
 def read(path: Path, run: Run) -> Content:
     """Return the observations of a file or folder, and their labels where it has any.
 
     Where the run's own data were files, this one is read as they were: the same columns, arrays,
-    labels, size of pictures.
+    labels, size of pictures. Units of text are numbered as in the run's own, which has to be there.
 
     Raises
     ------
     ConfigError, DataError
-        As of the data set ``files``; and for text, whose units are numbered by a vocabulary.
+        As of the data set ``files``; and for text where the run's own data were none.
     """
     if not path.exists():
         raise DataError(f"{path}: No such file or directory")
     dataset = run.config.dataset
-    content = content_of(path, dataset if dataset["name"] == "files" else {})
-    if content.vocabulary:
+    chosen = dataset if dataset["name"] == "files" else {}
+    if path.suffix.lower() != ".txt":
+        return content_of(path, chosen)
+    own = data_of(run.folder, run.config) if chosen else None
+    if own is None or not own.vocabulary:
         raise DataError(f"{path}: text is not read here: save its codes as an .npy file")
-    return content
+    wide = len(own.vocabulary) if dataset["one_hot"] else 1
+    return content_of(path, {**chosen, "length": own.event_shape[0] // wide}, own.vocabulary)
 
 
 def check_suffix(path: Path, known: tuple[str, ...]) -> None:

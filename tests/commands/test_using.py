@@ -182,10 +182,43 @@ _PARTS = {
 }
 
 
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_text_is_coded_by_the_vocabulary_of_the_run(
+    place: Place, one_hot: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(place.root)
+    Path("own.txt").write_text("be or not to be\nto be\n" * 8)
+    Path("new.txt").write_text("to be or not to be at all\nnot to be\n")
+    plan = tiny_plan(
+        place.root,
+        "dataset={name: files, path: own.txt, unit: words, vocabulary: 6}",
+        f"dataset.one_hot={one_hot}",
+        f"likelihood={'bernoulli' if one_hot else 'gaussian'}",
+        "grid.prior=[laplace]",
+        "seeds=1",
+        "training.steps=2",
+        "training.batch_size=4",
+        "evaluation.points=3",
+        "evaluation.metrics=[]",
+    )
+    assert run(plan, place.root / "results").done == 1
+    told = place.invoke("encode", plan.runs[0].id, "new.txt", "--out", "c.npy")
+    assert told.exit_code == 0, told.output
+    (data,) = plan.datasets.values()
+    words = ["to be or not to", "not to be"]  # as many as the longest line of the run's
+    codes = np.zeros((2, 5), int)
+    for row, line in zip(codes, words, strict=True):
+        row[: len(line.split())] = [data.vocabulary.index(word) for word in line.split()]
+    x = np.eye(len(data.vocabulary))[codes].reshape(2, -1) if one_hot else codes
+    stored = pyrovae.load_run(place.root / "results/tiny/runs" / plan.runs[0].id)
+    expected = stored.encode(x.astype(np.float32))
+    np.testing.assert_allclose(np.load("c.npy"), expected, atol=1e-6)
+
+
 def test_what_stays_in_its_file_is_encoded_as_what_is_in_memory(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pyrovae.datasets.own_files.arrays.STREAMED_FROM", 1)
+    monkeypatch.setattr("pyrovae.datasets.observed.STREAMED_FROM", 1)
     monkeypatch.setattr("pyrovae.datasets.streamed.BLOCK_BYTES", 5 * 256)
     np.save(place.root / "mine.npy", images(12))
     told = place.invoke("encode", place.run.name, "mine.npy", "--out", "c.npy")

@@ -487,6 +487,10 @@ def test_content_and_not_the_path_decides_identity(study: Path, user_data: Path)
     assert (again.runs[0].id, again.runs[0].structure) == (run.id, run.structure)
     outcome = train(again, results)
     assert (outcome.done, outcome.kept) == (0, 1)
+    folder = RunFolder(results / "own/runs" / run.id)
+    assert folder.damage() is None
+    assert load_trained(folder)[1].fingerprint == run.fingerprint
+    assert folder.metrics()["cell"] == again.runs[0].config.cell()
     with pytest.raises(ConfigError, match=r"base.dataset: there is no file or folder 'animals' in"):
         make_plan(load_study_file(study))
     # Another picture, or another label, is other data.

@@ -155,7 +155,7 @@ def files(
     return content.told(dataset)
 
 
-def content_of(path: Path, chosen: Mapping[str, Any]) -> Content:
+def content_of(path: Path, chosen: Mapping[str, Any], vocabulary: tuple[str, ...] = ()) -> Content:
     """Return what a file or folder holds, as a data set of such files would have it.
 
     Parameters
@@ -165,6 +165,8 @@ def content_of(path: Path, chosen: Mapping[str, Any]) -> Content:
     chosen
         Parameters of :func:`files`, of which those count that are for files of this kind. Labels
         and factors that are not there are passed over: new data need not have any.
+    vocabulary
+        Of text, that of the data set.
 
     Raises
     ------
@@ -174,6 +176,8 @@ def content_of(path: Path, chosen: Mapping[str, Any]) -> Content:
     read, takes = _reader(path)
     given = {key: chosen[key] for key in takes if chosen.get(key) is not None}
     wanted = {"factors": chosen.get("factors") or []} if "labels" in takes else {}
+    if read is texts.read_text and vocabulary:
+        given["known"] = vocabulary
     try:
         return read(path, **given, **wanted)
     except ConfigError as refusal:

@@ -233,6 +233,7 @@ def _todo(
             reason = diverged(stored["step"], stored["cause"])
             outcome.failed[run.id] = failure(reason, names[run.id])
         else:
+            store.relocate(run)
             outcome.kept += 1
     return todo
 

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -43,6 +44,7 @@ from torch import Tensor, nn
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError, first_line
 from pyrovae.core.reading import read_json, reading
+from pyrovae.datasets import DATASETS
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.collapse.measure import USED_UNITS
 from pyrovae.measures.evaluate import Evaluation
@@ -365,6 +367,19 @@ class Store:
             content = {"step": failure.step, "cause": failure.cause, "labels": run.labels()}
             (made / "failure.json").write_text(json.dumps(content, indent=1))
             (made / "environment.json").write_text(json.dumps(environment, indent=1))
+            _write_checksums(made)
+
+    def relocate(self, run: PlannedRun) -> None:
+        """Note in a finished run where its data are now, if they were moved."""
+        folder, dataset = self.run(run.id), run.config.dataset
+        if not DATASETS.places(dataset["name"]) or folder.config().dataset == dataset:
+            return
+        metrics = folder.metrics() | {"cell": run.config.cell(), "labels": run.labels()}
+        with atomic.folder(folder.path) as made:
+            shutil.copytree(folder.path, made, dirs_exist_ok=True)
+            (made / "config.yaml").write_text(yaml.dump(run.config.model_dump(mode="json")))
+            (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
+            (made / "checksums.json").unlink()
             _write_checksums(made)
 
     def adopt(self, run_id: str, files: dict[str, bytes]) -> None:
