@@ -144,7 +144,7 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     from pyrovae.analysis.study import analyse
     from pyrovae.report.look.drawn import NothingToDraw
     from pyrovae.report.look.presented import present
-    from pyrovae.report.study.gallery import KINDS, draw
+    from pyrovae.report.study.gallery import BY_EXTRAS, KINDS, draw
     from pyrovae.study.store.results import load_finished
 
     study = pyrovae.run_study(STUDY, progress=False)
@@ -164,7 +164,7 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     sizes = {**LINEAR, "name": "sizes"}
     capacity = pyrovae.capacity(sizes, seeds=1, trainings=4, unsettled=True, progress=False)
     searched = pyrovae.load_study("results/sizes-capacity")
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if kind not in BY_EXTRAS):
         for source in (study, theory, searched):
             with suppress(NothingToDraw):
                 found = next(iter(draw(present(source, unsettled=True), kind)))

@@ -137,7 +137,7 @@ def _check_shapes(parts: Mapping[str, Any], shape: tuple[int, ...], latent_dim: 
 
 def _try_shapes(vae: VAE, shape: tuple[int, ...], latent_dim: int) -> None:
     """Run networks of the user's own on shapes without numbers, and say which do not fit."""
-    outputs = (vae.likelihood.outputs_per_element, *shape)
+    outputs = vae.likelihood.output_shape
     for place, module, given, wanted in (
         ("network's encoder", vae.encoder, shape, None),
         ("network's decoder", vae.decoder, (latent_dim,), outputs),

@@ -257,9 +257,9 @@ def _dataset(vae: LatentModel, x: Any, test: Any, validation: Any) -> Dataset:
     grey = None
     if isinstance(x, Dataset):
         test = x.test.values if test is None else test
-        grey = x.grey
         if validation is None and x.validation is not None:
             validation = x.validation.values
+        grey = x.grey
         x = x.train.values
     train = of_model(vae, x)
     others = {"test": test, "validation": validation}

@@ -71,7 +71,7 @@ def collapse(
     Returns
     -------
     CollapseReport
-        ``table`` (one row for each unit, by falling KL), ``scores``, ``text()``, ``figures()``,
+        ``table`` (one row for each unit, by decreasing KL), ``scores``, ``text()``, ``figures()``,
         ``save(folder)``. The command ``pyrovae collapse`` prints the same.
 
     Raises

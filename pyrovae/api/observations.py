@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sized
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -12,9 +12,10 @@ from torch import Tensor
 
 from pyrovae.core.errors import DataError
 from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.base import as_float
 from pyrovae.datasets.streamed import Streamed, blocks
 from pyrovae.models.contract import LatentModel
-from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 
 
 def observations(given: Any, event_shape: tuple[int, ...] | None, what: str = "x") -> Tensor:
@@ -70,11 +71,7 @@ def of_model(vae: LatentModel, given: Any, what: str = "x") -> Tensor | Streamed
         As there, for values that its likelihood is not for, and for a single one.
     """
     stays = isinstance(given, Streamed) and tuple(given.shape[1:]) == vae.event_shape
-    values = given if stays else observations(given, vae.event_shape, what)
-    likelihood = getattr(vae, "likelihood", None)
-    if likelihood is not None:
-        name = LIKELIHOODS.name_of(type(likelihood))
-        check_support(values, likelihood.support, name, what)
+    values = explained(vae, given if stays else observations(given, vae.event_shape, what), what)
     if len(values) < 2:
         raise DataError(f"{what} holds one observation: at least 2 are needed")
     return values
@@ -102,9 +99,11 @@ def measured(vae: LatentModel, x: Any, train: Any = None) -> Dataset:
         known = test[:0] if train is None else of_model(vae, train, "train")
         return Dataset("x", Split(known), Split(test))
     test = of_model(vae, x.test.values)
-    taken, factors = (x.train.values, x.train.factors) if train is None else (train, None)
-    known = of_model(vae, taken, "train")
-    return replace(x, train=Split(known, factors), test=Split(test, x.test.factors))
+    if train is not None:
+        trained = Split(of_model(vae, train, "train"))
+    else:
+        trained = replace(x.train, values=of_model(vae, x.train.values, "train"))
+    return replace(x, train=trained, test=replace(x.test, values=test))
 
 
 def with_factors(dataset: Dataset, factors: Any) -> Dataset:
@@ -128,7 +127,7 @@ def with_factors(dataset: Dataset, factors: Any) -> Dataset:
     if values.ndim not in (1, 2) or len(values) != n:
         raise DataError(f"factors of shape {values.shape}: must be ({n}, k), a row an observation")
     if values.dtype.kind not in "buif" or (values != np.round(values)).any():
-        raise DataError("factors must be whole numbers")
+        raise DataError("factors must be whole numbers (bin real ones)")
     columns = values.reshape(n, -1).astype(np.int64)
     names = tuple(f"factor_{i}" for i in range(columns.shape[1]))
     return replace(
@@ -198,32 +197,31 @@ def _whole(values: np.ndarray) -> np.ndarray:
     return values if values.dtype == np.uint8 else values.astype(np.float32)
 
 
-def check_support(values: Tensor | Streamed, support: str, name: str, what: str = "x") -> None:
-    """Refuse observations that a likelihood cannot explain.
+Data = TypeVar("Data", Tensor, Streamed)
 
-    Parameters
-    ----------
-    values
-        From :func:`observations`.
-    support, name
-        Of the likelihood: ``"unit"`` for [0, 1], ``"real"`` for any number.
-    what
-        What they are called in messages.
+
+def explained(vae: LatentModel, values: Data, what: str = "x") -> Data:
+    """Return :func:`observations` that a model's likelihood can explain.
 
     Raises
     ------
     DataError
-        With the first value outside and a way out.
+        With the first value that it cannot, and a way out.
     """
-    if support != "unit" or values.dtype == torch.uint8:
-        return
+    likelihood: Likelihood | None = getattr(vae, "likelihood", None)
+    if likelihood is None or (likelihood.support == "unit" and values.dtype == torch.uint8):
+        return values
     for start, block in blocks(values):
-        outside = (block < 0) | (block > 1)
-        if outside.any():
-            first = [int(i) for i in outside.nonzero()[0]]
-            value = float(block[tuple(first)])
-            first[0] += start
+        x = as_float(block)
+        found = likelihood.refusal(x)
+        if found is not None:
+            (datum, *rest), words = found
+            name = LIKELIHOODS.name_of(type(likelihood))
+            value = float(x[(datum, *rest)])
+            scaled = likelihood.support == "unit"
+            hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
+            place = [start + datum, *rest]
             raise DataError(
-                f"likelihood '{name}' is for values in [0, 1] but {what} holds {value:g} at "
-                f"{first}: scale {what}, or take likelihood 'gaussian'"
+                f"likelihood '{name}' is for {words} but {what} holds {value:g} at {place}{hint}"
             )
+    return values

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -14,18 +14,22 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.api.observations import observations
+from pyrovae.api.observations import explained, observations
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.core.measuring import measuring
+from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed, blocks
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
-from pyrovae.measures.collapse import posterior_means
-from pyrovae.measures.traversal import Over, levels, traverse
+from pyrovae.measures.collapse import estimate_bound, posterior_means
+from pyrovae.measures.collapse.moments import moments
+from pyrovae.measures.collapse.units import encoded
+from pyrovae.measures.traversal import Over, between, levels, traverse
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.store.folders import RunFolder, find_run
-from pyrovae.study.store.trained import load_trained
+from pyrovae.study.store.trained import load_model
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,8 @@ class Run:
 
     Data are what :func:`pyrovae.api.observations.observations` takes, ``(n, *event_shape)``; codes
     are arrays or tensors ``(n, latent_dim)``. What is given as a NumPy array is answered with one,
-    anything else with tensors.
+    anything else with tensors. Where E[x|z] is said, codes (of likelihood ``categorical``) are
+    answered with the most probable.
 
     Attributes
     ----------
@@ -66,8 +71,7 @@ class Run:
 
     @cached_property
     def _trained(self) -> tuple[LatentModel, tuple[int, ...]]:
-        model, dataset = load_trained(self.folder)
-        return model, dataset.event_shape
+        return load_model(self.folder)
 
     @property
     def model(self) -> LatentModel:
@@ -78,6 +82,69 @@ class Run:
         """Return E[z|x] under q, ``(n, latent_dim)``; ``model.encode(x)`` has the whole law."""
         return _answer(x, lambda: posterior_means(self.model, self._data(x)))
 
+    def posterior(self, x: Any, *, draws: int = 0, seed: int = 0) -> dict[str, np.ndarray]:
+        """Return what q(z|x) is for each observation.
+
+        Parameters
+        ----------
+        x
+            Observations.
+        draws
+            Of each code.
+        seed
+            Of draws, and of moments where the family does not know its own.
+
+        Returns
+        -------
+        dict of array
+            ``mean`` and ``scale``, the standard deviation, ``(n, latent_dim)``; with draws,
+            ``draws`` ``(draws, n, latent_dim)``.
+        """
+        _whole("draws", draws, 0)
+        _whole("seed", seed, 0)
+        data = self._observed(x)
+        names = ("mean", "scale", "draws")[: 3 if draws else 2]
+        found: dict[str, list[Tensor]] = {name: [] for name in names}
+        with measuring(self.model), torch.no_grad(), seeded(seed):
+            for q in (q for part in self._parts(data) for q in encoded(self.model, part)):
+                known = moments(q)
+                found["mean"].append(known.mean)
+                found["scale"].append(known.variance.sqrt())
+                if draws:
+                    found["draws"].append(q.sample((draws,)))
+        return {name: torch.cat(parts, -2).numpy() for name, parts in found.items()}
+
+    def score(self, x: Any, *, samples: int = 100, seed: int = 0) -> pd.DataFrame:
+        """Return how likely the model finds each observation, one row for each, in nats.
+
+        Parameters
+        ----------
+        x
+            Observations.
+        samples
+            Draws from q(z|x) for each.
+        seed
+            Of the draws.
+
+        Returns
+        -------
+        DataFrame
+            ``elbo``, its halves ``rate`` and ``distortion``, and ``log_px``, the bound on log p(x)
+            by importance weights.
+        """
+        _whole("samples", samples, 1)
+        _whole("seed", seed, 0)
+        data, model = self._observed(x), self.model
+        names = ("elbo", "rate", "distortion", "log_px")
+        tables = []
+        for part in self._parts(data):
+            with OwnParams():
+                bound = estimate_bound(
+                    model.datum_model, model.datum_guide, part, samples=samples, seed=seed
+                )
+            tables.append(pd.DataFrame({name: getattr(bound, name).numpy() for name in names}))
+        return pd.concat(tables, ignore_index=True)
+
     def decode(self, z: Any) -> Any:
         """Return E[x|z], ``(n, *event_shape)``."""
         return _answer(z, lambda: self._decoded(self._codes(z)))
@@ -86,13 +153,17 @@ class Run:
         """Return the decoded :meth:`encode` of x, ``(n, *event_shape)``."""
         return _answer(x, lambda: self._decoded(posterior_means(self.model, self._data(x))))
 
-    def sample(self, n: int, *, seed: int = 0) -> Tensor:
-        """Return E[x|z] of ``n`` draws from the prior, ``(n, *event_shape)``."""
+    def sample(self, n: int, *, seed: int = 0, noise: bool = False) -> Tensor:
+        """Return E[x|z] of ``n`` draws from the prior, ``(n, *event_shape)``.
+
+        With ``noise``, draws from p(x|z): observations as the model makes them, such as rows of a
+        table.
+        """
         _whole("n", n, 1)
         _whole("seed", seed, 0)
         with measuring(self.model), torch.no_grad(), seeded(seed):
             z = self.model.prior_law().sample((n,))
-        return self._decoded(z)
+            return self.model.decode(z).sample() if noise else self._decoded(z)
 
     def interpolate(self, a: Any, b: Any, *, steps: int = 8) -> Any:
         """Return what lies between two observations, ``(steps, *event_shape)``.
@@ -104,8 +175,7 @@ class Run:
             posterior_means(self.model, self._data(_one(x), name))
             for x, name in ((a, "a"), (b, "b"))
         ]
-        share = torch.linspace(0, 1, steps)[:, None]
-        return _answer(a, lambda: self._decoded((1 - share) * ends[0] + share * ends[1]))
+        return _answer(a, lambda: between(self.model, *ends, steps=steps)[0])
 
     def traverse(
         self,
@@ -166,8 +236,22 @@ class Run:
         with measuring(self.model), torch.no_grad():
             return self.model.reconstruct(on_sphere(z) if self.model.space == "sphere" else z)
 
+    def _observed(self, x: Any) -> Tensor | Streamed:
+        """Return observations, those that stay in their file as they are."""
+        if isinstance(x, Streamed) and tuple(x.shape[1:]) == self._trained[1]:
+            return explained(self.model, x)
+        return self._data(x)
+
+    @staticmethod
+    def _parts(data: Tensor | Streamed) -> Iterator[Tensor]:
+        if isinstance(data, Tensor):
+            yield data
+        else:
+            for _, block in blocks(data):
+                yield as_float(block)
+
     def _data(self, x: Any, what: str = "x") -> Tensor:
-        return as_float(observations(x, self._trained[1], what))
+        return as_float(explained(self.model, observations(x, self._trained[1], what), what))
 
     def _codes(self, z: Any) -> Tensor:
         return _codes(z, self.model.latent_dim)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @options.results
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder for figures.")
 def collapse(run: str, results: Path, out: Path | None) -> None:
-    """Print what each latent unit of RUN does, by falling KL, and draw it.
+    """Print what each latent unit of RUN does, in order of decreasing KL, and draw it.
 
     RUN is the start of a run's hash, or its folder.
     """

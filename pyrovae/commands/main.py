@@ -23,6 +23,7 @@ from pyrovae.commands import (
     reporting,
     representation,
     sharing,
+    using,
     watching,
 )
 from pyrovae.commands.failures import SOME_FAILED, OneLineGroup
@@ -287,5 +288,8 @@ for command in (
     collapse.prune,
     representation.metrics,
     representation.traverse,
+    using.encode,
+    using.evaluate,
+    using.sample,
 ):
     main.add_command(command)

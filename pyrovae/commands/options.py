@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import click
 
-from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.errors import DataError, PyrovaeError
 
 #: No command needs more of anything that it counts.
 _MOST = 1_000_000
@@ -74,6 +76,21 @@ def chosen_profile(profile: str, quick: bool) -> str:
     if quick and profile:
         raise PyrovaeError("--quick and --profile exclude each other")
     return "quick" if quick else profile
+
+
+@contextmanager
+def about(file: Path) -> Iterator[None]:
+    """Put a file's name in front of what is refused of the data in it.
+
+    Raises
+    ------
+    DataError
+        For any refusal of the block that is about its data.
+    """
+    try:
+        yield
+    except DataError as refusal:
+        raise DataError(f"{file}: {refusal}") from refusal.__cause__
 
 
 #: Where the results of all studies lie.

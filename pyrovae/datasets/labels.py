@@ -35,7 +35,7 @@ def named(given: Any, n: int, *, what: str = "factor") -> dict[str, np.ndarray]:
     if hasattr(given, "columns"):
         given = {str(name): given[name] for name in given.columns}
     if isinstance(given, Mapping):
-        return {str(name): _column(as_array(v), n, f"{what} '{name}'") for name, v in given.items()}
+        return {str(name): _column(as_array(v), n, f"{what} {name!r}") for name, v in given.items()}
     values = _words(as_array(given))
     if values.ndim not in (1, 2) or 0 in values.shape:
         raise DataError(f"{what}s of shape {values.shape}: must be (n,) or (n, k)")

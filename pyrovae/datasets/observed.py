@@ -22,8 +22,10 @@ import torch
 from torch import Tensor
 
 from pyrovae.core.errors import DataError, first_line
-from pyrovae.datasets.streamed import BLOCK_BYTES, Rows, Streamed
+from pyrovae.datasets.streamed import BLOCK_BYTES, Rows, Streamed, rows_of
 
+#: Observations of so many bytes stay in their file.
+STREAMED_FROM = 2**28
 #: Sizes of the channel axis: grey, colours, colours and opacity.
 _CHANNELS = (1, 3, 4)
 
@@ -65,6 +67,43 @@ def observations(given: Any, *, channels_last: bool = False) -> Tensor:
     """
     values = as_array(given)
     return _form(values, channels_last)(values)
+
+
+def read(given: Any, *, channels_last: bool = False) -> Tensor | Streamed:
+    """Return :func:`observations`; large ones that are in a file stay there.
+
+    Parameters
+    ----------
+    given
+        As there. In a file are memory maps and data sets of h5py.
+    channels_last
+        As there.
+
+    Raises
+    ------
+    DataError
+        As there, and for a large memory map whose rows do not stand one after the other.
+    """
+    rows = rows_of(given)
+    large = getattr(given, "nbytes", 0) >= STREAMED_FROM
+    if rows is not None and large:
+        return streamed(rows, channels_last=channels_last)
+    if large and isinstance(given, np.memmap) and given.mode != "c":
+        raise DataError(
+            f"{given.nbytes:,} bytes whose rows are not one after the other: save them as "
+            "numpy.ascontiguousarray makes them"
+        )
+    if rows is None or rows.dtype.kind not in "buif":
+        return observations(given, channels_last=channels_last)
+    return observations(_whole(rows), channels_last=channels_last)
+
+
+def _whole(rows: Rows) -> np.ndarray:
+    """Read an array part by part, so that a damaged part is told by its rows."""
+    found = np.empty(rows.shape, rows.dtype)
+    for start, block in _blocks(rows):
+        found[start : start + len(block)] = block
+    return found
 
 
 def streamed(rows: Rows, *, channels_last: bool = False) -> Streamed:

@@ -32,7 +32,7 @@ from pyrovae.core.registry import parameters_of, resolved
 from pyrovae.datasets.base import Dataset, Split
 from pyrovae.datasets.common import made, with_common
 from pyrovae.datasets.labels import named
-from pyrovae.datasets.observed import as_array, observations
+from pyrovae.datasets.observed import as_array, observations, read
 from pyrovae.datasets.splits import split_dataset, with_a_fifth_to_test
 from pyrovae.datasets.streamed import Streamed
 
@@ -115,7 +115,7 @@ def as_dataset(name: str, returned: Any) -> Dataset:
     if isinstance(returned, Dataset):
         return _checked(name, returned)
     values, factors = _observations_and_factors(returned)
-    observed = observations(values)
+    observed = read(values)
     n_train, n_test = with_a_fifth_to_test(len(observed))
     labels = {} if factors is None else named(factors, len(observed))
     return split_dataset(
@@ -128,16 +128,18 @@ def _checked(name: str, dataset: Dataset) -> Dataset:
     splits: dict[str, Any] = {}
     for which, split in dataset.splits.items():
         try:
-            values = observations(split.values)
+            stays = isinstance(split.values, Streamed)
+            values = split.values if stays else observations(split.values)
             factors = split.factors
             if factors is not None:
                 factors = _whole(as_array(factors), len(values))
                 if factors.dtype.kind == "U":
                     raise DataError("factors that are words: must be indices from 0")
                 factors = factors.astype(np.int64)
+            labels = named(split.labels, len(values), what="label")
         except DataError as refusal:
             raise DataError(f"in '{which}' {refusal}") from refusal.__cause__
-        splits[which] = Split(values, factors, split.labels)
+        splits[which] = Split(values, factors, labels)
     train = splits["train"]
     k = 0 if train.factors is None else train.factors.shape[1]
     if len(dataset.factor_names) not in (0, k):
@@ -148,6 +150,8 @@ def _checked(name: str, dataset: Dataset) -> Dataset:
             raise DataError(
                 f"splits that differ: {_said(ours)} in 'train', {_said(theirs)} in '{which}'"
             )
+        if [*train.labels] != [*split.labels]:
+            raise DataError("labels of one split and not of the other")
         if (train.factors is None) != (split.factors is None):
             raise DataError("factors of one split and not of the other")
         if split.factors is not None and split.factors.shape[1] != k:

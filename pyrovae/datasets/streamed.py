@@ -6,7 +6,9 @@ nothing else fits.
 
 from __future__ import annotations
 
+import mmap
 import os
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from math import prod
@@ -22,6 +24,8 @@ from pyrovae.core.reading import reading
 
 #: What is handled at a time.
 BLOCK_BYTES = 2**24
+#: Of compressed chunks that are kept: rows of one chunk follow each other.
+_CACHE_BYTES = 2**26
 
 
 class Stamp(NamedTuple):
@@ -126,15 +130,47 @@ class Hdf5Rows:
 
     def __call__(self, rows: np.ndarray) -> np.ndarray:
         """Read the rows of these numbers, which are distinct and rise."""
-        import h5py  # slow to import
-
         self.stamp.check(self.path)
         found = np.empty((len(rows), *self.shape[1:]), self.dtype)
-        with reading(self.path, "an HDF5 file"), h5py.File(self.path, "r") as file:
+        with reading(self.path, "an HDF5 file"), _open(self.path) as file:
             for at, first, n in _runs(rows):
-                with reading(self.path, f"readable in rows {first} to {first + n} of '{self.key}'"):
+                with reading(self.path, f"readable in rows {first} to {first + n} of {self.key!r}"):
                     file[self.key].read_direct(found, np.s_[first : first + n], np.s_[at : at + n])
         return found
+
+
+def rows_of(array: Any) -> Rows | None:
+    """Return the rows of an array that is in a file: a memory map, or a data set of h5py.
+
+    ``None`` for any other, for one of less than two dimensions, and for a memory map that does not
+    stand in its file row by row, or was changed in memory alone.
+    """
+    if isinstance(array, np.memmap):
+        return _mapped(array)
+    h5py = sys.modules.get("h5py")  # who has such a data set has imported it
+    if h5py is None or not isinstance(array, h5py.Dataset) or len(array.shape or ()) < 2:
+        return None
+    path, dtype = Path(array.file.filename), array.dtype
+    chunked = array.chunks or array.external or array.is_virtual
+    offset = None if chunked or dtype.kind not in "buif" else array.id.get_offset()
+    if offset is None:
+        return Hdf5Rows(path, array.name.lstrip("/"), array.shape, dtype, Stamp.of(path))
+    return PlainRows(path, offset, array.shape, dtype, Stamp.of(path))
+
+
+def _mapped(array: np.memmap) -> PlainRows | None:
+    path, start = getattr(array, "filename", None), getattr(array, "offset", None)
+    if path is None or start is None or array.mode == "c" or array.ndim < 2:
+        return None
+    if not array.flags.c_contiguous or array.dtype.hasobject:
+        return None
+    if array.mode != "r":
+        array.flush()
+    # Of a part of a map, numpy tells where the whole begins.
+    page = np.frombuffer(array._mmap, np.uint8)  # type: ignore[attr-defined]
+    begin = start - start % mmap.ALLOCATIONGRANULARITY
+    offset = begin + array.ctypes.data - page.ctypes.data
+    return PlainRows(Path(path), offset, array.shape, array.dtype, Stamp.of(path))
 
 
 def _runs(rows: np.ndarray) -> Iterator[tuple[int, int, int]]:
@@ -151,6 +187,12 @@ def _fill(stream: Any, view: memoryview) -> None:
         if not n:
             raise ValueError("it ends too early")
         done += n
+
+
+def _open(path: Path) -> Any:
+    import h5py  # slow to import
+
+    return h5py.File(path, "r", rdcc_nbytes=_CACHE_BYTES)
 
 
 class Streamed:

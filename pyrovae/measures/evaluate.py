@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.arviz import InferenceData
-from pyrovae.measures.collapse import estimate_bound, posterior_means
+from pyrovae.measures.collapse import drawn_codes, estimate_bound, posterior_means
 from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
 from pyrovae.measures.collapse.measure import (
     SCORES,
@@ -37,7 +37,7 @@ from pyrovae.measures.scores import (
     Score,
     declare,
 )
-from pyrovae.measures.traversal import levels, traverse
+from pyrovae.measures.traversal import between, levels, traverse
 from pyrovae.models.contract import LatentModel
 
 if TYPE_CHECKING:
@@ -129,9 +129,18 @@ class Evaluation:
         One row for each direction of a code that has no special axes, on the test set.
     units
         One row for each latent unit of the test set.
+    drawn
+        One draw from q(z|x) of each of these points, ``(n, latent_dim)``; ``None`` if unknown, as
+        in results of earlier versions.
+    costs
+        Nats that replacing each unit by another datum's costs in each of the first points,
+        ``(m, latent_dim)``; ``None`` if unknown.
+    labels
+        What else is known of these points, by name, ``(n,)`` each.
     images
         ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
-        ``traversed`` units ``(k,)``, by falling KL; ``samples`` from the prior ``(k², *event)``;
+        ``traversed`` units ``(k,)``, by decreasing KL; ``samples`` from the prior ``(k², *event)``;
+        ``interpolations`` between pairs of the inputs, ``(k // 2, steps, *event)``;
         ``sensitivity`` ``(latent_dim, *event)``, the root mean squared change of each element when
         a unit is replaced.
     posterior
@@ -147,6 +156,9 @@ class Evaluation:
     factors: np.ndarray | None = None
     factor_names: tuple[str, ...] = ()
     directions: pd.DataFrame | None = None
+    drawn: np.ndarray | None = None
+    costs: np.ndarray | None = None
+    labels: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 @only_measures
@@ -221,6 +233,9 @@ def evaluate(
         test.factors,
         dataset.factor_names,
         collapse.directions,
+        drawn_codes(vae, x, seed=seed).cpu().numpy(),
+        collapse.costs,
+        test.labels,
     )
 
 
@@ -270,12 +285,12 @@ def measure_splits(
     scores |= {
         f"{name}_gap": scores[name] - trained[name] for name in ("elbo", "rate", "distortion")
     }
-    return CollapseMeasures(units, scores, on_test.maps)
+    return CollapseMeasures(units, scores, on_test.maps, on_test.directions, on_test.costs)
 
 
 def _first(split: Split, points: int, device: torch.device | str) -> Split:
-    factors = None if split.factors is None else split.factors[:points]
-    return Split(split.values[:points].to(device), factors)
+    first = split.take(slice(points))
+    return replace(first, values=first.values[:].to(device))
 
 
 def _bound_scores(vae: LatentModel, x: Tensor, samples: int, seed: int) -> dict[str, float]:
@@ -303,4 +318,7 @@ def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> di
             "traversed": order,
             "samples": vae.reconstruct(vae.prior_law().sample((k * k,))),
         }
+        if len(centre) > 1:
+            a, b = centre[: len(centre) - 1 : 2], centre[1::2]
+            images["interpolations"] = between(vae, a, b, steps=k)
     return {name: image.cpu() for name, image in images.items()}

@@ -1,4 +1,4 @@
-"""Latent traversals: codes that differ from a datum's in one unit, decoded."""
+"""Latent traversals and interpolations: codes that differ from a datum's, decoded."""
 
 from __future__ import annotations
 
@@ -77,6 +77,33 @@ def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) ->
     codes = centre[:, None, None].repeat(1, len(units), len(values), 1)
     for row, unit in enumerate(units.tolist()):
         codes[:, row, :, unit] = values[:, unit]
+    if vae.space == "sphere":
+        codes = on_sphere(codes)
+    with torch.no_grad():
+        return vae.reconstruct(codes)
+
+
+@only_measures
+def between(vae: LatentModel, a: Tensor, b: Tensor, *, steps: int) -> Tensor:
+    """Decode what lies between codes.
+
+    Parameters
+    ----------
+    vae
+        A trained model.
+    a, b
+        Codes ``(n, latent_dim)``, joined by straight lines; on a sphere these are brought back to
+        the surface.
+    steps
+        How many codes of each line, both ends among them.
+
+    Returns
+    -------
+    Tensor
+        E[x|z], ``(n, steps, *event_shape)``.
+    """
+    share = torch.linspace(0, 1, steps, device=a.device)[:, None]
+    codes = (1 - share) * a[:, None] + share * b[:, None]
     if vae.space == "sphere":
         codes = on_sphere(codes)
     with torch.no_grad():

@@ -76,7 +76,10 @@ class LatentModel(nn.Module):
         raise NotImplementedError
 
     def reconstruct(self, z: Tensor) -> Tensor:
-        """Return E[x|z], ``(*b, *event_shape)``."""
+        """Return E[x|z], ``(*b, *event_shape)``; of codes the most probable.
+
+        A likelihood's ``shows`` says which.
+        """
         return self.decode_with_mean(z)[1]
 
     def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:

@@ -40,7 +40,7 @@ class VAE(LatentModel):
     prior
         Pyro program for p(z).
     decoder
-        ``(*b, latent_dim) -> (*b, outputs_per_element, *event_shape)``.
+        ``(*b, latent_dim) -> (*b, *likelihood.output_shape)``.
     likelihood
         The decoder's output to p(x|z).
     encoder
@@ -162,7 +162,7 @@ class VAE(LatentModel):
         return self.prior.fitted()
 
     def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
-        """Return p(x|z) and E[x|z] of the same codes, decoded once."""
+        """Return p(x|z) and what the likelihood shows of it, of the same codes, decoded once."""
         output = self.decoder(z)
         return self.likelihood(output), self.likelihood.mean(output)
 
@@ -212,7 +212,8 @@ def build_vae(
             like = _made(LIKELIHOODS, likelihood, event_shape)
         with _placed("network"):
             encoder, features = net.encoder(event_shape)
-            decoder = net.decoder(latent_dim, event_shape, like.outputs_per_element)
+            outputs, *decoded = like.output_shape
+            decoder = net.decoder(latent_dim, tuple(decoded), outputs)
         with _placed("posterior"):
             q = _made(POSTERIORS, posterior, features, latent_dim)
         with _placed("prior"):

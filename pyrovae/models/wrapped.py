@@ -136,8 +136,7 @@ class Wrapped(LatentModel):
         batch = z.shape[:-1]
         given = self._run("decode", z.reshape(-1, self.latent_dim))
         if self.likelihood is not None:
-            outputs = (self.likelihood.outputs_per_element, *self._shape)
-            given = given.reshape(*batch, *outputs)
+            given = given.reshape(*batch, *self.likelihood.output_shape)
             return self.likelihood(given), self.likelihood.mean(given)
         law = Rebatched.of(_law(given, len(self._shape), "decode"), batch)
         return law, law.mean
@@ -204,16 +203,18 @@ class Wrapped(LatentModel):
             if event_shape is not None and found != event_shape:
                 raise ConfigError(f"gives laws of {found}, not of {event_shape}", "decode")
             return found
-        outputs = likelihood(event_shape or found).outputs_per_element
+        made = likelihood(event_shape or found)
         if event_shape is None:
-            event_shape = found if outputs == 1 else found[1:]
-        if math.prod(found) != outputs * math.prod(event_shape) or not event_shape:
-            wanted = (outputs, *event_shape)
+            event_shape = found if made.outputs_per_element == 1 else found[1:]
+            made = likelihood(event_shape)
+        if math.prod(found) != math.prod(made.output_shape) or not event_shape:
+            wanted = made.output_shape
             raise ConfigError(f"gives {found} for one code; likelihood reads {wanted}", "decode")
-        self.likelihood = likelihood(event_shape)
+        self.likelihood = made
         # Of so many logits, some are below 0.
         looks_squashed = given.numel() >= 16 and bool(((given >= 0) & (given <= 1)).all())
-        if self.likelihood.support == "unit" and outputs == 1 and looks_squashed:
+        one = math.prod(made.output_shape) == math.prod(event_shape)
+        if made.support == "unit" and one and looks_squashed:
             warnings.warn(
                 "decode gives numbers in [0, 1] alone, and the likelihood takes them for logits: "
                 "for a decoder that ends in a sigmoid give lambda z: net.decode(z).logit(1e-6)",

@@ -29,6 +29,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     assert run(plan, root / "results").done == 1
     np.save(root / "codes.npy", np.random.default_rng(0).normal(size=(30, 2)))
+    images = np.random.default_rng(2).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8)
+    np.save(root / "images.npy", images)
     np.save(root / "factors.npy", np.random.default_rng(1).integers(3, size=(30, 2)))
     told = CliRunner().invoke(
         main,
@@ -69,6 +71,7 @@ class Place:
             "run": self.run.name,
             "file": str(self.root / "tiny.yaml"),
             "archive": str(self.root / "archive.zip"),
+            "data": str(self.root / "images.npy"),
             "codes": str(self.root / "codes.npy"),
             "factors": str(self.root / "factors.npy"),
             "kind": "active_units",

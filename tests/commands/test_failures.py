@@ -109,6 +109,9 @@ WRITING = {
     "inspect": ("inspect", "{run}", "--points", "1", "--units", "1"),
     "traverse": ("traverse", "{run}", "--points", "1", "--units", "1", "--steps", "2"),
     "plot": ("plot", "active_units", "tiny"),
+    "encode": ("encode", "{run}", "images.npy", "--out", "made.csv"),
+    "evaluate": ("evaluate", "{run}", "images.npy", "--out", "made.csv", "--samples", "2"),
+    "sample": ("sample", "{run}", "--n", "2"),
 }
 
 

@@ -9,12 +9,13 @@ import pytest
 import torch
 from tiny_study import run, tiny_plan
 
+import pyrovae
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.noise import draw_one
 from pyrovae.datasets import DATASETS, Dataset, Split, load_dataset
 from pyrovae.datasets.base import as_float
 from pyrovae.datasets.binary import _uniform, drawn
-from pyrovae.study.plan.planning import Plan, program_of
+from pyrovae.study.plan.planning import Plan, program_of, vae_of
 from pyrovae.training import LossProgram, Member, Snapshot, Stopped, Trainer
 from pyrovae.training.step import State
 
@@ -145,6 +146,21 @@ def test_dynamic_runs_draw_the_same_alone_together_and_resumed(plan: Plan) -> No
     rest = Member(program_of(plan.runs[0].config, data), 0, settings, start=kept[-1])
     (ended,) = trainer.train_together([rest])
     assert [record.loss for record in ended.records] == alone[-len(ended.records) :]
+
+
+def test_fit_draws_what_a_study_draws(plan: Plan) -> None:
+    data, config = _data(plan), plan.runs[0].config
+    vae = vae_of(config, data.event_shape)
+    settings = config.training
+    pyrovae.fit(
+        vae,
+        data,
+        steps=settings.steps,
+        batch_size=settings.batch_size,
+        records=settings.records,
+        progress=False,
+    )
+    assert vae.history["loss"].tolist()[1:] == _losses(plan, 1)[0]
 
 
 def test_minibatches_differ_from_epoch_to_epoch(plan: Plan) -> None:

@@ -103,6 +103,10 @@ def _with(value: float) -> np.ndarray:
     return changed
 
 
+def _labelled(train: dict[str, Any], test: dict[str, Any]) -> Dataset:
+    return Dataset("x", Split(IMAGES, labels=train), Split(IMAGES, labels=test))
+
+
 class _Broken:
     def __len__(self) -> int:
         return 20
@@ -145,6 +149,8 @@ class _Broken:
         ((IMAGES, np.where(LABELS, LABELS, np.nan)), r"a factor nan at \[0\]"),
         (Dataset("x", Split(_with(np.nan)), Split(IMAGES)), r"in 'train' nan at \[3, 2, 1\]"),
         (Dataset("x", Split(IMAGES), Split(IMAGES[:, :2])), "splits that differ"),
+        (_labelled({"a": LABELS}, {}), "labels of one split and not of the other"),
+        (_labelled({"a": LABELS}, {"a": LABELS[1:]}), r"in 'test' label 'a' of shape \(19,\)"),
     ],
 )
 def test_what_cannot_be_is_said_with_its_index(given: Any, message: str) -> None:

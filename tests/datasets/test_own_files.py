@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import h5py
@@ -14,6 +16,8 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 from tiny_study import run as train
 
@@ -21,6 +25,7 @@ from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.datasets.own_files import look_in
+from pyrovae.datasets.own_files.texts import read_text
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.plan.planning import make_plan
 from pyrovae.study.store.folders import RunFolder
@@ -241,6 +246,47 @@ def test_text(tmp_path: Path) -> None:
     assert same_codes.fingerprint != words.fingerprint
 
 
+ORIGINALS: dict[str, Callable[[Path], Path]] = {
+    "x.npy": lambda p: _npy(p, IMAGES),
+    "x.npz": lambda p: _npz(p, x=IMAGES, y=LABELS, z=WORDS),
+    "x.h5": lambda p: _hdf5(p, "gzip", x=IMAGES, y=LABELS),
+    "x.csv": lambda p: _csv(p, TABLE[["a", "b"]]),
+    "x.txt": lambda p: _text(p, LINES),
+    "x": _pictures,
+}
+
+
+@pytest.mark.parametrize("name", ORIGINALS)
+@settings(deadline=None, max_examples=15)
+@given(data=st.data())
+def test_damaged_files_are_read_or_refused_in_one_line(name: str, data: st.DataObject) -> None:
+    with TemporaryDirectory() as folder:
+        whole = ORIGINALS[name](Path(folder) / name)
+        path = whole / "dog/004.png" if whole.is_dir() else whole
+        content = bytearray(path.read_bytes())
+        for _ in range(data.draw(st.integers(1, 3))):
+            place = data.draw(st.integers(0, len(content) - 1))
+            content[place] = data.draw(st.integers(0, 255))
+        path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+        told = path.name
+        try:
+            _load(whole)
+        except (DataError, ConfigError) as refusal:
+            told = str(refusal)
+        assert path.name in told
+        assert "\n" not in told
+
+
+def test_text_can_be_coded_by_the_vocabulary_of_other_text(tmp_path: Path) -> None:
+    path = _text(tmp_path / "x.txt", ["be to", "to be or"] * 5)
+    known = ("", "be", "or", "to")
+    codes = read_text(path, unit="words", length=3, known=known)
+    assert codes.vocabulary == known
+    assert codes.values[:2].tolist() == [[1, 3, 0], [3, 1, 2]]
+    with pytest.raises(DataError, match=r"x.txt holds 'or', which is not in the vocabulary"):
+        read_text(path, unit="words", known=("", "be", "to"))
+
+
 def test_counts_of_observations(tmp_path: Path) -> None:
     path = _npy(tmp_path / "x.npy", IMAGES)
     sizes = [
@@ -299,6 +345,16 @@ def _broken_picture(path: Path) -> Path:
     return path
 
 
+def _lists(path: Path) -> Path:
+    pd.DataFrame({"a": [[1, 2]] * 20}).to_parquet(path)
+    return path
+
+
+def _fifo(path: Path) -> Path:
+    os.mkfifo(path)
+    return path
+
+
 def _corrupt_chunk(path: Path) -> Path:
     """Spoil the third of five compressed chunks."""
     with h5py.File(path, "w") as file:
@@ -333,6 +389,7 @@ def _corrupt_chunk(path: Path) -> Path:
         (lambda p: _npz(p / "x.npz", x=IMAGES, y=LABELS[1:]), {}, "x.npz: array 'y' is of 19 ob"),
         (lambda p: _npz(p / "x.npz", x=_with(np.nan)), {}, r"x.npz: array 'x' holds nan at \[7, 2"),
         (lambda p: _npz(p / "x.npz", x=IMAGES, y=ANGLES * np.nan), {}, "x.npz holds label 'y' nan"),
+        (lambda p: _npz(p / "x.npz", **{"x\ny": _with(np.inf)}), {}, r"array 'x\\ny' holds inf"),
         (lambda p: _npz(p / "x.npz", y=LABELS), {}, "no array of two or more dimensions"),
         (lambda p: _truncated(_npz(p / "x.npz", x=IMAGES)), {}, "x.npz is not an npz file"),
         (lambda p: _text(p / "x.h5", LINES), {}, "x.h5 is not an HDF5 file"),
@@ -343,6 +400,10 @@ def _corrupt_chunk(path: Path) -> Path:
         (lambda p: _text(p / "x.csv", [""]), {}, "x.csv is not a table"),
         (lambda p: _text(p / "x.csv", ["a,b"]), {}, "x.csv holds no rows"),
         (lambda p: _text(p / "x.parquet", LINES), {}, "x.parquet is not a Parquet file"),
+        (lambda p: _lists(p / "x.parquet"), {}, "x.parquet"),
+        (lambda p: _fifo(p / "x.csv"), {}, "x.csv is neither a file nor a folder"),
+        (lambda p: p / ("x" * 300), {}, "File name too long"),
+        (lambda p: _npy(p / "x.npy", IMAGES.astype("M8[D]")), {}, "x.npy holds datetime64"),
         (lambda p: _empty(p / "x"), {}, "x holds nothing: a folder of pictures"),
         (lambda p: _empty(p / "x", "a.txt"), {}, "x holds 1 files, none of them a picture"),
         (lambda p: _empty(p / "x", "a.png"), {}, "a.png is not a whole picture"),
@@ -369,8 +430,8 @@ def test_malformed_files_are_one_line_with_the_place(
         (["1,2,x,4"], {}, "is not a table: line 2 has 4 entries, and the first 3"),
         ([*["1,2,x"] * 6, "1,2,x,4"], {}, "line 8 has 4 entries"),
         (["1,2,x", "1,2"], {}, "line 3 has 2 entries"),
-        (["", '1,2,"x\ny"', "1,,x"], {}, "x.csv: column 'b' is empty in line 5"),
-        (["1,2,"], {}, "x.csv: column 'c' is empty in line 2"),
+        (["", '1,2,"x\ny"', "1,,x"], {}, "x.csv: column 'b' has no value in line 5"),
+        (["1,2,"], {}, "x.csv: column 'c' has no value in line 2"),
         (["1,q,x"], {}, "x.csv: column 'b' holds 'q' in line 2: must be numbers"),
         (["1,inf,x"], {}, "x.csv: column 'b' holds inf in line 2"),
         (["1,1e99,x"], {}, r"x.csv: column 'b' holds 1e\+99 in line 2"),

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from tiny_study import run, tiny_plan
 
 from pyrovae.core.errors import ConfigError, DataError
-from pyrovae.datasets import Dataset, load_dataset
-from pyrovae.datasets.own_files import arrays
+from pyrovae.datasets import Dataset, load_dataset, observed
+from pyrovae.datasets.own import as_dataset
 from pyrovae.datasets.streamed import PlainRows, Stamp, Streamed
 from pyrovae.study.execute.workers import _received, _shared
 from pyrovae.study.plan.planning import program_of
@@ -55,7 +55,7 @@ def _write(path: Path, values: np.ndarray) -> Path:
 def _both(path: Path, monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Dataset, Dataset]:
     """Return the data in memory, and in the file."""
     held = load_dataset("files", path=str(path), **options)
-    monkeypatch.setattr(arrays, "STREAMED_FROM", 0)
+    monkeypatch.setattr(observed, "STREAMED_FROM", 0)
     left = load_dataset("files", path=str(path), **options)
     assert isinstance(held.trained_on, torch.Tensor)
     assert isinstance(left.trained_on, Streamed)
@@ -111,6 +111,43 @@ def test_plain_rows_begin_at_their_offset(tmp_path: Path) -> None:
     assert np.array_equal(rows(index), GREY[index])
 
 
+def test_a_users_function_may_return_what_is_in_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = _write(tmp_path / "x.npy", GREY)
+    labels = np.arange(120) % 4
+    held = as_dataset("mine:load", (GREY[10:110], labels[10:110]))
+    monkeypatch.setattr(observed, "STREAMED_FROM", 0)
+    # A part of a map, whose beginning NumPy does not tell.
+    mapped = np.load(path, mmap_mode="r")
+    left = as_dataset("mine:load", (mapped[10:110], labels[10:110]))
+    assert isinstance(left.train.values, Streamed)
+    assert left.fingerprint == held.fingerprint
+    # What was changed in memory alone is not in the file.
+    changed = np.load(path, mmap_mode="c")
+    changed[:] = 255 - GREY
+    assert isinstance(as_dataset("mine:load", changed).train.values, torch.Tensor)
+    written = np.load(path, mmap_mode="r+")
+    written[:] = 255 - GREY
+    other = as_dataset("mine:load", written)
+    assert isinstance(other.train.values, Streamed)
+    assert other.fingerprint == as_dataset("mine:load", changed).fingerprint
+    for name in ("chunks.h5", "plain.h5"):
+        with h5py.File(_write(tmp_path / name, GREY), "r") as file:
+            from_hdf5 = as_dataset("mine:load", file["x"])
+        assert isinstance(from_hdf5.train.values, Streamed)
+        assert from_hdf5.fingerprint == as_dataset("mine:load", GREY).fingerprint
+
+
+def test_a_users_function_may_return_a_data_set_of_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, left = _both(_write(tmp_path / "x.npy", GREY), monkeypatch, binarize="dynamic")
+    again = as_dataset("mine:load", left)
+    assert isinstance(again.trained_on, Streamed)
+    assert again.fingerprint == left.fingerprint
+
+
 def test_a_file_that_was_written_since_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,8 +168,8 @@ def test_large_arrays_in_fortran_order_are_refused(
     assert np.array_equal(
         load_dataset("files", path=str(path), n_train=119).train.values.shape, (119, 1, 6, 5)
     )
-    monkeypatch.setattr(arrays, "STREAMED_FROM", 0)
-    with pytest.raises(DataError, match="too large to be read in Fortran order"):
+    monkeypatch.setattr(observed, "STREAMED_FROM", 0)
+    with pytest.raises(DataError, match="rows are not one after the other"):
         load_dataset("files", path=str(path))
 
 
@@ -142,7 +179,7 @@ def test_malformed_values_in_the_file_have_their_place(
     values = KINDS["reals"].copy()
     values[97, 3] = np.nan
     path = _write(tmp_path / "chunks.h5", values)
-    monkeypatch.setattr(arrays, "STREAMED_FROM", 0)
+    monkeypatch.setattr(observed, "STREAMED_FROM", 0)
     with pytest.raises(DataError, match=r"array 'x' holds nan at \[97, 3\]: must be finite"):
         load_dataset("files", path=str(path))
     path = _write(tmp_path / "x.npy", KINDS["reals"] * 3)
@@ -193,7 +230,7 @@ def test_a_study_gives_the_same_run(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     path = _write(tmp_path / "x.npy", GREY)
     told = []
     for limit in (2**28, 0):
-        monkeypatch.setattr(arrays, "STREAMED_FROM", limit)
+        monkeypatch.setattr(observed, "STREAMED_FROM", limit)
         plan = tiny_plan(tmp_path, f"dataset={{name: files, path: {path}}}", *_OVERRIDES, "seeds=1")
         assert run(plan, tmp_path / str(limit)).done == 1
         folder = tmp_path / str(limit) / "tiny/runs" / plan.runs[0].id
@@ -207,7 +244,7 @@ _RESULTS = ("model.safetensors", "history.parquet", "units.parquet")
 _MEASURED = """
 import json, resource, sys
 from pathlib import Path
-from pyrovae.datasets.own_files import arrays
+from pyrovae.datasets import observed
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.execute.runner import RunOptions, run_plan
 from pyrovae.study.plan.planning import make_plan
@@ -215,7 +252,7 @@ import h5netcdf.legacyapi, pyarrow.parquet, sklearn.ensemble, torch._dynamo, pyr
 
 folder = Path(sys.argv[1])
 if sys.argv[2] == "memory":
-    arrays.STREAMED_FROM = 2**40
+    observed.STREAMED_FROM = 2**40
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -26,11 +26,13 @@ from distributions.checks import assert_mean
 from pyrovae.analysis.rounded_normal import RoundedNormal
 from pyrovae.distributions.around_direction import AroundDirection
 from pyrovae.distributions.autoregressive import zuko
+from pyrovae.distributions.columns import Columns
 from pyrovae.distributions.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.distributions.discretized_logistic import DiscretizedLogistic
 from pyrovae.distributions.flow import Flow
 from pyrovae.distributions.generalized_normal import GeneralizedNormal
 from pyrovae.distributions.half_cauchy import HalfCauchy
+from pyrovae.distributions.levels import Levels
 from pyrovae.distributions.logistic import Logistic
 from pyrovae.distributions.mixture import Mixture
 from pyrovae.distributions.normal_mixture import DiagonalNormalMixture, NormalMixture
@@ -82,6 +84,7 @@ LOC, SCALE = tensor(-0.4, 0.2, 1.1), tensor(0.5, 1.0, 1.7)
 SHAPE = tensor(0.9, 2.0, 5.0)
 WEIGHTS = tensor([0.3, -0.5], [0.0, 1.0], [0.4, 0.4])
 LOCS, SCALES = tensor([-1, 0.5], [0, 2], [1, 1.2]), tensor([0.5, 1], [0.3, 0.8], [1, 2])
+LEVELS = tensor([0.3, -0.5, 1.0], [0.0, 1.0, -2.0], [0.4, 0.4, 0.4])
 VECTORS = torch.stack([LOCS, LOCS.flip(0) + 0.3], -1)
 SPREADS = torch.stack([SCALES, SCALES.roll(1)], -1)
 DIRECTIONS = torch.nn.functional.normalize(tensor([1, 2, 0.5], [0, -1, 0.1], [0.2, 0.1, 1]), dim=-1)
@@ -103,6 +106,22 @@ def rounded_logistic(z: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> float
     high = 1.0 if z == 1 else special.expit((z + 0.125 - loc) / scale)
     low = 0.0 if z == 0 else special.expit((z - 0.125 - loc) / scale)
     return np.log(high - low)
+
+
+def side_by_side(logits: Tensor, loc: Tensor, rate: Tensor) -> Columns:
+    laws = [
+        Levels(logits.unsqueeze(-2), unit=False).to_event(1),
+        dist.Normal(loc, 1.0).to_event(1),
+        dist.Poisson(rate).to_event(1),
+    ]
+    return Columns(laws)
+
+
+def side_by_side_density(
+    z: np.ndarray, logits: np.ndarray, loc: np.ndarray, rate: np.ndarray
+) -> float:
+    first = special.log_softmax(logits)[int(z[0])]
+    return first + stats.norm.logpdf(z[1:3], loc).sum() + stats.poisson.logpmf(z[3:], rate).sum()
 
 
 def rounded_normal(z: np.ndarray, loc: float, scale: float, total: float) -> float:
@@ -167,6 +186,29 @@ CASES = {
         lambda z, loc, scale, p: stats.gennorm.logpdf(z, p, loc, scale),
         tensor(float("nan")),
         {"loc": NAN, "scale": NOT_POSITIVE, "p": NOT_POSITIVE},
+    ),
+    "columns": Case(
+        side_by_side,
+        {"logits": LEVELS, "loc": LOCS, "rate": SCALES},
+        side_by_side_density,
+        tensor(1.0, 0.0, 0.0, -1.0, 2.0),
+        type=Columns,
+    ),
+    "levels": Case(
+        Levels,
+        {"logits": LEVELS},
+        lambda z, logits: special.log_softmax(logits)[round(2 * float(z))],
+        tensor(1.5),
+        {"logits": NAN},
+        Levels,
+    ),
+    "codes": Case(
+        lambda logits: Levels(logits, unit=False),
+        {"logits": LEVELS},
+        lambda z, logits: special.log_softmax(logits)[int(z)],
+        tensor(3.0),
+        {"logits": NAN},
+        Levels,
     ),
     "half_cauchy": Case(
         HalfCauchy,
@@ -412,6 +454,10 @@ def test_moments_and_entropy_are_those_of_draws(case: Case, law: Distribution) -
             assert_mean(values, claimed)
 
 
+#: Whose support is wider than what is drawn, or no image of the real numbers.
+NOT_BIJECTIVE = (Columns, DiscretizedLogistic, Levels, _CrossEntropy)
+
+
 def test_support_and_arguments(case: Case, law: Distribution) -> None:
     z = draws(law, 50)
     assert law.support.check(z).all()
@@ -419,7 +465,7 @@ def test_support_and_arguments(case: Case, law: Distribution) -> None:
     assert not law.support.check(case.outside).any()
     for name, constraint in law.arg_constraints.items():
         assert constraint.check(getattr(law, name)).all()
-    if not law.support.is_discrete and case.type not in (DiscretizedLogistic, _CrossEntropy):
+    if not law.support.is_discrete and case.type not in NOT_BIJECTIVE:
         to = biject_to(law.support)
         assert law.support.check(to(torch.randn(N, *law.event_shape, dtype=torch.float64))).all()
 

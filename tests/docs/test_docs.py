@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 from report.made import PRIORS, make_study
 
 import pyrovae
@@ -99,6 +102,27 @@ def test_getting_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     for name in ("mine.py", "model.py"):
         exec(compile((tmp_path / name).read_text(), name, "exec"), {})
     assert (tmp_path / "mine.pdf").stat().st_size > 1000
+
+
+def test_from_a_folder_of_pictures_to_a_page(tmp_path: Path):
+    text = (ROOT / "docs/getting-started.md").read_text()
+    shown = next(b for b in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) if "pictures" in b)
+    lines = shown.strip().splitlines()
+    assert len(lines) == 3
+    rng = np.random.default_rng(0)
+    (tmp_path / "pictures").mkdir()
+    for i in range(20):
+        picture = Image.fromarray(rng.integers(0, 256, (36, 40), np.uint8))
+        picture.save(tmp_path / "pictures" / f"{i}.png")
+    less = ["seeds=1", "training.steps=5", "grid.prior=[laplace]", "network.hidden=[4]"]
+    for line in lines:
+        command = shlex.split(line)
+        assert command[0] == "pyrovae"
+        if "run" in command:
+            command += ["--no-compile", "--workers=1", *(f"--set={each}" for each in less)]
+        _run(tmp_path, "-m", *command)
+    page = tmp_path / "results/pictures-quick/pictures-quick.html"
+    assert "pictures-quick" in page.read_text()
 
 
 def test_schedules(tmp_path: Path):

@@ -35,6 +35,7 @@ from pyrovae.study.store.results import StudyResults, load_study
 from report.made import compare_study, make_study, planned
 
 COSINE = {"schedule": "cosine", "from": 1e-3, "to": 0.0, "steps": 100}
+REST = {"family": "gaussian", "count": "rest"}
 #: Kind of what varies: the cells, the labels that vary, what a reader must find of each cell.
 KINDS: dict[str, tuple[list[dict[str, Any]], list[str], list[str]]] = {
     "part": (
@@ -46,6 +47,14 @@ KINDS: dict[str, tuple[list[dict[str, Any]], list[str], list[str]]] = {
         [{"likelihood": {"name": "gaussian", "sigma": s}} for s in (0.5, 2.0)],
         ["likelihood"],
         ["σ = 0.5", "σ = 2"],
+    ),
+    "columns": (
+        [
+            {"likelihood": {"name": "mixed", "columns": [{"family": "poisson", "count": 8}, rest]}}
+            for rest in (REST, REST | {"sigma": 2.0})
+        ],
+        ["likelihood"],
+        ["8 Poisson, rest Gaussian", "rest Gaussian (σ = 2)"],
     ),
     "network": (
         [{"network": {"name": "mlp", "hidden": h}} for h in ([8], [8, 8])],

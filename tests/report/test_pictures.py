@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -13,7 +16,7 @@ from pyrovae.report.run.traversals import traversals
 from pyrovae.report.study.reconstructions import reconstructions
 from pyrovae.report.study.samples import samples
 from pyrovae.study.store.results import StudyResults
-from report.made import PRIORS
+from report.made import PRIORS, make_study
 
 
 def test_tiles_keep_their_place_and_colour() -> None:
@@ -107,3 +110,19 @@ def test_samples_stand_by_prior_and_posterior(main_study: StudyResults) -> None:
     expected = main_study.folder(run).images()["samples"][0, 0]
     top, left = 2 * (block + 9), block + 9
     np.testing.assert_allclose(canvas[top : top + 32, left : left + 32, 0], expected)
+
+
+def test_captions_say_what_is_shown_of_codes(tmp_path: Path) -> None:
+    codes = {"name": "categorical", "levels": 2, "of": "codes"}
+    columns = [{"family": "bernoulli", "count": "rest"}, {"family": "categorical", "of": "codes"}]
+    for likelihood, told in (
+        (codes, "argmax p(x|z)"),
+        ({"name": "categorical"}, "E[x|z]"),
+        ({"name": "mixed", "columns": columns}, "E[x|z] (of codes argmax p(x|z))"),
+    ):
+        study = make_study(tmp_path / "s", seeds=1, units=4, cells=[{"likelihood": likelihood}])
+        (drawn,) = reconstructions(present(study))
+        assert drawn.caption.startswith(f"Reconstructions {told} at z = E_q[z|x] of")
+        (drawn,) = samples(present(study))
+        assert drawn.caption.startswith(f"Samples from each cell's model: {told} with z from")
+        shutil.rmtree(tmp_path / "s")

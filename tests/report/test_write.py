@@ -18,6 +18,8 @@ from pyrovae.study.store.results import StudyResults, load_study
 
 FIGURES = {
     "active-units",
+    "code-map-laplace-prior",
+    "code-map-standard-normal-prior",
     "disentanglement",
     "evolution",
     "factors-laplace-prior",
@@ -118,3 +120,15 @@ def test_figures_of_an_earlier_report_go_and_a_users_files_stay(
     folder = write_report(load_study(root))
     assert not list((folder / "figures").glob("traversals-laplace*"))
     assert mine.read_bytes() == b"mine"
+
+
+def test_another_format_takes_none_away(
+    written: Path, small_study: StudyResults, tmp_path: Path
+) -> None:
+    root = tmp_path / "study"
+    shutil.copytree(small_study.store.root, root)  # With its report, of PDFs.
+    pdf = root / "report" / "figures" / "kl-profile.pdf"
+    pdf.write_bytes(b"old")
+    folder = write_report(load_study(root), formats=["svg"])
+    assert (folder / "figures" / "kl-profile.svg").exists()
+    assert pdf.read_bytes().startswith(b"%PDF")  # drawn again: of these runs, like the other

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import re
 import warnings
 from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from click.testing import CliRunner
 from families import small_images, small_vae
 
+import pyrovae
 from pyrovae.commands.main import main
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.datasets import Dataset, Split
 from pyrovae.distributions import analytic_kl
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
@@ -26,6 +30,7 @@ from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.plan.compatibility import (
     NEEDS,
     Mark,
+    data_conflict,
     latent_conflict,
     latent_matrix,
     objective_conflict,
@@ -294,6 +299,23 @@ BAD = [
         "likelihood.learned",
         "learned by its nature",
     ),
+    ("likelihood: {name: categorical, levels: 1}", "likelihood.levels", "greater than 1"),
+    ("likelihood: {name: student_t, df: 1}", "likelihood.df", "greater than 1"),
+    (
+        "likelihood: {name: discretized_logistic, log_scale_bounds: [0, -4.5]}",
+        "likelihood.log_scale_bounds",
+        "must be below",
+    ),
+    (
+        "likelihood: {name: student_t, scale_form: decoder, learned: false}",
+        "likelihood.learned",
+        "learned by its nature",
+    ),
+    (
+        "likelihood: {name: mixed, columns: [{family: gaussian, count: 3}]}",
+        "likelihood.columns",
+        "3 columns for observations of 64",
+    ),
     ("objective: {name: iwae, particles: 0}", "objective.particles", "greater than 0"),
     ("objective: {name: beta, beta: -1}", "objective.beta", "greater than or equal to 0"),
     ("objective: {name: delta, weight: 1}", "objective.weight", "greater than 1"),
@@ -324,6 +346,45 @@ def test_bad_parameters_are_refused_at_planning(
     assert error.value.place == f"base.{place}"
     assert reason in error.value.message
     assert "\n" not in str(error.value)
+
+
+#: A value, and a likelihood that it cannot be of, with what is told.
+UNFIT = [
+    (1.5, {"name": "bernoulli"}, "is for values in [0, 1] but"),
+    (-0.5, {"name": "categorical"}, "is for values in [0, 1] but"),
+    (5.0, {"name": "categorical", "levels": 5, "of": "codes"}, "whole numbers from 0 to 4 but"),
+    (0.5, {"name": "categorical", "levels": 5, "of": "codes"}, "whole numbers from 0 to 4 but"),
+    (-1.0, {"name": "poisson"}, "whole numbers from 0 but"),
+    (2.5, {"name": "negative_binomial"}, "whole numbers from 0 but"),
+    (
+        2.5,
+        {
+            "name": "mixed",
+            "columns": [{"family": "poisson"}, {"family": "gaussian"}, {"family": "poisson"}],
+        },
+        "whole numbers from 0 in column 2, which is poisson, but",
+    ),
+]
+
+
+@pytest.mark.parametrize(("value", "likelihood", "told"), UNFIT)
+def test_data_that_a_likelihood_cannot_explain_are_refused(
+    value: float, likelihood: dict[str, Any], told: str
+) -> None:
+    x = torch.zeros(5000, 3)
+    assert data_conflict(likelihood, Dataset("mine", Split(x), Split(x))) is None
+    wrong = x.clone()
+    wrong[4500, 2] = value
+    for which, splits in (("train", (wrong, x)), ("test", (x, wrong))):
+        reason = data_conflict(likelihood, Dataset("mine", *map(Split, splits)))
+        assert reason is not None
+        assert told in reason
+        assert reason.endswith(f"data set 'mine' holds {value:g} at {which}[4500, 2]")
+    vae = pyrovae.build(
+        (3,), latent_dim=2, likelihood=likelihood, network={"name": "mlp", "hidden": []}
+    )
+    with pytest.raises(DataError, match=re.escape(f"x holds {value:g} at [4500, 2]")):
+        pyrovae.fit(vae, wrong, steps=1)
 
 
 def test_a_sphere_needs_two_dimensions(tmp_path: Path) -> None:

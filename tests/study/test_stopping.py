@@ -53,7 +53,8 @@ def test_a_run_stops_and_its_folder_tells_which_parameters_were_kept(tmp_path: P
     losses = history.set_index("step")["validation_loss"]
     assert losses.idxmin() == kept.step
     assert losses.min() == kept.loss
-    assert f"of step {kept.step}" in folder.ended()
+    for told in (folder.ended(), (folder.path / "README.md").read_text()):
+        assert f"parameters are the best on validation data, of step {kept.step}" in told
     # The parameters are those of that record, not the last: they have its loss.
     vae, dataset = load_trained(folder)
     assert vae.kept == kept

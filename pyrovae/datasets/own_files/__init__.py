@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -18,7 +18,7 @@ from pyrovae.datasets.own_files import arrays, pictures, tables, texts
 from pyrovae.datasets.own_files.content import Content, located, look_in
 from pyrovae.datasets.splits import Count, Seed, split_dataset, with_a_fifth_to_test
 
-__all__ = ["files", "look_in"]
+__all__ = ["content_of", "files", "look_in"]
 
 _Side = Annotated[int, Field(gt=0)]
 #: By the ending of a file's name: what reads it.
@@ -47,7 +47,7 @@ _FOR = {
 @DATASETS.register("files")
 def files(
     *,
-    path: Annotated[str, PLACE],
+    path: Annotated[str, PLACE, Field(min_length=1)],
     array: str | None = None,
     columns: list[str] | None = None,
     labels: list[str] | None = None,
@@ -107,6 +107,10 @@ def files(
     DataError
         With the file and the place in it, for anything in it that cannot be.
 
+    References
+    ----------
+    your own
+
     Examples
     --------
     >>> from pyrovae.datasets import load_dataset
@@ -151,12 +155,42 @@ def files(
     return content.told(dataset)
 
 
+def content_of(path: Path, chosen: Mapping[str, Any]) -> Content:
+    """Return what a file or folder holds, as a data set of such files would have it.
+
+    Parameters
+    ----------
+    path
+        Of the file or folder.
+    chosen
+        Parameters of :func:`files`, of which those count that are for files of this kind. Labels
+        and factors that are not there are passed over: new data need not have any.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As :func:`files`.
+    """
+    read, takes = _reader(path)
+    given = {key: chosen[key] for key in takes if chosen.get(key) is not None}
+    wanted = {"factors": chosen.get("factors") or []} if "labels" in takes else {}
+    try:
+        return read(path, **given, **wanted)
+    except ConfigError as refusal:
+        if refusal.place not in ("labels", "factors"):
+            raise
+    given.pop("labels", None)
+    return read(path, **given)
+
+
 def _reader(path: Path) -> tuple[Callable[..., Content], set[str]]:
     """Return what reads a file or folder, and the options that it takes."""
     if path.is_dir():
         read: Callable[..., Content] = pictures.read_pictures
     else:
         suffix = path.suffix.lower()
+        if not path.is_file():
+            raise DataError(f"{path} is neither a file nor a folder")
         if suffix not in _READERS:
             raise DataError(
                 f"{path}: files of the kind '{suffix}' are not read; known: "

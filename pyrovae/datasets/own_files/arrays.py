@@ -7,36 +7,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from torch import Tensor
 
 from pyrovae.core.errors import ConfigError, DataError, did_you_mean
 from pyrovae.core.reading import reading
 from pyrovae.datasets import observed
 from pyrovae.datasets.labels import named
 from pyrovae.datasets.own_files.content import Content, inside
-from pyrovae.datasets.streamed import BLOCK_BYTES, Hdf5Rows, PlainRows, Rows, Stamp, Streamed
-
-#: Observations of so many bytes stay in their file.
-STREAMED_FROM = 2**28
 
 
 def read_npy(path: Path) -> Content:
     """Read an npy file, whose array is the observations."""
-    stamp = _stamp(path)
     with reading(path, "an npy file of numbers"):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
         if not isinstance(array, np.memmap):
             raise ValueError("it is another kind of file")
-    if array.nbytes < STREAMED_FROM:
-        with inside(path):
-            return Content(observed.observations(np.array(array), channels_last=True))
-    if not array.flags.c_contiguous:
-        raise DataError(
-            f"{path} is too large to be read in Fortran order: save numpy.ascontiguousarray of it"
-        )
-    rows = PlainRows(path, array.offset, array.shape, array.dtype, stamp)
     with inside(path):
-        return Content(observed.streamed(rows, channels_last=True))
+        return Content(observed.read(array, channels_last=True))
 
 
 def read_npz(
@@ -53,13 +39,13 @@ def read_npz(
         names = archive.files
 
         def get(name: str) -> np.ndarray:
-            with reading(path, f"readable in array '{name}'"):
+            with reading(path, f"readable in array {name!r}"):
                 return archive[name]
 
         shapes = {name: get(name).shape for name in names}
         chosen, others = _roles(path, shapes, array, labels, factors)
         values = get(chosen)
-        with inside(path, f"array '{chosen}'"):
+        with inside(path, f"array {chosen!r}"):
             observations = observed.observations(values, channels_last=True)
         return Content(observations, _labels(path, others, get, len(observations)))
 
@@ -74,7 +60,6 @@ def read_hdf5(
     """Read an HDF5 file: the observations, and what is known of each; names may have groups."""
     import h5py  # slow to import
 
-    stamp = _stamp(path)
     with reading(path, "an HDF5 file"), h5py.File(path, "r") as file:
         shapes: dict[str, tuple[int, ...]] = {}
 
@@ -85,45 +70,14 @@ def read_hdf5(
         file.visititems(note)
 
         def get(name: str) -> np.ndarray:
-            with reading(path, f"readable in array '{name}'"):
+            with reading(path, f"readable in array {name!r}"):
                 item = file[name]
                 return np.asarray(item.asstr()[()] if h5py.check_string_dtype(item.dtype) else item)
 
         chosen, others = _roles(path, shapes, array, labels, factors)
-        rows = _hdf5_rows(path, chosen, file[chosen], stamp)
-        with inside(path, f"array '{chosen}'"):
-            if np.prod(rows.shape, dtype=float) * rows.dtype.itemsize >= STREAMED_FROM:
-                values: Tensor | Streamed = observed.streamed(rows, channels_last=True)
-            else:
-                values = observed.observations(_whole(rows), channels_last=True)
+        with inside(path, f"array {chosen!r}"):
+            values = observed.read(file[chosen], channels_last=True)
         return Content(values, _labels(path, others, get, len(values)))
-
-
-def _stamp(path: Path) -> Stamp:
-    with reading(path, "a file"):
-        if not path.is_file():
-            raise ValueError("it is a folder")
-        return Stamp.of(path)
-
-
-def _hdf5_rows(path: Path, name: str, item: Any, stamp: Stamp) -> Rows:
-    """Return the rows of a data set in a file, which stand there as they are unless in chunks."""
-    if item.dtype.kind not in "buif" or len(item.shape) < 2:
-        return Hdf5Rows(path, name, item.shape, item.dtype, stamp)
-    offset = None if item.chunks or item.external or item.is_virtual else item.id.get_offset()
-    if offset is None:
-        return Hdf5Rows(path, name, item.shape, item.dtype, stamp)
-    return PlainRows(path, offset, item.shape, item.dtype, stamp)
-
-
-def _whole(rows: Rows) -> np.ndarray:
-    if rows.dtype.kind not in "buif" or 0 in rows.shape or not rows.shape:
-        return np.empty(rows.shape, rows.dtype)  # is refused for what it is
-    found = np.empty(rows.shape, rows.dtype)
-    step = max(1, BLOCK_BYTES // max(1, found[:1].nbytes))
-    for start in range(0, len(found), step):
-        found[start : start + step] = rows(np.arange(start, min(start + step, len(found))))
-    return found
 
 
 def _roles(
@@ -138,7 +92,7 @@ def _roles(
                        ("factors", factors)):  # fmt: skip
         for name in asked:
             if name not in shapes:
-                raise ConfigError(f"{path} has no array '{name}'{did_you_mean(name, shapes)}", key)
+                raise ConfigError(f"{path} has no array {name!r}{did_you_mean(name, shapes)}", key)
     apart = {*(labels or []), *factors}
     if array is None:
         large = [name for name, shape in shapes.items() if name not in apart and len(shape) > 1]
@@ -147,7 +101,7 @@ def _roles(
             raise DataError(f"{path} has {told}: name the observations by 'array'")
         array = large[0]
     if array in apart:
-        raise ConfigError(f"array '{array}' cannot be observations and a label", "array")
+        raise ConfigError(f"array {array!r} cannot be observations and a label", "array")
     kept = (
         list(labels)
         if labels is not None
@@ -164,7 +118,7 @@ def _labels(
         values = get(name)
         if len(values) != n:
             raise DataError(
-                f"{path}: array '{name}' is of {len(values)} observations, and there are {n}; "
+                f"{path}: array {name!r} is of {len(values)} observations, and there are {n}; "
                 "name the arrays that are labels by 'labels'"
             )
         columns = (

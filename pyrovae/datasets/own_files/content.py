@@ -13,6 +13,7 @@ import numpy as np
 from torch import Tensor
 
 from pyrovae.core.errors import DataError
+from pyrovae.core.reading import reading
 from pyrovae.datasets.base import Dataset
 from pyrovae.datasets.files import data_dir
 from pyrovae.datasets.streamed import Streamed
@@ -69,8 +70,9 @@ def located(path: str) -> Path:
     asked = Path(path).expanduser()
     folders = list(dict.fromkeys(filter(None, [_study_folder, Path.cwd(), data_dir()])))
     for folder in folders:
-        if (folder / asked).exists():
-            return folder / asked
+        with reading(folder / asked, "the path of a file or folder"):
+            if (folder / asked).exists():
+                return folder / asked
     where = "" if asked.is_absolute() else f" in {' or '.join(map(str, folders))}"
     raise DataError(f"there is no file or folder '{path}'{where}")
 

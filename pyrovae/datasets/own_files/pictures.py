@@ -63,6 +63,7 @@ def _opened(path: Path) -> Iterator[Image]:
     from PIL import Image
 
     with reading(path, "a whole picture"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's, about what it can read nevertheless
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         with Image.open(path) as picture:
             yield picture

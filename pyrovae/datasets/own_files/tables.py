@@ -87,7 +87,7 @@ def read_parquet(
 
     with reading(path, "a Parquet file"):
         table = pd.read_parquet(path)
-    return _content(path, table, columns, labels, factors, lambda row: f"row {row}")
+        return _content(path, table, columns, labels, factors, lambda row: f"row {row}")
 
 
 def _content(
@@ -103,7 +103,7 @@ def _content(
         for name in asked or []:
             if name not in table:
                 known = did_you_mean(name, table.columns)
-                raise ConfigError(f"{path} has no column '{name}'{known}", key)
+                raise ConfigError(f"{path} has no column {name!r}{known}", key)
     apart = list(dict.fromkeys([*(labels or []), *factors]))
     seen = [name for name in table if name not in apart] if columns is None else columns
     if not seen or not len(table):
@@ -114,7 +114,7 @@ def _content(
     for name in apart:
         empty = np.flatnonzero(table[name].isna())
         if len(empty):
-            raise DataError(f"{path}: column '{name}' is empty in {place(int(empty[0]))}")
+            raise DataError(f"{path}: column {name!r} has no value in {place(int(empty[0]))}")
     with inside(path):
         kept = named({name: _plain(table[name]) for name in apart}, len(table), what="column")
         return Content(observations(_numbers(table[seen])), kept)
@@ -126,12 +126,12 @@ def _check_numbers(path: Path, column: pd.Series, place: Callable[[int], str]) -
 
     empty = np.flatnonzero(column.isna())
     if len(empty):
-        raise DataError(f"{path}: column '{column.name}' is empty in {place(int(empty[0]))}")
+        raise DataError(f"{path}: column {column.name!r} has no value in {place(int(empty[0]))}")
     if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_complex_dtype(column):
         odd = np.flatnonzero(pd.to_numeric(column, errors="coerce").isna())
         row = int(odd[0]) if len(odd) else 0
         raise DataError(
-            f"{path}: column '{column.name}' holds {str(column.iloc[row])!r} in {place(row)}: must "
+            f"{path}: column {column.name!r} holds {str(column.iloc[row])!r} in {place(row)}: must "
             "be numbers, unless it is named under 'labels'"
         )
     values = column.to_numpy(np.float64)
@@ -139,12 +139,12 @@ def _check_numbers(path: Path, column: pd.Series, place: Callable[[int], str]) -
         odd = np.flatnonzero(~np.isfinite(values.astype(np.float32)))
     if len(odd):
         told = f"{values[odd[0]]} in {place(int(odd[0]))}"
-        raise DataError(f"{path}: column '{column.name}' holds {told}: must be a finite number")
+        raise DataError(f"{path}: column {column.name!r} holds {told}: must be a finite number")
 
 
 def _numbers(table: pd.DataFrame) -> np.ndarray:
     """Return whole numbers, or real ones; bytes of a table are no intensities."""
-    whole = all(dtype.kind in "bui" for dtype in table.dtypes)
+    whole = all(dtype.kind in "bui" and dtype != np.uint64 for dtype in table.dtypes)
     return table.to_numpy(np.int64 if whole else np.float64)
 
 

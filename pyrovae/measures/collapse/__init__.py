@@ -13,6 +13,7 @@ from pyrovae.measures.collapse.units import (
     EPSILON,
     QUANTILES,
     Units,
+    drawn_codes,
     measure_units,
     posterior_means,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "UseOfCode",
     "active_by",
     "agreement",
+    "drawn_codes",
     "estimate_bound",
     "measure_information",
     "measure_sensitivity",

@@ -232,12 +232,16 @@ class CollapseMeasures:
     directions
         One row for each direction of the code, by falling information, where q(z|x) has dependent
         coordinates and directions are what is counted.
+    costs
+        Nats that replacing each unit costs in each of the first data, ``(n, latent_dim)``; ``None``
+        if unknown.
     """
 
     table: pd.DataFrame
     scores: dict[str, float]
     maps: Tensor
     directions: pd.DataFrame | None = None
+    costs: np.ndarray | None = None
 
 
 @only_measures
@@ -290,7 +294,8 @@ def measure_collapse(
         "variance_law_error": float(units.variance_law.median()),
         **_information_scores(information),
     }
-    return CollapseMeasures(table, scores, sensitivity.maps, _directions(use))
+    costs = use.units.first.cpu().numpy()
+    return CollapseMeasures(table, scores, sensitivity.maps, _directions(use), costs)
 
 
 def _use_columns(use: Use) -> dict[str, np.ndarray]:

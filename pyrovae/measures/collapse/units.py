@@ -161,6 +161,13 @@ def posterior_means(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
         return torch.cat([moments(q).mean for q in encoded(vae, x)])
 
 
+@only_measures
+def drawn_codes(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
+    """Return one draw from q(z|x) of each datum, shape ``(n, latent_dim)``."""
+    with torch.no_grad(), seeded(seed, x.device):
+        return torch.cat([q.sample() for q in encoded(vae, x)])
+
+
 def encoded(vae: LatentModel, x: Tensor) -> Iterator[Distribution]:
     """Yield q(z|x) for the data, some points at a time."""
     for part in x.split(_CHUNK):

@@ -52,12 +52,15 @@ class Use:
         standard error over data and draws, ``(k,)``.
     points
         In how many data each was replaced, ``(k,)``.
+    first
+        The cost in each of the first data, in which all were replaced, ``(n, k)``.
     """
 
     noise_share: Tensor
     cost: Tensor
     cost_se: Tensor
     points: Tensor
+    first: Tensor
 
     @property
     def informative(self) -> Tensor:
@@ -182,6 +185,7 @@ def interventions(
         torch.stack([cost.mean() for cost in costs]),
         torch.stack([cost.std() / len(cost) ** 0.5 for cost in costs]),
         torch.tensor([len(cost) for cost in costs]),
+        torch.stack([cost[:start] for cost in costs], -1),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +14,13 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import Registry
 from pyrovae.core.scheduled import Scheduled
 from pyrovae.core.schedules import is_schedule
+from pyrovae.models.likelihoods.support import SUPPORTS, Support
+
+#: Where a scale comes from: one number, one for each element, or the decoder.
+ScaleForm = Literal["shared", "per_pixel", "decoder"]
+#: A decoder's scale stays above this share of the start: an element that never varies would
+#: otherwise have an unbounded density.
+_LEAST_SHARE = 0.01
 
 
 class Likelihood(Scheduled):
@@ -27,14 +34,46 @@ class Likelihood(Scheduled):
 
     #: Numbers that the decoder gives for each element of an observation.
     outputs_per_element = 1
-    #: What the observations may be: ``"unit"`` for [0, 1], ``"real"`` for any number.
-    support = "real"
+    #: What the observations may be: a name of
+    #: :data:`~pyrovae.models.likelihoods.support.SUPPORTS`, or a support of its own.
+    support: str | Support = "real"
+    #: What :meth:`mean` returns: E[x|z], the most probable x, or either, element by element.
+    shows: Literal["mean", "mode", "either"] = "mean"
     #: ``squared_error``: -log p(x|z) is a squared error but for one scale.
     properties: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()
         self.event_shape = event_shape
+
+    @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Shape of what the decoder gives for one code: a network is asked for this and no other.
+
+        The numbers for each element of something come first, that something's shape follows.
+        Where elements need different numbers of them, it is one for each of a vector that holds
+        all (:class:`~pyrovae.models.likelihoods.mixed.Mixed`).
+        """
+        return (self.outputs_per_element, *self.event_shape)
+
+    def refusal(self, x: Tensor) -> tuple[list[int], str] | None:
+        """Return the index of the first value that cannot be, and what could; ``None`` if all can.
+
+        Parameters
+        ----------
+        x
+            Observations ``(n, *event_shape)``.
+        """
+        outside = self._support().first_outside(x)
+        return None if outside is None else (outside, self.explains)
+
+    @property
+    def explains(self) -> str:
+        """Which data it is for, in words."""
+        return self._support().words
+
+    def _support(self) -> Support:
+        return SUPPORTS[self.support] if isinstance(self.support, str) else self.support
 
     @classmethod
     def facts(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
@@ -47,7 +86,8 @@ class Likelihood(Scheduled):
         Parameters
         ----------
         output
-            Shape ``(*b, outputs_per_element, *event_shape)``.
+            Shape ``(*b, *output_shape)``, which is ``(*b, outputs_per_element, *event_shape)``
+            unless the family says otherwise.
 
         Returns
         -------
@@ -76,8 +116,45 @@ class Likelihood(Scheduled):
         start = nn.Parameter(torch.full(shape, math.log(value)))
         self.register_parameter(f"log_{name}", start)
 
+    def set_scale(self, name: str, value: Any, *, learned: bool, form: ScaleForm) -> None:
+        """Keep a scale as :meth:`set_log` does, and say what the decoder gives for it.
+
+        Raises
+        ------
+        ConfigError
+            For a decoder's scale that is not to be learned.
+        """
+        if form == "decoder" and not learned:
+            raise ConfigError(
+                f"{name}_form 'decoder' is learned by its nature, so learned: false cannot be kept",
+                "learned",
+            )
+        self.outputs_per_element = 2 if form == "decoder" else 1
+        # To a decoder's scales the number is the unit: they are learned, it is not.
+        shape = self.event_shape if form == "per_pixel" else ()
+        self.set_log(name, value, learned=learned and form != "decoder", shape=shape)
+
+    def loc_and_scale(self, output: Tensor, log_scale: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the decoder's first output, and the scale of each element of it.
+
+        Parameters
+        ----------
+        output
+            As :meth:`forward` takes it.
+        log_scale
+            What :meth:`set_scale` keeps. A second output is the scale in units of it, by
+            softplus, and above a hundredth.
+        """
+        loc, *raw = output.unbind(-1 - len(self.event_shape))
+        scale = log_scale.exp()
+        if raw:
+            # softplus(x + log(e - 1)) is 1 at x = 0: an untrained decoder starts at the unit.
+            share = nn.functional.softplus(raw[0] + math.log(math.e - 1))
+            scale = scale * (share + _LEAST_SHARE)
+        return loc, scale.expand_as(loc)
+
     def mean(self, output: Tensor) -> Tensor:
-        """Return E[x|z], shape ``(*b, *event_shape)``: what a reconstruction shows."""
+        """Return what a reconstruction shows (:attr:`shows`), shape ``(*b, *event_shape)``."""
         return self(output).mean
 
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any
 
 import pyro.distributions as dist
-from torch import Tensor, nn
+from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.core.errors import ConfigError
 from pyrovae.core.schedules import Positive
-from pyrovae.models.likelihoods.base import LIKELIHOODS, Likelihood
-
-#: A decoder's scale stays above this share of ``sigma``: a pixel that never varies would otherwise
-#: have an unbounded density.
-_LEAST_SHARE = 0.01
+from pyrovae.models.likelihoods.base import LIKELIHOODS, Likelihood, ScaleForm
 
 
 @LIKELIHOODS.register("gaussian")
@@ -68,29 +62,12 @@ class Gaussian(Likelihood):
         *,
         sigma: Positive = 0.5,
         learned: bool = True,
-        sigma_form: Literal["shared", "per_pixel", "decoder"] = "shared",
+        sigma_form: ScaleForm = "shared",
     ) -> None:
         super().__init__(event_shape)
-        if sigma_form == "decoder" and not learned:
-            raise ConfigError(
-                "likelihood 'gaussian': sigma_form 'decoder' is learned by its nature, "
-                "so learned: false cannot be kept",
-                "learned",
-            )
-        self.sigma_form = sigma_form
-        self.outputs_per_element = 2 if sigma_form == "decoder" else 1
-        # To a decoder's scales sigma is the unit: they are learned, it is not.
-        learned = learned and sigma_form != "decoder"
-        shape = event_shape if sigma_form == "per_pixel" else ()
-        self.set_log("sigma", sigma, learned=learned, shape=shape)
+        self.set_scale("sigma", sigma, learned=learned, form=sigma_form)
 
     def forward(self, output: Tensor) -> Distribution:
         """Return N(loc, sigma²) for each element; loc is the decoder's first output."""
-        dims = len(self.event_shape)
-        loc, *raw = output.unbind(-1 - dims)
-        sigma = self.log_sigma.exp()
-        if raw:
-            # softplus(x + log(e - 1)) is 1 at x = 0: an untrained decoder starts at sigma.
-            share = nn.functional.softplus(raw[0] + math.log(math.e - 1))
-            sigma = sigma * (share + _LEAST_SHARE)
-        return dist.Normal(loc, sigma.expand_as(loc)).to_event(dims)
+        law = dist.Normal(*self.loc_and_scale(output, self.log_sigma))
+        return law.to_event(len(self.event_shape))

@@ -34,7 +34,11 @@ class Network(Protocol):
     def decoder(
         self, latent_dim: int, event_shape: tuple[int, ...], outputs_per_element: int
     ) -> nn.Module:
-        """Return a module ``(*b, latent_dim) -> (*b, outputs_per_element, *event_shape)``."""
+        """Return a module ``(*b, latent_dim) -> (*b, outputs_per_element, *event_shape)``.
+
+        ``event_shape`` is that of what is decoded: of an observation, unless its elements need
+        different numbers of outputs (:attr:`pyrovae.models.likelihoods.Likelihood.output_shape`).
+        """
 
 
 #: Networks by name: classes ``(*, …)`` with ``encoder`` and ``decoder``.

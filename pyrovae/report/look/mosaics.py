@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 
 import numpy as np
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor
 
 from pyrovae.report.look.drawn import NothingToDraw
@@ -58,6 +61,28 @@ def mosaic(images: Tensor) -> Pixels:
             tile = tiles[r, c].permute(1, 2, 0).numpy()
             canvas[r * high : r * high + high - _GAP, c * wide : c * wide + wide - _GAP] = tile
     return canvas
+
+
+def grid_png(images: Tensor) -> bytes:
+    """Return images in a grid, as near to a square as their number allows, as a PNG file.
+
+    Parameters
+    ----------
+    images
+        ``(n, channels, height, width)``, as of :func:`mosaic`.
+
+    Raises
+    ------
+    NothingToDraw
+        If they are no images.
+    """
+    across = math.ceil(math.sqrt(len(images)))
+    missing = -len(images) % across
+    white = images.new_ones(missing, *images.shape[1:])
+    canvas = mosaic(torch.cat([images, white]).unflatten(0, (-1, across)))
+    stream = io.BytesIO()
+    Image.fromarray((255 * canvas).round().astype(np.uint8)).save(stream, format="PNG")
+    return stream.getvalue()
 
 
 def blocks(grid: Sequence[Sequence[Tensor | None]]) -> Pixels:

@@ -218,9 +218,14 @@ def text(value: float, column: Score) -> str:
 
 
 def number(value: Any, digits: int = 5) -> float | None:
-    """Return a number with so many significant digits, for JSON; ``None`` if it is not finite."""
+    """Return a number with so many significant digits, for JSON; ``None`` if it is not finite.
+
+    Whole numbers are counts, and keep all of theirs.
+    """
     value = float(value)
-    return float(f"{value:.{digits}g}") if math.isfinite(value) else None
+    if not math.isfinite(value):
+        return None
+    return value if value.is_integer() else float(f"{value:.{digits}g}")
 
 
 def _hex(colour: Colour) -> str:

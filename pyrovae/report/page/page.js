@@ -20,6 +20,7 @@
 
   function shown(value, digits = 4) {
     if (value === null || value === undefined) return "–";
+    if (Number.isInteger(value)) return String(value).replace("-", "−");
     return String(Number(value.toPrecision(digits))).replace("-", "−");
   }
 
@@ -567,8 +568,10 @@
   });
   addEventListener("hashchange", openFromHash);
   function openFromHash() {
-    const id = new URLSearchParams(location.hash.slice(1)).get("run");
-    if (id) openRun(id);
+    // Pages and terminals show the start of an id.
+    const asked = new URLSearchParams(location.hash.slice(1)).get("run");
+    const found = asked ? [...runs.keys()].filter((id) => id.startsWith(asked)) : [];
+    if (found.length === 1) openRun(found[0]);
   }
 
   document.querySelector(".filters").hidden = false;

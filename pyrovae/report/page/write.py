@@ -10,6 +10,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pyrovae import __version__
+from pyrovae.analysis.udr import with_udr
 from pyrovae.core import atomic
 from pyrovae.report.look.presented import present
 from pyrovae.report.page.content import content
@@ -47,7 +48,7 @@ def write_page(study: StudyResults, path: Path | None = None) -> Path:
 
 def render_page(study: StudyResults) -> str:
     """Return the page as HTML."""
-    presented = present(study)
+    presented = present(with_udr(study))
     parts = content(presented)
     runs = [row["id"] for row in parts.rows]
     images = study.folder(runs[0]).images()

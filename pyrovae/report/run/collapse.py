@@ -78,7 +78,7 @@ class CollapseReport:
     name
         Of the run, or of the kind of model.
     table
-        One row for each unit, by falling KL; ``rank`` counts from 1. See
+        One row for each unit, in order of decreasing KL; ``rank`` counts from 1. See
         :func:`pyrovae.measures.collapse.measure.measure_collapse`; ``train_…`` are of training
         data, where there were any.
     scores
@@ -330,7 +330,7 @@ def profile(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         ax.scatter(data["rank"], data["mi"], marker="_", c=GREY, s=24, zorder=4)
         _scale(ax, data["kl_q95"], LINEAR_BELOW)
         ax.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        ax.set(xlabel="Latent unit, by falling KL (rank)", ylabel="Nats")
+        ax.set(xlabel="Latent unit, in order of decreasing KL", ylabel="Nats")
         _legend(figure, data, extra=[("I(x; z$_u$)", {"ls": "", "marker": "_", "color": GREY})])
         tighten(figure)
     caption = (
@@ -476,12 +476,14 @@ def sensitivity(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
                 cbar_kws={"label": "Change (RMS)"},
                 ax=ax,
             )
-            ax.set(xlabel="Element of an observation", ylabel="Latent unit, by falling KL")
+            ax.set(
+                xlabel="Element of an observation", ylabel="Latent unit, in order of decreasing KL"
+            )
         tighten(figure)
     caption = (
         "Decoder sensitivity: root mean squared change of E[x|z] when one unit of a test datum's "
-        "code is replaced by a draw from the prior, by falling KL; one scale for all. Share: half "
-        "the mean squared change over the variance of the reconstructions."
+        "code is replaced by a draw from the prior, in order of decreasing KL; one scale for all. "
+        "Share: half the mean squared change over the variance of the reconstructions."
     )
     columns = ["unit", "rank", "sensitivity", "sensitivity_se", "replacement_cost", "used"]
     return Drawn("sensitivity", figure, data[columns], caption)

@@ -106,7 +106,7 @@ def factor_heatmap(
             )
             ax.set_title(label, loc="left")
             ax.tick_params(length=0, labelrotation=0)
-        below.set_xlabel("Latent unit, by falling KL (grey italics: inactive)")
+        below.set_xlabel("Latent unit, in order of decreasing KL (grey italics: inactive)")
         for tick, active in zip(below.get_xticklabels(), shown["active"], strict=True):
             tick.set_color("black" if active else GREY)
             tick.set_fontstyle("normal" if active else "italic")
@@ -120,7 +120,7 @@ def factor_heatmap(
         f"{stored['labels']['seed']}. Above: mutual information of the posterior mean (binned) "
         "with the factor, in units of the factor's entropy. Below: how much a learner that "
         "predicts the factor relies on the unit; each factor's units sum to 1 (Eastwood and "
-        f"Williams 2018). Units by falling KL; in italics: inactive.{left_out}"
+        f"Williams 2018). Units in order of decreasing KL; in italics: inactive.{left_out}"
     )
     data = _tidy(information, importance, [str(f) for f in factor_names], units)
     return Drawn(name, figure, data.assign(run=folder.id), caption)

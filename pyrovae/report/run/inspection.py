@@ -27,7 +27,7 @@ def inspect(
     points
         How many test points, from the first.
     units
-        How many latent units, by falling KL.
+        How many latent units, in order of decreasing KL.
     out
         Folder for the plots; default ``inspect/<run>`` beside the study's runs.
 

@@ -25,7 +25,7 @@ _OVER = {"prior": "prior", "posterior": "aggregate posterior"}
 
 @carries_mark
 def traversals(presented: Presented, run: str, *, style: Style = PAPER) -> Drawn:
-    """Draw the stored traversals of a run: a row for each unit, by falling KL.
+    """Draw the stored traversals of a run: a row for each unit, in order of decreasing KL.
 
     Returns
     -------
@@ -104,7 +104,7 @@ def traversal_grid(
     caption = (
         f"Latent traversals{f', {title}' if title else ''}: each row changes one unit of the code "
         f"of test image {point + 1} from the {ENDS[0]:.0%} to the {ENDS[1]:.0%} quantile of the "
-        f"unit's {_OVER[over]}. Rows: units by falling KL; grey italics: inactive."
+        f"unit's {_OVER[over]}. Rows: units in order of decreasing KL; grey italics: inactive."
     )
     return Drawn(f"traversals-{point + 1}", figure, data, caption)
 

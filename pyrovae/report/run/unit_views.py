@@ -9,10 +9,11 @@ import torch
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.collapse import posterior_means
-from pyrovae.measures.traversal import Over, levels, traverse
+from pyrovae.measures.traversal import Over, between, levels, traverse
 from pyrovae.report.look.formats import files
 from pyrovae.report.run.animation import traversal_gif
 from pyrovae.report.run.factor_heatmaps import factor_heatmap
+from pyrovae.report.run.interpolations import interpolation_grid
 from pyrovae.report.run.traversals import traversal_grid
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.study.store.trained import load_trained
@@ -33,6 +34,7 @@ def write_traversals(
 
         traversals-1.png, .pdf, .csv, .txt   the grid of the first test image; as many as points
         traversals.gif                       all of them side by side, moving
+        interpolations.png, …                between pairs of the first test images
         factors.png, …                       factors by units, where the data has factors
 
     Parameters
@@ -82,6 +84,10 @@ def write_traversals(
             written.append(out / name)
 
     grids = [traversal_grid(each, ranked, over=over, point=i) for i, each in enumerate(images)]
+    pairs = posterior_means(vae, x[: 2 * max(points, 1)])
+    if len(pairs) > 1:
+        a, b = pairs[: len(pairs) - 1 : 2], pairs[1::2]
+        grids.append(interpolation_grid(between(vae, a, b, steps=steps)))
     if folder.factors() is not None:
         grids.append(factor_heatmap(folder))
     for drawn in grids:

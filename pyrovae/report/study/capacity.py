@@ -54,7 +54,7 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
             ax.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.0f}"))
             ax.yaxis.set_major_locator(MaxNLocator(4, integer=score == "used_units"))
             ax.set_ylabel(names.wrapped(score_of(score).axis_label, 18))
-        figure.supxlabel("Latent units (count)")
+        figure.supxlabel("Latent units")
         figure.align_ylabels()
         tighten(figure)
     caption = (

@@ -67,7 +67,7 @@ def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 continue
             for ax, (_, part) in zip(grid[row], encoding.panels(means, split), strict=True):
                 _scale([ax], part)
-        figure.supxlabel("Training steps (count)")
+        figure.supxlabel("Training steps")
         figure.align_ylabels()
         if len(encoding.levels[encoding.first]) > 1:
             legend_above(figure, [line_group(encoding)])

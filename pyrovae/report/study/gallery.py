@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterator
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import PAPER, Style
+from pyrovae.report.run.code_map import code_maps, code_umaps
 from pyrovae.report.run.factor_heatmaps import factor_heatmaps
+from pyrovae.report.run.interpolations import interpolations
 from pyrovae.report.run.traversals import traversals
+from pyrovae.report.run.units_by_label import all_units_by_label
 from pyrovae.report.study import diagnosed
 from pyrovae.report.study.capacity import capacity_of_study
 from pyrovae.report.study.cell_scores import active_units, disentanglement
@@ -16,6 +19,7 @@ from pyrovae.report.study.collapse_blame import collapse_blame
 from pyrovae.report.study.effects import effects, interactions
 from pyrovae.report.study.evolution import evolution
 from pyrovae.report.study.kl_profile import kl_profile
+from pyrovae.report.study.mean_vs_sample import mean_vs_sample
 from pyrovae.report.study.metric_correlation import metric_correlation
 from pyrovae.report.study.phase_diagram import phase_diagram
 from pyrovae.report.study.profiles import performance_profiles
@@ -53,15 +57,26 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
 
 
 #: The same, of what only some studies are about: not missed elsewhere.
-ON_REQUEST: dict[str, Callable[..., Drawn]] = {
+ON_REQUEST: dict[str, Callable[..., Drawn | Iterator[Drawn]]] = {
+    "code_map": code_maps,
+    "units_by_label": all_units_by_label,
+    "interpolations": interpolations,
     "collapse_blame": collapse_blame,
     "capacity_curve": capacity_of_study,
     "phase_diagram": phase_diagram,
 }
+#: Those that compute what they show, or need a package of their own: in no report.
+WHEN_ASKED: dict[str, Callable[..., Drawn | Iterator[Drawn]]] = {
+    "mean_vs_sample": mean_vs_sample,
+    "code_umap": code_umaps,
+}
+#: Those of them that a package draws which does not come with this one.
+BY_EXTRAS = frozenset({"code_umap"})
 #: Every kind. Those of diagnosed runs are in no report: each run's diagnosis has its own figures.
 KINDS: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     **FIGURES,
     **ON_REQUEST,
+    **WHEN_ASKED,
     **diagnosed.FIGURES,
 }
 

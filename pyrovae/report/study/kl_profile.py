@@ -66,7 +66,7 @@ def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
             ax.set(xlabel="", ylabel="")
             ax.set_title(names.wrapped(title, 30))
         _scale(axes, float(data["mean"].max()), int(data["position"].max()))
-        figure.supxlabel("Latent unit, by falling KL (rank)")
+        figure.supxlabel("Latent unit, in order of decreasing KL")
         figure.supylabel(r"$\mathrm{KL}(q(z_u|x)\,\|\,p(z_u))$ (nats)")
         group = line_group(encoding)
         if free and len(group[1]) <= 8:
@@ -76,9 +76,9 @@ def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
         tighten(figure)
     panel = f" Panels: {' and '.join(names.title(k).lower() for k in split)}." if split else ""
     caption = (
-        "Mean KL(q(z_u|x) || p(z_u)) over the test set for each latent unit, sorted by falling KL "
+        "Mean KL(q(z_u|x) || p(z_u)) over the test set for each latent unit, in decreasing order "
         f"within each run; logarithmic above {LINEAR_BELOW} nats, linear below. Lines: means over "
-        f"seeds. Bands: from the least to the most of {captions.seeds(presented)}.{panel} "
+        f"seeds. Bands: the range over {captions.seeds(presented)}.{panel} "
         f"{captions.setting(presented)}"
     )
     return Drawn("kl-profile", figure, data, caption.strip())

@@ -11,6 +11,7 @@ from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.mosaics import fit, mosaic, show
 from pyrovae.report.look.presented import Presented
+from pyrovae.report.look.shown import shown
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 #: Cells in one figure: more would not fit a page.
@@ -58,8 +59,9 @@ def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn
             tighten(figure)
             fit(figure, ax)
         data = page[["run", *encoding.labels, "seed", "distortion"]].reset_index(drop=True)
+        told = shown(presented, page["run"])
         caption = (
-            f"Reconstructions E[x|z] at z = E_q[z|x] of {k} test images (top row), a row for each "
+            f"Reconstructions {told} at z = E_q[z|x] of {k} test images (top row), a row for each "
             "cell: its first finished seed."
         )
         name = "reconstructions" if len(pages) == 1 else f"reconstructions-{number}"

@@ -12,6 +12,7 @@ from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.mosaics import blocks, fit, show
 from pyrovae.report.look.presented import Presented
+from pyrovae.report.look.shown import shown
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 #: Rows (at most) and columns of a cell's samples, where cells stand side by side, and where not.
@@ -49,8 +50,9 @@ def samples(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
             tighten(figure)
             fit(figure, ax)
         where = f" {title}." if title else ""
+        told = shown(presented, part["run"])
         caption = (
-            f"Samples from each cell's model: E[x|z] with z from the prior.{where} The first "
+            f"Samples from each cell's model: {told} with z from the prior.{where} The first "
             "finished seed of each cell."
         )
         name = f"samples-{names.slug(title)}" if title else "samples"

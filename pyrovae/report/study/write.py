@@ -52,7 +52,7 @@ def write_report(
                                tables/diagnosed.csv   who collapsed each cell's units
 
     Files appear complete, each in one step; those of an earlier report that this one has no more
-    are removed.
+    are removed. Figures keep the formats that they had, too.
 
     Parameters
     ----------
@@ -74,7 +74,9 @@ def write_report(
     presented = present(with_udr(study), unsettled=unsettled)
     write_missing_figures(study, style=style)
     folder = study.store.root / "report"
-    formats = list(dict.fromkeys([*formats, "png"]))  # The page shows the PNG.
+    # The page shows the PNG; figures in a format of an earlier report are drawn again, not left as
+    # they were, and not taken away.
+    formats = list(dict.fromkeys([*formats, *_former_formats(folder), "png"]))
     written: set[str] = set()
 
     def write(name: str, content: bytes) -> None:
@@ -141,13 +143,23 @@ def _csv(table: pd.DataFrame, presented: Presented) -> bytes:
     return with_unsettled(table, presented).to_csv(index=False).encode()
 
 
-def _remove_former(folder: Path, written: set[str]) -> None:
+def _former(folder: Path) -> list[str]:
+    """Return the files of an earlier report."""
     manifest = folder / _MANIFEST
-    if manifest.exists():
-        with reading(manifest, "a list of a report's files", "delete it"):
-            former = [str(name) for name in json.loads(manifest.read_text())]
-        for name in set(former) - written:
-            # The list may have come with someone else's archive.
-            if ".." not in Path(name).parts and not Path(name).is_absolute():
-                (folder / name).unlink(missing_ok=True)
-    atomic.write_text(manifest, json.dumps(sorted(written), indent=1))
+    if not manifest.exists():
+        return []
+    with reading(manifest, "a list of a report's files", "delete it"):
+        return [str(name) for name in json.loads(manifest.read_text())]
+
+
+def _former_formats(folder: Path) -> list[str]:
+    suffixes = {Path(name).suffix[1:] for name in _former(folder) if name.startswith("figures/")}
+    return sorted(suffixes - {"csv", "txt"})
+
+
+def _remove_former(folder: Path, written: set[str]) -> None:
+    for name in set(_former(folder)) - written:
+        # The list may have come with someone else's archive.
+        if ".." not in Path(name).parts and not Path(name).is_absolute():
+            (folder / name).unlink(missing_ok=True)
+    atomic.write_text(folder / _MANIFEST, json.dumps(sorted(written), indent=1))

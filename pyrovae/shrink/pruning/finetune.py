@@ -144,4 +144,6 @@ def _held(part: Any, step: int) -> Any:
         return at(part, step)
     if isinstance(part, dict):
         return {name: _held(value, step) for name, value in part.items()}
+    if isinstance(part, list):
+        return [_held(value, step) for value in part]
     return part

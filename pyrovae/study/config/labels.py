@@ -21,6 +21,7 @@ from pyrovae.core import dotted
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.registry import Registry
 from pyrovae.core.schedules import is_schedule
+from pyrovae.study.config import column_groups
 from pyrovae.study.config.resolve import INSIDE, REGISTRIES
 from pyrovae.study.config.run import COMPONENTS, OPTIMIZER, OWN, RunConfig
 
@@ -52,6 +53,7 @@ _WORDS = {
     "mlp": "MLP",
     "mnist": "MNIST",
     "nsf": "NSF",
+    "poisson": "Poisson",
     "sgd": "SGD",
     "student t": "Student t",
     "vampprior": "VampPrior",
@@ -324,6 +326,8 @@ def value_text(value: Any) -> str:
     ('4', '[256, 128]', '0.123457')
     >>> value_text({"schedule": "linear", "from": 0.0, "to": 10.0, "steps": 50})
     '0 to 10 in 50 steps'
+    >>> value_text([{"family": "gaussian", "count": 2}, {"family": "student_t", "df": 3.0}])
+    '[2 Gaussian, Student t (df = 3)]'
     >>> value_text({"schedule": "piecewise", "values": [0.1, 0.01], "milestones": [50]})
     '0.1, 0.01 from step 50'
     """
@@ -333,6 +337,12 @@ def value_text(value: Any) -> str:
         return f"{value:.6g}" if long else text.removesuffix(".0")
     if isinstance(value, Mapping):
         return _component_text(value) if "name" in value else _mapping_text(value)
+    if column_groups.are_groups(value):
+        groups = [
+            count + _component_text({"name": family, **changed})
+            for count, family, changed in column_groups.told(value)
+        ]
+        return f"[{', '.join(groups)}]"
     if isinstance(value, list | tuple):
         return f"[{', '.join(map(value_text, value))}]"
     return str(value)

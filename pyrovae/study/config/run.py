@@ -11,6 +11,7 @@ from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
 from pyrovae.datasets import DATASETS
 from pyrovae.measures.evaluate import EvaluationSettings
+from pyrovae.study.config import column_groups
 from pyrovae.training import TrainingSettings
 
 #: The parts of a run that are chosen by name from a registry.
@@ -87,8 +88,18 @@ def label(component: dict[str, Any], defaults: dict[str, Any]) -> str:
     # The source of a class of the user's own is told by its path.
     hidden = {"name", "source"} if dotted.is_path(component["name"]) else {"name"}
     changed = [
-        f"{key}={value}"
+        f"{key}={_written(value)}"
         for key, value in component.items()
         if key not in hidden and value != defaults.get(key)
     ]
     return component["name"] + (f"({', '.join(changed)})" if changed else "")
+
+
+def _written(value: Any) -> str:
+    if not column_groups.are_groups(value):
+        return str(value)
+    groups = [
+        f"{count}{label({'name': family, **changed}, {})}"
+        for count, family, changed in column_groups.told(value)
+    ]
+    return f"[{', '.join(groups)}]"

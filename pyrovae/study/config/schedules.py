@@ -54,6 +54,16 @@ def _parameters(component: dict[str, Any]) -> dict[str, Any]:
 
 def _of_model(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     for part in _PARTS:
-        for key, value in (content[part] or {}).items():
-            if is_schedule(value):
-                yield f"{part}.{key}", value
+        yield from _inside(content[part], part)
+
+
+def _inside(value: Any, place: str) -> Iterator[tuple[str, Any]]:
+    """Yield place and value of each schedule in plain data: mixed columns have some too."""
+    if is_schedule(value):
+        yield place, value
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _inside(inner, f"{place}.{key}")
+    elif isinstance(value, list):
+        for i, inner in enumerate(value):
+            yield from _inside(inner, f"{place}[{i}]")

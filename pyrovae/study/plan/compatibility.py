@@ -11,10 +11,12 @@ import torch
 from torch import nn
 from torch.distributions import Distribution
 
-from pyrovae.core.errors import did_you_mean
-from pyrovae.datasets import Dataset
+from pyrovae.core.errors import ConfigError, did_you_mean
+from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import blocks
 from pyrovae.distributions import analytic_kl
-from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
@@ -60,18 +62,48 @@ def latent_conflict(prior: str, posterior: str) -> str | None:
     return None
 
 
-def data_conflict(likelihood: str, dataset: Dataset) -> str | None:
-    """Return why a likelihood cannot explain a data set, or ``None`` if it can."""
-    if LIKELIHOODS[likelihood].support != "unit":
-        return None
-    outside = dataset.outside_unit()
-    if outside is None:
-        return None
-    split, index, value = outside
-    return (
-        f"likelihood '{likelihood}' is for values in [0, 1] but data set '{dataset.name}' holds "
-        f"{value:g} at {split}{index}"
+def data_conflict(likelihood: Mapping[str, Any], dataset: Dataset) -> str | None:
+    """Return why a likelihood cannot explain a data set, or ``None`` if it can.
+
+    Parameters
+    ----------
+    likelihood
+        ``{"name": …, **parameters}``, resolved.
+    dataset
+        All of whose observations are looked at.
+
+    Raises
+    ------
+    ConfigError
+        If the likelihood is not for observations of that shape.
+    """
+    made: Likelihood = LIKELIHOODS.create(
+        likelihood["name"],
+        dataset.event_shape,
+        **{key: value for key, value in likelihood.items() if key != "name"},
     )
+    for which, split in dataset.splits.items():
+        found = _unfit(made, split)
+        if found is not None:
+            index, words, value = found
+            return (
+                f"likelihood '{likelihood['name']}' is for {words} but data set '{dataset.name}' "
+                f"holds {value:g} at {which}{index}"
+            )
+    return None
+
+
+def _unfit(likelihood: Likelihood, split: Split) -> tuple[list[int], str, float] | None:
+    """Return the index of the first value that cannot be, what could, and the value."""
+    if likelihood.support == "unit" and split.values.dtype == torch.uint8:
+        return None
+    for start, block in blocks(split.values):
+        x = as_float(block)
+        found = likelihood.refusal(x)
+        if found is not None:
+            (datum, *rest), words = found
+            return [start + datum, *rest], words, float(x[(datum, *rest)])
+    return None
 
 
 def validation_conflict(config: RunConfig, dataset: Dataset) -> tuple[str, str] | None:
@@ -182,7 +214,10 @@ def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
     reason = latent_conflict(prior["name"], posterior["name"])
     if reason:
         return "posterior", reason
-    reason = data_conflict(likelihood["name"], dataset)
+    try:
+        reason = data_conflict(likelihood, dataset)
+    except ConfigError as error:
+        return f"likelihood.{error.place}".removesuffix("."), error.message
     if reason:
         return "likelihood", reason
     reason = PRIORS[prior["name"]].data_conflict(prior, len(dataset.train))
@@ -302,6 +337,5 @@ def objective_matrix() -> dict[str, ObjectiveRow]:
 
 
 def data_requirements() -> dict[str, str]:
-    """Return, in words, which data each likelihood explains."""
-    words = {"unit": "values in [0, 1]: images", "real": "any real numbers"}
-    return {name: words[LIKELIHOODS[name].support] for name in LIKELIHOODS}
+    """Return, in words, which data each likelihood explains with default parameters."""
+    return {name: LIKELIHOODS.create(name, (1,)).explains for name in LIKELIHOODS}

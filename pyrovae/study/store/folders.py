@@ -15,10 +15,14 @@
                 directions.parquet  one row a direction of a code that has no special axes
                 codes.npy        posterior means of the test points that were scored
                 factors.npy      their ground-truth factors, where known
+                labels.parquet   what else is known of them, by name
+                drawn.npy        one draw from q(z|x) of each
+                costs.npy        what replacing a unit costs in the first of them, in nats
                 posterior.nc     draws, for ArviZ (InferenceData or, in 1.x, DataTree)
                 images.safetensors, model.safetensors, environment.json
                 failure.json     instead of all that, if the run diverged
-                checksums.json   sha256 of each file
+                checksums.json   sha256 of each file but the next
+                README.md        the model card; runs of earlier versions have none
 """
 
 from __future__ import annotations
@@ -47,6 +51,7 @@ from pyrovae.study.config import yaml
 from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
+from pyrovae.study.store import card
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, study_root
@@ -157,6 +162,35 @@ class RunFolder:
         if not (self.path / "factors.npy").exists():
             return None
         return self._array("factors.npy", "an array of factors")
+
+    def drawn(self) -> np.ndarray | None:
+        """Return one draw from q(z|x) of each of those points, ``(n, latent_dim)``, if kept."""
+        if not (self.path / "drawn.npy").exists():
+            return None
+        return self._array("drawn.npy", "an array of codes")
+
+    def costs(self) -> np.ndarray | None:
+        """Return nats that replacing a unit costs in the first of them, ``(m, d)``, if kept."""
+        if not (self.path / "costs.npy").exists():
+            return None
+        return self._array("costs.npy", "an array of costs")
+
+    def labels(self) -> pd.DataFrame:
+        """Return all that is known of those points: labels, and factors that are no labels.
+
+        One row for each point; no columns where nothing is known.
+        """
+        import pandas as pd
+
+        factors, names = self.factors(), self.metrics().get("factor_names", ())
+        known: dict[str, Any] = {}
+        if (self.path / "labels.parquet").exists():
+            table = self._table("labels.parquet", "a table of labels")
+            known = {str(name): table[name] for name in table}
+        if factors is not None:
+            named = names or [f"factor_{j}" for j in range(factors.shape[1])]
+            known |= {name: factors[:, j] for j, name in enumerate(named) if str(name) not in known}
+        return pd.DataFrame(known, index=range(len(self.codes())))
 
     def images(self) -> dict[str, Tensor]:
         """Return inputs, reconstructions, traversals and samples."""
@@ -276,6 +310,8 @@ class Store:
         kept: Kept | None = None,
     ) -> None:
         """Store a finished run; its folder appears complete, in one step."""
+        import pandas as pd
+
         with atomic.folder(self.runs / run.id) as made:
             (made / "config.yaml").write_text(yaml.dump(run.config.model_dump(mode="json")))
             metrics = {
@@ -297,11 +333,28 @@ class Store:
             np.save(made / "codes.npy", evaluation.codes.astype(np.float32))
             if evaluation.factors is not None:
                 np.save(made / "factors.npy", evaluation.factors.astype(np.int32))
+            if evaluation.drawn is not None:
+                np.save(made / "drawn.npy", evaluation.drawn.astype(np.float32))
+            if evaluation.costs is not None:
+                np.save(made / "costs.npy", evaluation.costs.astype(np.float32))
+            if evaluation.labels:
+                labels = pd.DataFrame(evaluation.labels)
+                labels.to_parquet(made / "labels.parquet", index=False)
             (made / "images.safetensors").write_bytes(save(_contiguous(evaluation.images)))
             (made / "model.safetensors").write_bytes(save(_contiguous(state)))
             (made / "environment.json").write_text(json.dumps(environment, indent=1))
             inference_data.save(evaluation.posterior, made / "posterior.nc")
             _write_checksums(made)
+            about = card.card(
+                run.id,
+                self.root.name,
+                run.config,
+                metrics,
+                environment,
+                event_shape=evaluation.images["inputs"].shape[1:],
+                fingerprint=run.fingerprint,
+            )
+            (made / card.NAME).write_text(about)
 
     def write_failure(
         self, run: PlannedRun, failure: Diverged, environment: dict[str, Any]

@@ -11,6 +11,18 @@ from pyrovae.study.plan.planning import model_of
 from pyrovae.study.store.folders import RunFolder
 
 
+def load_model(folder: RunFolder) -> tuple[LatentModel, tuple[int, ...]]:
+    """Return the trained model of a run and the shape of an observation; its data are not needed.
+
+    Raises
+    ------
+    PyrovaeError
+        If a file is missing or damaged, or code of the user's own that the model is made of.
+    """
+    shape = tuple(folder.images()["inputs"].shape[1:])
+    return _restored(folder, folder.config(), shape), shape
+
+
 def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     """Return the trained model of a run, which knows its history, and its data.
 
@@ -21,10 +33,14 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     """
     config = folder.config()
     dataset = data_of(folder, config)
-    vae = model_of(config, dataset.event_shape)
+    return _restored(folder, config, dataset.event_shape), dataset
+
+
+def _restored(folder: RunFolder, config: RunConfig, shape: tuple[int, ...]) -> LatentModel:
+    vae = model_of(config, shape)
     folder.restore(vae)
     vae.history, vae.settled, vae.kept = folder.history(), folder.settled(), folder.kept()
-    return vae.eval(), dataset
+    return vae.eval()
 
 
 def data_of(folder: RunFolder, config: RunConfig) -> Dataset:

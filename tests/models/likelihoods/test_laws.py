@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -11,15 +11,34 @@ from pyrovae.api.checks.failing import run
 from pyrovae.api.checks.latent import FALSE_ALARM
 from pyrovae.api.checks.observed import LIKELIHOOD_CHECKS, Subject
 from pyrovae.models.likelihoods import LIKELIHOODS
+from pyrovae.models.likelihoods.base import ScaleForm
 
+REST, POISSON = {"family": "gaussian", "count": "rest"}, {"family": "poisson"}
 #: Chance that any of the tests of draws here fails although all samplers are right.
 FAMILY_WISE = 1e-3
 #: Parameters of an entry, once for each law that it is to be tested as.
 PARAMETERS: dict[str, list[dict[str, Any]]] = {
-    "discretized_logistic": [{"levels": 2}, {"levels": 7}, {"levels": 7, "learned": False}],
+    "categorical": [{"levels": 5}, {"levels": 4, "of": "codes"}],
+    "discretized_logistic": [
+        {"levels": 2},
+        {"levels": 7},
+        {"levels": 7, "learned": False},
+        {"levels": 7, "scale_form": "per_pixel", "loc_form": "sigmoid"},
+        {"levels": 7, "scale_form": "decoder", "log_scale_bounds": [-4.5, 0.0]},
+    ],
     "gaussian": [{"sigma_form": form} for form in ("shared", "per_pixel", "decoder")]
     + [{"learned": False}],
     "laplace": [{}, {"learned": False}],
+    "mixed": [
+        {},
+        {"columns": [{"family": "categorical", "levels": 3, "of": "codes"}, REST]},
+        {"columns": [{"family": "student_t", "scale_form": "decoder"}, REST | POISSON]},
+        {"columns": [{"family": "bernoulli"}, REST | {"family": "categorical", "levels": 4}]},
+    ],
+    "negative_binomial": [
+        {"concentration_form": form, "concentration": 3.0} for form in get_args(ScaleForm)
+    ],
+    "student_t": [{"scale_form": form} for form in get_args(ScaleForm)] + [{"learned": False}],
 }
 CASES = [(name, given) for name in LIKELIHOODS for given in PARAMETERS.get(name, [{}])]
 

@@ -13,12 +13,13 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from pyrovae.analysis.udr import measure_udr
 from pyrovae.commands.main import main
 from pyrovae.report.page.columns import score_groups
 from pyrovae.report.page.details import run_details
 from pyrovae.report.page.pictures import BUDGET, run_pictures, tile_side
 from pyrovae.report.page.write import embedded, render_page, write_page
-from pyrovae.study.store.results import StudyResults
+from pyrovae.study.store.results import StudyResults, load_study
 from report.made import POSTERIORS, PRIORS, make_study
 
 
@@ -33,6 +34,18 @@ def test_carries_the_numbers_of_the_store(made_study: StudyResults, page: Path):
         )
     assert "http-equiv" in text
     assert "default-src 'none'" in text
+
+
+def test_whole_numbers_keep_their_digits_and_udr_is_shown(tmp_path: Path):
+    study = make_study(tmp_path / "s", seeds=3, units=4, prior=PRIORS[:2])
+    run = study.folder(study.runs["run"].iloc[0])
+    measure_udr(study)
+    page = render_page(load_study(study.store.root))
+    assert run_details(run, {"parameters": 682_048.0}, runs=6, side=0)["scores"] == {
+        "Other": [["Parameters (count)", 682_048, None]]
+    }
+    overview = json.loads(re.search(r'id="overview">(.*?)</script>', page)[1])
+    assert "udr" in overview["runs"][0]["values"]
 
 
 def test_json_cannot_end_its_element():

@@ -1,0 +1,104 @@
+"""Files of observations that a trained run is used on, and files of what it gives."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from pyrovae.api.runs import Run
+from pyrovae.core import atomic
+from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.datasets.own_files import content_of
+from pyrovae.datasets.own_files.content import Content
+
+
+def read(path: Path, run: Run) -> Content:
+    """Return the observations of a file or folder, and their labels where it has any.
+
+    Where the run's own data were files, this one is read as they were: the same columns, arrays,
+    labels, size of pictures.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As of the data set ``files``; and for text, whose units are numbered by a vocabulary.
+    """
+    if not path.exists():
+        raise DataError(f"{path}: No such file or directory")
+    dataset = run.config.dataset
+    content = content_of(path, dataset if dataset["name"] == "files" else {})
+    if content.vocabulary:
+        raise DataError(f"{path}: text is not read here: save its codes as an .npy file")
+    return content
+
+
+def check_suffix(path: Path, known: tuple[str, ...]) -> None:
+    """Refuse a file to be written that has none of the known suffixes, before anything is done.
+
+    Raises
+    ------
+    ConfigError
+        With those that there are.
+    """
+    if path.suffix not in known:
+        raise ConfigError(f"must end in {' or '.join(known)}, got '{path}'", "--out")
+
+
+#: What a table can be written as, and arrays beside each other.
+TABLES = (".parquet", ".csv")
+ARRAYS = (".npz", ".npy")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as its file's suffix says: one of :data:`TABLES`."""
+    as_csv = path.suffix == ".csv"
+    content = table.to_csv(index=False).encode() if as_csv else table.to_parquet(index=False)
+    atomic.write_bytes(path, content)
+
+
+def write_arrays(arrays: dict[str, Any], path: Path) -> None:
+    """Write arrays as one of :data:`ARRAYS`; ``.npy`` holds the first alone."""
+    stream = io.BytesIO()
+    if path.suffix == ".npy":
+        np.save(stream, next(iter(arrays.values())), allow_pickle=False)
+    else:
+        np.savez_compressed(stream, **arrays)
+    atomic.write_bytes(path, stream.getvalue())
+
+
+def codes_table(posterior: dict[str, np.ndarray], labels: dict[str, np.ndarray]) -> pd.DataFrame:
+    """Return codes as a table, one row for each observation.
+
+    Parameters
+    ----------
+    posterior
+        As :meth:`pyrovae.api.runs.Run.posterior` gives it.
+    labels
+        By name: kept beside them.
+
+    Returns
+    -------
+    DataFrame
+        Of each unit u ``mean_u`` and ``scale_u``; with draws ``draw_k_u``, k from 0.
+    """
+    columns = {
+        f"{name}_{u}": posterior[name][:, u]
+        for name in ("mean", "scale")
+        for u in range(posterior["mean"].shape[1])
+    }
+    for k, drawn in enumerate(posterior.get("draws", ())):
+        columns |= {f"draw_{k}_{u}": drawn[:, u] for u in range(drawn.shape[1])}
+    return pd.DataFrame(beside(columns, labels))
+
+
+def beside(found: dict[str, Any], labels: dict[str, np.ndarray]) -> dict[str, Any]:
+    """Return what was found with the labels beside it; one of the same name has ``label_`` before.
+
+    >>> beside({"mean": 1}, {"mean": 2, "kind": 3})
+    {'mean': 1, 'label_mean': 2, 'kind': 3}
+    """
+    return found | {f"label_{k}" if k in found else k: v for k, v in labels.items()}
