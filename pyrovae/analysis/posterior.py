@@ -149,27 +149,47 @@ class CellPosterior:
 
         The difference is averaged over the cells that differ in this factor only. Columns besides
         its summary: ``pairs``, how many cells that are; ``positive`` = P(difference > 0);
-        ``better`` = P(a better than b); ``rope`` = P(practically equal), for ratios where the
-        metric is ``positive``.
+        ``better`` = P(a better than b); ``rope`` = P(practically equal), ``above`` and ``below`` =
+        P(a beyond that above b, below b), for ratios where the metric is ``positive``.
+
+        A pair says that a is above b, or below, whichever is the more probable. ``jointly`` is the
+        probability that what it says and what all surer pairs of its factor say holds together: of
+        several pairs looked at, those may be asserted whose ``jointly`` is high. ``crossing`` is
+        the probability that a is beyond practical equivalence above b in some of the cells averaged
+        over, and below in others: the average then says nothing of either.
         """
         self.require()
         rows = []
         for factor, levels in self.design.levels.items():
+            claims = []
             for i, a in enumerate(levels):
                 for b in levels[i + 1 :]:
                     at_a, at_b = self._matched(factor, a, b)
                     if not at_a:
                         continue
                     first, second = self.draws.values[:, at_a], self.draws.values[:, at_b]
+                    apart = self._beyond(first, second)
+                    found = self.compare(first, second)
+                    claims.append(
+                        apart.mean(1) > self.metric.equivalence
+                        if found["above"] >= found["below"]
+                        else apart.mean(1) < -self.metric.equivalence
+                    )
+                    crossing = (apart > self.metric.equivalence).any(1) & (
+                        apart < -self.metric.equivalence
+                    ).any(1)
                     rows.append(
                         {
                             "factor": factor,
                             "a": str(a),
                             "b": str(b),
                             "pairs": len(at_a),
-                            **self.compare(first, second),
+                            **found,
+                            "crossing": float(crossing.mean()),
                         }
                     )
+            for row, joint in zip(rows[len(rows) - len(claims) :], _jointly(claims), strict=True):
+                row["jointly"] = joint
         return pd.DataFrame(rows)
 
     def compare(self, first: Draws, second: Draws) -> dict[str, float]:
@@ -177,15 +197,21 @@ class CellPosterior:
         self.require()
         difference = (first - second).mean(1)
         better = {"high": difference > 0, "low": difference < 0}.get(self.metric.better)
-        scale = difference
-        if self.metric.kind == "positive":
-            scale = (np.log(first) - np.log(second)).mean(1)
+        scale = self._beyond(first, second).mean(1)
         return {
             **summarise(difference),
             "positive": float((difference > 0).mean()),
             "better": float("nan") if better is None else float(better.mean()),
             "rope": float((np.abs(scale) <= self.metric.equivalence).mean()),
+            "above": float((scale > self.metric.equivalence).mean()),
+            "below": float((scale < -self.metric.equivalence).mean()),
         }
+
+    def _beyond(self, first: Draws, second: Draws) -> Draws:
+        """Return differences on the scale of practical equivalence: logs of ratios or plain."""
+        if self.metric.kind == "positive":
+            return np.log(first) - np.log(second)
+        return first - second
 
     def _matched(self, factor: str, a: Any, b: Any) -> tuple[list[int], list[int]]:
         others = [f for f in self.design.factors if f != factor]
@@ -233,6 +259,17 @@ class CellPosterior:
             for level, column in zip(term.levels, values.T, strict=True):
                 if level in present:
                     yield term.name, ":".join(map(str, level)), column
+
+
+def _jointly(claims: Sequence[NDArray[np.bool_]]) -> list[float]:
+    """Return for each claim, ``(samples,)``, the probability that it and all surer ones hold."""
+    if not claims:
+        return []
+    shares = np.mean(claims, axis=1)
+    order = np.argsort(-shares, kind="stable")
+    found = np.empty(len(claims))
+    found[order] = np.logical_and.accumulate(np.stack(claims)[order]).mean(1)
+    return found.tolist()
 
 
 _SUMMARY = ("mean", "low", "high")

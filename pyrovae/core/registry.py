@@ -321,7 +321,11 @@ def worst(failure: ValidationError, given: Any) -> tuple[Mapping[str, Any], list
     written.
     """
     errors = [(error, _place(error, given)) for error in failure.errors()]
-    return max(errors, key=lambda each: (len(each[1]), not _takes_no_mapping(each[0])))
+    deepest, place = max(errors, key=lambda each: len(each[1]))
+    if _takes_no_mapping(deepest):
+        alike = (error for error, where in errors if where == place)
+        deepest = next((error for error in alike if not _takes_no_mapping(error)), deepest)
+    return deepest, place
 
 
 def _takes_no_mapping(error: Mapping[str, Any]) -> bool:

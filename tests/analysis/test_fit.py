@@ -73,6 +73,30 @@ def test_what_is_concluded_hangs_together(
         assert row.mean == pytest.approx((a - b).mean())
         assert row.better == row.positive == pytest.approx((a > b).mean())
         assert row.rope == pytest.approx((abs(a - b) <= 0.1).mean())
+        assert row.above == pytest.approx((a - b > 0.1).mean())
+        assert row.below == pytest.approx((b - a > 0.1).mean())
+        others = [f for f in FACTORS if f != row.factor]
+        each = posterior.draws.values
+        places = [
+            (i, j)
+            for i, one in enumerate(cells.to_dict("records"))
+            for j, two in enumerate(cells.to_dict("records"))
+            if (one[row.factor], two[row.factor]) == (row.a, row.b)
+            and all(one[f] == two[f] for f in others)
+        ]
+        apart = np.stack([each[:, i] - each[:, j] for i, j in places])
+        crossing = (apart.max(0) > 0.1) & (apart.min(0) < -0.1)
+        assert row.crossing == pytest.approx(crossing.mean())
+    # What pairs say together, from the draws: no more probable than any of them alone.
+    for factor, pairs in contrasts.groupby("factor"):
+        said = pairs[["above", "below"]].max(axis=1)
+        assert (pairs["jointly"] <= said + 1e-12).all()
+        assert pairs["jointly"].max() == pytest.approx(said.max())
+        holds = np.ones(len(posterior.draws), dtype=bool)
+        for row in pairs.itertuples():
+            apart = posterior.of(**{factor: row.a}) - posterior.of(**{factor: row.b})
+            holds &= apart > 0.1 if row.above >= row.below else apart < -0.1
+        assert pairs["jointly"].min() == pytest.approx(holds.mean())
     # Main effects and interactions add up to the cells.
     effects = posterior.effects().set_index(["term", "level"])["mean"]
     total = posterior.draws.values.mean()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from matplotlib.colors import to_rgb
 from numpy.testing import assert_allclose
@@ -162,6 +162,7 @@ def test_the_figure_counts_units_of_each_label(folder: RunFolder) -> None:
     assert marks.count("·") == (~drawn.data["used"]).sum()
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-30, 30), min_size=2, max_size=200))
 def test_groups_are_few_and_in_order(numbers: list[int]) -> None:
     column = pd.Series(numbers)

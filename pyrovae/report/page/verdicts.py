@@ -15,6 +15,9 @@ from pyrovae.report.page.columns import columns
 
 #: Posterior probability from which a statement is made rather than left open.
 ENOUGH = 0.95
+#: Probability that a difference has another sign in some cells, from which on its average is not
+#: told.
+_TURNS = 0.5
 
 Kind = Literal["supported", "equal", "open", "refused"]
 _TAGS: dict[Kind, str] = {
@@ -32,8 +35,9 @@ class Verdict:
     Attributes
     ----------
     kind
-        ``supported``: two levels differ; ``equal``: all pairs are practically equal; ``open``:
-        neither has enough posterior probability; ``refused``: the chains did not pass.
+        ``supported``: levels differ by more than practical equivalence; ``equal``: all pairs are
+        practically equal; ``open``: neither has enough posterior probability, or the difference
+        turns with the other factors; ``refused``: the chains did not pass.
     statement, evidence
         A sentence, and the numbers behind it.
     probability
@@ -100,8 +104,8 @@ def verdicts(presented: Presented) -> Verdicts | None:
         cards.append(Card(score.title, found))
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "
-        f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on; the pair "
-        "of levels named is the one whose difference is surest, of those not practically equal."
+        f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on, of all "
+        "differences that it names together, and of differences beyond practical equivalence only."
         + (f" {settling.noted}" if settling.unsettled else ""),
         cards,
         analysis.fresh,
@@ -116,20 +120,10 @@ def _verdict(
     pairs: pd.DataFrame, factor: str, score: Score, entry: dict[str, Any], encoding: Encoding
 ) -> Verdict:
     title, noun = score.title, names.title(factor).lower()
-    sure = pairs["positive"].where(pairs["positive"] >= 0.5, 1 - pairs["positive"])
-    surest = pairs.assign(sure=sure, size=pairs["mean"].abs())
+    if not {"above", "below", "jointly", "crossing"} <= set(pairs.columns):
+        told = "An older version analysed these runs: analyse them again."
+        return Verdict("refused", f"{title}: no conclusion.", told, None)
     least_equal = float(pairs["rope"].min())
-    # A difference that is sure and does not matter is no reason to say that levels differ.
-    matters = surest["rope"] < ENOUGH
-    pair = surest.assign(matters=matters).sort_values(["matters", "sure", "size"]).iloc[-1]
-    # The level that is higher is named first.
-    a, b, sign = (
-        (pair["a"], pair["b"], 1) if pair["positive"] >= 0.5 else (pair["b"], pair["a"], -1)
-    )
-    low, high = sorted((sign * pair["low"], sign * pair["high"]))
-    difference = score.with_unit(f"{sign * pair['mean']:+.3g}")
-    difference = f"{difference} (95 % {low:.3g} to {high:.3g})".replace("-", "−")
-    first, second = encoding.level_phrase(factor, a), encoding.level_phrase(factor, b)
     if least_equal >= ENOUGH:
         return Verdict(
             "equal",
@@ -138,21 +132,70 @@ def _verdict(
             f"probability {_probability(least_equal)} or more.",
             least_equal,
         )
-    if pair["sure"] >= ENOUGH:
+    ordered = [
+        _Ordered.of(row, factor, score, encoding)
+        for _, row in pairs.sort_values("jointly", ascending=False).iterrows()
+    ]
+    sure = [each for each in ordered if each.jointly >= ENOUGH]
+    turning = [each for each in sure if each.crossing >= _TURNS]
+    if turning:
+        first = turning[0]
+        return Verdict(
+            "open",
+            f"{title}: whether {first.high} or {first.low} is higher turns with the other factors.",
+            f"On average {first.difference}; with posterior probability "
+            f"{_probability(first.crossing)} it is the other way round in some cells.",
+            first.crossing,
+        )
+    if sure:
+        joint = min(each.jointly for each in sure)
         return Verdict(
             "supported",
-            f"{title}: higher with {first} than with {second}.",
-            f"Difference {difference}. Posterior probability {_probability(pair['sure'])}; of "
-            f"being practically equal {_probability(pair['rope'])}.",
-            float(pair["sure"]),
+            f"{title}: higher {_sentence(sure)}.",
+            "; ".join(f"{each.high} over {each.low}: {each.difference}" for each in sure)
+            + f". Posterior probability that {'all of this holds' if len(sure) > 1 else 'it holds'}"
+            f", by more than {entry['rope']:g}"
+            f"{' as a log ratio' if score.kind == 'positive' else ''}: {_probability(joint)}.",
+            joint,
         )
+    first = ordered[0]
     return Verdict(
         "open",
         f"{title}: whether the {noun} matters is open.",
-        f"The surest difference is {first} over {second}: {difference}, posterior probability "
-        f"{_probability(pair['sure'])}.",
-        float(pair["sure"]),
+        f"The surest difference is {first.high} over {first.low}: {first.difference}, posterior "
+        f"probability {_probability(first.jointly)} of being beyond practical equivalence.",
+        first.jointly,
     )
+
+
+@dataclass(frozen=True)
+class _Ordered:
+    """A pair of levels, the higher one first."""
+
+    high: str
+    low: str
+    difference: str
+    jointly: float
+    crossing: float
+
+    @classmethod
+    def of(cls, pair: pd.Series, factor: str, score: Score, encoding: Encoding) -> _Ordered:
+        """Order a row of contrasts."""
+        a, b = (encoding.level_phrase(factor, pair[side]) for side in ("a", "b"))
+        sign = 1 if pair["above"] >= pair["below"] else -1
+        low, high = sorted((sign * pair["low"], sign * pair["high"]))
+        told = score.with_unit(f"{sign * pair['mean']:+.3g}")
+        told = f"{told} (95 % {low:.3g} to {high:.3g})".replace("-", "−")
+        first, second = (a, b) if sign > 0 else (b, a)
+        return cls(first, second, told, float(pair["jointly"]), float(pair["crossing"]))
+
+
+def _sentence(sure: list[_Ordered]) -> str:
+    """Return which level is higher than which: ``with A than with B and C, with B than with C``."""
+    lower: dict[str, list[str]] = {}
+    for each in sure:
+        lower.setdefault(each.high, []).append(each.low)
+    return ", ".join(f"with {high} than with {' and '.join(lows)}" for high, lows in lower.items())
 
 
 def _probability(value: float) -> str:

@@ -46,28 +46,42 @@ def test_no_analysis_no_verdict(study: StudyResults):
     assert "No verdict yet" in render_page(study)
 
 
+SURE = {"mean": 0.05, "low": 0.02, "high": 0.08, "rope": 0.01, "crossing": 0.0}
+
+
 @pytest.mark.parametrize(
     ("pair", "kind", "said"),
     [
         (
-            {"mean": 0.05, "low": 0.02, "high": 0.08, "positive": 0.99, "rope": 0.01},
+            SURE | {"above": 0.99, "below": 0.0, "jointly": 0.99},
             "supported",
             "MIG: higher with standard normal prior than with Laplace prior.",
         ),
         (
-            {"mean": -0.05, "low": -0.08, "high": -0.02, "positive": 0.01, "rope": 0.01},
+            SURE
+            | {"mean": -0.05, "low": -0.08, "high": -0.02}
+            | {"above": 0.0, "below": 0.99, "jointly": 0.99},
             "supported",
             "MIG: higher with Laplace prior than with standard normal prior.",
         ),
         (
-            {"mean": 0.004, "low": 0.001, "high": 0.007, "positive": 0.99, "rope": 0.99},
+            # The case of the issue: beyond zero with 0.95, and as likely as not of no matter.
+            {"mean": 0.0123, "low": -0.0009, "high": 0.0266, "positive": 0.96, "rope": 0.43}
+            | {"above": 0.57, "below": 0.0, "jointly": 0.57, "crossing": 0.0},
+            "open",
+            "MIG: whether the prior matters is open.",
+        ),
+        (
+            {"mean": 0.004, "low": 0.001, "high": 0.007, "positive": 0.99, "rope": 0.99}
+            | {"above": 0.01, "below": 0.0, "jointly": 0.01, "crossing": 0.0},
             "equal",
             "MIG: the prior makes no practical difference.",
         ),
         (
-            {"mean": 0.02, "low": -0.03, "high": 0.07, "positive": 0.8, "rope": 0.3},
+            SURE | {"above": 0.99, "below": 0.0, "jointly": 0.99, "crossing": 0.8},
             "open",
-            "MIG: whether the prior matters is open.",
+            "MIG: whether standard normal prior or Laplace prior is higher turns with the other "
+            "factors.",
         ),
     ],
 )
@@ -80,21 +94,39 @@ def test_says_what_the_posterior_supports(
     assert said in render_page(study)
 
 
-def test_a_sure_difference_that_does_not_matter_is_no_verdict(study: StudyResults):
-    _write(study, mean=0.004, low=0.001, high=0.007, positive=1.0, rope=0.99)
+def test_what_is_said_of_several_pairs_holds_together(study: StudyResults):
+    _write(study, **SURE, above=0.99, below=0.0, jointly=0.99)
     path = study.store.root / "analysis" / "contrasts.csv"
     pairs = pd.read_csv(path)
-    matters = {"mean": 0.02, "low": -0.01, "high": 0.05, "positive": 0.9, "rope": 0.3}
-    pd.concat([pairs, pairs.assign(**matters)]).to_csv(path)
+    more = [
+        pairs.assign(b="student_t", above=0.98, jointly=0.96),
+        # As sure by itself, but not together with the others.
+        pairs.assign(a="laplace", b="student_t", above=0.97, jointly=0.93),
+    ]
+    pd.concat([pairs, *more]).to_csv(path)
     verdict = _only(study)
-    assert (verdict.kind, verdict.probability) == ("open", 0.9)
-    pd.concat([pairs, pairs.assign(**matters | {"positive": 0.97})]).to_csv(path)
-    assert "Difference +0.02" in _only(study).evidence
+    assert verdict.statement == (
+        "MIG: higher with standard normal prior than with Laplace prior and Student t prior."
+    )
+    assert verdict.probability == 0.96
+    assert "all of this holds" in verdict.evidence
 
 
 def test_the_higher_level_comes_first_with_its_interval(study: StudyResults):
-    _write(study, mean=-0.05, low=-0.08, high=-0.02, positive=0.01, rope=0.01)
-    assert "Difference +0.05 (95 % 0.02 to 0.08)" in _only(study).evidence
+    _write(
+        study,
+        **SURE | {"mean": -0.05, "low": -0.08, "high": -0.02},
+        above=0.0,
+        below=0.99,
+        jointly=0.99,
+    )
+    assert "over standard normal prior: +0.05 (95 % 0.02 to 0.08)" in _only(study).evidence
+
+
+def test_an_analysis_of_an_older_version_gives_no_verdict(study: StudyResults):
+    _write(study, mean=0.05, low=0.02, high=0.08, positive=0.99, rope=0.01)
+    assert _only(study).kind == "refused"
+    assert "analyse them again" in _only(study).evidence
 
 
 def test_verdicts_about_other_runs_are_told_from_those_about_these(study: StudyResults):
