@@ -139,6 +139,14 @@ def test_arrays_are_named_where_there_are_several(tmp_path: Path) -> None:
     assert refusal.value.place == "array"
 
 
+def test_what_nobody_asked_for_is_not_unpickled(tmp_path: Path) -> None:
+    path = _bomb_within(tmp_path / "x.npz")
+    data = _load(path, labels=[])
+    assert (data.event_shape, data.train.labels) == ((1, 4, 6), {})
+    with pytest.raises(DataError, match=r"x.npz is not readable in array 'meta': .*'labels'"):
+        _load(path)
+
+
 def test_channels_may_be_last(tmp_path: Path) -> None:
     colours = RNG.integers(0, 256, (20, 5, 6, 3), np.uint8)
     values, _ = _together(_load(_npy(tmp_path / "x.npy", colours)))

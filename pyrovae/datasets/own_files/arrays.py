@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,18 +37,31 @@ def read_npz(
     with reading(path, "an npz file of arrays"), np.load(path, allow_pickle=False) as archive:
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise ValueError("it is another kind of file")
-        names = archive.files
 
-        def get(name: str) -> np.ndarray:
-            with reading(path, f"readable in array {name!r}"):
+        def get(name: str, advice: str = "") -> np.ndarray:
+            with reading(path, f"readable in array {name!r}", advice):
                 return archive[name]
 
-        shapes = {name: get(name).shape for name in names}
+        # Of what nobody asked for (metadata that are pickled, say) only the shape is looked at.
+        shapes = {name: _shape(archive, name) for name in archive.files}
         chosen, others = _roles(path, shapes, array, labels, factors)
         values = get(chosen)
         with inside(path, f"array {chosen!r}"):
             observations = observed.observations(values, channels_last=True)
-        return Content(observations, _labels(path, others, get, len(observations)))
+        label = partial(get, advice="name the arrays that are labels by 'labels'")
+        return Content(observations, _labels(path, others, label, len(observations)))
+
+
+def _shape(archive: np.lib.npyio.NpzFile, name: str) -> tuple[int, ...]:
+    assert archive.zip is not None
+    with archive.zip.open(f"{name}.npy") as stream:
+        version = np.lib.format.read_magic(stream)
+        header = (
+            np.lib.format.read_array_header_1_0
+            if version == (1, 0)
+            else np.lib.format.read_array_header_2_0
+        )
+        return header(stream)[0]
 
 
 def read_hdf5(
