@@ -29,11 +29,13 @@ from pyrovae.measures.disentanglement.representation import Resampling, score_re
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.measures.scores import (
+    ACTIVE_ONLY,
     COLLAPSE,
     GAP,
     TEST,
     TRAINING,
     TRAINING_COLLAPSE,
+    USED_ONLY,
     Score,
     declare,
 )
@@ -205,7 +207,7 @@ def evaluate(
     found, estimators = score_representation(
         codes,
         test.factors,
-        units["used"].to_numpy(),
+        {USED_ONLY: units["used"].to_numpy(), ACTIVE_ONLY: units["active"].to_numpy()},
         settings.metrics,
         settings.standard_errors,
         seed,

@@ -12,8 +12,8 @@ longer installed, has a title made of its key, and nothing is claimed of it.
 Other scores follow from declared ones by the form of their key:
 
 - ``mig_se`` is the standard error of ``mig``;
-- ``mig_used_only`` is ``mig`` of the units alone that the decoder uses, and ``mig_active_only``, of
-  runs that version 0.1.0 measured, of those with Var(mu) > 0.01;
+- ``mig_used_only`` is ``mig`` of the units that the decoder uses, ``mig_active_only`` of those alone
+  with Var(mu) > 0.01, which is all that version 0.1.0 had;
 - ``mig[n_bins=5]`` is ``mig`` with another parameter; so are ``mig[n_bins=5]_se`` and so on.
 """
 
@@ -48,7 +48,7 @@ _GROUPS = (
 )
 
 #: Suffixes of a key: the score's standard error, and its value over some units alone: those that
-#: the decoder uses, or those with Var(mu) > 0.01, which version 0.1.0 took.
+#: the decoder uses, and those with Var(mu) > 0.01.
 STANDARD_ERROR, USED_ONLY, ACTIVE_ONLY = "_se", "_used_only", "_active_only"
 
 #: Modules that declare scores, or know whose metrics do.

@@ -224,7 +224,9 @@ def test_all_that_metrics_store_is_declared(plugin: None):
     quick = {"dci": {"learner": "lasso"}, "beta_vae": {"n_train": 50, "n_test": 50}}
     metrics = [{"name": name, **quick.get(name, {})} for name in METRICS]
     active = np.array([True, False])
-    stored, _ = score_representation(codes, factors, active, metrics, Resampling(halves=2), 0)
+    stored, _ = score_representation(
+        codes, factors, {USED_ONLY: active}, metrics, Resampling(halves=2), 0
+    )
     declared = {score.key for score in declared_scores()}
     plain = {key.removesuffix(STANDARD_ERROR).removesuffix(USED_ONLY) for key in stored}
     assert plain - declared == set()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from pyrovae.measures.disentanglement import (
     standard_error,
 )
 from pyrovae.measures.disentanglement.asked import keys_of
-from pyrovae.measures.scores import STANDARD_ERROR, USED_ONLY
+from pyrovae.measures.scores import STANDARD_ERROR
 
 
 class Resampling(BaseModel):
@@ -45,7 +45,7 @@ class Resampling(BaseModel):
 def score_representation(
     codes: NDArray[np.floating],
     factors: NDArray[np.integer] | None,
-    active: NDArray[np.bool_],
+    alone: Mapping[str, NDArray[np.bool_]],
     metrics: Sequence[dict[str, Any]],
     resampling: Resampling,
     seed: int,
@@ -58,8 +58,9 @@ def score_representation(
         (n, d).
     factors
         (n, k); ``None`` if unknown: metrics that need them are passed over.
-    active
-        (d,): which units the decoder uses.
+    alone
+        (d,) each: units that are scored alone as well, by the suffix of that score's key
+        (:data:`~pyrovae.measures.scores.USED_ONLY`, say).
     metrics
         ``{"name": …, **estimator}`` each.
     resampling
@@ -73,8 +74,8 @@ def score_representation(
     scores
         By key, which is the metric's name or, of several of one name, as
         :func:`~pyrovae.measures.disentanglement.asked.keys_of` says: the score, its single-number
-        parts as ``<key>_<part>``, its standard error as ``<key>_se`` and the score of the active
-        units alone as ``<key>_used_only``, drawn from the same random numbers.
+        parts as ``<key>_<part>``, its standard error as ``<key>_se`` and the scores of some units
+        alone as ``<key><suffix>``, drawn from the same random numbers.
     estimators
         By key: ``metric``, which was asked for, ``estimator``, ``parts`` and ``halves``; or, for
         the last three, ``refused``, the reason why a metric refuses the arrays (a factor that never
@@ -105,11 +106,15 @@ def score_representation(
             # A run that took hours to train is not lost to a metric that does not fit its data.
             estimators[key] = {"metric": asked, "refused": str(refusal)}
             continue
-        alone = result
-        if not active.all():
-            kept = only_active(z, active)
-            alone = metric(kept, factors, np.random.default_rng(stream), **arguments)
-        scores |= {key: result.score, f"{key}{USED_ONLY}": alone.score}
+        scores[key] = result.score
+        scored = {(True,) * z.shape[1]: result.score}
+        for suffix, units in alone.items():
+            which = tuple(units.tolist())
+            if which not in scored:
+                kept = only_active(z, units)
+                again = metric(kept, factors, np.random.default_rng(stream), **arguments)
+                scored[which] = again.score
+            scores[key + suffix] = scored[which]
         scores |= {
             f"{key}_{part}": value
             for part, value in result.parts.items()

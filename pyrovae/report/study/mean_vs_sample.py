@@ -113,13 +113,12 @@ def scores_of_both(folder: RunFolder, config: RunConfig) -> pd.DataFrame:
     asked = config.evaluation.metrics
     known = {metric["name"] for metric in asked}
     metrics = [*asked, *({"name": name} for name in _OF_CODES if name not in known)]
-    active = folder.units()["active"].to_numpy()
     rows = []
     for representation, codes in ((MEAN, folder.codes()), (DRAW, drawn)):
         scores, estimators = score_representation(
             codes,
             folder.factors(),
-            active,
+            {},
             metrics,
             config.evaluation.standard_errors,
             config.seed,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement import METRICS, with_standard_error
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
+from pyrovae.measures.scores import USED_ONLY
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(4, size=(300, 2))
@@ -19,7 +20,7 @@ FEW = Resampling(halves=5)
 
 def score(*names, codes=CODES, factors=FACTORS, active=ACTIVE, resampling=FEW, seed=3):
     metrics = [{"name": name} if isinstance(name, str) else name for name in names]
-    return score_representation(codes, factors, active, metrics, resampling, seed)
+    return score_representation(codes, factors, {USED_ONLY: active}, metrics, resampling, seed)
 
 
 def test_each_score_has_its_standard_error_and_its_value_without_dead_units():
