@@ -12,8 +12,8 @@ longer installed, has a title made of its key, and nothing is claimed of it.
 Other scores follow from declared ones by the form of their key:
 
 - ``mig_se`` is the standard error of ``mig``;
-- ``mig_used_only`` is ``mig`` of the units that the decoder uses, ``mig_active_only`` of those alone
-  with Var(mu) > 0.01, which is all that version 0.1.0 had;
+- ``mig_used_only`` is ``mig`` of the units alone that the decoder uses;
+- ``mig_active_only`` that of the units alone with Var(mu) > 0.01, all that version 0.1.0 had;
 - ``mig[n_bins=5]`` is ``mig`` with another parameter; so are ``mig[n_bins=5]_se`` and so on.
 """
 
