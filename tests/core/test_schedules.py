@@ -88,13 +88,15 @@ def test_half_cycles_by_hand() -> None:
 
 #: Numbers that are used once, before training.
 STARTS = {("prior", "gaussian_mixture", "spread"), ("prior", "vampprior", "spread")}
+#: Pairs of numbers.
+BOUNDS = {"log_scale_bounds"}
 MODEL_PARTS = ("prior", "posterior", "likelihood", "objective")
 
 
 REAL = [
     (REGISTRIES[kind], name, key, field)
     for kind, name, key, field in parameters(REGISTRIES)
-    if kind in MODEL_PARTS and float in types_in(field.annotation)
+    if kind in MODEL_PARTS and float in types_in(field.annotation) and key not in BOUNDS
 ]
 COUNTS = [
     (REGISTRIES[kind], name, key, field)

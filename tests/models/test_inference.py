@@ -60,8 +60,10 @@ ELBOS = ("Trace_ELBO", "TraceMeanField_ELBO", "TraceGraph_ELBO", "TraceEnum_ELBO
 
 
 def vae_of(kind: str, name: str, *, latent_dim: int = 2) -> tuple[VAE, Tensor]:
-    """Return an untrained VAE with the entry, and three data in [0, 1]."""
+    """Return an untrained VAE with the entry, and three data in [0, 1], or counts."""
     x = torch.rand(3, WIDTH)
+    if name in ("poisson", "negative_binomial"):
+        x = (5 * x).floor()
     parts = {"prior": "standard_normal", "posterior": "mean_field_normal", "likelihood": "gaussian"}
     parts[kind] = name
     if "sphere" in (PRIORS[parts["prior"]].space, POSTERIORS[parts["posterior"]].space):

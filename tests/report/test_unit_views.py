@@ -117,7 +117,8 @@ def test_the_command_writes_grids_animation_and_heat_maps(run: RunFolder, tmp_pa
     arguments = ["traverse", str(run.path), "--points", "2", "--units", "3", "--steps", "4"]
     done = CliRunner().invoke(main, [*arguments, "--over", "posterior", "--out", str(tmp_path)])
     assert done.exit_code == 0, done.output
-    pictures = ["traversals-1.png", "traversals-2.png", "factors.png", "traversals.gif"]
+    pictures = ["traversals-1.png", "traversals-2.png", "interpolations.png"]
+    pictures += ["factors.png", "traversals.gif"]
     assert done.output.split() == [str(tmp_path / name) for name in pictures]
     for name in pictures:
         Image.open(tmp_path / name).verify()

@@ -70,7 +70,9 @@ def test_senseless_numbers_are_refused(
 
 
 def _plan(kind: str, name: str, key: str, value: Any) -> None:
-    resolved = resolve_component(ALL[kind], {"name": name, key: value}, kind, lambda path: path)
+    needed = {"path": "x.npy"} if name == "files" else {}
+    given = {"name": name, **needed, key: value}
+    resolved = resolve_component(ALL[kind], given, kind, lambda path: path)
     if kind == "objective":  # what depends on two numbers is seen when it is made
         ALL[kind].create(**resolved)
 

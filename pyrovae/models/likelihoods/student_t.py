@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.core.schedules import Positive
+from pyrovae.core.schedules import Number, Positive, Within
 from pyrovae.distributions.student_t import StudentT as Law
 from pyrovae.models.likelihoods.base import LIKELIHOODS, Likelihood, ScaleForm
 
@@ -28,7 +27,8 @@ class StudentT(Likelihood):
     event_shape
         Shape of one observation.
     df
-        Degrees of freedom nu, above 1: below there is no mean to reconstruct.
+        Degrees of freedom nu, or a schedule of them, above 1: below there is no mean to
+        reconstruct.
     scale
         s, in the data's units: the start if learned, else its value or a schedule of it.
     learned
@@ -54,22 +54,23 @@ class StudentT(Likelihood):
     tensor([0., 0., 0.])
     """
 
+    df: Tensor
     log_scale: Tensor
 
     def __init__(
         self,
         event_shape: tuple[int, ...],
         *,
-        df: Annotated[float, Field(gt=1, allow_inf_nan=False)] = 5.0,
+        df: Annotated[Number, Within(gt=1)] = 5.0,
         scale: Positive = 0.5,
         learned: bool = True,
         scale_form: ScaleForm = "shared",
     ) -> None:
         super().__init__(event_shape)
-        self._df = df
+        self.set_number("df", df)
         self.set_scale("scale", scale, learned=learned, form=scale_form)
 
     def forward(self, output: Tensor) -> Distribution:
         """Return t laws around the decoder's first output."""
         loc, scale = self.loc_and_scale(output, self.log_scale)
-        return Law(loc.new_tensor(self._df), loc, scale).to_event(len(self.event_shape))
+        return Law(self.df, loc, scale).to_event(len(self.event_shape))
