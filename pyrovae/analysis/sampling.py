@@ -29,6 +29,7 @@ from pyro.infer.mcmc.util import initialize_model
 from torch import Tensor
 from torch.func import grad_and_value
 
+from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.posterior.convergence import MAX_DIVERGENT
 from pyrovae.training.step import trace
 
@@ -65,6 +66,10 @@ class Sampling:
 CAREFUL = 0.95
 
 
+class NoStart(PyrovaeError):
+    """A model whose density is not finite where sampling would start: the data are degenerate."""
+
+
 def run_nuts(
     model: Callable[[], None], guess: dict[str, Tensor], sampling: Sampling
 ) -> tuple[dict[str, Tensor], int]:
@@ -85,6 +90,11 @@ def run_nuts(
         Site to draws, ``(chains, draws, *event)``.
     int
         Number of transitions that diverged.
+
+    Raises
+    ------
+    NoStart
+        If there is no place to start from.
     """
     # Tracing would trace the checks, and warns about every number that is no tensor: the program's
     # shape does not depend on values.
@@ -94,9 +104,15 @@ def run_nuts(
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore")
-        start, potential, transforms, _ = initialize_model(
-            model, init_strategy=init_to_value(values=guess)
-        )
+        try:
+            start, potential, transforms, _ = initialize_model(
+                model, init_strategy=init_to_value(values=guess)
+            )
+        except ValueError as failure:  # what Pyro raises then
+            raise NoStart(
+                "these runs leave nothing to estimate: the model's density is not finite at their "
+                "least-squares fit"
+            ) from failure
         shapes = {site: value.shape for site, value in start.items()}
         centre = torch.cat([value.detach().reshape(-1) for value in start.values()])
         axes = _axes(_traced(lambda flat: potential(_split(flat, shapes)), centre), centre)

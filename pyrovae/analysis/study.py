@@ -38,7 +38,7 @@ from pyrovae.analysis.factors import split_factors
 from pyrovae.analysis.fit import TOTAL, NothingToCompare, fit
 from pyrovae.analysis.metrics import comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
-from pyrovae.analysis.sampling import Sampling
+from pyrovae.analysis.sampling import NoStart, Sampling
 from pyrovae.core import atomic
 from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError, did_you_mean
@@ -223,7 +223,7 @@ def _compare(task: tuple[pd.DataFrame, Score, list[str], Sampling]) -> CellPoste
     runs, metric, factors, sampling = task
     try:
         return fit(runs, metric, factors, sampling=sampling)
-    except NothingToCompare as reason:
+    except (NothingToCompare, NoStart) as reason:
         return str(reason)
 
 

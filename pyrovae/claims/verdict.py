@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
-from pyrovae.analysis.sampling import Sampling, run_nuts
+from pyrovae.analysis.sampling import NoStart, Sampling, run_nuts
 from pyrovae.claims.models import Posed
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.posterior.convergence import Convergence, convergence
@@ -120,5 +120,14 @@ class Fitted:
 
 
 def fit(posed: Posed) -> Fitted:
-    """Sample a model's posterior by NUTS; the global random state is left as it was."""
-    return Fitted(*run_nuts(posed.program, posed.guess, SAMPLING))
+    """Sample a model's posterior by NUTS; the global random state is left as it was.
+
+    Raises
+    ------
+    Undecidable
+        If the runs leave nothing to estimate.
+    """
+    try:
+        return Fitted(*run_nuts(posed.program, posed.guess, SAMPLING))
+    except NoStart as reason:
+        raise Undecidable(str(reason)) from reason

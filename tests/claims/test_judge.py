@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from click.testing import CliRunner
 from report.made import make_study
 
 from pyrovae.analysis.sampling import Sampling
 from pyrovae.claims import CLAIMS, judge, verdict
-from pyrovae.claims.verdict import Undecidable
+from pyrovae.claims.models import offsets
+from pyrovae.claims.verdict import Undecidable, fit
 from pyrovae.commands.main import main
 from pyrovae.study.config import shipped
 from pyrovae.study.config.read import load_study_file
@@ -198,3 +200,11 @@ def test_counts_of_an_older_version_decide_no_claim_about_used_units() -> None:
     runs = pd.DataFrame({"latent_dim": [4, 8], "objective": "elbo", "active_units": [4.0, 5.0]})
     with pytest.raises(Undecidable, match="without training"):
         judge.sparsity(_study(runs))
+
+
+def test_a_level_without_any_unit_decides_nothing() -> None:
+    # Of runs that were cut short every unit may be idle: the median of no deviation is no number.
+    values = torch.tensor([0.1, 0.2, 0.15], dtype=torch.float64)
+    posed = offsets(torch.zeros(3, dtype=torch.long), values, levels=2, scale=0.1)
+    with pytest.raises(Undecidable, match="leave nothing to estimate"):
+        fit(posed)
