@@ -118,4 +118,7 @@ def test_every_figure_is_in_the_gallery(pages: ModuleType):
     for entry in entries:
         assert entry.call in made
         assert 0 < (gallery.PICTURES / entry.picture).stat().st_size < _SMALL
-    assert len(list(gallery.PICTURES.glob("*.png"))) == len(entries)
+    assert named["compare"] == {"comparison"}
+    assert {"traversals-1", "traversals", "factors", "interpolations"} <= named["traverse"]
+    pictures = {path.name for path in gallery.PICTURES.iterdir() if path.suffix != ".json"}
+    assert pictures == {entry.picture for entry in entries}
