@@ -7,18 +7,18 @@ from torch import Tensor
 
 from pyrovae.training.optimizers.base import (
     OPTIMIZERS,
+    Averaging,
     Betas,
     Decay,
     Eps,
     Moments,
-    Optimizer,
     Tensors,
     with_decay,
 )
 
 
 @OPTIMIZERS.register("adam")
-class Adam(Optimizer):
+class Adam(Averaging):
     r"""Steps of about the learning rate, whatever the scale of the gradient: the default.
 
     .. math::
@@ -53,15 +53,6 @@ class Adam(Optimizer):
     """
 
     slots = ("first", "second")
-
-    def __init__(
-        self,
-        *,
-        betas: Betas = [0.9, 0.999],  # noqa: B006 - never changed
-        eps: Eps = 1e-8,
-        weight_decay: Decay = 0.0,
-    ) -> None:
-        self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
 
     def update(
         self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor

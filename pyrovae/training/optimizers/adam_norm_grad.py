@@ -7,11 +7,8 @@ from torch import Tensor
 
 from pyrovae.training.optimizers.base import (
     OPTIMIZERS,
-    Betas,
-    Decay,
-    Eps,
+    Averaging,
     Moments,
-    Optimizer,
     Tensors,
     with_decay,
 )
@@ -21,7 +18,7 @@ _LEAST_NORM = 1e-7
 
 
 @OPTIMIZERS.register("adam_norm_grad")
-class AdamNormGrad(Optimizer):
+class AdamNormGrad(Averaging):
     r"""Adam that sees the direction of each tensor's gradient only: steps cannot explode.
 
     .. math::
@@ -62,15 +59,6 @@ class AdamNormGrad(Optimizer):
     """
 
     slots = ("first", "second")
-
-    def __init__(
-        self,
-        *,
-        betas: Betas = [0.9, 0.999],  # noqa: B006 - never changed
-        eps: Eps = 1e-8,
-        weight_decay: Decay = 0.0,
-    ) -> None:
-        self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
 
     def update(
         self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor

@@ -7,18 +7,15 @@ from torch import Tensor
 
 from pyrovae.training.optimizers.base import (
     OPTIMIZERS,
-    Betas,
-    Decay,
-    Eps,
+    Averaging,
     Moments,
-    Optimizer,
     Tensors,
     with_decay,
 )
 
 
 @OPTIMIZERS.register("adamax")
-class Adamax(Optimizer):
+class Adamax(Averaging):
     r"""Adam with a decaying maximum of the gradient's size in place of its mean square.
 
     .. math::
@@ -54,15 +51,6 @@ class Adamax(Optimizer):
     """
 
     slots = ("first", "largest")
-
-    def __init__(
-        self,
-        *,
-        betas: Betas = [0.9, 0.999],  # noqa: B006 - never changed
-        eps: Eps = 1e-8,
-        weight_decay: Decay = 0.0,
-    ) -> None:
-        self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
 
     def update(
         self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor

@@ -66,6 +66,19 @@ class Optimizer:
         raise NotImplementedError
 
 
+class Averaging(Optimizer):
+    """Base of those that remember two moving averages: Adam and its kin."""
+
+    def __init__(
+        self,
+        *,
+        betas: Betas = [0.9, 0.999],  # noqa: B006 - never changed
+        eps: Eps = 1e-8,
+        weight_decay: Decay = 0.0,
+    ) -> None:
+        self.betas, self.eps, self.weight_decay = tuple(betas), eps, weight_decay
+
+
 def with_decay(params: Tensors, grads: Tensors, decay: float) -> Tensors:
     """Return the gradients of a loss to which decay / 2 times the squared norm is added."""
     if decay == 0:
