@@ -13,20 +13,22 @@ from tiny_study import run, tiny_plan
 
 from pyrovae.commands.main import main
 
+#: What its study was run with.
+CHANGES = (
+    "grid.prior=[laplace]",
+    "seeds=1",
+    "training.steps=5",
+    "training.records=1",
+    "evaluation.points=50",
+    "evaluation.metrics=[]",
+)
+
 
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with ``tiny.yaml``, its results, and an archive of them."""
     root = tmp_path_factory.mktemp("trained")
-    plan = tiny_plan(
-        root,
-        "grid.prior=[laplace]",
-        "seeds=1",
-        "training.steps=5",
-        "training.records=1",
-        "evaluation.points=50",
-        "evaluation.metrics=[]",
-    )
+    plan = tiny_plan(root, *CHANGES)
     assert run(plan, root / "results").done == 1
     np.save(root / "codes.npy", np.random.default_rng(0).normal(size=(30, 2)))
     images = np.random.default_rng(2).integers(0, 256, (20, 1, 16, 16), dtype=np.uint8)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner
-from commands.conftest import Place
+from commands.conftest import CHANGES, Place
 from PIL import Image
 from tiny_study import run, tiny_plan
 
@@ -270,11 +270,11 @@ def test_the_card_tells_what_the_run_is(place: Place) -> None:
 def test_a_card_that_is_changed_or_gone_does_no_harm(place: Place) -> None:
     (place.run / "README.md").write_text("# My run\n")
     results = place.root / "results"
-    assert run(tiny_plan(place.root, *_CHANGES), results).kept == 1
+    assert run(tiny_plan(place.root, *CHANGES), results).kept == 1
     assert (place.run / "README.md").read_text() == "# My run\n"
     # Measured again, it is written again, and the model is the same.
     model = (place.run / "model.safetensors").read_bytes()
-    assert run(tiny_plan(place.root, *_CHANGES, "evaluation.samples=5"), results).done == 1
+    assert run(tiny_plan(place.root, *CHANGES, "evaluation.samples=5"), results).done == 1
     text = (place.run / "README.md").read_text()
     scores = json.loads((place.run / "metrics.json").read_text())["scores"]
     assert f"| ELBO ↑ | {scores['elbo']:.5g} ± " in text
@@ -283,14 +283,3 @@ def test_a_card_that_is_changed_or_gone_does_no_harm(place: Place) -> None:
     assert place.invoke("study", "export", "tiny", "--out", "a.zip").exit_code == 0
     told = place.invoke("study", "import", "a.zip", "--results", str(place.root / "elsewhere"))
     assert told.exit_code == 0, told.output
-
-
-#: What the fixture's study was run with.
-_CHANGES = (
-    "grid.prior=[laplace]",
-    "seeds=1",
-    "training.steps=5",
-    "training.records=1",
-    "evaluation.points=50",
-    "evaluation.metrics=[]",
-)

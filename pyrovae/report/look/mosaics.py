@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -15,6 +16,8 @@ from PIL import Image
 from torch import Tensor
 
 from pyrovae.report.look.drawn import NothingToDraw
+from pyrovae.report.look.names import wrapped
+from pyrovae.report.look.style import Style, theme, tighten
 
 #: Tiles are enlarged to at least so many pixels a side, so that gaps and edges stay crisp.
 _TILE = 32
@@ -119,6 +122,31 @@ def show(
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+@contextmanager
+def sheet(
+    images: Tensor, *, rows: Sequence[str], columns: Sequence[str], title: str, style: Style
+) -> Iterator[tuple[Figure, Axes]]:
+    """Hand out a figure of images with names beside them, to be labelled; then make it fit.
+
+    Parameters
+    ----------
+    images
+        As of :func:`mosaic`.
+    rows, columns
+        Their names.
+    title, style
+        Of the figure, which is one column wide.
+    """
+    with theme(style):
+        figure = Figure(figsize=(style.column, 2 * style.column))
+        ax = figure.subplots()
+        show(ax, mosaic(images), rows=rows, columns=columns)
+        ax.set_title(wrapped(title, 44))
+        yield figure, ax
+        tighten(figure)
+        fit(figure, ax)
 
 
 def fit(figure: Figure, ax: Axes) -> None:

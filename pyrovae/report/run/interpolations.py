@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pandas as pd
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.marks import carries_mark
-from pyrovae.report.look.mosaics import fit, mosaic, show
+from pyrovae.report.look.mosaics import sheet
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import PAPER, Style, theme, tighten
+from pyrovae.report.look.style import PAPER, Style
 
 
 @carries_mark
@@ -64,16 +63,10 @@ def interpolation_grid(images: Tensor, *, title: str = "", style: Style = PAPER)
     """
     pairs, steps = images.shape[:2]
     rows = [f"{2 * i + 1} to {2 * i + 2}" for i in range(pairs)]
-    with theme(style):
-        figure = Figure(figsize=(style.column, 2 * style.column))
-        ax = figure.subplots()
-        columns = [f"{100 * i / (steps - 1):.0f}" for i in range(steps)]
-        show(ax, mosaic(images), rows=rows, columns=columns)
+    columns = [f"{100 * i / (steps - 1):.0f}" for i in range(steps)]
+    with sheet(images, rows=rows, columns=columns, title=title, style=style) as (figure, ax):
         ax.set_xlabel("Share of the way (%)")
         ax.set_ylabel("Test images")
-        ax.set_title(names.wrapped(title, 44))
-        tighten(figure)
-        fit(figure, ax)
     caption = (
         f"Latent interpolations{f', {title}' if title else ''}: decoded codes on the straight line "
         "between the posterior means of two test images (on a sphere: on the arc). The ends are "

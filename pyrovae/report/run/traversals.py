@@ -5,17 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from pyrovae.analysis.active import is_active
 from pyrovae.measures.traversal import ENDS, Over
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
-from pyrovae.report.look.mosaics import fit, mosaic, show
-from pyrovae.report.look.names import slug, wrapped
+from pyrovae.report.look.mosaics import sheet
+from pyrovae.report.look.names import slug
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
+from pyrovae.report.look.style import GREY, PAPER, Style
 
 #: Stands below the name of a unit that is.
 INACTIVE = "\ninactive"
@@ -87,17 +86,11 @@ def traversal_grid(
     """
     quantiles = np.linspace(*ENDS, images.shape[1])
     units = units.assign(active=is_active(units))
-    with theme(style):
-        figure = Figure(figsize=(style.column, 2 * style.column))
-        ax = figure.subplots()
-        columns = [f"{100 * q:.0f}" for q in quantiles]
-        show(ax, mosaic(images), rows=unit_names(units), columns=columns)
+    rows, columns = unit_names(units), [f"{100 * q:.0f}" for q in quantiles]
+    with sheet(images, rows=rows, columns=columns, title=title, style=style) as (figure, ax):
         mark_inactive(ax, units)
         ax.set_xlabel(f"Quantile of the {_OVER[over]} (%)")
         ax.set_ylabel("Latent unit, KL in nats")
-        ax.set_title(wrapped(title, 44))
-        tighten(figure)
-        fit(figure, ax)
     data = units[["unit", "kl", "active"]].assign(
         lowest_quantile=ENDS[0], highest_quantile=ENDS[1], over=over, point=point
     )
