@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -24,6 +25,7 @@ from pyrovae.api.observations import of_model
 from pyrovae.api.parts import configured, settings
 from pyrovae.core.errors import ConfigError, DataError, IncompatibleError
 from pyrovae.core.scheduled import Scheduled
+from pyrovae.core.schedules import unfinished
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
@@ -33,7 +35,11 @@ from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, Objective
-from pyrovae.study.plan.compatibility import objective_conflict, training_conflict
+from pyrovae.study.plan.compatibility import (
+    objective_conflict,
+    training_conflict,
+    validation_conflict,
+)
 from pyrovae.study.store.history import Watch, history_table, settled_of
 from pyrovae.training import (
     LossProgram,
@@ -160,6 +166,11 @@ def fit(
         raise ConfigError(f"{who} need validation data", "validation")
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
     program = _program(vae, objective, chosen, seed, binary=dataset.grey is not None)
+    conflict = validation_conflict(chosen, _constant_from(program), dataset)
+    if conflict:
+        raise ConfigError(conflict[1], conflict[0].removeprefix("training."))
+    for remark in _cut_short(program, chosen):
+        warnings.warn(remark, stacklevel=2)
     try:
         program.to(place)
         return _train(vae, program, dataset, chosen, seed, place, compiled, progress)
@@ -209,14 +220,7 @@ def _train(
             progress=lambda step, loss: show(step, loss, active),
             keep=keep,
             settled=Watch(settings, constant),
-            validate=None
-            if dataset.validation is None
-            else validation(
-                dataset.validation,
-                settings,
-                seed=seed,
-                data_size=len(dataset.train),
-            ),
+            validate=validation(dataset, settings, seed=seed),
             constant_from=constant,
         )
         values = dataset.trained_on.to(device)
@@ -241,6 +245,17 @@ def _constant_from(program: LossProgram) -> float:
     objective = program.objective
     parts = [m.constant_from for m in program.modules() if isinstance(m, Scheduled)]
     return max([type(objective).constant_from(vars(objective)), *parts])
+
+
+def _cut_short(program: LossProgram, settings: TrainingSettings) -> Iterator[str]:
+    """Yield a remark on each schedule that training ends before, as plans of studies have it."""
+    objective, places = program.objective, {"lr": settings.lr}
+    for place, part in program.vae.named_modules():
+        if isinstance(part, Scheduled):
+            places |= {f"{place}.{name}": value for name, value in part.schedules.items()}
+    remarks = {place: unfinished(value, settings.steps) for place, value in places.items()}
+    remarks |= type(objective).cut_short(vars(objective), settings.steps)
+    yield from (f"{place}: {remark}" for place, remark in remarks.items() if remark)
 
 
 def _device(name: str) -> torch.device:

@@ -12,8 +12,7 @@ from torch import Tensor
 
 from pyrovae.core.errors import DataError
 from pyrovae.datasets import Dataset, Split
-from pyrovae.datasets.base import as_float
-from pyrovae.datasets.streamed import Streamed, blocks
+from pyrovae.datasets.streamed import Streamed
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 
@@ -209,19 +208,13 @@ def explained(vae: LatentModel, values: Data, what: str = "x") -> Data:
         With the first value that it cannot, and a way out.
     """
     likelihood: Likelihood | None = getattr(vae, "likelihood", None)
-    if likelihood is None or (likelihood.support == "unit" and values.dtype == torch.uint8):
+    found = None if likelihood is None else likelihood.first_refused(values)
+    if likelihood is None or found is None:
         return values
-    for start, block in blocks(values):
-        x = as_float(block)
-        found = likelihood.refusal(x)
-        if found is not None:
-            (datum, *rest), words = found
-            name = LIKELIHOODS.name_of(type(likelihood))
-            value = float(x[(datum, *rest)])
-            scaled = likelihood.support == "unit"
-            hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
-            place = [start + datum, *rest]
-            raise DataError(
-                f"likelihood '{name}' is for {words} but {what} holds {value:g} at {place}{hint}"
-            )
-    return values
+    place, words, value = found
+    name = LIKELIHOODS.name_of(type(likelihood))
+    scaled = likelihood.support == "unit"
+    hint = f": scale {what}, or take likelihood 'gaussian'" if scaled else ""
+    raise DataError(
+        f"likelihood '{name}' is for {words} but {what} holds {value:g} at {place}{hint}"
+    )

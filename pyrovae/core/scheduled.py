@@ -53,9 +53,14 @@ class Scheduled(nn.Module):
         self._courses[name] = value, transform
 
     @property
+    def schedules(self) -> dict[str, Any]:
+        """The numbers that are schedules, by the names of their buffers."""
+        return {name: value for name, (value, _) in self._courses.items() if is_schedule(value)}
+
+    @property
     def constant_from(self) -> float:
         """Step from which on every number is constant."""
-        return max((ends(value) for value, _ in self._courses.values()), default=0)
+        return max(map(ends, self.schedules.values()), default=0)
 
     def numbers(self, step: int) -> dict[str, float]:
         """Return what each buffer holds at a step, counted from 0."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from pyrovae.core.registry import Registry
-from pyrovae.core.schedules import ends, is_schedule
+from pyrovae.core.schedules import ends, is_schedule, unfinished
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import Terms, terms, trace_pair
 
@@ -49,6 +49,19 @@ class Objective(nn.Module):
     def constant_from(cls, parameters: Mapping[str, Any]) -> float:
         """Return the step from which on nothing changes by plan: the end of :meth:`schedules`."""
         return max((ends(value) for value in cls.schedules(parameters).values()), default=0)
+
+    @classmethod
+    def cut_short(cls, parameters: Mapping[str, Any], steps: int) -> dict[str, str]:
+        """Return a remark on each schedule that training of so many steps ends before.
+
+        Keys are places: ``objective.beta``, or ``objective`` for a change that is no schedule.
+        """
+        schedules = cls.schedules(parameters)
+        remarks = {f"objective.{key}": unfinished(value, steps) for key, value in schedules.items()}
+        until = cls.constant_from(parameters)
+        if not schedules and steps < until:
+            remarks["objective"] = f"it changes until step {until:,.0f}, and training has {steps:,}"
+        return {place: remark for place, remark in remarks.items() if remark}
 
     def prepare(self, vae: LatentModel) -> None:
         """Take what the objective needs of the model before training; most need nothing."""

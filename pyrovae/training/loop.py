@@ -476,12 +476,12 @@ class _Slot:
         return Diverged(self.step, f"parameter {name} is not finite")
 
     def ended(self, state: State, size: int) -> Ended:
-        kept = self._validated
-        if self.member.settings.keep == "last" or kept.params is None or kept.buffers is None:
+        validated = self._validated
+        if validated.tensors is None:
             self._write(state, size)
             return Ended(self.place, self.records)
-        self._put(kept.params, kept.buffers)
-        return Ended(self.place, self.records, kept=kept.best)
+        self._put(*validated.tensors)
+        return Ended(self.place, self.records, kept=validated.best)
 
     def keep(self, state: State, size: int) -> None:
         params, buffers = self._here(state, size)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import torch
 
 from pyrovae.core.seeded import seeded
-from pyrovae.datasets.base import Split
+from pyrovae.datasets.base import Dataset
 from pyrovae.training.settings import TrainingSettings
 from pyrovae.training.step import LossProgram, Tensors
 
@@ -34,6 +35,15 @@ class Kept:
         """In words."""
         return f"parameters are the best on validation data, of step {self.step:,}"
 
+    def content(self) -> dict[str, Any]:
+        """Return it as data for JSON."""
+        return {"step": self.step, "validation_loss": self.loss}
+
+    @classmethod
+    def of(cls, content: Mapping[str, Any]) -> Kept:
+        """Return what :meth:`content` was made of."""
+        return cls(content["step"], content["validation_loss"])
+
 
 @dataclass(frozen=True)
 class Validated:
@@ -45,14 +55,13 @@ class Validated:
         The record with the lowest loss; the first of equals.
     since
         Number of records after it.
-    params, buffers
-        At it, if they are kept.
+    tensors
+        Parameters, and buffers that steps write, at it, if they are kept.
     """
 
     best: Kept | None = None
     since: int = 0
-    params: Tensors | None = None
-    buffers: Tensors | None = None
+    tensors: tuple[Tensors, Tensors] | None = None
 
     def after(
         self,
@@ -63,8 +72,7 @@ class Validated:
         """Return what is known with one record more; ``tensors`` is called if it is the best."""
         if self.best is not None and not loss < self.best.loss:
             return replace(self, since=self.since + 1)
-        params, buffers = tensors() if tensors else (None, None)
-        return Validated(Kept(step, loss), 0, params, buffers)
+        return Validated(Kept(step, loss), tensors=tensors() if tensors else None)
 
     def ends(self, settings: TrainingSettings) -> bool:
         """Return whether training is over."""
@@ -72,24 +80,26 @@ class Validated:
 
 
 def validation(
-    split: Split, settings: TrainingSettings, *, seed: int, data_size: int
-) -> Callable[[LossProgram, int], float]:
-    """Return a function of a program and its step: the loss of training, on a validation split.
+    dataset: Dataset, settings: TrainingSettings, *, seed: int
+) -> Callable[[LossProgram, int], float] | None:
+    """Return a function of a program and its step: the loss of training, on the validation split.
 
-    Noise is the same at each step, so that what changes from one record to the next is the model.
+    ``None`` for a data set that has none. Noise is the same at each step, so that what changes from
+    one record to the next is the model.
 
     Parameters
     ----------
-    split
-        Its data need not fit into memory.
+    dataset
+        Its validation split need not fit into memory.
     settings
         Data are taken in parts of nearly the size of a minibatch: losses that compare data within
         one mean the same as in training.
     seed
         Of the noise.
-    data_size
-        Number of training data.
     """
+    split, data_size = dataset.validation, len(dataset.train)
+    if split is None:
+        return None
     n = len(split)
     parts = -(-n // settings.batch_size)
     edges = [n * part // parts for part in range(parts + 1)]

@@ -6,6 +6,7 @@ import random
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -302,3 +303,39 @@ def test_importing_is_instant() -> None:
     code = "import pyrovae, sys; print('torch' in sys.modules, 'build' in dir(pyrovae))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["False", "True"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"objective": {"name": "annealed", "steps": 50}}, "objective.rise: its schedule takes 50"),
+        ({"objective": {"name": "lagging", "until": 30}}, "objective: it changes until step 30"),
+        (
+            {"lr": {"schedule": "cosine", "from": 1e-3, "to": 0, "steps": 40}},
+            "lr: its schedule takes 40 steps, and training has 20",
+        ),
+        ({"objective": {"name": "annealed", "steps": 20}}, ""),
+    ],
+)
+def test_a_schedule_that_outlasts_training_is_told(settings: dict[str, Any], told: str) -> None:
+    vae, x = (
+        pyrovae.build(4, latent_dim=2, network={"name": "mlp", "hidden": [8]}),
+        torch.rand(16, 4),
+    )
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        pyrovae.fit(vae, x, steps=20, records=1, progress=False, **settings)
+    found = [str(w.message) for w in caught if "training has" in str(w.message)]
+    assert len(found) == (1 if told else 0)
+    assert not told or found[0].startswith(told)
+
+
+def test_what_a_validation_split_would_never_decide_is_refused() -> None:
+    vae, x = (
+        pyrovae.build(4, latent_dim=2, network={"name": "mlp", "hidden": [8]}),
+        torch.rand(16, 4),
+    )
+    objective = {"name": "annealed", "steps": 50}
+    with pytest.raises(ConfigError, match="at step 50 of 20") as error:
+        pyrovae.fit(vae, x, objective, steps=20, until="validation", validation=x, progress=False)
+    assert error.value.place == "until"

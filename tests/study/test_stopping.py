@@ -58,8 +58,8 @@ def test_a_run_stops_and_its_folder_tells_which_parameters_were_kept(tmp_path: P
     # The parameters are those of that record, not the last: they have its loss.
     vae, dataset = load_trained(folder)
     assert vae.kept == kept
-    assert dataset.validation is not None
-    loss = validation(dataset.validation, plan.runs[0].config.training, seed=0, data_size=60 - 20)
+    loss = validation(dataset, plan.runs[0].config.training, seed=0)
+    assert loss is not None
     program = LossProgram(vae, OBJECTIVES.create("autoencoder")).eval()
     assert loss(program, kept.step) == pytest.approx(kept.loss, rel=1e-5)
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 import pyrovae
 from pyrovae.core.seeded import seeded
-from pyrovae.datasets import Split
+from pyrovae.datasets import Dataset, Split
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.training import Ended, LossProgram, Member, Record, Snapshot, Trainer, TrainingSettings
 from pyrovae.training.streams import BatchStream, NoiseStream
@@ -19,6 +19,7 @@ from pyrovae.training.validation import Kept, Validated, validation
 _GENERATOR = torch.Generator().manual_seed(0)
 X = (torch.rand(24, 6, generator=_GENERATOR) < 0.5).float()
 HELD = (torch.rand(30, 6, generator=_GENERATOR) < 0.5).float()
+DATA = Dataset("x", Split(X), Split(X), validation=Split(HELD))
 SETTINGS = TrainingSettings(
     steps=400, records=40, batch_size=8, lr=3e-2, until="validation", patience=3, keep="best"
 )
@@ -36,7 +37,7 @@ def _named(objective: str | dict[str, object]) -> dict[str, object]:
 
 
 def _member(seed: int, settings: TrainingSettings = SETTINGS, **more: object) -> Member:
-    validate = validation(Split(HELD), settings, seed=seed, data_size=len(X))
+    validate = validation(DATA, settings, seed=seed)
     return Member(_program(seed), seed, settings, validate=validate, **more)  # type: ignore[arg-type]
 
 
@@ -169,12 +170,12 @@ def test_the_validation_loss_is_that_of_training_with_fixed_noise(posterior: str
     )
     program = LossProgram(vae, OBJECTIVES.create("beta", beta=2.0))
     settings = TrainingSettings(batch_size=len(HELD))
-    loss = validation(Split(HELD), settings, seed=3, data_size=len(X))
+    loss = validation(DATA, settings, seed=3)
     with seeded(3):
         expected, _ = program(HELD, program.hyper(0), len(X))
     assert loss(program, 0) == pytest.approx(expected.item(), rel=1e-6)
     assert loss(program, 0) == loss(program, 0)
-    in_parts = validation(Split(HELD), TrainingSettings(batch_size=7), seed=3, data_size=len(X))
+    in_parts = validation(DATA, TrainingSettings(batch_size=7), seed=3)
     assert in_parts(program, 0) == pytest.approx(expected.item(), rel=0.3)
 
 

@@ -14,6 +14,8 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import Registry
 from pyrovae.core.scheduled import Scheduled
 from pyrovae.core.schedules import is_schedule
+from pyrovae.datasets.base import as_float
+from pyrovae.datasets.streamed import Streamed, blocks
 from pyrovae.models.likelihoods.support import SUPPORTS, Support
 
 #: Where a scale comes from: one number, one for each element, or the decoder.
@@ -66,6 +68,24 @@ class Likelihood(Scheduled):
         """
         outside = self._support().first_outside(x)
         return None if outside is None else (outside, self.explains)
+
+    def first_refused(self, values: Tensor | Streamed) -> tuple[list[int], str, float] | None:
+        """Return the index of the first of many values that cannot be, what could, and the value.
+
+        Parameters
+        ----------
+        values
+            Observations as data sets have them; they need not fit into memory.
+        """
+        if self.support == "unit" and values.dtype == torch.uint8:
+            return None
+        for start, block in blocks(values):
+            x = as_float(block)
+            found = self.refusal(x)
+            if found is not None:
+                (datum, *rest), words = found
+                return [start + datum, *rest], words, float(x[(datum, *rest)])
+        return None
 
     @property
     def explains(self) -> str:

@@ -207,6 +207,7 @@ def _runs(
             _put(content, choice)
         choices = tuple(base + ordered)
         resolved = resolve(content, partial(place_of, choices))
+        run: PlacedRun | None = None
         for seed, seed_place in seeds:
             if excluded.match({**resolved, "seed": seed}):
                 left_out += 1
@@ -219,11 +220,14 @@ def _runs(
                 places = _difference(seen[key], run)
                 raise ConfigError(f"gives the same run twice, as does {places[0]}", places[1])
             seen[key] = run
-            for path, remark in cut_short(run.config):
-                told = f"{run.place(path)}: {remark}"
-                if told not in remarks:
-                    remarks.append(told)
             yield run
+        # Seeds are alike in this.
+        told = (
+            [f"{run.place(path)}: {remark}" for path, remark in cut_short(run.config)]
+            if run
+            else []
+        )
+        remarks.extend(remark for remark in told if remark not in remarks)
     if not seen:
         raise ConfigError(f"leaves out all {left_out} runs", placed("exclude", origins))
     for unused in excluded.unused():

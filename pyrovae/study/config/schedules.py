@@ -17,8 +17,10 @@ def constant_from(config: RunConfig) -> float:
 
     Infinite if one never stops.
     """
-    values = [ends(value) for _, value in _of_model(config.model_dump())]
-    return max(_objective_constant_from(config), *values, 0)
+    content = config.model_dump()
+    entry, parameters = _objective(content)
+    values = [ends(value) for _, value in _of_model(content)]
+    return max(entry.constant_from(parameters), *values, 0)
 
 
 def cut_short(config: RunConfig) -> Iterator[tuple[str, str]]:
@@ -27,29 +29,18 @@ def cut_short(config: RunConfig) -> Iterator[tuple[str, str]]:
     What was trained then is another objective than the one that the schedule leads to.
     """
     content, steps = config.model_dump(), config.training.steps
-    objective = content["objective"]
-    schedules = OBJECTIVES[objective["name"]].schedules(_parameters(objective))
-    places = [
-        *((f"objective.{key}", value) for key, value in schedules.items()),
-        *_of_model(content),
-        ("training.lr", content["training"]["lr"]),
-    ]
-    for place, value in places:
+    entry, parameters = _objective(content)
+    yield from entry.cut_short(parameters, steps).items()
+    for place, value in (*_of_model(content), ("training.lr", content["training"]["lr"])):
         remark = unfinished(value, steps)
         if remark:
             yield place, remark
-    until = _objective_constant_from(config)
-    if not schedules and steps < until:
-        yield "objective", f"it changes until step {until:,.0f}, and training has {steps:,}"
 
 
-def _objective_constant_from(config: RunConfig) -> float:
-    entry = OBJECTIVES[config.objective["name"]]
-    return entry.constant_from(_parameters(config.model_dump()["objective"]))
-
-
-def _parameters(component: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in component.items() if key != "name"}
+def _objective(content: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """Return the class of a run's objective, and its parameters."""
+    parameters = {key: value for key, value in content["objective"].items() if key != "name"}
+    return OBJECTIVES[content["objective"]["name"]], parameters
 
 
 def _of_model(content: dict[str, Any]) -> Iterator[tuple[str, Any]]:

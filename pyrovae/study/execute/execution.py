@@ -9,7 +9,6 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -19,12 +18,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets import Dataset
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.measures.evaluate import Evaluation, evaluate
 from pyrovae.models.contract import LatentModel
-from pyrovae.study.config.run import RunConfig
 from pyrovae.study.config.schedules import constant_from
 from pyrovae.study.execute.memory import give_back
 from pyrovae.study.plan.batches import Task
@@ -89,9 +87,16 @@ class Execution:
                 training.append(run)
         if not training:
             return
-        seen = _Seen.of(dataset, self._device)
+        points = along_points(dataset, self._device)
         trainees = [
-            _Trainee(run, program_of(run.config, dataset).to(self._device), seen, self._store, tell)
+            _Trainee(
+                run,
+                program_of(run.config, dataset).to(self._device),
+                points,
+                validation(dataset, run.config.training, seed=run.config.seed),
+                self._store,
+                tell,
+            )
             for run in training
         ]
         trainer = self._trainer_for(task, trainees[0].program, dataset)
@@ -191,27 +196,6 @@ class Execution:
         return self._trainer
 
 
-@dataclass(frozen=True)
-class _Seen:
-    """The data that are looked at along training."""
-
-    points: tuple[Tensor, Tensor]
-    validation: Split | None
-    data_size: int
-
-    @classmethod
-    def of(cls, dataset: Dataset, device: torch.device) -> _Seen:
-        return cls(along_points(dataset, device), dataset.validation, len(dataset.train))
-
-    def validate(self, config: RunConfig) -> Callable[[LossProgram, int], float] | None:
-        """Return the loss of a run's program on the validation split, if there is one."""
-        if self.validation is None:
-            return None
-        return validation(
-            self.validation, config.training, seed=config.seed, data_size=self.data_size
-        )
-
-
 class _Trainee:
     """A run in training: where it starts, what is told and kept of it."""
 
@@ -219,7 +203,8 @@ class _Trainee:
         self,
         run: PlannedRun,
         program: LossProgram,
-        seen: _Seen,
+        points: tuple[Tensor, Tensor],
+        validate: Callable[[LossProgram, int], float] | None,
         store: Store,
         tell: Tell,
     ) -> None:
@@ -227,12 +212,13 @@ class _Trainee:
         self.over = False
         self._before = store.checkpoints.load(run.id)
 
+        constant = constant_from(run.config)
         active: int | None = None
 
         def measure(current: LossProgram) -> AlongTraining:
             nonlocal active
             assert isinstance(current.vae, LatentModel)
-            found = measure_along_training(current.vae, *seen.points, run.config.seed)
+            found = measure_along_training(current.vae, *points, run.config.seed)
             active = found.used_units
             return found
 
@@ -248,12 +234,10 @@ class _Trainee:
             keep=self._keep,
             start=self._before.snapshot if self._before else None,
             settled=Watch(
-                run.config.training,
-                constant_from(run.config),
-                self._before.history if self._before else None,
+                run.config.training, constant, self._before.history if self._before else None
             ),
-            validate=seen.validate(run.config),
-            constant_from=constant_from(run.config),
+            validate=validate,
+            constant_from=constant,
         )
         self.started = time.perf_counter()
 

@@ -12,17 +12,13 @@ from torch import nn
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError, did_you_mean
-from pyrovae.datasets import Dataset, Split
-from pyrovae.datasets.base import as_float
-from pyrovae.datasets.streamed import blocks
+from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
-from pyrovae.study.config.run import RunConfig
-from pyrovae.study.config.schedules import constant_from
 from pyrovae.training import TrainingSettings
 
 #: What an objective may need of a part, in words.
@@ -83,7 +79,7 @@ def data_conflict(likelihood: Mapping[str, Any], dataset: Dataset) -> str | None
         **{key: value for key, value in likelihood.items() if key != "name"},
     )
     for which, split in dataset.splits.items():
-        found = _unfit(made, split)
+        found = made.first_refused(split.values)
         if found is not None:
             index, words, value = found
             return (
@@ -93,22 +89,18 @@ def data_conflict(likelihood: Mapping[str, Any], dataset: Dataset) -> str | None
     return None
 
 
-def _unfit(likelihood: Likelihood, split: Split) -> tuple[list[int], str, float] | None:
-    """Return the index of the first value that cannot be, what could, and the value."""
-    if likelihood.support == "unit" and split.values.dtype == torch.uint8:
-        return None
-    for start, block in blocks(split.values):
-        x = as_float(block)
-        found = likelihood.refusal(x)
-        if found is not None:
-            (datum, *rest), words = found
-            return [start + datum, *rest], words, float(x[(datum, *rest)])
-    return None
+def validation_conflict(
+    training: TrainingSettings, constant_from: float, dataset: Dataset
+) -> tuple[str, str] | None:
+    """Return the place to blame, and why a run cannot be decided by a validation split.
 
-
-def validation_conflict(config: RunConfig, dataset: Dataset) -> tuple[str, str] | None:
-    """Return the place to blame, and why a run cannot be decided by a validation split."""
-    training, until = config.training, constant_from(config)
+    Parameters
+    ----------
+    training, dataset
+        Of the run.
+    constant_from
+        Step from which on all its scheduled numbers are constant.
+    """
     decided = training.until == "validation" or training.keep == "best"
     place = "training.until" if training.until == "validation" else "training.keep"
     place = place if decided else "training.lr.watch"
@@ -117,8 +109,8 @@ def validation_conflict(config: RunConfig, dataset: Dataset) -> tuple[str, str] 
             f"needs a validation split, and data set '{dataset.name}' has none: "
             "dataset.validation takes some of the training data for one"
         )
-    if decided and until > training.steps:
-        when = "never" if until == math.inf else f"at step {until:,.0f}"
+    if decided and constant_from > training.steps:
+        when = "never" if constant_from == math.inf else f"at step {constant_from:,.0f}"
         return place, (
             "looks at the validation split once all schedules are over, which is "
             f"{when} of {training.steps:,}"

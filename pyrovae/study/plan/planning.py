@@ -28,6 +28,7 @@ from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
+from pyrovae.study.config.schedules import constant_from
 from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import (
     conflicts,
@@ -173,7 +174,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     except ConfigError as error:
         placed = error.at("training.optimizer")
         raise ConfigError(error.message, run.place(placed.place), file) from None
-    unseen = validation_conflict(run.config, dataset)
+    unseen = validation_conflict(training, constant_from(run.config), dataset)
     if unseen:
         raise ConfigError(unseen[1], run.place(unseen[0]), file)
     if run.config.model is not None:

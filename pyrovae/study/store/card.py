@@ -112,7 +112,7 @@ def _scores(metrics: Mapping[str, Any], config: RunConfig) -> Iterator[str]:
     else:
         yield f"The run is {_plain(settled.told)}. Nothing should be concluded from its numbers."
     if "kept" in metrics:
-        kept = Kept(metrics["kept"]["step"], metrics["kept"]["validation_loss"])
+        kept = Kept.of(metrics["kept"])
         yield f"Its {kept.told}: loss {kept.loss:.4g}."
     yield ""
     yield "| Score | Value | Unit |"

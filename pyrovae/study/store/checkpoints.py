@@ -45,8 +45,10 @@ class Checkpoint:
     seconds: float
 
 
-#: Tensors of a checkpoint that are no moments, by the first part of their names.
-_GROUPS = ("params", "buffers", "best", "best_buffers")
+#: Parameters and buffers of the best record on validation data, by the first part of their names.
+_BEST = ("best", "best_buffers")
+#: Tensors of a checkpoint that are no moments, likewise.
+_GROUPS = ("params", "buffers", *_BEST)
 
 
 class Checkpoints:
@@ -71,11 +73,11 @@ class Checkpoints:
         tensors = {"window": snapshot.window, "seen": snapshot.seen}
         groups = {"params": snapshot.params, "buffers": snapshot.buffers}
         groups |= {f"{_MOMENTS}{slot}": group for slot, group in snapshot.moments.items()}
+        seen = snapshot.validated
+        if seen.tensors is not None:
+            groups |= dict(zip(_BEST, seen.tensors, strict=True))
         for kind, group in groups.items():
             tensors |= {f"{kind}/{name}": tensor for name, tensor in group.items()}
-        seen = snapshot.validated
-        for kind, kept in (("best", seen.params), ("best_buffers", seen.buffers)):
-            tensors |= {f"{kind}/{name}": tensor for name, tensor in (kept or {}).items()}
         tensors = {k: t.detach().cpu().contiguous().clone() for k, t in tensors.items()}
         metadata = {
             "step": str(snapshot.step),
@@ -84,8 +86,7 @@ class Checkpoints:
             "history": json.dumps(checkpoint.history.to_dict("list")),
         }
         if seen.best is not None:
-            best = {"step": seen.best.step, "loss": seen.best.loss, "since": seen.since}
-            metadata["validated"] = json.dumps(best)
+            metadata["validated"] = json.dumps(seen.best.content() | {"since": seen.since})
         metadata["sha256"] = _digest(tensors, metadata)
         atomic.write_bytes(self.path(run_id), save(tensors, metadata))
 
@@ -143,10 +144,8 @@ def _validated(metadata: dict[str, str], groups: dict[str, dict[str, Tensor]]) -
     if "validated" not in metadata:
         return Validated()
     told = json.loads(metadata["validated"])
-    best = Kept(int(told["step"]), float(told["loss"]))
-    if not groups["best"]:
-        return Validated(best, int(told["since"]))
-    return Validated(best, int(told["since"]), groups["best"], groups["best_buffers"])
+    params, buffers = (groups[kind] for kind in _BEST)
+    return Validated(Kept.of(told), told["since"], (params, buffers) if params else None)
 
 
 def _digest(tensors: dict[str, Tensor], metadata: dict[str, str]) -> str:

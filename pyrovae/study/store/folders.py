@@ -148,7 +148,7 @@ class RunFolder:
     def kept(self) -> Kept | None:
         """Return the record whose parameters these are; ``None`` for the last step's."""
         content = self.metrics().get("kept")
-        return content and Kept(content["step"], content["validation_loss"])
+        return content and Kept.of(content)
 
     def ended(self) -> str:
         """Return in words how training ended: settled or not, and which parameters were kept."""
@@ -326,7 +326,7 @@ class Store:
                 "evaluation": run.config.evaluation.model_dump(mode="json"),
             }
             if kept is not None:
-                metrics["kept"] = {"step": kept.step, "validation_loss": kept.loss}
+                metrics["kept"] = kept.content()
             (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
             history.to_parquet(made / "history.parquet", index=False)
             evaluation.units.to_parquet(made / "units.parquet", index=False)
