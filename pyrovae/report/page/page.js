@@ -391,7 +391,7 @@
 
   /** KL on a logarithmic axis: idle units are seen beside those of some nats, the least of them at its foot. */
   const FOOT = 0.001, nearZero = { type: "log", min: FOOT };
-  const visible = (kl) => (kl === null ? null : Math.max(kl, FOOT));
+  const aboveFoot = (kl) => (kl === null ? null : Math.max(kl, FOOT));
 
   const fixed = (value) => (value === null || value === undefined ? "–" : value.toFixed(3).replace("-", "−"));
 
@@ -406,7 +406,7 @@
       tooltip: { ...base().tooltip, trigger: "item" },
       series: [{
         type: "bar", barCategoryGap: "18%",
-        data: about.units.map((unit) => ({ value: visible(unit[1]), unit, itemStyle: { color: unit[4] ? tint() : ink.muted, opacity: unit[4] ? 1 : .45 } })),
+        data: about.units.map((unit) => ({ value: aboveFoot(unit[1]), unit, itemStyle: { color: unit[4] ? tint() : ink.muted, opacity: unit[4] ? 1 : .45 } })),
         tooltip: { formatter: ({ data: d }) => name(d.unit) },
       }],
     }), `KL of each unit: ${active} active; the table beside has the numbers`);
@@ -460,7 +460,7 @@
         type: "line", name: `unit ${unit}`, symbolSize: 3, showSymbol: true,
         color: state.get(unit) ? colour(data.cells[run.cell].first) : ink.muted,
         lineStyle: { width: 1.3, opacity: state.get(unit) ? .8 : .4 }, itemStyle: { opacity: .5 },
-        data: past.step.map((step, at) => ({ value: [step, visible(past.kl[i][at])], kl: past.kl[i][at] })).filter((point) => point.kl !== null),
+        data: past.step.map((step, at) => ({ value: [step, aboveFoot(past.kl[i][at])], kl: past.kl[i][at] })).filter((point) => point.kl !== null),
         tooltip: { formatter: (item) => tip(`unit ${unit}`, `step ${item.value[0]}: KL ${shown(item.data.kl, 3)} nats`) },
       })),
     }), "KL of each unit along training: how units wake up");

@@ -35,7 +35,11 @@ def test_shows_every_finished_run(browser: Browser, made_study: StudyResults):
 
 def test_sorts_by_value_both_ways_and_back(browser: Browser, made_study: StudyResults):
     values = [float(text.replace("−", "-")) for text in browser.column("ELBO")]
-    heading = "#table thead th:nth-child(6)"
+    headings = browser.run(
+        "[...document.querySelectorAll('#table thead th')].map(h => h.textContent)"
+    )
+    place = 1 + next(i for i, text in enumerate(headings) if text.startswith("ELBO"))
+    heading = f"#table thead th:nth-child({place})"
     assert browser.run("document.querySelector(arguments[0]).textContent", heading).startswith(
         "ELBO"
     )
@@ -183,7 +187,16 @@ def test_no_width_makes_the_page_scroll_sideways(browser: Browser):
 def test_users_text_stays_text(browser: Browser, made_study: StudyResults, tmp_path: Path):
     evil = "</script><img src=x onerror='window.hacked = 1'><b>&amp;"
     runs = made_study.runs.replace({"prior": {"laplace": evil}})
-    study = dataclasses.replace(made_study, name="made", description=evil, runs=runs)
+    # What a run is, is read from its configuration.
+    configs = {
+        run: config.model_copy(update={"prior": {"name": evil}})
+        if config.prior["name"] == "laplace"
+        else config
+        for run, config in made_study.configs.items()
+    }
+    study = dataclasses.replace(
+        made_study, name="made", description=evil, runs=runs, configs=configs
+    )
     study.failed["f" * 16] = evil
     try:
         path = write_page(study, tmp_path / "evil.html")
