@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -119,4 +120,4 @@ def test_more_than_one_cell_is_refused(tmp_path: Path) -> None:
         main, ["capacity", file, "--results", str(tmp_path), "--profile", "quick"]
     )
     assert called.exit_code == 2
-    assert "has 4 cells: a search is about one" in called.output
+    assert re.search(r"has [2-9] cells: a search is about one", called.output), called.output
