@@ -79,6 +79,8 @@ def standard_error(
 ) -> float:
     """Return the standard error of `with_standard_error` alone.
 
+    It is NaN where the score of a half is infinite: such scores have no spread.
+
     Raises
     ------
     ConfigError
@@ -92,4 +94,4 @@ def standard_error(
     for _ in range(n_resamples):
         half = rng.permutation(len(z))[: len(z) // 2]
         scores.append(metric(z[half], None if v is None else v[half], rng, **estimator).score)
-    return float(np.std(scores, ddof=1))
+    return float(np.std(scores, ddof=1)) if np.isfinite(scores).all() else np.nan

@@ -1,5 +1,7 @@
 """Standard errors, against the spread over samples that are drawn anew."""
 
+import warnings
+
 import numpy as np
 import pytest
 
@@ -97,3 +99,11 @@ def test_without_any_active_unit_there_is_a_score():
 def test_activity_is_one_boolean_per_code(active):
     with pytest.raises(ConfigError, match="expected 2 booleans"):
         with_and_without_inactive(mig, *draw(0), active)
+
+
+def test_an_infinite_score_has_no_spread() -> None:
+    z = np.random.default_rng(0).normal(size=(100, 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        _, error = with_standard_error(gaussian_total_correlation, z @ [[1, 2], [0, 0]], None, 0)
+    assert np.isnan(error)
