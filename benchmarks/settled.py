@@ -81,9 +81,15 @@ _SMALL = {"name": "mlp", "hidden": [64, 64]}
 _BETA = ({"name": "beta", "beta": 2.0},)
 
 
-def _ellipses(**parts: Any) -> Case:
+def _ellipses(*, steps: int = 50_000, records: int = 250, **parts: Any) -> Case:
     return Case(
-        _ELLIPSES, {"network": _SMALL, **parts}, 10, objectives=_BETA, steps=50_000, lr=2e-3
+        _ELLIPSES,
+        {"network": _SMALL, **parts},
+        10,
+        objectives=_BETA,
+        steps=steps,
+        records=records,
+        lr=2e-3,
     )
 
 
@@ -106,7 +112,10 @@ CASES = {
         lr=2e-3,
     ),
     "laplace": _ellipses(prior="laplace"),
-    "mixture": _ellipses(prior={"name": "gaussian_mixture", "standardized": True}),
+    # Settles last, and is followed for longer.
+    "mixture": _ellipses(
+        steps=80_000, records=400, prior={"name": "gaussian_mixture", "standardized": True}
+    ),
     "full_rank": _ellipses(posterior="full_rank_normal"),
     "mnist": Case(_MNIST, {"network": {"name": "mlp", "hidden": [128]}}, 16, steps=120_000),
 }
