@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.given import Data, arguments
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import SAMPLES, Terms, is_weighted, terms, trace_pair
 from pyrovae.objectives.base import OBJECTIVES, Objective
@@ -99,7 +100,7 @@ class Dreg(Iwae):
         super().__init__(particles=particles)
 
     def forward(
-        self, vae: LatentModel, x: Tensor, hyper: Mapping[str, Tensor], data_size: int
+        self, vae: LatentModel, x: Data, hyper: Mapping[str, Tensor], data_size: int
     ) -> tuple[Tensor, Terms]:
         """Return a loss with the bound's value and the gradient above, and the terms."""
         model_trace, guide_trace = trace_pair(vae.model, vae.guide, x, samples=self.samples)
@@ -124,7 +125,8 @@ class Dreg(Iwae):
         }
         with pyro.plate(SAMPLES, self.samples, dim=-2):
             guide = functional_call(_Replayed(vae), fixed, (replayed, x))
-            model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
+            replay = poutine.replay(vae.model, trace=guide)
+            model = poutine.trace(replay).get_trace(*arguments(x))
         again = terms(model, guide, data_size=data_size)
         surrogate = again.shared - (weights * again.log_weight).sum(0).mean()
         return surrogate + (bound - surrogate).detach(), found
@@ -137,5 +139,6 @@ class _Replayed(nn.Module):
         super().__init__()
         self.vae = vae
 
-    def forward(self, trace: Trace, x: Tensor) -> Trace:
-        return poutine.trace(poutine.replay(self.vae.guide, trace=trace)).get_trace(x)
+    def forward(self, trace: Trace, x: Data) -> Trace:
+        replay = poutine.replay(self.vae.guide, trace=trace)
+        return poutine.trace(replay).get_trace(*arguments(x))

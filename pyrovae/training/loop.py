@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from pyrovae.core.errors import diverged
+from pyrovae.core.given import Given
 from pyrovae.core.measuring import measuring, untouched
 from pyrovae.datasets.base import as_float
 from pyrovae.datasets.streamed import Streamed
@@ -183,7 +184,7 @@ class Trainer:
     program
         Any model of the kind to be trained: its structure is what counts.
     data
-        The training set, ``(n, *event_shape)``; training happens on its device. Of one that stays
+        The training set, ``(n, *event_shape)``, with its context where it has one; training happens on its device. Of one that stays
         in its file, the minibatches of the next steps are read.
     settings
         The batch size, the precision and how gradients move parameters (``optimizer``, clipping,
@@ -197,7 +198,7 @@ class Trainer:
     def __init__(
         self,
         program: LossProgram,
-        data: Tensor | Streamed,
+        data: Tensor | Streamed | Given,
         settings: TrainingSettings,
         *,
         compiled: bool,
@@ -363,7 +364,7 @@ class _Slot:
         place: int,
         member: Member,
         draws: Sequence[Any],
-        data: Tensor | Streamed,
+        data: Tensor | Streamed | Given,
         written: Sequence[str],
         most: int,
         descent: Descent,
