@@ -23,9 +23,7 @@ _DRAWS = 10_000
 
 
 @only_measures
-def levels(
-    vae: LatentModel, x: Data, *, steps: int, over: Over = "prior", seed: int = 0
-) -> Tensor:
+def levels(vae: LatentModel, x: Data, *, steps: int, over: Over = "prior", seed: int = 0) -> Tensor:
     """Return the values that each unit goes through.
 
     Parameters
@@ -33,8 +31,8 @@ def levels(
     vae
         A trained model.
     x
-        Observations ``(n, *event_shape)``: whose posteriors are drawn from. Of p(z|c), quantiles are
-        those over the contexts of x.
+        Observations ``(n, *event_shape)``: whose posteriors are drawn from. Of p(z|c), quantiles
+        are those over the contexts of x.
     steps
         How many values, at equally spaced quantiles from :data:`ENDS`' first to its second.
     over

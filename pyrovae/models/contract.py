@@ -20,16 +20,16 @@ class LatentModel(nn.Module):
     :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.model.UserModel` makes one of
     any model and guide. The latent site is ``"z"``.
 
-    A datum is named tensors: ``x``, and, where the model is conditional, a ``context`` c (labels and
-    covariates as numbers, ``(k,)`` for each datum). A model without a :attr:`condition` is never
-    handed one, and its methods are those below. A conditional model
+    A datum is named tensors: ``x``, and, where the model is conditional, a ``context`` c (labels
+    and covariates as numbers, ``(k,)`` for each datum). A model without a :attr:`condition` is
+    never handed one, and its methods are those below. A conditional model
     (:class:`pyrovae.models.vae.VAE` built with a condition) takes a context ``(n, k)`` in each of
     them: laws by name, ``encode(x, context=c)``, Pyro programs behind the observations,
     ``model(x, c)`` and ``guide(x, c)`` (``model(None, c)`` generates), since Pyro's effect handlers
     have a parameter ``context`` of their own. What is said of p(z), p(x|z) and q(z|x) then holds of
-    p(z|c), p(x|z, c) and q(z|x, c): a rate is KL(q(z|x, c) || p(z|c)), a bound one on
-    log p(x|c). Of p(z|c), :meth:`prior_law` has batch ``(n,)``. Nothing is averaged over c: a method
-    that needs a context raises without. Measures are handed data as
+    p(z|c), p(x|z, c) and q(z|x, c): a rate is KL(q(z|x, c) || p(z|c)), a bound one on log p(x|c).
+    Of p(z|c), :meth:`prior_law` has batch ``(n,)``. Nothing is averaged over c: a method that needs
+    a context raises without. Measures are handed data as
     :class:`pyrovae.core.given.Given`, which is cut as a tensor is, and call
     ``encode(observed(data), **given(data))``.
 

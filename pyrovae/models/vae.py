@@ -149,7 +149,8 @@ class VAE(LatentModel):
         learn: bool,
     ) -> Tensor:
         if isinstance(n, Tensor):
-            n, context = len(n), n
+            context = n
+            n = len(context)
         elif context is not None:
             n = len(context)
         with pyro.plate("data", n if x is None else len(x), dim=-1):

@@ -22,8 +22,8 @@ from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
-from pyrovae.distributions.rebatched import without_batch
 from pyrovae.distributions.quadrature import Parts, kl_by_quadrature, parts_of
+from pyrovae.distributions.rebatched import without_batch
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.posteriors.relaxed_spike_slab import Bridged
 

@@ -266,7 +266,6 @@ class _Mixture:
         self.log_mix[index] = (total.log() + top).squeeze(1) - count
         self.pull += shares.div_(total).sum(0)
 
-
     @property
     def points(self) -> int:
         """Data that a mixture is made of: their geometric mean."""

@@ -372,9 +372,7 @@ def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[
 
 
 @only_measures
-def measure_along_training(
-    vae: LatentModel, test: Data, train: Data, seed: int
-) -> AlongTraining:
+def measure_along_training(vae: LatentModel, test: Data, train: Data, seed: int) -> AlongTraining:
     """Take the collapse measures of a VAE in training, on few data ``(n, *event_shape)``.
 
     They take some hundredths of the time of training. Families without marginals, of which that

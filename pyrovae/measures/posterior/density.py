@@ -92,7 +92,8 @@ class Density:
         start = self.draw_prior(torch.Generator().manual_seed(0))
         with measuring(vae):
             self._written = buffers_written(
-                self._program, lambda buffers: functional_call(self._program, buffers, (self.x, start))
+                self._program,
+                lambda buffers: functional_call(self._program, buffers, (self.x, start)),
             )
         with warnings.catch_warnings(), measuring(vae):
             # Pyro is told of parameters that are not for training.

@@ -277,11 +277,12 @@ def _standardised(
     """
     contexts = _in_turn(context, _PRIOR_DRAWS)
     prior = draw_codes(vae, _PRIOR_DRAWS, generator, contexts)
-    law = vae.prior_law(context=contexts)
+    # A LatentModel that is conditional takes a context in each of its laws.
+    model: Any = vae
+    law = model.prior_law(context=contexts)
     if not law.batch_shape:
         return prior.numpy(), z
-    own: Any = vae.prior_law(context=context[passed]).base_dist
-    base: Any = law.base_dist
+    own, base = model.prior_law(context=context[passed]).base_dist, law.base_dist
     moved = (torch.from_numpy(z) - own.loc) / own.scale
     return ((prior - base.loc) / base.scale).detach().numpy(), moved.detach().numpy()
 

@@ -110,9 +110,7 @@ def _freed(vae: VAE, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribut
     return free, q
 
 
-def _freed_input(
-    vae: LatentModel, x: Data
-) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+def _freed_input(vae: LatentModel, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
     free = {"input": observed(x).clone()}
     return free, lambda: vae.encode(free["input"], **given(x))
 
