@@ -313,19 +313,29 @@ def _bound_scores(vae: LatentModel, x: Data, samples: int, seed: int) -> dict[st
     }
 
 
+def _contexts(context: Tensor, k: int) -> Tensor:
+    """Return contexts of k rows of k samples, ``(k², size)``: one a row, in order of their values.
+
+    Of more than k, some at equal steps; of fewer, each in several rows.
+    """
+    known = context.unique(dim=0).flip(0)  # of classes, 1 comes first in the first
+    m = len(known)
+    chosen = torch.linspace(0, m - 1, k).round().long() if m > k else torch.arange(k) % m
+    return known[chosen.to(known.device)].repeat_interleave(k, 0)
+
+
 def _images(vae: LatentModel, x: Data, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
     """Return what is shown of a model; under a context, that of the inputs.
 
     Traversals are given that of the first input, interpolations that of their start, and each row
-    of samples that of one input.
+    of samples another context of the data (:func:`_contexts`).
     """
     shown = x[:k]
     centre = posterior_means(vae, shown, seed=seed)
     conditional = isinstance(x, Given)
     values = levels(vae, x[:1] if conditional else x, steps=k, seed=seed)
     told = [given(part) for part in (x[:1], shown[: len(centre) - 1 : 2])]
-    rows = torch.arange(len(centre)).repeat_interleave(k)[: k * k]
-    guided = given(shown[rows]) if conditional else {}
+    guided = {"context": _contexts(x.context, k)} if isinstance(x, Given) else {}
     with torch.no_grad(), seeded(seed, x.device):
         images = {
             "inputs": observed(shown),
@@ -334,9 +344,7 @@ def _images(vae: LatentModel, x: Data, order: Tensor, k: int, seed: int) -> dict
             ),
             "traversals": traverse(vae, centre[:1], values, order, **told[0])[0],
             "traversed": order,
-            "samples": vae.reconstruct(
-                vae.draw_prior(len(rows) if conditional else k * k, **guided), **guided
-            ),
+            "samples": vae.reconstruct(vae.draw_prior(k * k, **guided), **guided),
         }
         if len(centre) > 1:
             a, b = centre[: len(centre) - 1 : 2], centre[1::2]
