@@ -16,6 +16,9 @@ from tiny_study import run, tiny_plan
 import pyrovae
 from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError
+from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.context import conditioned, learn
+from pyrovae.study.config.labels import label_of, varying_settings
 from pyrovae.study.config.read import read_study
 from pyrovae.study.plan.planning import Plan
 
@@ -208,21 +211,23 @@ def test_a_run_without_a_condition_is_what_it_was(done: tuple[Path, Plan]) -> No
     assert "condition" not in null.model_dump(mode="json")
     assert null.identity("data") == absent.config.identity("data")
     shape = config(condition="shape")
+    moved = config(condition={"on": "shape", "prior": True})
+    assert varying_settings([null, shape, moved]) == ["condition"]
+    found = [label_of(each, "condition").phrase() for each in (null, shape, moved)]
+    assert found == [
+        "none condition",
+        "shape condition",
+        "shape at encoder, decoder, prior condition",
+    ]
     assert shape == config(condition={"on": ["shape"], "encoder": True, "prior": False})
-    assert len({each.identity("data") for each in (null, shape, config())}) == 3
+    assert len({each.identity("data") for each in (null, shape, moved)}) == 3
 
 
-def test_labels_are_part_of_what_a_conditional_run_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_labels_are_part_of_what_a_conditional_run_is() -> None:
     ids = set()
     for kinds in (["cat", "dog"], ["dog", "cat"]):
         data = np.random.default_rng(0).normal(size=(50, 2))
         kind = np.array(kinds)[np.arange(50) % 2]
-        from pyrovae.datasets import Dataset, Split
-        from pyrovae.datasets.context import conditioned, learn
-
         split = Split(torch.from_numpy(data).float(), labels={"kind": kind})
         dataset = Dataset("d", split, split)
         ids.add(conditioned(dataset, learn(dataset, ["kind"])).fingerprint)

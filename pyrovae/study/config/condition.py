@@ -37,6 +37,17 @@ class ConditionSettings(BaseModel):
             raise ValueError(f"'{twice}' stands twice")
         return self
 
+    @property
+    def told(self) -> str:
+        """What is given, and to which programs where these are not the usual two.
+
+        >>> ConditionSettings(on="digit").told, ConditionSettings(on="digit", prior=True).told
+        ('digit', 'digit at encoder, decoder, prior')
+        """
+        places = [name for name in ("encoder", "decoder", "prior") if getattr(self, name)]
+        where = "" if places == ["encoder", "decoder"] else f" at {', '.join(places)}"
+        return ", ".join(self.on) + where
+
     def of(self, columns: Columns) -> Condition:
         """Return what a model of these columns is given."""
         return Condition(columns.size, self.encoder, self.decoder, self.prior, columns)

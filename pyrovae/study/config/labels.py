@@ -154,6 +154,8 @@ def label_of(config: RunConfig, part: str) -> Label:
     value: Any = config
     for key in part.split("."):
         value = getattr(value, key, None)
+    if part == "condition":
+        return Label(part, "none" if value is None else value.told, {})
     if part not in NAMED:
         return Label(part, _plain(value), {})
     component = value
