@@ -20,6 +20,7 @@ from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.context import conditioned, learn
 from pyrovae.study.config.labels import label_of, varying_settings
 from pyrovae.study.config.read import read_study
+from pyrovae.study.execute import cluster
 from pyrovae.study.plan.planning import Plan
 
 BASE: dict[str, Any] = {
@@ -221,6 +222,14 @@ def test_a_run_without_a_condition_is_what_it_was(done: tuple[Path, Plan]) -> No
     ]
     assert shape == config(condition={"on": ["shape"], "encoder": True, "prior": False})
     assert len({each.identity("data") for each in (null, shape, moved)}) == 3
+
+
+def test_a_cluster_is_handed_the_context(done: tuple[Path, Plan]) -> None:
+    (dataset,) = done[1].datasets.values()
+    found = cluster._dataset(cluster._arrays(dataset))
+    assert found.fingerprint == dataset.fingerprint
+    assert found.columns == dataset.columns
+    assert torch.equal(found.test.floats(slice(3)).context, dataset.test.floats(slice(3)).context)
 
 
 def test_labels_are_part_of_what_a_conditional_run_is() -> None:

@@ -16,6 +16,7 @@
                 codes.npy        posterior means of the test points that were scored
                 factors.npy      their ground-truth factors, where known
                 labels.parquet   what else is known of them, by name
+                condition.json   the labels and covariates that a conditional model is given
                 drawn.npy        one draw from q(z|x) of each
                 costs.npy        what replacing a unit costs in the first of them, in nats
                 posterior.nc     draws, for ArviZ (InferenceData or, in 1.x, DataTree)
