@@ -12,8 +12,8 @@ from torch import Tensor
 
 from pyrovae.api.parts import settings
 from pyrovae.core.errors import ConfigError, DataError
-from pyrovae.datasets import Dataset, Split
-from pyrovae.datasets.context import Columns, conditioned, known_of
+from pyrovae.datasets import Dataset
+from pyrovae.datasets.context import Columns, known_of
 from pyrovae.datasets.labels import named
 from pyrovae.models.condition import Condition
 from pyrovae.models.contract import LatentModel
@@ -127,7 +127,7 @@ def context_for(vae: LatentModel, context: Any, n: int, what: str = "x") -> Tens
 
 
 def with_contexts(
-    vae: LatentModel, dataset: Dataset, contexts: Mapping[str, Any], *, whole: bool
+    vae: LatentModel, dataset: Dataset, contexts: Mapping[str, Any], names: Mapping[str, str]
 ) -> Dataset:
     """Return data with the context that a model takes.
 
@@ -138,28 +138,24 @@ def with_contexts(
     dataset
         Whose splits, those without data apart, are given one.
     contexts
-        Of each split, as :func:`context_for` takes them; ``None`` for that of ``whole`` data.
-    whole
-        Whether the data set has labels of its own.
+        Of each split, as :func:`context_for` takes them.
+    names
+        What splits are called in messages, where not by their name.
 
     Raises
     ------
     ConfigError, DataError
         As :func:`context_for`.
     """
-    known = vae.condition is not None and vae.condition.columns is not None
-    if whole and known and all(context is None for context in contexts.values()):
-        assert vae.condition is not None
-        assert vae.condition.columns is not None
-        return conditioned(dataset, vae.condition.columns)
-    changed: dict[str, Any] = {}
-    for which, split in dataset.splits.items():
-        context = contexts.get(which)
-        if len(split) or context is not None:
-            made = context_for(vae, context, len(split), "x" if which == "train" else which)
-            changed[which] = replace(split, context=made)
-    if dataset.grey is not None and "train" in changed:
-        changed["grey"] = replace(dataset.grey, context=changed["train"].context)
-    found: dict[str, Split] = changed
-    columns = vae.condition.columns if vae.condition else None
-    return replace(dataset, **found, columns=columns)  # type: ignore[arg-type]
+    made = {
+        which: replace(
+            split,
+            context=context_for(vae, contexts.get(which), len(split), names.get(which, which)),
+        )
+        for which, split in dataset.splits.items()
+        if len(split) or contexts.get(which) is not None
+    }
+    if dataset.grey is not None and "train" in made:
+        made["grey"] = replace(dataset.grey, context=made["train"].context)
+    changed: dict[str, Any] = {**made}
+    return replace(dataset, **changed, columns=vae.condition and vae.condition.columns)

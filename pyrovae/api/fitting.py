@@ -328,15 +328,14 @@ def _given(
             )
     if vae.condition is None and context is None and not contexts:
         return dataset
+    own: dict[str, Any] = {"train": context}
     if isinstance(x, Dataset) and context is None and vae.condition and vae.condition.columns:
-        given: dict[str, Any] = {
-            which: {**known_of(x, split)} for which, split in x.splits.items() if len(split)
-        }
-        return with_contexts(vae, dataset, {**given, **contexts}, whole=False)
-    own = {"train": context, **contexts}
-    if test is None and "test" not in own:
+        own = {which: known_of(x, split) for which, split in x.splits.items()}
+        if test is not None:
+            del own["test"]
+    elif test is None:
         own["test"] = context  # what is looked at along the way is x itself
-    return with_contexts(vae, dataset, own, whole=False)
+    return with_contexts(vae, dataset, {**own, **contexts}, {"train": "x"})
 
 
 def _refused(vae: LatentModel, objective: Any) -> tuple[str, str] | None:

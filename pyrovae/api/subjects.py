@@ -44,7 +44,7 @@ def data_for(
     if own and train is None and vae.condition and vae.condition.columns:
         return conditioned(dataset, vae.condition.columns)
     known = known_of(x, x.test) if own else context
-    return with_contexts(vae, dataset, {"test": known, "train": train_context}, whole=False)
+    return with_contexts(vae, dataset, {"test": known, "train": train_context}, {"test": "x"})
 
 
 def name_of(vae: LatentModel, run: Run | None) -> str:
