@@ -167,7 +167,7 @@ def test_commands_take_labels_of_files_and_values(
         ({"objective": "factor"}, "base.objective", "compares the codes of a minibatch"),
         (
             {"condition": "digit", "dataset": {"name": "linear_gaussian"}},
-            "base.condition",
+            "base.condition.on",
             "has no labels, factors or covariates",
         ),
     ],

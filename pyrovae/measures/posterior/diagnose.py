@@ -11,7 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.core.given import Data, Given, given, observed
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.datasets import Dataset
 from pyrovae.measures.arviz import (
@@ -133,7 +133,7 @@ def diagnose(
     progress("annealed importance sampling")
     annealing = Annealing(settings.annealed_chains, settings.temperatures, settings.leapfrog)
     annealed, accepted = log_px(vae, x, annealing, generator)
-    context = given(dataset_.test.floats()).get("context")
+    context = dataset_.test.context
     bracket, _ = simulated_bracket(
         vae,
         settings.simulated,
@@ -239,8 +239,8 @@ def _units_table(
     vae: LatentModel, dataset_: Dataset, reference: Reference, generator: torch.Generator, seed: int
 ) -> pd.DataFrame:
     data = dataset_.test.floats(slice(5000))
-    conditional = isinstance(data, Given)
-    if conditional:
+    context = dataset_.test.context
+    if context is not None:
         var_mu = measure_units(vae, data, seed=seed).var_mu.numpy()
     else:
         var_mu = posterior_means(vae, data).var(0, correction=0).numpy()
@@ -251,9 +251,9 @@ def _units_table(
         unknown = blame.Interval(nothing, nothing, nothing)
         return blame.units_table(active, var_mu, unknown, unknown)
     z, ess = reference.z[:, :, passed], reference.ess_bulk[passed]
-    if conditional:
-        told = given(dataset_.test.floats(slice(len(passed))))["context"]
-        prior, z = _standardised(vae, z, told, torch.from_numpy(passed), generator)
+    if context is not None:
+        told = context[: len(passed)][torch.from_numpy(passed)]
+        prior, z = _standardised(vae, z, told, generator)
         return blame.units_table(active, var_mu, None, blame.marginal_kl(z, prior, ess, rng))
     prior = draw_codes(vae, _PRIOR_DRAWS, generator).numpy()
     means = blame.moving_means(z, ess, rng)
@@ -268,7 +268,6 @@ def _standardised(
     vae: LatentModel,
     z: np.ndarray,
     context: Tensor,
-    passed: Tensor,
     generator: torch.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return draws of p(z|c) and of p(z|x, c) in coordinates in which p(z|c) is one law.
@@ -282,7 +281,7 @@ def _standardised(
     law = model.prior_law(context=contexts)
     if not law.batch_shape:
         return prior.numpy(), z
-    own, base = model.prior_law(context=context[passed]).base_dist, law.base_dist
+    own, base = model.prior_law(context=context).base_dist, law.base_dist
     moved = (torch.from_numpy(z) - own.loc) / own.scale
     return ((prior - base.loc) / base.scale).detach().numpy(), moved.detach().numpy()
 
