@@ -158,4 +158,5 @@ def with_contexts(
     if dataset.grey is not None and "train" in made:
         made["grey"] = replace(dataset.grey, context=made["train"].context)
     changed: dict[str, Any] = {**made}
-    return replace(dataset, **changed, columns=vae.condition and vae.condition.columns)
+    columns = vae.condition.columns if vae.condition else None
+    return replace(dataset, **changed, columns=columns)
