@@ -18,6 +18,7 @@ from pyrovae.core.errors import ConfigError, IncompatibleError
 from pyrovae.core.given import Given
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse import estimate_bound, measure_information, measure_units
+from pyrovae.measures.collapse.floors import floors
 from pyrovae.measures.collapse.use import measure_use
 from pyrovae.measures.collapse.within import NEAR, partners
 from pyrovae.measures.posterior.density import Density
@@ -331,3 +332,15 @@ def test_nothing_is_averaged_over_silently() -> None:
     plain = pyrovae.build(4, latent_dim=2, network={"name": "mlp", "hidden": [4]})
     with pytest.raises(ConfigError, match="is given none"):
         pyrovae.collapse(plain, x, context=kind)
+
+
+def test_a_floor_moves_with_the_prior() -> None:
+    parts: dict[str, Any] = {"network": {"name": "mlp", "hidden": [4]}, "prior": "laplace"}
+    plain = pyrovae.build(4, latent_dim=2, **parts)
+    vae = pyrovae.build(4, latent_dim=2, condition={"size": 2, "prior": True}, **parts)
+    with torch.no_grad():
+        vae.prior_map.map.weight.copy_(torch.randn(4, 2))
+    x, context = torch.zeros(3, 4), torch.eye(2)[[0, 1, 0]]
+    expected = floors(plain, x)
+    assert (expected > 0.01).all()
+    torch.testing.assert_close(floors(vae, Given(x, context)), expected, atol=1e-3, rtol=0)
