@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from pyrovae.api.conditions import condition_of
 from pyrovae.api.observations import observations
 from pyrovae.api.parts import part
 from pyrovae.core.errors import ConfigError, IncompatibleError
@@ -17,7 +18,7 @@ from pyrovae.models.networks import NETWORKS
 from pyrovae.models.posteriors import POSTERIORS, Posterior
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE, build_vae
-from pyrovae.study.plan.compatibility import latent_conflict
+from pyrovae.study.plan.compatibility import condition_conflict, latent_conflict
 from pyrovae.study.plan.planning import START_POINTS
 
 
@@ -31,6 +32,7 @@ def build(
     likelihood: Any = "bernoulli",
     seed: int = 0,
     data: Any = None,
+    condition: Any = None,
 ) -> VAE:
     """Build an untrained VAE, the one that a study's run of these parts and seed starts from.
 
@@ -52,6 +54,12 @@ def build(
     data
         Observations that a prior may take its start from (the pseudo-inputs of ``vampprior``), as
         :func:`pyrovae.fit` takes them.
+    condition
+        What the model's programs are given (see :func:`pyrovae.api.conditions.condition_of`): a
+        mapping with ``labels`` of the training data (``(n,)``, columns by name, a table, or a
+        :class:`pyrovae.datasets.Dataset`), ``on`` (the columns that are taken; all by default),
+        ``encoder``, ``decoder`` and ``prior``; or a number k, of contexts ``(n, k)`` that are
+        numbers already.
 
     Raises
     ------
@@ -81,6 +89,12 @@ def build(
     conflict = latent_conflict(_name(PRIORS, parts["prior"]), _name(POSTERIORS, parts["posterior"]))
     if conflict:
         raise IncompatibleError(conflict, "posterior")
+    given = condition_of(condition)
+    refused = condition_conflict(
+        given, prior=_name(PRIORS, parts["prior"]), posterior=_name(POSTERIORS, parts["posterior"])
+    )
+    if refused:
+        raise IncompatibleError(refused[1], refused[0])
     start = None if data is None else observations(data, shape, "data")[:START_POINTS]
     if isinstance(parts["prior"], Mapping) and start is not None:
         conflict = PRIORS[parts["prior"]["name"]].data_conflict(parts["prior"], len(start))
@@ -93,8 +107,9 @@ def build(
             **parts,
             seed=seed,
             data=None if start is None else start.float() / 255 if _grey(start) else start,
+            condition=given,
         )
-    _try_shapes(vae, shape, latent_dim)
+    _try_shapes(vae)
     return vae
 
 
@@ -135,12 +150,12 @@ def _check_shapes(parts: Mapping[str, Any], shape: tuple[int, ...], latent_dim: 
             )
 
 
-def _try_shapes(vae: VAE, shape: tuple[int, ...], latent_dim: int) -> None:
+def _try_shapes(vae: VAE) -> None:
     """Run networks of the user's own on shapes without numbers, and say which do not fit."""
     outputs = vae.likelihood.output_shape
     for place, module, given, wanted in (
-        ("network's encoder", vae.encoder, shape, None),
-        ("network's decoder", vae.decoder, (latent_dim,), outputs),
+        ("network's encoder", vae.encoder, vae.encoder_shape, None),
+        ("network's decoder", vae.decoder, (vae.decoder_width,), outputs),
     ):
         found = _output_shape(module, given, place)
         if wanted is not None and found != wanted:

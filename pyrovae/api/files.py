@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 
 from pyrovae.api.runs import Run
 from pyrovae.core import atomic
-from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.core.errors import ConfigError, DataError, did_you_mean
 from pyrovae.datasets.own_files import content_of
 from pyrovae.datasets.own_files.content import Content
 from pyrovae.study.store.trained import data_of
@@ -39,6 +40,58 @@ def read(path: Path, run: Run) -> Content:
         raise DataError(f"{path}: text is not read here: save its codes as an .npy file")
     wide = len(own.vocabulary) if dataset["one_hot"] else 1
     return content_of(path, {**chosen, "length": own.event_shape[0] // wide}, own.vocabulary)
+
+
+def context(
+    run: Run, given: Sequence[str], labels: Mapping[str, np.ndarray]
+) -> dict[str, Any] | None:
+    """Return what a conditional run is given: values for all data, and else the data's own labels.
+
+    Parameters
+    ----------
+    run
+        The run.
+    given
+        ``name=value`` each.
+    labels
+        Of the data, by name.
+
+    Raises
+    ------
+    ConfigError
+        For a name that the run is not given, one that is missing, or what is not of that form.
+    DataError
+        For a value that cannot be.
+    """
+    condition = run.model.condition
+    columns = () if condition is None or condition.columns is None else condition.columns.columns
+    names = [column.name for column in columns]
+    chosen: dict[str, str] = {}
+    for each in given:
+        name, equals, value = each.partition("=")
+        place = f"--given {each}"
+        if not equals or not name:
+            raise ConfigError("must have the form name=value", place)
+        if name not in names:
+            told = did_you_mean(name, names) if names else ": it is not conditional"
+            raise ConfigError(f"run {run.id} is not given '{name}'{told}", place)
+        if name in chosen:
+            raise ConfigError(f"'{name}' is given twice", place)
+        chosen[name] = value
+    if not columns:
+        return None
+    found: dict[str, Any] = {}
+    for column in columns:
+        if column.name in chosen:
+            found[column.name] = column.parsed(chosen[column.name])
+        elif column.name in labels:
+            found[column.name] = labels[column.name]
+        else:
+            raise ConfigError(
+                f"run {run.id} is given '{column.name}' ({column.told()}): say which by --given "
+                f"{column.name}=…" + (", or have it as a label" if labels else "")
+            )
+    return found
 
 
 def check_suffix(path: Path, known: tuple[str, ...]) -> None:

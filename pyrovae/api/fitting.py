@@ -21,13 +21,15 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pyrovae.api.conditions import with_contexts
 from pyrovae.api.observations import of_model
 from pyrovae.api.parts import configured, settings
-from pyrovae.core.errors import ConfigError, DataError, IncompatibleError
+from pyrovae.core.errors import ConfigError, DataError, IncompatibleError, did_you_mean
 from pyrovae.core.scheduled import Scheduled
 from pyrovae.core.schedules import unfinished
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.context import known_of
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS
@@ -36,6 +38,7 @@ from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, Objective
 from pyrovae.study.plan.compatibility import (
+    condition_conflict,
     objective_conflict,
     training_conflict,
     validation_conflict,
@@ -81,6 +84,8 @@ def fit(
     patience: int = 10,
     keep: str = "last",
     validation: Any = None,
+    context: Any = None,
+    contexts: Mapping[str, Any] | None = None,
     device: str = "cpu",
     compiled: bool = False,
     progress: bool = True,
@@ -117,6 +122,11 @@ def fit(
     validation
         Observations for ``until="validation"`` and ``keep="best"``; by default the validation split
         of a data set, if it has one.
+    context
+        For a conditional model: labels or covariates of x (``(n,)``, or columns by name), or
+        numbers ``(n, k)`` where it was built with a number. A data set has its own.
+    contexts
+        The same of ``test`` and ``validation`` where these are given, by those names.
     test
         Observations that the history's measures of units are taken on; by default the test split
         of a data set, else ``x``.
@@ -161,10 +171,14 @@ def fit(
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < 2**63:
         raise ConfigError(f"must be a whole number of at least 0, got {seed!r}", "seed")
     dataset = _dataset(vae, x, test, validation)
+    dataset = _given(vae, dataset, x, test, context, contexts or {})
     if chosen.validates and dataset.validation is None:
         who = "until='validation', keep='best' and a plateau that watches them"
         raise ConfigError(f"{who} need validation data", "validation")
     place, home = _device(device), next(vae.parameters(), torch.zeros(())).device
+    refused = _refused(vae, objective)
+    if refused:
+        raise IncompatibleError(refused[1], refused[0])
     program = _program(vae, objective, chosen, seed, binary=dataset.grey is not None)
     conflict = validation_conflict(chosen, _constant_from(program), dataset)
     if conflict:
@@ -295,6 +309,52 @@ def _dataset(vae: LatentModel, x: Any, test: Any, validation: Any) -> Dataset:
         seen.get("test", Split(train)),
         validation=seen.get("validation"),
         grey=grey,
+    )
+
+
+def _given(
+    vae: LatentModel,
+    dataset: Dataset,
+    x: Any,
+    test: Any,
+    context: Any,
+    contexts: Mapping[str, Any],
+) -> Dataset:
+    """Return the data with the context of each split that a conditional model takes."""
+    for which in contexts:
+        if which not in ("test", "validation"):
+            raise ConfigError(
+                f"unknown key{did_you_mean(which, ('test', 'validation'))}", "contexts"
+            )
+    if vae.condition is None and context is None and not contexts:
+        return dataset
+    own: dict[str, Any] = {"train": context}
+    if isinstance(x, Dataset) and context is None and vae.condition and vae.condition.columns:
+        own = {which: known_of(x, split) for which, split in x.splits.items()}
+        if test is not None:
+            del own["test"]
+    elif test is None:
+        own["test"] = context  # what is looked at along the way is x itself
+    return with_contexts(vae, dataset, {**own, **contexts}, {"train": "x"})
+
+
+def _refused(vae: LatentModel, objective: Any) -> tuple[str, str] | None:
+    """Return the place and reason why a conditional model cannot be trained on an objective."""
+    if vae.condition is None or not isinstance(vae, VAE):
+        return None
+    kind = objective if isinstance(objective, type) else type(objective)
+    if isinstance(objective, Objective | type):
+        asked: dict[str, Any] = {"name": OBJECTIVES.name_of(kind)}
+    else:
+        try:
+            asked = configured(OBJECTIVES, objective)
+        except ConfigError as error:
+            raise error.at("objective") from None
+    return condition_conflict(
+        vae.condition,
+        prior=PRIORS.name_of(type(vae.prior)),
+        posterior=POSTERIORS.name_of(type(vae.posterior)),
+        objective=asked,
     )
 
 

@@ -38,6 +38,8 @@ def collapse(
     x: Any = None,
     *,
     train: Any = None,
+    context: Any = None,
+    train_context: Any = None,
     points: int = 5000,
     samples: int = 16,
     information_points: int = 1000,
@@ -59,6 +61,9 @@ def collapse(
         there are other data.
     train
         What the model was trained on: adds ``train_…`` and the gaps between both.
+    context, train_context
+        Labels or covariates of x and of train, as :func:`pyrovae.fit` takes them, for a conditional
+        model, of which all is told given them. A data set has its own.
     points, samples
         At most so many of the data, and draws of z for each.
     information_points, sensitivity_points
@@ -107,7 +112,7 @@ def collapse(
         _refuse_for_stored(train, asked != EvaluationSettings() or seed != 0)
         return CollapseReport.of_run(run.folder)
     vae = model_of(model, run)
-    dataset = data_for(vae, x, train)
+    dataset = data_for(vae, x, train, context, train_context)
     test, known = (
         split.floats(slice(asked.points)).to(device_of(vae))
         for split in (dataset.test, dataset.train)
@@ -125,7 +130,7 @@ def collapse(
         found,
         vae.history,
         vae.settled,
-        law=is_standard_normal(vae.prior_law()),
+        law=_has_law(vae),
     )
 
 
@@ -135,6 +140,8 @@ def evaluate(
     factors: Any = None,
     *,
     train: Any = None,
+    context: Any = None,
+    train_context: Any = None,
     seed: int = 0,
     results: str | Path = "results",
     **options: Any,
@@ -143,7 +150,7 @@ def evaluate(
 
     Parameters
     ----------
-    model, x, train, seed, results
+    model, x, train, context, train_context, seed, results
         As for :func:`collapse`.
     factors
         Ground-truth factors of x, ``(n, k)`` or ``(n,)``, whole numbers: what disentanglement
@@ -181,7 +188,7 @@ def evaluate(
             raise ConfigError("are those of data of your own: give x too", "factors")
         return EvaluationReport.of_run(run.folder)
     vae = model_of(model, run)
-    dataset = with_factors(data_for(vae, x, train), factors)
+    dataset = with_factors(data_for(vae, x, train, context, train_context), factors)
     found = measure(vae, dataset, asked, seed, device_of(vae))
     if run is None and vae.settled is not None:
         found.scores.update(vae.settled.scores)
@@ -190,8 +197,14 @@ def evaluate(
         found,
         vae.history,
         vae.settled,
-        law=is_standard_normal(vae.prior_law()),
+        law=_has_law(vae),
     )
+
+
+def _has_law(vae: LatentModel) -> bool:
+    """Return whether the variance law is one here: the prior is N(0, I)."""
+    moved = vae.condition is not None and vae.condition.prior
+    return not moved and is_standard_normal(vae.prior_law())
 
 
 def _evaluation(given: dict[str, Any]) -> EvaluationSettings:
@@ -218,6 +231,7 @@ def diagnose(
     model: LatentModel | Run | str | Path,
     x: Any = None,
     *,
+    context: Any = None,
     seed: int = 0,
     compiled: bool = False,
     progress: bool = True,
@@ -228,7 +242,7 @@ def diagnose(
 
     Parameters
     ----------
-    model, x, seed, results
+    model, x, context, seed, results
         As for :func:`collapse`. What is stored of a run is opened; if it has not been diagnosed,
         or with other settings, it is diagnosed now, on its own test data and with its own seed, and
         the result stored as the command ``pyrovae diagnose`` does.
@@ -272,7 +286,7 @@ def diagnose(
                 stored = diagnose_run(run.folder, asked, compiled=compiled, progress=status.update)
             return DiagnosisReport.of_run(stored)
         vae = model_of(model, run)
-        dataset = data_for(vae, x, None)
+        dataset = data_for(vae, x, None, context)
         name = name_of(vae, run)
         check_density(vae, name)
         with on_cpu(vae):
@@ -288,6 +302,7 @@ def score(
     factors: Any = None,
     *,
     metrics: Iterable[Any] | None = None,
+    context: Any = None,
     seed: int = 0,
     n_resamples: int = 0,
     original: bool = False,
@@ -305,6 +320,8 @@ def score(
     factors
         Ground-truth factors ``(n, k)``, whole numbers. Without them, the metrics of codes alone are
         computed.
+    context
+        Labels or covariates of x for a conditional model, as for :func:`collapse`.
     metrics
         Names, or functions of your own; all that these arrays allow by default.
     seed
@@ -339,7 +356,7 @@ def score(
             raise ConfigError("are codes: observations have no place beside them", "model")
         name, codes, known = "codes", as_array(model), factors if x is None else x
     else:
-        name, codes, known = _codes(model, x, factors, results)
+        name, codes, known = _codes(model, x, factors, context, results)
     chosen = None if metrics is None else [_metric(metric) for metric in metrics]
     table = score_codes(
         codes,
@@ -352,7 +369,9 @@ def score(
     return ScoreReport(name, table)
 
 
-def _codes(model: Any, x: Any, factors: Any, results: str | Path) -> tuple[str, Any, Any]:
+def _codes(
+    model: Any, x: Any, factors: Any, context: Any, results: str | Path
+) -> tuple[str, Any, Any]:
     """Return the codes of a model's data, and what is known of their factors."""
     run = stored_run(model, results)
     if run is not None and x is None:
@@ -360,7 +379,7 @@ def _codes(model: Any, x: Any, factors: Any, results: str | Path) -> tuple[str, 
             raise ConfigError("are those of data of your own: give x too", "factors")
         return run.id, run.folder.codes(), run.folder.factors()
     vae = model_of(model, run)
-    test = with_factors(data_for(vae, x, None), factors).test
+    test = with_factors(data_for(vae, x, None, context), factors).test
     codes = posterior_means(vae, test.floats().to(device_of(vae)))
     return name_of(vae, run), codes.cpu().numpy(), test.factors
 

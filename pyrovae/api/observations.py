@@ -131,8 +131,8 @@ def with_factors(dataset: Dataset, factors: Any) -> Dataset:
     names = tuple(f"factor_{i}" for i in range(columns.shape[1]))
     return replace(
         dataset,
-        train=Split(dataset.train.values),
-        test=Split(dataset.test.values, columns),
+        train=Split(dataset.train.values, context=dataset.train.context),
+        test=Split(dataset.test.values, columns, context=dataset.test.context),
         factor_names=names,
         factor_sizes=(),
     )

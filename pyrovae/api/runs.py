@@ -14,8 +14,10 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.api.conditions import context_for
 from pyrovae.api.observations import explained, observations
 from pyrovae.core.errors import ConfigError, DataError
+from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
@@ -38,7 +40,9 @@ class Run:
 
     Data are what :func:`pyrovae.api.observations.observations` takes, ``(n, *event_shape)``; codes
     are arrays or tensors ``(n, latent_dim)``. What is given as a NumPy array is answered with one,
-    anything else with tensors. Where E[x|z] is said, codes (of likelihood ``categorical``) are
+    anything else with tensors. A conditional run is given a ``context`` everywhere: labels or
+    covariates by name (``{"digit": "3"}``: one value for all, or ``(n,)``), of a single column its
+    values alone. Where E[x|z] is said, codes (of likelihood ``categorical``) are
     answered with the most probable.
 
     Attributes
@@ -78,17 +82,24 @@ class Run:
         """The trained model, in evaluation mode."""
         return self._trained[0]
 
-    def encode(self, x: Any) -> Any:
-        """Return E[z|x] under q, ``(n, latent_dim)``; ``model.encode(x)`` has the whole law."""
-        return _answer(x, lambda: posterior_means(self.model, self._data(x)))
+    def encode(self, x: Any, context: Any = None) -> Any:
+        """Return E[z|x] under q, ``(n, latent_dim)``; ``model.encode(x)`` has the whole law.
 
-    def posterior(self, x: Any, *, draws: int = 0, seed: int = 0) -> dict[str, np.ndarray]:
+        ``context`` is that of x, for a conditional run.
+        """
+        return _answer(x, lambda: posterior_means(self.model, self._data(x, context=context)))
+
+    def posterior(
+        self, x: Any, context: Any = None, *, draws: int = 0, seed: int = 0
+    ) -> dict[str, np.ndarray]:
         """Return what q(z|x) is for each observation.
 
         Parameters
         ----------
         x
             Observations.
+        context
+            Of each, for a conditional run.
         draws
             Of each code.
         seed
@@ -102,7 +113,7 @@ class Run:
         """
         _whole("draws", draws, 0)
         _whole("seed", seed, 0)
-        data = self._observed(x)
+        data = self._observed(x, context)
         names = ("mean", "scale", "draws")[: 3 if draws else 2]
         found: dict[str, list[Tensor]] = {name: [] for name in names}
         with measuring(self.model), torch.no_grad(), seeded(seed):
@@ -114,13 +125,19 @@ class Run:
                     found["draws"].append(q.sample((draws,)))
         return {name: torch.cat(parts, -2).numpy() for name, parts in found.items()}
 
-    def score(self, x: Any, *, samples: int = 100, seed: int = 0) -> pd.DataFrame:
+    def score(
+        self, x: Any, context: Any = None, *, samples: int = 100, seed: int = 0
+    ) -> pd.DataFrame:
         """Return how likely the model finds each observation, one row for each, in nats.
+
+        Of a conditional run, log p(x|c) and its bound.
 
         Parameters
         ----------
         x
             Observations.
+        context
+            Of each, for a conditional run.
         samples
             Draws from q(z|x) for each.
         seed
@@ -134,7 +151,7 @@ class Run:
         """
         _whole("samples", samples, 1)
         _whole("seed", seed, 0)
-        data, model = self._observed(x), self.model
+        data, model = self._observed(x, context), self.model
         names = ("elbo", "rate", "distortion", "log_px")
         tables = []
         for part in self._parts(data):
@@ -145,42 +162,51 @@ class Run:
             tables.append(pd.DataFrame({name: getattr(bound, name).numpy() for name in names}))
         return pd.concat(tables, ignore_index=True)
 
-    def decode(self, z: Any) -> Any:
-        """Return E[x|z], ``(n, *event_shape)``."""
-        return _answer(z, lambda: self._decoded(self._codes(z)))
+    def decode(self, z: Any, context: Any = None) -> Any:
+        """Return E[x|z], or E[x|z, c] of a conditional run, ``(n, *event_shape)``."""
+        codes = self._codes(z)
+        told = self._told(context, len(codes), "z")
+        return _answer(z, lambda: self._decoded(codes, **told))
 
-    def reconstruct(self, x: Any) -> Any:
+    def reconstruct(self, x: Any, context: Any = None) -> Any:
         """Return the decoded :meth:`encode` of x, ``(n, *event_shape)``."""
-        return _answer(x, lambda: self._decoded(posterior_means(self.model, self._data(x))))
+        data = self._data(x, context=context)
+        return _answer(x, lambda: self._decoded(posterior_means(self.model, data), **given(data)))
 
-    def sample(self, n: int, *, seed: int = 0, noise: bool = False) -> Tensor:
+    def sample(self, n: int, *, context: Any = None, seed: int = 0, noise: bool = False) -> Tensor:
         """Return E[x|z] of ``n`` draws from the prior, ``(n, *event_shape)``.
+
+        Of a conditional run, draws given a context: ``run.sample(8, context={"digit": "3"})``.
 
         With ``noise``, draws from p(x|z): observations as the model makes them, such as rows of a
         table.
         """
         _whole("n", n, 1)
         _whole("seed", seed, 0)
+        told = self._told(context, n, "sample")
         with measuring(self.model), torch.no_grad(), seeded(seed):
-            z = self.model.prior_law().sample((n,))
-            return self.model.decode(z).sample() if noise else self._decoded(z)
+            z = self.model.draw_prior(n, **told)
+            return self.model.decode(z, **told).sample() if noise else self._decoded(z, **told)
 
-    def interpolate(self, a: Any, b: Any, *, steps: int = 8) -> Any:
+    def interpolate(self, a: Any, b: Any, *, context: Any = None, steps: int = 8) -> Any:
         """Return what lies between two observations, ``(steps, *event_shape)``.
 
-        Their codes are joined by a straight line; on a sphere it is brought back to the surface.
+        Their codes are joined by a straight line; on a sphere it is brought back to the surface. Of
+        a conditional run all share one context.
         """
         _whole("steps", steps, 2)
         ends = [
-            posterior_means(self.model, self._data(_one(x), name))
+            posterior_means(self.model, self._data(_one(x), name, context))
             for x, name in ((a, "a"), (b, "b"))
         ]
-        return _answer(a, lambda: between(self.model, *ends, steps=steps)[0])
+        told = self._told(context, 1, "a")
+        return _answer(a, lambda: between(self.model, *ends, steps=steps, **told)[0])
 
     def traverse(
         self,
         x: Any = None,
         *,
+        context: Any = None,
         units: Sequence[int] | None = None,
         steps: int = 11,
         over: Over = "prior",
@@ -192,6 +218,8 @@ class Run:
         ----------
         x
             Observations that the traversals go through; one draw from the prior by default.
+        context
+            Of each, or of the draw, for a conditional run; it stays as it is along a traversal.
         units
             Which; all of them by default.
         steps
@@ -222,36 +250,53 @@ class Run:
         if x is None and over == "posterior":
             raise ConfigError("needs x: the aggregate posterior is that of data", "over")
         if x is None:
+            told = self._told(context, 1, "x")
             with measuring(self.model), torch.no_grad(), seeded(seed):
-                centre = self.model.prior_law().sample((1,))
-            data = torch.empty(0)
+                centre = self.model.draw_prior(1, **told)
+            data: Data = torch.empty(0)
+            if told:
+                data = Given(torch.empty(1, 0), told["context"])
         else:
-            data = self._data(x)
+            data = self._data(x, context=context)
             centre = posterior_means(self.model, data)
         values = levels(self.model, data, steps=steps, over=over, seed=seed)
         found = torch.tensor([int(unit) for unit in chosen])
-        return _answer(x, lambda: traverse(self.model, centre, values, found))
+        return _answer(x, lambda: traverse(self.model, centre, values, found, **given(data)))
 
-    def _decoded(self, z: Tensor) -> Tensor:
+    def _decoded(self, z: Tensor, **told: Tensor) -> Tensor:
         with measuring(self.model), torch.no_grad():
-            return self.model.reconstruct(on_sphere(z) if self.model.space == "sphere" else z)
+            codes = on_sphere(z) if self.model.space == "sphere" else z
+            return self.model.reconstruct(codes, **told)
 
-    def _observed(self, x: Any) -> Tensor | Streamed:
+    def _told(self, context: Any, n: int, what: str) -> dict[str, Tensor]:
+        found = context_for(self.model, context, n, what)
+        return {} if found is None else {"context": found}
+
+    def _observed(self, x: Any, context: Any) -> Any:
         """Return observations, those that stay in their file as they are."""
         if isinstance(x, Streamed) and tuple(x.shape[1:]) == self._trained[1]:
-            return explained(self.model, x)
-        return self._data(x)
+            told = self._told(context, len(x), "x")
+            values = explained(self.model, x)
+            return Given(values, told["context"]) if told else values
+        return self._data(x, context=context)
 
     @staticmethod
-    def _parts(data: Tensor | Streamed) -> Iterator[Tensor]:
-        if isinstance(data, Tensor):
+    def _parts(data: Any) -> Iterator[Data]:
+        values = observed(data)
+        if isinstance(values, Tensor):
             yield data
-        else:
-            for _, block in blocks(data):
-                yield as_float(block)
+            return
+        for start, block in blocks(values):
+            x = as_float(block)
+            if isinstance(data, Given):
+                yield Given(x, data.context[start : start + len(block)])
+            else:
+                yield x
 
-    def _data(self, x: Any, what: str = "x") -> Tensor:
-        return as_float(explained(self.model, observations(x, self._trained[1], what), what))
+    def _data(self, x: Any, what: str = "x", context: Any = None) -> Any:
+        values = as_float(explained(self.model, observations(x, self._trained[1], what), what))
+        told = self._told(context, len(values), what)
+        return Given(values, told["context"]) if told else values
 
     def _codes(self, z: Any) -> Tensor:
         return _codes(z, self.model.latent_dim)

@@ -29,6 +29,7 @@ from pyrovae.report.study.capacity import CapacityReport
 from pyrovae.shrink.capacity.found import Capacity, largest_pruned, need_settled, search
 from pyrovae.shrink.capacity.run import is_search, search_capacity, stored_capacity
 from pyrovae.shrink.pruning.prune_run import (
+    CONDITIONAL,
     CRITERIA,
     POINTS,
     PrunedModel,
@@ -131,6 +132,8 @@ def prune(
     if finetune:
         raise ConfigError("is for stored runs: pyrovae.fit(report.model, …) trains on", "finetune")
     vae = model_of(model, run)
+    if vae.condition is not None:
+        raise PyrovaeError(f"{name_of(vae, run)}: {CONDITIONAL}")
     dataset = data_for(vae, x, train)
     known = dataset.train if len(dataset.train) else dataset.test
     with on_cpu(vae):
@@ -192,9 +195,10 @@ def _configuration(vae: VAE, seed: int) -> RunConfig:
                 "its class",
                 part,
             )
+    parts: dict[str, Any] = {part: dict(vae.configuration[part]) for part in MODEL_PARTS}
     return RunConfig(
         dataset={"name": "x"},
-        **{part: dict(vae.configuration[part]) for part in MODEL_PARTS},
+        **parts,
         objective={"name": "elbo", **OBJECTIVES.resolve("elbo", {})},
         latent_dim=vae.latent_dim,
         training=TrainingSettings(),

@@ -8,10 +8,12 @@ from typing import Any
 
 import torch
 
+from pyrovae.api.conditions import with_contexts
 from pyrovae.api.observations import measured
 from pyrovae.api.runs import Run
 from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import Dataset
+from pyrovae.datasets.context import conditioned, known_of
 from pyrovae.models.contract import LatentModel
 
 
@@ -21,8 +23,10 @@ def model_of(given: Any, run: Run | None) -> LatentModel:
     return vae
 
 
-def data_for(vae: LatentModel, x: Any, train: Any) -> Dataset:
-    """Return the data that a model is looked at on; see :func:`measured`.
+def data_for(
+    vae: LatentModel, x: Any, train: Any, context: Any = None, train_context: Any = None
+) -> Dataset:
+    """Return the data that a model is looked at on, with their context; see :func:`measured`.
 
     Raises
     ------
@@ -33,7 +37,14 @@ def data_for(vae: LatentModel, x: Any, train: Any) -> Dataset:
     """
     if x is None:
         raise ConfigError("is missing: a model in memory has no data of its own", "x")
-    return measured(vae, x, train)
+    dataset = measured(vae, x, train)
+    if vae.condition is None and context is None and train_context is None:
+        return dataset
+    own = isinstance(x, Dataset) and context is None
+    if own and train is None and vae.condition and vae.condition.columns:
+        return conditioned(dataset, vae.condition.columns)
+    known = known_of(x, x.test) if own else context
+    return with_contexts(vae, dataset, {"test": known, "train": train_context}, {"test": "x"})
 
 
 def name_of(vae: LatentModel, run: Run | None) -> str:

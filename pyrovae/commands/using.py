@@ -13,6 +13,12 @@ _data = click.argument("data", type=click.Path(path_type=Path))
 _seed = click.option(
     "--seed", type=options.seed, default=0, show_default=True, help="Of everything that is drawn."
 )
+_given = click.option(
+    "--given",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="What a conditional run is given; as often as it has labels or covariates.",
+)
 
 
 @click.command()
@@ -30,7 +36,10 @@ _seed = click.option(
     "--draws", type=options.count(0, 10_000), default=0, help="Draws of each code, beside its mean."
 )
 @_seed
-def encode(run: str, data: Path, results: Path, out: Path, draws: int, seed: int) -> None:
+@_given
+def encode(
+    run: str, data: Path, results: Path, out: Path, draws: int, seed: int, given: tuple[str, ...]
+) -> None:
     """Encode the observations in DATA by RUN: mean and standard deviation of each code.
 
     RUN is the start of a run's hash, or its folder. DATA is a file (npy, npz, HDF5, CSV, Parquet)
@@ -43,7 +52,8 @@ def encode(run: str, data: Path, results: Path, out: Path, draws: int, seed: int
     trained = load_run(run, results=results)
     observed = files.read(data, trained)
     with options.about(data):
-        found = trained.posterior(observed.values, draws=draws, seed=seed)
+        context = files.context(trained, given, observed.labels)
+        found = trained.posterior(observed.values, context, draws=draws, seed=seed)
     if out.suffix in files.TABLES:
         files.write_table(files.codes_table(found, observed.labels), out)
     else:
@@ -65,7 +75,10 @@ def encode(run: str, data: Path, results: Path, out: Path, draws: int, seed: int
 )
 @click.option("--noise", is_flag=True, help="Draw from p(x|z) too; without it, its mean is shown.")
 @_seed
-def sample(run: str, results: Path, n: int, out: Path, noise: bool, seed: int) -> None:
+@_given
+def sample(
+    run: str, results: Path, n: int, out: Path, noise: bool, seed: int, given: tuple[str, ...]
+) -> None:
     """Draw observations from the model of RUN.
 
     RUN is the start of a run's hash, or its folder.
@@ -78,7 +91,9 @@ def sample(run: str, results: Path, n: int, out: Path, noise: bool, seed: int) -
     from pyrovae.report.look.mosaics import grid_png
 
     files.check_suffix(out, (".png", *files.ARRAYS, *files.TABLES))
-    drawn = load_run(run, results=results).sample(n, seed=seed, noise=noise)
+    trained = load_run(run, results=results)
+    context = files.context(trained, given, {})
+    drawn = trained.sample(n, context=context, seed=seed, noise=noise)
     if out.suffix == ".png":
         atomic.write_bytes(out, grid_png(drawn))
     elif out.suffix in files.ARRAYS:
@@ -106,8 +121,15 @@ def sample(run: str, results: Path, n: int, out: Path, noise: bool, seed: int) -
     help="Draws of the code for each observation.",
 )
 @_seed
+@_given
 def evaluate(
-    run: str, data: Path, results: Path, out: Path | None, samples: int, seed: int
+    run: str,
+    data: Path,
+    results: Path,
+    out: Path | None,
+    samples: int,
+    seed: int,
+    given: tuple[str, ...],
 ) -> None:
     """Measure RUN on the observations in DATA, as a study measures its runs on the test set.
 
@@ -128,10 +150,13 @@ def evaluate(
     known = observed.labels
     factors = indices(list(known.values()))[0] if known else None
     with options.about(data):
-        report = measure(trained, observed.values, factors, samples=samples, seed=seed)
+        context = files.context(trained, given, known)
+        report = measure(
+            trained, observed.values, factors, context=context, samples=samples, seed=seed
+        )
         click.echo(report.text())
         if out is not None:
-            bounds = trained.score(observed.values, samples=samples, seed=seed)
+            bounds = trained.score(observed.values, context, samples=samples, seed=seed)
             columns = {str(name): bounds[name] for name in bounds}
             files.write_table(pd.DataFrame(files.beside(columns, known)), out)
             click.echo(out)

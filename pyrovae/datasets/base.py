@@ -5,13 +5,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Given
 from pyrovae.datasets.streamed import Streamed, blocks
+
+if TYPE_CHECKING:
+    from pyrovae.datasets.context import Columns
+
+_Values = TypeVar("_Values", Tensor, Given)
 
 
 @dataclass(frozen=True)
@@ -29,11 +35,15 @@ class Split:
         What else is known of each observation, as it was given, by name: whole numbers (``int64``),
         real ones (``float64``) or words, ``(n,)`` each. Factors whose values are known, not only
         their indices, are here too.
+    context
+        What programs are given of each observation, ``(n, k)``, ``float32``
+        (:mod:`pyrovae.datasets.context`); ``None`` for data that are taken without.
     """
 
     values: Tensor | Streamed
     factors: np.ndarray | None = None
     labels: dict[str, np.ndarray] = field(default_factory=dict)
+    context: Tensor | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.values, Streamed):
@@ -54,11 +64,17 @@ class Split:
             values.narrowed(index) if isinstance(values, Streamed) else values[index],
             None if self.factors is None else self.factors[index],
             {name: column[index] for name, column in self.labels.items()},
+            None if self.context is None else self.context[index],
         )
 
-    def floats(self, index: slice | Tensor | np.ndarray | None = None) -> Tensor:
-        """Return the observations as ``float32``, images scaled to [0, 1]."""
-        return as_float(self.values[slice(None) if index is None else index])
+    def floats(self, index: slice | Tensor | np.ndarray | None = None) -> Any:
+        """Return the observations as ``float32``, images scaled to [0, 1].
+
+        A tensor, or :class:`pyrovae.core.given.Given` where they have a context.
+        """
+        chosen = slice(None) if index is None else index
+        x = as_float(self.values[chosen])
+        return x if self.context is None else Given(x, self.context[chosen].to(x.device))
 
 
 @dataclass(frozen=True)
@@ -84,6 +100,8 @@ class Dataset:
     about
         What else decides which data these are (labels of the user's own, the vocabulary), as a
         digest.
+    columns
+        The labels and covariates that the splits' contexts are made of; ``None`` without.
 
     Licence and homepage, which ``pyrovae list datasets`` shows, are in
     :data:`pyrovae.datasets.sources.SOURCES`.
@@ -99,11 +117,13 @@ class Dataset:
     grey: Split | None = None
     vocabulary: tuple[str, ...] = ()
     about: str = ""
+    columns: Columns | None = None
 
     @property
-    def trained_on(self) -> Tensor | Streamed:
+    def trained_on(self) -> Tensor | Streamed | Given:
         """What minibatches are taken from."""
-        return (self.train if self.grey is None else self.grey).values
+        split = self.train if self.grey is None else self.grey
+        return split.values if split.context is None else Given(split.values, split.context)
 
     @property
     def splits(self) -> dict[str, Split]:
@@ -150,9 +170,14 @@ class Dataset:
             if split.factors is not None:
                 digest.update(np.ascontiguousarray(split.factors).data)
         digest.update(self.about.encode())
+        for split in self.splits.values():
+            if split.context is not None:
+                digest.update(np.ascontiguousarray(split.context.numpy()).data)
         return digest.hexdigest()
 
 
-def as_float(values: Tensor) -> Tensor:
-    """Scale ``uint8`` to [0, 1]; leave floats alone."""
+def as_float(values: _Values) -> _Values:
+    """Scale ``uint8`` to [0, 1]; leave floats, and a context, alone."""
+    if isinstance(values, Given):
+        return Given(as_float(values.x), values.context)
     return values.to(torch.float32) / 255 if values.dtype == torch.uint8 else values

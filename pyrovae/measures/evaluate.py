@@ -10,10 +10,12 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, Split
+from pyrovae.datasets.context import Columns
 from pyrovae.datasets.linear_gaussian import exact_log_prob
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.arviz import InferenceData
@@ -139,6 +141,8 @@ class Evaluation:
         ``(m, latent_dim)``; ``None`` if unknown.
     labels
         What else is known of these points, by name, ``(n,)`` each.
+    columns
+        The labels and covariates that the model was given; ``None`` without.
     images
         ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
         ``traversed`` units ``(k,)``, by decreasing KL; ``samples`` from the prior ``(k², *event)``;
@@ -161,6 +165,7 @@ class Evaluation:
     drawn: np.ndarray | None = None
     costs: np.ndarray | None = None
     labels: dict[str, np.ndarray] = field(default_factory=dict)
+    columns: Columns | None = None
 
 
 @only_measures
@@ -201,7 +206,7 @@ def evaluate(
     )
     units, scores = collapse.table, collapse.scores
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
-    if "loading" in dataset.exact:
+    if "loading" in dataset.exact and not isinstance(x, Given):
         scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x.cpu()).mean())
     codes = posterior_means(vae, x).cpu().numpy()
     found, estimators = score_representation(
@@ -238,14 +243,15 @@ def evaluate(
         drawn_codes(vae, x, seed=seed).cpu().numpy(),
         collapse.costs,
         test.labels,
+        dataset.columns,
     )
 
 
 @only_measures
 def measure_splits(
     vae: LatentModel,
-    x: Tensor,
-    x_train: Tensor | None,
+    x: Data,
+    x_train: Data | None,
     settings: CollapseSettings,
     *,
     samples: int,
@@ -295,7 +301,7 @@ def _first(split: Split, points: int, device: torch.device | str) -> Split:
     return replace(first, values=first.values[:].to(device))
 
 
-def _bound_scores(vae: LatentModel, x: Tensor, samples: int, seed: int) -> dict[str, float]:
+def _bound_scores(vae: LatentModel, x: Data, samples: int, seed: int) -> dict[str, float]:
     with OwnParams():  # Pyro's global store would keep the parameters of every model in memory
         bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=samples, seed=seed)
     return {
@@ -307,20 +313,40 @@ def _bound_scores(vae: LatentModel, x: Tensor, samples: int, seed: int) -> dict[
     }
 
 
-def _images(vae: LatentModel, x: Tensor, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
-    centre = posterior_means(vae, x[:k], seed=seed)
-    values = levels(vae, x, steps=k, seed=seed)
+def _contexts(context: Tensor, k: int) -> Tensor:
+    """Return contexts of k rows of k samples, ``(k², size)``: one a row, in order of their values.
+
+    Of more than k, some at equal steps; of fewer, each in several rows.
+    """
+    known = context.unique(dim=0).flip(0)  # of classes, 1 comes first in the first
+    m = len(known)
+    chosen = torch.linspace(0, m - 1, k).round().long() if m > k else torch.arange(k) % m
+    return known[chosen.to(known.device)].repeat_interleave(k, 0)
+
+
+def _images(vae: LatentModel, x: Data, order: Tensor, k: int, seed: int) -> dict[str, Tensor]:
+    """Return what is shown of a model; under a context, that of the inputs.
+
+    Traversals are given that of the first input, interpolations that of their start, and each row
+    of samples another context of the data (:func:`_contexts`).
+    """
+    shown = x[:k]
+    centre = posterior_means(vae, shown, seed=seed)
+    conditional = isinstance(x, Given)
+    values = levels(vae, x[:1] if conditional else x, steps=k, seed=seed)
+    told = [given(part) for part in (x[:1], shown[: len(centre) - 1 : 2])]
+    guided = {"context": _contexts(x.context, k)} if isinstance(x, Given) else {}
     with torch.no_grad(), seeded(seed, x.device):
         images = {
-            "inputs": x[:k],
+            "inputs": observed(shown),
             "reconstructions": vae.reconstruct(
-                on_sphere(centre) if vae.space == "sphere" else centre
+                on_sphere(centre) if vae.space == "sphere" else centre, **given(shown)
             ),
-            "traversals": traverse(vae, centre[:1], values, order)[0],
+            "traversals": traverse(vae, centre[:1], values, order, **told[0])[0],
             "traversed": order,
-            "samples": vae.reconstruct(vae.prior_law().sample((k * k,))),
+            "samples": vae.reconstruct(vae.draw_prior(k * k, **guided), **guided),
         }
         if len(centre) > 1:
             a, b = centre[: len(centre) - 1 : 2], centre[1::2]
-            images["interpolations"] = between(vae, a, b, steps=k)
+            images["interpolations"] = between(vae, a, b, steps=k, **told[1])
     return {name: image.cpu() for name, image in images.items()}

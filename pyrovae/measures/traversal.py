@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions.sphere_coordinates import unit as on_sphere
@@ -21,9 +23,7 @@ _DRAWS = 10_000
 
 
 @only_measures
-def levels(
-    vae: LatentModel, x: Tensor, *, steps: int, over: Over = "prior", seed: int = 0
-) -> Tensor:
+def levels(vae: LatentModel, x: Data, *, steps: int, over: Over = "prior", seed: int = 0) -> Tensor:
     """Return the values that each unit goes through.
 
     Parameters
@@ -31,7 +31,8 @@ def levels(
     vae
         A trained model.
     x
-        Observations ``(n, *event_shape)``: whose posteriors are drawn from.
+        Observations ``(n, *event_shape)``: whose posteriors are drawn from. Of p(z|c), quantiles
+        are those over the contexts of x.
     steps
         How many values, at equally spaced quantiles from :data:`ENDS`' first to its second.
     over
@@ -47,14 +48,24 @@ def levels(
     """
     with torch.no_grad(), seeded(seed, x.device):
         if over == "prior":
-            draws = vae.prior_law().sample((_DRAWS,))
+            law = vae.prior_law(**given(x))
+            each = math.prod(law.batch_shape)
+            draws = law.sample((-(-_DRAWS // each),)).reshape(-1, vae.latent_dim)
         else:
-            draws = vae.encode(x).sample((-(-_DRAWS // len(x)),)).flatten(0, 1)
+            law = vae.encode(observed(x), **given(x))
+            draws = law.sample((-(-_DRAWS // len(x)),)).flatten(0, 1)
         return draws.quantile(torch.linspace(*ENDS, steps, device=draws.device), dim=0)
 
 
 @only_measures
-def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) -> Tensor:
+def traverse(
+    vae: LatentModel,
+    centre: Tensor,
+    values: Tensor,
+    units: Tensor,
+    *,
+    context: Tensor | None = None,
+) -> Tensor:
     """Decode codes in which one unit at a time takes other values.
 
     Parameters
@@ -68,6 +79,8 @@ def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) ->
         ``(steps, latent_dim)``, as from :func:`levels`.
     units
         Which units are changed, ``(k,)``.
+    context
+        What each of the ``n`` codes is decoded with, which stays as it is.
 
     Returns
     -------
@@ -79,12 +92,15 @@ def traverse(vae: LatentModel, centre: Tensor, values: Tensor, units: Tensor) ->
         codes[:, row, :, unit] = values[:, unit]
     if vae.space == "sphere":
         codes = on_sphere(codes)
+    told = {} if context is None else {"context": context[:, None, None]}
     with torch.no_grad():
-        return vae.reconstruct(codes)
+        return vae.reconstruct(codes, **told)
 
 
 @only_measures
-def between(vae: LatentModel, a: Tensor, b: Tensor, *, steps: int) -> Tensor:
+def between(
+    vae: LatentModel, a: Tensor, b: Tensor, *, steps: int, context: Tensor | None = None
+) -> Tensor:
     """Decode what lies between codes.
 
     Parameters
@@ -96,6 +112,8 @@ def between(vae: LatentModel, a: Tensor, b: Tensor, *, steps: int) -> Tensor:
         the surface.
     steps
         How many codes of each line, both ends among them.
+    context
+        What the codes of each line are decoded with, ``(n, k)``.
 
     Returns
     -------
@@ -106,5 +124,6 @@ def between(vae: LatentModel, a: Tensor, b: Tensor, *, steps: int) -> Tensor:
     codes = (1 - share) * a[:, None] + share * b[:, None]
     if vae.space == "sphere":
         codes = on_sphere(codes)
+    told = {} if context is None else {"context": context[:, None]}
     with torch.no_grad():
-        return vae.reconstruct(codes)
+        return vae.reconstruct(codes, **told)

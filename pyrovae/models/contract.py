@@ -11,12 +11,27 @@ from torch.distributions import Distribution
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from pyrovae.models.condition import Condition
+
 
 class LatentModel(nn.Module):
     """A pair of Pyro programs, and the laws that they are made of.
 
     :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.model.UserModel` makes one of
     any model and guide. The latent site is ``"z"``.
+
+    A datum is named tensors: ``x``, and, where the model is conditional, a ``context`` c (labels
+    and covariates as numbers, ``(k,)`` for each datum). A model without a :attr:`condition` is
+    never handed one, and its methods are those below. A conditional model
+    (:class:`pyrovae.models.vae.VAE` built with a condition) takes a context ``(n, k)`` in each of
+    them: laws by name, ``encode(x, context=c)``, Pyro programs behind the observations,
+    ``model(x, c)`` and ``guide(x, c)`` (``model(None, c)`` generates), since Pyro's effect handlers
+    have a parameter ``context`` of their own. What is said of p(z), p(x|z) and q(z|x) then holds of
+    p(z|c), p(x|z, c) and q(z|x, c): a rate is KL(q(z|x, c) || p(z|c)), a bound one on log p(x|c).
+    Of p(z|c), :meth:`prior_law` has batch ``(n,)``. Nothing is averaged over c: a method that needs
+    a context raises without. Measures are handed data as
+    :class:`pyrovae.core.given.Given`, which is cut as a tensor is, and call
+    ``encode(observed(data), **given(data))``.
 
     Attributes
     ----------
@@ -31,6 +46,8 @@ class LatentModel(nn.Module):
     settled
         Whether bound and counts of units stood still when that training ended: a
         :class:`pyrovae.training.settled.Settled`.
+    condition
+        What of the model is given a context; ``None`` for a model that takes none.
     kept
         The record whose parameters these are, where the best on validation data were kept: a
         :class:`pyrovae.training.validation.Kept`.
@@ -42,6 +59,7 @@ class LatentModel(nn.Module):
     history: DataFrame | None = None
     settled: Any = None
     kept: Any = None
+    condition: Condition | None = None
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""
@@ -74,6 +92,11 @@ class LatentModel(nn.Module):
     def prior_law(self) -> Distribution:
         """Return p(z) with global sites fixed: batch ``()``, event ``(latent_dim,)``."""
         raise NotImplementedError
+
+    def draw_prior(self, n: int, **given: Any) -> Tensor:
+        """Return ``n`` codes from p(z), or of p(z|c) one for each of ``n`` contexts."""
+        law = self.prior_law(**given)
+        return law.sample() if law.batch_shape else law.sample((n,))
 
     def reconstruct(self, z: Tensor) -> Tensor:
         """Return E[x|z], ``(*b, *event_shape)``; of codes the most probable.

@@ -18,6 +18,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.core.given import arguments
 from pyrovae.distributions import analytic_kl
 
 Site = dict[str, Any]
@@ -91,11 +92,14 @@ def trace_pair(
     """Run the guide, then the model on the guide's codes; return (model trace, guide trace).
 
     With more than one sample, both run inside a plate to the left of the data's: site values get a
-    leading dimension, while the encoder runs once.
+    leading dimension, while the encoder runs once. Of :class:`~pyrovae.core.given.Given` data, both
+    programs are handed the context behind the observations.
     """
+    args = tuple(part for data in args for part in arguments(data))
     with pyro.plate(SAMPLES, samples, dim=-2) if samples > 1 else nullcontext():
         guide_trace = poutine.trace(guide).get_trace(*args)
-        model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(*args)
+        replayed = poutine.replay(model, trace=guide_trace)
+        model_trace = poutine.trace(replayed).get_trace(*args)
     return model_trace, guide_trace
 
 

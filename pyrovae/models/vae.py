@@ -15,6 +15,7 @@ from torch.distributions import Distribution
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import Registry
 from pyrovae.core.seeded import seeded
+from pyrovae.models.condition import Condition, PriorMap, beside, joined, joined_shape
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.networks import NETWORKS, Network
@@ -49,6 +50,11 @@ class VAE(LatentModel):
         The encoder's features to q(z|x).
     data
         Observations ``(n, *event_shape)`` that a prior may take its start from.
+    condition
+        What is given a context; without one, no program takes any.
+    planes
+        Whether the encoder reads a context as channels of an image, else as more elements of a
+        vector (:func:`pyrovae.models.condition.beside`).
     """
 
     def __init__(
@@ -60,6 +66,8 @@ class VAE(LatentModel):
         encoder: nn.Module,
         posterior: Posterior,
         data: Tensor | None = None,
+        condition: Condition | None = None,
+        planes: bool = False,
     ) -> None:
         super().__init__()
         self.prior = prior
@@ -70,6 +78,9 @@ class VAE(LatentModel):
         self.latent_dim = prior.latent_dim
         self.event_shape = likelihood.event_shape
         self.space = posterior.space
+        self.condition, self._planes = condition, planes
+        if condition is not None and condition.prior:
+            self.prior_map = PriorMap(condition.size, prior.latent_dim)
         #: Names and parameters of the parts, as far as they were built from them.
         self.configuration: dict[str, Mapping[str, Any]] = {}
         # Pyro's parameter store is global and keyed by name: two models of one name in a process
@@ -77,20 +88,41 @@ class VAE(LatentModel):
         self._site = f"vae{next(_instances)}"
         # A VampPrior is made of the encoder, a semi-amortised posterior of the model. Pyro trains
         # what either program announces, which may be alone: with a guide of one's own.
-        model, guide = ("prior", "decoder", "likelihood"), ("encoder", "posterior")
+        model: tuple[str, ...] = ("prior", "decoder", "likelihood")
+        model += ("prior_map",) if condition is not None and condition.prior else ()
+        guide = ("encoder", "posterior")
         self._model_parts = (*model, *(guide if prior.needs_encoder else ()))
         self._guide_parts = (*guide, *(model if posterior.needs_model else ()))
         prior.bind(self.encode, likelihood.event_shape, data)
 
-    def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
-        """Generative model p(z) p(x|z).
+    @property
+    def encoder_shape(self) -> tuple[int, ...]:
+        """Shape of what the encoder reads for one datum."""
+        if self.condition is None or not self.condition.encoder:
+            return self.likelihood.event_shape
+        shape, k = self.likelihood.event_shape, self.condition.size
+        return joined_shape(shape, k, planes=self._planes)
+
+    @property
+    def decoder_width(self) -> int:
+        """Numbers that the decoder reads for one datum: its code, and its context."""
+        given = self.condition is not None and self.condition.decoder
+        return self.latent_dim + (self.condition.size if given and self.condition else 0)
+
+    def model(
+        self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
+    ) -> Tensor:
+        """Generative model p(z) p(x|z), or p(z|c) p(x|z, c).
 
         Parameters
         ----------
         x
             Observations ``(n, *event_shape)``; ``None`` to generate.
         n
-            How many to generate when ``x`` is ``None``.
+            How many to generate when ``x`` is ``None`` and there is no context. A tensor here is
+            the context: ``model(x, context)``.
+        context
+            Of each datum, ``(n, k)``, for a conditional model.
 
         Returns
         -------
@@ -98,21 +130,36 @@ class VAE(LatentModel):
             The observations, ``(n, *event_shape)``.
         """
         self._announce(*self._model_parts)
-        return self._generate(self.prior(), x, n, learn=x is not None)
+        return self._generate(self.prior(), x, n, context, learn=x is not None)
 
-    def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+    def datum_model(
+        self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
+    ) -> Tensor:
         """:meth:`model` with the prior's global sites at their medians."""
         self._announce(*self._model_parts)
-        return self._generate(self.prior.fitted(), x, n, learn=False)
+        return self._generate(self.prior.fitted(), x, n, context, learn=False)
 
-    def _generate(self, prior: Distribution, x: Tensor | None, n: int, *, learn: bool) -> Tensor:
+    def _generate(
+        self,
+        prior: Distribution,
+        x: Tensor | None,
+        n: int | Tensor,
+        context: Tensor | None,
+        *,
+        learn: bool,
+    ) -> Tensor:
+        if isinstance(n, Tensor):
+            context = n
+            n = len(context)
+        elif context is not None:
+            n = len(context)
         with pyro.plate("data", n if x is None else len(x), dim=-1):
-            z = pyro.sample("z", prior)
+            z = pyro.sample("z", self._moved(prior, context))
             if learn:
                 self.prior.learn_from(z)
-            return pyro.sample("x", self.decode(z), obs=x)
+            return pyro.sample("x", self.decode(z, context), obs=x)
 
-    def guide(self, x: Tensor, n: int = 1) -> Tensor:
+    def guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """Variational posterior: the prior's global sites, and q(z|x).
 
         Parameters
@@ -120,7 +167,9 @@ class VAE(LatentModel):
         x
             Observations ``(n, *event_shape)``.
         n
-            Unused: a guide takes what its model takes.
+            Unused but for a context: a guide takes what its model takes.
+        context
+            Of each datum, ``(n, k)``, for a conditional model.
 
         Returns
         -------
@@ -128,13 +177,13 @@ class VAE(LatentModel):
             A code for each observation, ``(n, latent_dim)``.
         """
         self.prior.guide()
-        return self.datum_guide(x, n)
+        return self.datum_guide(x, n, context)
 
-    def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
-        """q(z|x) alone."""
+    def datum_guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
+        """q(z|x) alone, or q(z|x, c)."""
         self._announce(*self._guide_parts)
         with pyro.plate("data", len(x), dim=-1):
-            return pyro.sample("z", self.encode(x))
+            return pyro.sample("z", self.encode(x, n if isinstance(n, Tensor) else context))
 
     def _announce(self, *parts: str) -> None:
         """Tell Pyro which parameters there are to train; a frozen part has none."""
@@ -143,27 +192,57 @@ class VAE(LatentModel):
             if any(p.requires_grad for p in module.parameters()):
                 pyro.module(f"{self._site}.{part}", module)
 
-    def encode(self, x: Tensor) -> Distribution:
-        """Return q(z|x): batch ``(*b,)``, event ``(latent_dim,)``."""
-        features = self.encoder(x)
+    def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
+        """Return q(z|x), or q(z|x, c): batch ``(*b,)``, event ``(latent_dim,)``."""
+        features = self.features(x, context)
         if self.posterior.needs_model:
-            return self.posterior(features, partial(self._log_joint, x))
+            return self.posterior(features, partial(self._log_joint, x, context))
         return self.posterior(features)
 
-    def _log_joint(self, x: Tensor, z: Tensor) -> Tensor:
-        return self.prior_law().log_prob(z) + self.decode(z).log_prob(x)
+    def features(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return what the encoder makes of data, which the posterior takes: ``(*b, features)``."""
+        if self.condition is not None and self.condition.encoder:
+            context = self.condition.require(context, "encoder")
+            dims = len(self.likelihood.event_shape)
+            x = beside(x, context, dims, planes=self._planes)
+        return self.encoder(x)
 
-    def decode(self, z: Tensor) -> Distribution:
-        """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
-        return self.likelihood(self.decoder(z))
+    def _log_joint(self, x: Tensor, context: Tensor | None, z: Tensor) -> Tensor:
+        return self.prior_law(context).log_prob(z) + self.decode(z, context).log_prob(x)
 
-    def prior_law(self) -> Distribution:
-        """Return p(z), global sites at their medians: batch ``()``, event ``(latent_dim,)``."""
-        return self.prior.fitted()
+    def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
+        """Return p(x|z), or p(x|z, c): batch ``(*b,)``, event ``event_shape``.
 
-    def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
+        A context broadcasts to ``b``.
+        """
+        return self.likelihood(self._decoded(z, context))
+
+    def _decoded(self, z: Tensor, context: Tensor | None) -> Tensor:
+        if self.condition is not None and self.condition.decoder:
+            z = joined(z, self.condition.require(context, "decoder"))
+        return self.decoder(z)
+
+    def prior_law(self, context: Tensor | None = None) -> Distribution:
+        """Return p(z), global sites at their medians: batch ``()``, event ``(latent_dim,)``.
+
+        Of p(z|c) the batch is that of the contexts, ``(*b, k)``.
+        """
+        return self._moved(self.prior.fitted(), context)
+
+    def _moved(self, prior: Distribution, context: Tensor | None) -> Distribution:
+        if self.condition is None or not self.condition.prior:
+            return prior
+        return self.prior_map(prior, self.condition.require(context, "prior"))
+
+    def reconstruct(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return E[x|z], or E[x|z, c], ``(*b, *event_shape)``; of codes the most probable."""
+        return self.decode_with_mean(z, context)[1]
+
+    def decode_with_mean(
+        self, z: Tensor, context: Tensor | None = None
+    ) -> tuple[Distribution, Tensor]:
         """Return p(x|z) and what the likelihood shows of it, of the same codes, decoded once."""
-        output = self.decoder(z)
+        output = self._decoded(z, context)
         return self.likelihood(output), self.likelihood.mean(output)
 
     def is_guide_parameter(self, name: str) -> bool:
@@ -181,6 +260,7 @@ def build_vae(
     likelihood: Mapping[str, Any] | Likelihood,
     seed: int = 0,
     data: Tensor | None = None,
+    condition: Condition | None = None,
 ) -> VAE:
     """Build a VAE from registry names, each ``{"name": …, **parameters}``, or parts as they are.
 
@@ -198,6 +278,9 @@ def build_vae(
     data
         Training data ``(n, *event_shape)``, as floats: what pseudo-inputs start from. A model whose
         parameters are loaded afterwards does without.
+    condition
+        What is given a context; dense networks read it behind the elements of an observation,
+        others as further channels of an image.
 
     Raises
     ------
@@ -211,15 +294,26 @@ def build_vae(
         with _placed("likelihood"):
             like = _made(LIKELIHOODS, likelihood, event_shape)
         with _placed("network"):
-            encoder, features = net.encoder(event_shape)
+            planes = len(event_shape) > 1 and not getattr(net, "reads_vectors", False)
+            at_encoder = condition.size if condition and condition.encoder else 0
+            at_decoder = condition.size if condition and condition.decoder else 0
+            read = joined_shape(event_shape, at_encoder, planes=planes)
+            encoder, features = net.encoder(read if at_encoder else event_shape)
             outputs, *decoded = like.output_shape
-            decoder = net.decoder(latent_dim, tuple(decoded), outputs)
+            decoder = net.decoder(latent_dim + at_decoder, tuple(decoded), outputs)
         with _placed("posterior"):
             q = _made(POSTERIORS, posterior, features, latent_dim)
         with _placed("prior"):
             p = _made(PRIORS, prior, latent_dim)
             vae = VAE(
-                prior=p, decoder=decoder, likelihood=like, encoder=encoder, posterior=q, data=data
+                prior=p,
+                decoder=decoder,
+                likelihood=like,
+                encoder=encoder,
+                posterior=q,
+                data=data,
+                condition=condition,
+                planes=planes,
             )
     parts = {"network": network, "prior": prior, "posterior": posterior, "likelihood": likelihood}
     vae.configuration = {key: part for key, part in parts.items() if isinstance(part, Mapping)}

@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
+from pyrovae.core.given import Data
 from pyrovae.core.registry import Registry
 from pyrovae.core.schedules import ends, is_schedule, unfinished
 from pyrovae.models.contract import LatentModel
@@ -79,7 +80,7 @@ class Objective(nn.Module):
         return {}
 
     def forward(
-        self, vae: LatentModel, x: Tensor, hyper: Mapping[str, Tensor], data_size: int
+        self, vae: LatentModel, x: Data, hyper: Mapping[str, Tensor], data_size: int
     ) -> tuple[Tensor, Terms]:
         """Run the programs on a minibatch; return the loss and the terms that it was made of.
 
@@ -88,7 +89,7 @@ class Objective(nn.Module):
         vae
             Model and guide.
         x
-            Observations ``(n, *event_shape)``.
+            Observations ``(n, *event_shape)``, with their context where they have one.
         hyper
             :meth:`hyperparameters` as 0-d tensors.
         data_size

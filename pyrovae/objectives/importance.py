@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.given import Data, arguments
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import SAMPLES, Terms, is_weighted, terms, trace_pair
 from pyrovae.objectives.base import OBJECTIVES, Objective
@@ -100,7 +101,7 @@ class Dreg(Iwae):
         super().__init__(particles=particles)
 
     def forward(
-        self, vae: LatentModel, x: Tensor, hyper: Mapping[str, Tensor], data_size: int
+        self, vae: LatentModel, x: Data, hyper: Mapping[str, Tensor], data_size: int
     ) -> tuple[Tensor, Terms]:
         """Return a loss with the bound's value and the gradient above, and the terms."""
         model_trace, guide_trace = trace_pair(vae.model, vae.guide, x, samples=self.samples)
@@ -119,15 +120,18 @@ class Dreg(Iwae):
             scaled = z.detach() + weights.unsqueeze(-1) * (z - z.detach())
             replayed.nodes[q["name"]] = {**q, "value": scaled}
         with pyro.plate(SAMPLES, self.samples, dim=-2):
-            guide = with_fixed(vae, lambda fixed: _replay(fixed.guide, replayed, x), of_guide=True)
-            model = _replay(vae.model, guide, x)
+            guide = with_fixed(
+                vae, lambda fixed: traced_at(replayed, fixed.guide, x), of_guide=True
+            )
+            model = traced_at(guide, vae.model, x)
         again = terms(model, guide, data_size=data_size)
         surrogate = again.shared - (weights * again.log_weight).sum(0).mean()
         return surrogate + (bound - surrogate).detach(), found
 
 
-def _replay(program: Callable[..., Any], trace: Trace, x: Tensor) -> Trace:
-    return poutine.trace(poutine.replay(program, trace=trace)).get_trace(x)
+def traced_at(trace: Trace, program: Callable[..., Any], x: Data) -> Trace:
+    """Return the trace of a program on data, with the values that another trace drew."""
+    return poutine.trace(poutine.replay(program, trace=trace)).get_trace(*arguments(x))
 
 
 def importance_bound(terms: Terms, particles: int, *, bounds: int = 1) -> Tensor:

@@ -11,14 +11,14 @@ from typing import Annotated
 
 import pyro
 from pydantic import Field
-from pyro import poutine
 from torch import Tensor
 
+from pyrovae.core.given import Data
 from pyrovae.core.schedules import Number, Within, at
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import SAMPLES, Terms, terms, trace_pair
 from pyrovae.objectives.base import OBJECTIVES, Objective
-from pyrovae.objectives.importance import importance_bound, with_fixed
+from pyrovae.objectives.importance import importance_bound, traced_at, with_fixed
 
 
 @OBJECTIVES.register("miwae")
@@ -163,7 +163,7 @@ class Piwae(Objective):
         self.bounds, self.samples = bounds, particles * bounds
 
     def forward(
-        self, vae: LatentModel, x: Tensor, hyper: Mapping[str, Tensor], data_size: int
+        self, vae: LatentModel, x: Data, hyper: Mapping[str, Tensor], data_size: int
     ) -> tuple[Tensor, Terms]:
         """Return a loss with the value of p's bound and each half's gradient, and the terms."""
         model_trace, guide_trace = with_fixed(
@@ -178,10 +178,7 @@ class Piwae(Objective):
         with pyro.plate(SAMPLES, self.samples, dim=-2):
             again = with_fixed(
                 vae,
-                lambda half: [
-                    poutine.trace(poutine.replay(program, trace=drawn)).get_trace(x)
-                    for program in (half.model, half.guide)
-                ],
+                lambda half: [traced_at(drawn, program, x) for program in (half.model, half.guide)],
                 of_guide=True,
             )
         of_model = terms(*again, data_size=data_size)

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils._pytree import tree_map
 
 from pyrovae.core.errors import diverged
+from pyrovae.core.given import Given
 from pyrovae.core.measuring import measuring, untouched
 from pyrovae.datasets.base import as_float
 from pyrovae.datasets.streamed import Streamed
@@ -183,8 +184,8 @@ class Trainer:
     program
         Any model of the kind to be trained: its structure is what counts.
     data
-        The training set, ``(n, *event_shape)``; training happens on its device. Of one that stays
-        in its file, the minibatches of the next steps are read.
+        The training set, ``(n, *event_shape)``, with its context where it has one; training happens
+        on its device. Of one that stays in its file, the minibatches of the next steps are read.
     settings
         The batch size, the precision and how gradients move parameters (``optimizer``, clipping,
         ``rates``), and what :meth:`train` needs.
@@ -197,7 +198,7 @@ class Trainer:
     def __init__(
         self,
         program: LossProgram,
-        data: Tensor | Streamed,
+        data: Tensor | Streamed | Given,
         settings: TrainingSettings,
         *,
         compiled: bool,
@@ -208,7 +209,8 @@ class Trainer:
         index = torch.arange(settings.batch_size) % len(data)
         own = next((p.device for p in program.parameters()), data.device)
         with torch.device(own):
-            self._draws = program.record(as_float(data[index.to(data.device)].to(own)))
+            some: Any = data[index.to(data.device)].to(own)
+            self._draws = program.record(as_float(some))
         lead = (CHUNK,) if size == 1 else (CHUNK, size)
         with torch.device(data.device):
             inputs = (
@@ -363,7 +365,7 @@ class _Slot:
         place: int,
         member: Member,
         draws: Sequence[Any],
-        data: Tensor | Streamed,
+        data: Tensor | Streamed | Given,
         written: Sequence[str],
         most: int,
         descent: Descent,

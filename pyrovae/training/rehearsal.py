@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from pyrovae.core.errors import ConfigError, first_line
+from pyrovae.core.given import Data
 from pyrovae.core.measuring import untouched
 from pyrovae.core.noise import draw_one
 from pyrovae.training.optimizers import OPTIMIZERS, Optimizer
@@ -20,7 +21,7 @@ from pyrovae.training.step import LossProgram, State, trace
 _BUFFER = "make it a buffer (register_buffer), which each step takes from the last"
 
 
-def rehearse(program: LossProgram, x: Tensor) -> None:
+def rehearse(program: LossProgram, x: Data) -> None:
     """Trace the gradients of a program, and leave it as it was.
 
     Parameters

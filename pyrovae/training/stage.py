@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Given
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.training.streams import CHUNK
 
@@ -20,28 +23,35 @@ class Stage:
     Parameters
     ----------
     source
-        The training set, ``(n, *event_shape)``.
+        The training set, ``(n, *event_shape)``, with its context where it has one.
     batch
         Observations a step, of all models that train together.
 
     Attributes
     ----------
     data
-        What the step's indices are about; stays where it is.
+        What the step's indices are about; stays where it is. With a context, ``x`` and ``context``
+        by name.
     steps
         The most steps that it is prepared for at a time.
     """
 
-    def __init__(self, source: Tensor | Streamed, batch: int) -> None:
-        self._source: Streamed | None = None
-        self._next: Tensor | None = None
-        if isinstance(source, Tensor):
-            self.data, self.steps = source, CHUNK
+    def __init__(self, source: Tensor | Streamed | Given, batch: int) -> None:
+        self._source: Streamed | Given | None = None
+        self._next: Tensor | Given | None = None
+        rows = source.x if isinstance(source, Given) else source
+        self.data: Tensor | dict[str, Tensor]
+        if isinstance(rows, Tensor):
+            self.data, self.steps = _named(source), CHUNK
             return
+        assert not isinstance(source, Tensor)
         self._source = source
-        self.steps = max(1, min(CHUNK, _BYTES // (batch * source.row_bytes)))
-        shape = (self.steps * batch, *source.shape[1:])
-        self.data = torch.zeros(shape, dtype=source.dtype, device=source.device)
+        self.steps = max(1, min(CHUNK, _BYTES // (batch * rows.row_bytes)))
+        shape = (self.steps * batch, *rows.shape[1:])
+        self.data = torch.zeros(shape, dtype=rows.dtype, device=rows.device)
+        if isinstance(source, Given):
+            context = source.context.new_zeros(len(self.data), source.context.shape[1])
+            self.data = {"x": self.data, "context": context}
 
     def prepare(self, index: Tensor) -> Tensor:
         """Read what these indices of the training set, of any shape, are about.
@@ -58,6 +68,17 @@ class Stage:
 
     def enter(self) -> None:
         """Put what was prepared last in place, for the next steps."""
-        if self._next is not None:
-            self.data[: len(self._next)].copy_(self._next)
-            self._next = None
+        if self._next is None:
+            return
+        places, found = _named(self.data), _named(self._next)
+        if isinstance(places, Tensor):
+            places[: len(found)].copy_(found)
+        else:
+            for name, place in places.items():
+                place[: len(found[name])].copy_(found[name])
+        self._next = None
+
+
+def _named(data: Any) -> Any:
+    """Return data as a step takes them: a tensor, or tensors by name."""
+    return {"x": data.x, "context": data.context} if isinstance(data, Given) else data

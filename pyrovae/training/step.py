@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrovae.core.given import Data, Given, beside, observed
 from pyrovae.core.measuring import buffers_written, in_mode
 from pyrovae.core.noise import Draw, Recorder, Supply
 from pyrovae.core.params import OwnParams
@@ -104,19 +105,19 @@ class LossProgram(nn.Module):
         ]
 
     def forward(
-        self, x: Tensor, hyper: Mapping[str, Tensor], data_size: int | None = None
+        self, x: Data, hyper: Mapping[str, Tensor], data_size: int | None = None
     ) -> tuple[Tensor, Tensor]:
         """Return the loss and the batch means of (distortion, rate), in nats per datum.
 
         ``data_size`` is that of the training set that ``x`` is a minibatch of; by default ``x`` is
         all there is.
         """
-        x = torch.bernoulli(x) if self.binary else x
+        x = beside(torch.bernoulli(observed(x)), x) if self.binary else x
         with OwnParams():
             loss, parts = self.objective(self.vae, x, hyper, data_size or len(x))
         return loss, torch.stack([parts.distortion.mean(), parts.rate.mean()])
 
-    def record(self, x: Tensor) -> list[Draw]:
+    def record(self, x: Data) -> list[Draw]:
         """Return the draws of noise that one evaluation in training makes.
 
         What it writes meanwhile is put back, and remembered in :attr:`written`.
@@ -176,7 +177,7 @@ class LossProgram(nn.Module):
         self,
         params: Tensors,
         buffers: Tensors,
-        x: Tensor,
+        x: Data,
         noise: Sequence[Tensor],
         hyper: Mapping[str, Tensor],
         data_size: int,
@@ -205,7 +206,7 @@ class LossProgram(nn.Module):
         buffers: Tensors,
         count: Tensor,
         lr: Tensor,
-        data: Tensor,
+        data: Tensor | dict[str, Tensor],
         index: Tensor,
         noise: list[Tensor],
         hyper: Tensors,
@@ -214,7 +215,8 @@ class LossProgram(nn.Module):
     ) -> tuple[Tensors, Moments, Tensors, Tensor]:
         """Do one step on the minibatch ``data[index]``; ``descent`` says which.
 
-        ``data_size`` is that of the training set; by default ``data`` is all of it.
+        ``data_size`` is that of the training set; by default ``data`` is all of it. Data with a
+        context are ``x`` and ``context`` by name.
 
         Returns
         -------
@@ -225,8 +227,11 @@ class LossProgram(nn.Module):
         values
             (loss, distortion, rate) before it, shape ``(3,)``, nats per datum.
         """
-        x = as_float(data[index])
-        size = data_size or len(data)
+        if isinstance(data, dict):
+            x: Data = as_float(Given(data["x"][index], data["context"][index]))
+            size = data_size or len(data["x"])
+        else:
+            x, size = as_float(data[index]), data_size or len(data)
         grads, after, values = self.gradients(params, buffers, x, noise, hyper, size)
         params, moments = descent.update(self, params, grads, moments, count, lr, hyper)
         return params, moments, after, values

@@ -35,7 +35,7 @@ class Stepper:
         Count, learning rate, indices, noise and hyperparameters of as many steps as are done at a
         time, ``(n, …)`` each; overwritten too.
     data
-        The training set.
+        The training set; with a context, ``x`` and ``context`` by name.
     compiled
         Whether the step is compiled.
 
@@ -50,19 +50,20 @@ class Stepper:
         step: StepFunction,
         state: State,
         inputs: Any,
-        data: Tensor,
+        data: Tensor | dict[str, Tensor],
         *,
         compiled: bool,
     ) -> None:
         self.state, self._inputs = state, inputs
-        self._row = torch.zeros(1, dtype=torch.long, device=data.device)
+        device = (data["x"] if isinstance(data, dict) else data).device
+        self._row = torch.zeros(1, dtype=torch.long, device=device)
         # Loss, distortion and rate of each step, and of each member.
-        self._told = torch.zeros((*inputs[0].shape, 3), device=data.device)
+        self._told = torch.zeros((*inputs[0].shape, 3), device=device)
         arguments = (*state, data, inputs, self._row, self._told)
         graph = trace(_in_place(step), *arguments)
         run = compile_step(graph) if compiled else graph
         self._run: Callable[[], Any] = lambda: run(*arguments)
-        if data.is_cuda:
+        if device.type == "cuda":
             self._run = _captured(self._run)
 
     def load(self, state: State) -> None:
@@ -88,7 +89,7 @@ def _in_place(step: StepFunction) -> Callable[..., None]:
         params: Any,
         moments: Any,
         buffers: Any,
-        data: Tensor,
+        data: Any,
         inputs: Any,
         row: Tensor,
         told: Tensor,

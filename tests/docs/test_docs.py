@@ -136,6 +136,23 @@ def test_schedules(tmp_path: Path):
     assert at(config.prior["spike"], 399) == pytest.approx(0.05)
 
 
+def test_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    _write_blocks("conditions.md", tmp_path)
+    plan = make_plan(load_study_file(tmp_path / "digits.yaml"))
+    given = [run.config.condition for run in plan.runs[::2]]
+    assert [each and (each.on, each.prior) for each in given] == [
+        None,
+        (["digit"], False),
+        (["digit"], True),
+    ]
+    told: dict[str, Any] = {}
+    for block in _PYTHON.findall((ROOT / "docs/conditions.md").read_text()):
+        exec(compile(block, "conditions.md", "exec"), told)
+    assert told["context"].shape == (8, 10)
+    assert told["threes"].shape == (8, *told["data"].event_shape)
+
+
 def test_optimisers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     _write_blocks("optimisers.md", tmp_path)
     runs = make_plan(load_study_file(tmp_path / "recipe.yaml")).runs

@@ -11,6 +11,7 @@ from pyro import poutine
 from pyro.poutine import Trace
 from torch import Tensor
 
+from pyrovae.core.given import Data, arguments
 from pyrovae.core.measuring import measuring
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.scores import TEST, Score, declare
@@ -96,7 +97,7 @@ class Bound:
 
 
 def estimate_bound(
-    model: Program, guide: Program, x: Tensor, *, samples: int, seed: int = 0
+    model: Program, guide: Program, x: Data, *, samples: int, seed: int = 0
 ) -> Bound:
     """Estimate the ELBO and the importance-weighted bound on data.
 
@@ -107,7 +108,7 @@ def estimate_bound(
         sites count: for a bound on log p(x), take programs without
         (:meth:`pyrovae.models.contract.LatentModel.datum_model`).
     x
-        Observations ``(n, *event_shape)``.
+        Observations ``(n, *event_shape)``. With a context, the bound is one on log p(x|c).
     samples
         Draws from the guide for each datum; also the K of the importance-weighted bound.
     seed
@@ -128,13 +129,13 @@ def estimate_bound(
     return Bound(*map(torch.cat, (distortions, rates, log_weights, errors)))
 
 
-def _draws(guide: Program, x: Tensor, samples: int) -> Iterator[Trace]:
+def _draws(guide: Program, x: Data, samples: int) -> Iterator[Trace]:
     """Trace the guide so many times.
 
     The law of a guide's only variable depends on no other draw, so that the encoder then runs once.
     (A guide with noise that is no site has no density to weigh its codes by.)
     """
-    trace = poutine.trace(guide).get_trace(x)
+    trace = poutine.trace(guide).get_trace(*arguments(x))
     yield trace
     variables = variable_sites(trace)
     for _ in range(samples - 1):
@@ -143,12 +144,13 @@ def _draws(guide: Program, x: Tensor, samples: int) -> Iterator[Trace]:
             trace = trace.copy()
             trace.nodes[site["name"]] = {**site, "value": site["fn"]()}
         else:
-            trace = poutine.trace(guide).get_trace(x)
+            trace = poutine.trace(guide).get_trace(*arguments(x))
         yield trace
 
 
-def _halves(model: Program, guide_trace: Trace, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    model_trace = poutine.trace(poutine.replay(model, trace=guide_trace)).get_trace(x)
+def _halves(model: Program, guide_trace: Trace, x: Data) -> tuple[Tensor, Tensor, Tensor]:
+    replayed = poutine.replay(model, trace=guide_trace)
+    model_trace = poutine.trace(replayed).get_trace(*arguments(x))
     parts = terms(model_trace, guide_trace)
     ratio = sum(log_ratio(q, p) for q, p in latent_sites(model_trace, guide_trace))
     return parts.distortion, parts.rate, -(parts.distortion + ratio)

@@ -25,8 +25,10 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent
 
+from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
+from pyrovae.measures.collapse.within import half_differences
 from pyrovae.models.contract import LatentModel
 
 #: Draws from a prior, or for each datum, where moments are not known in closed form.
@@ -68,7 +70,7 @@ class Directions:
         return z + moved.unsqueeze(-1) * row * self.scale
 
 
-def aligned(vae: LatentModel, x: Tensor) -> bool:
+def aligned(vae: LatentModel, x: Data) -> bool:
     """Return whether the axes of a code are special: q(z|x) has independent coordinates.
 
     A code on a sphere is taken by its coordinates too.
@@ -76,12 +78,12 @@ def aligned(vae: LatentModel, x: Tensor) -> bool:
     if vae.latent_dim == 1 or vae.space != "real":
         return True
     with torch.no_grad():
-        return isinstance(vae.encode(x[:2]), Independent)
+        return isinstance(vae.encode(observed(x[:2]), **given(x[:2])), Independent)
 
 
 @only_measures
 def find_directions(
-    vae: LatentModel, x: Tensor, *, points: int = _POINTS, seed: int = 0
+    vae: LatentModel, x: Data, *, points: int = _POINTS, seed: int = 0
 ) -> Directions:
     """Return the principal directions of a code, by falling information.
 
@@ -102,13 +104,13 @@ def find_directions(
         eye = torch.eye(vae.latent_dim, dtype=torch.float64, device=x.device)
         within, excess = torch.zeros_like(eye), torch.zeros_like(eye)
         for part in x[:points].split(_CHUNK):
-            mean, covariance = _moments(vae.encode(part), centre, scale)
+            mean, covariance = _moments(vae.encode(observed(part), **given(part)), centre, scale)
             means.append(mean)
             off = covariance - eye
             within += covariance.sum(0)
             excess += (off @ off).sum(0)
             n += len(part)
-        between = torch.cov(torch.cat(means).T, correction=0).reshape(mean.shape[1], -1)
+        between = _between(torch.cat(means), x[:points])
         information, vectors = torch.linalg.eigh(between + excess / (2 * n))
         rows = vectors.flip(1).T
         return Directions(
@@ -119,6 +121,14 @@ def find_directions(
             ((rows @ between) * rows).sum(1).to(centre.dtype),
             ((rows @ (within / n)) * rows).sum(1).to(centre.dtype),
         )
+
+
+def _between(means: Tensor, x: Data) -> Tensor:
+    """Return the covariance of posterior means ``(n, d)``, given a context within it."""
+    if isinstance(x, Given):
+        off = half_differences(means, x.context).flatten(0, 1)
+        return off.T @ off / len(off)
+    return torch.cov(means.T, correction=0).reshape(means.shape[1], -1)
 
 
 def _prior_moments(p: Distribution) -> tuple[Tensor, Tensor]:

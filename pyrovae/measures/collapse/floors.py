@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution, MixtureSameFamily, constraints
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.distributions.quadrature import Parts, kl_by_quadrature, parts_of
+from pyrovae.distributions.rebatched import without_batch
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.posteriors.relaxed_spike_slab import Bridged
 
@@ -39,7 +41,7 @@ _REMEMBERED = 1 << 14
 
 
 @only_measures
-def floors(vae: LatentModel, x: Tensor) -> Tensor:
+def floors(vae: LatentModel, x: Data) -> Tensor:
     """Return the smallest KL(q(z_u) || p(z_u)) that the family of q(z|x) can reach, in nats.
 
     The family of a unit's law is what its marginal can be when what an encoder gives is free: its
@@ -63,7 +65,10 @@ def floors(vae: LatentModel, x: Tensor) -> Tensor:
         Shape ``(latent_dim,)``.
     """
     with torch.no_grad(), seeded(0, x.device):
-        q, p = vae.encode(x[:1]), vae.prior_law()
+        first = x[:1]
+        # A floor does not change when prior and family are moved and stretched together.
+        q = vae.encode(observed(first), **given(first))
+        p = without_batch(vae.prior_law(**given(first)))
         none = torch.zeros(vae.latent_dim, device=x.device)
         try:
             q_u, p_u = marginals(q), marginals(p)

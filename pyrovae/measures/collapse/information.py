@@ -11,16 +11,19 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.distributions import Distribution, Independent, Normal
 
+from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import marginals
 from pyrovae.measures.collapse.moments import DRAWS
 from pyrovae.measures.collapse.nearest import nearest_kl
+from pyrovae.measures.collapse.within import same
 from pyrovae.models.contract import LatentModel
 
 #: Pairs of (code, datum) of a unit whose densities are held in memory at a time.
@@ -55,7 +58,7 @@ class Information:
     tc_lower
         The same with q(z) as for ``mi_upper``.
     points
-        Number n of data.
+        Number n of data; given a context, of those of the same one (their geometric mean).
     """
 
     unit: Tensor
@@ -97,8 +100,8 @@ def near_ceiling(information: float, ceiling: float) -> bool:
 
 
 @only_measures
-def measure_information(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Information:
-    """Measure the information of the codes of some data.
+def measure_information(vae: LatentModel, x: Data, *, seed: int = 0) -> Information:
+    """Measure the information of the codes of some data, given their context where they have one.
 
     One code is drawn for each datum; each code's density under each datum's posterior is computed:
     n² densities. For a family without marginals n is at most 100, and the measures of single units
@@ -109,12 +112,15 @@ def measure_information(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Inform
     vae
         Of any prior and posterior family.
     x
-        Observations ``(n, *event_shape)``, n > 1.
+        Observations ``(n, *event_shape)``, n > 1. With a context every measure is one given c, from
+        mixtures over data of the same one, whose number is what counts for the ceiling.
     seed
         Of the draws; the global random state is left as it was.
     """
     with torch.no_grad(), seeded(seed, x.device):
-        q, p = vae.encode(x), vae.prior_law()
+        q, p = vae.encode(observed(x), **given(x)), vae.prior_law(**given(x))
+        if isinstance(x, Given):
+            return _with_marginals(q, marginals(q), p, x.context)
         try:
             return _with_marginals(q, marginals(q), p)
         except NotImplementedError:
@@ -125,16 +131,21 @@ def _euclidean(vae: LatentModel) -> bool:
     return vae.space == "real"
 
 
-def _with_marginals(q: Distribution, q_u: Distribution, p: Distribution) -> Information:
+def _with_marginals(
+    q: Distribution, q_u: Distribution, p: Distribution, context: Tensor | None = None
+) -> Information:
     z = q.sample()
-    joint, units = _mixtures(q, q_u, z)
+    joint, units = _mixtures(q, q_u, z, context)
     log_p = p.log_prob(z)
     try:
         unit_log_p = marginals(p).log_prob(z)
         unit_kl, unit_kl_se = _mean(units.log_mix - unit_log_p, units.pull)
     except NotImplementedError:
-        reference = p.sample((_PRIOR_DRAWS,))
-        unit_kl = torch.stack([nearest_kl(z[:, u], reference[:, u]) for u in range(z.shape[-1])])
+        unit_kl = torch.full_like(z[0], math.nan)  # given a context there are too few draws
+        if context is None:
+            reference = p.sample((_PRIOR_DRAWS,))
+            each = [nearest_kl(z[:, u], reference[:, u]) for u in range(z.shape[-1])]
+            unit_kl = torch.stack(each)
         unit_kl_se = torch.full_like(unit_kl, math.nan)
     unit, unit_se = _mean(units.log_q - units.log_mix, -units.pull)
     mi, mi_se = _mean(joint.log_q - joint.log_mix, -joint.pull)
@@ -148,6 +159,7 @@ def _with_marginals(q: Distribution, q_u: Distribution, p: Distribution) -> Info
         mi=(float(mi), float(mi_se)),
         tc=(float(tc), float(tc_se)),
         unit_entropy=-float(units.log_mix.sum(-1).mean()),
+        points=joint.points,
     )
 
 
@@ -182,6 +194,7 @@ def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Informa
         mi=(float(mi), float(mi_se)),
         tc=(tc, math.nan),
         unit_entropy=unit_entropy,
+        points=len(z),
     )
 
 
@@ -195,6 +208,7 @@ def _bundle(
     mi: tuple[float, float],
     tc: tuple[float, float],
     unit_entropy: float,
+    points: int,
 ) -> Information:
     rate = float((log_q - log_p).mean())
     largest = _normal_entropy(z) if math.isfinite(unit_entropy) else math.inf
@@ -202,7 +216,7 @@ def _bundle(
     mi_upper = min(rate, largest + float(log_q.mean()))
     tc_lower = max(0.0, unit_entropy - largest) if math.isfinite(largest) else math.nan
     return Information(
-        *unit, *unit_kl, *mi, max(mi_upper, mi[0]), rate, *tc, tc_lower, points=len(z)
+        *unit, *unit_kl, *mi, max(mi_upper, mi[0]), rate, *tc, tc_lower, points=points
     )
 
 
@@ -215,6 +229,8 @@ class _Mixture:
         The codes, whose type and device the densities have.
     shape
         ``(n, *u)``: ``u`` is empty for joint laws, or the units for marginals.
+    context
+        Of the data, ``(n, k)``: each code's mixture is then that of the data of its own context.
 
     Attributes
     ----------
@@ -227,19 +243,33 @@ class _Mixture:
         owes to its component i. Its mean is 1.
     """
 
-    def __init__(self, z: Tensor, shape: torch.Size) -> None:
+    def __init__(self, z: Tensor, shape: torch.Size, context: Tensor | None = None) -> None:
+        self._context = context
+        self._log_count = torch.full((len(z),), math.log(len(z)), dtype=torch.float64)
         self.log_q, self.log_mix = z.new_empty(shape), z.new_empty(shape)
         self.pull = z.new_zeros(shape)
 
     def take(self, index: Tensor, densities: Tensor) -> None:
         """Take log q(z_j|x_i) of codes ``index``, ``(len(index), n, *u)``; overwrites it."""
-        n = len(self.pull)
         self.log_q[index] = densities[torch.arange(len(index), device=index.device), index]
+        count: Any = math.log(len(self.pull))
+        if self._context is not None:
+            among = same(self._context, index)
+            known = among.sum(1).double().log()
+            self._log_count[index.cpu()] = known.cpu()
+            deep = [1] * (densities.dim() - 2)
+            count = known.to(densities).reshape(-1, *deep)
+            densities.masked_fill_(~among.reshape(*among.shape, *deep), -math.inf)
         top = densities.amax(1, keepdim=True)
         shares = densities.sub_(top).exp_()
         total = shares.sum(1, keepdim=True)
-        self.log_mix[index] = (total.log() + top).squeeze(1) - math.log(n)
+        self.log_mix[index] = (total.log() + top).squeeze(1) - count
         self.pull += shares.div_(total).sum(0)
+
+    @property
+    def points(self) -> int:
+        """Data that a mixture is made of: their geometric mean."""
+        return round(float(self._log_count.mean().exp()))
 
 
 def _mixture(q: Distribution, z: Tensor) -> _Mixture:
@@ -250,9 +280,12 @@ def _mixture(q: Distribution, z: Tensor) -> _Mixture:
     return mixture
 
 
-def _mixtures(q: Distribution, q_u: Distribution, z: Tensor) -> tuple[_Mixture, _Mixture]:
-    """Return :func:`_mixture` of joint laws, and of their marginals."""
-    joint, units = _Mixture(z, q.batch_shape), _Mixture(z, q_u.batch_shape)
+def _mixtures(
+    q: Distribution, q_u: Distribution, z: Tensor, context: Tensor | None
+) -> tuple[_Mixture, _Mixture]:
+    """Return :func:`_mixture` of joint laws, and of their marginals; given a context, within it."""
+    joint = _Mixture(z, q.batch_shape, context)
+    units = _Mixture(z, q_u.batch_shape, context)
     factorised = isinstance(q, Independent) and q_u is q.base_dist
     for index in _blocks(z):
         codes = z[index].unsqueeze(1)

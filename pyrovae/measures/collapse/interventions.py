@@ -5,20 +5,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.models.contract import LatentModel
 
 #: Decoder inputs at a time.
 CHUNK = 2048
 
 
-def decoded(vae: LatentModel, z: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+def decoded(vae: LatentModel, z: Tensor, x: Data) -> tuple[Tensor, Tensor]:
     """Return E[x|z] and log p(x|z) for codes ``(*b, n, d)`` of data ``(n, *event_shape)``."""
     means, logs = [], []
     for codes, data in zip(z.split(CHUNK, -2), x.split(CHUNK), strict=True):
-        law, mean = vae.decode_with_mean(codes)
+        law, mean = vae.decode_with_mean(codes, **given(data))
         means.append(mean)
-        logs.append(law.log_prob(data))
-    event = x.dim() - 1
+        logs.append(law.log_prob(observed(data)))
+    event = observed(x).dim() - 1
     return torch.cat(means, -event - 1), torch.cat(logs, -1)
 
 

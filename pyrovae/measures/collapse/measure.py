@@ -10,6 +10,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.datasets import Dataset
@@ -246,7 +247,7 @@ class CollapseMeasures:
 
 @only_measures
 def measure_collapse(
-    vae: LatentModel, x: Tensor, settings: CollapseSettings, samples: int, seed: int
+    vae: LatentModel, x: Data, settings: CollapseSettings, samples: int, seed: int
 ) -> CollapseMeasures:
     """Take every collapse measure of a VAE on data ``(n, *event_shape)``.
 
@@ -360,7 +361,7 @@ class AlongTraining:
     columns: dict[str, object]
 
 
-def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[Tensor, Tensor]:
+def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[Data, Data]:
     """Return the held-out and training data that :func:`measure_along_training` is given.
 
     Held out is the validation split where there is one: what decides how long a run trains must not
@@ -371,9 +372,7 @@ def along_points(dataset: Dataset, device: torch.device | str = "cpu") -> tuple[
 
 
 @only_measures
-def measure_along_training(
-    vae: LatentModel, test: Tensor, train: Tensor, seed: int
-) -> AlongTraining:
+def measure_along_training(vae: LatentModel, test: Data, train: Data, seed: int) -> AlongTraining:
     """Take the collapse measures of a VAE in training, on few data ``(n, *event_shape)``.
 
     They take some hundredths of the time of training. Families without marginals, of which that
@@ -391,11 +390,11 @@ def measure_along_training(
     return AlongTraining(units, int(use.counted.used.sum()), columns)
 
 
-def _has_marginals(vae: LatentModel, x: Tensor) -> bool:
+def _has_marginals(vae: LatentModel, x: Data) -> bool:
     try:
-        marginals(vae.prior_law())
+        marginals(vae.prior_law(**given(x[:2])))
         with torch.no_grad():
-            marginals(vae.encode(x[:2]))
+            marginals(vae.encode(observed(x[:2]), **given(x[:2])))
     except NotImplementedError:
         return False
     return True
@@ -423,14 +422,14 @@ def _use_along(use: UseOfCode) -> dict[str, object]:
     }
 
 
-def _bound(vae: LatentModel, x: Tensor, seed: int) -> float:
+def _bound(vae: LatentModel, x: Data, seed: int) -> float:
     """Return the ELBO: the same data and noise at each record, so that its changes are exact."""
     with OwnParams():
         found = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=_BOUND_DRAWS, seed=seed)
     return float(found.elbo.mean())
 
 
-def _information(vae: LatentModel, x: Tensor, seed: int) -> dict[str, object]:
+def _information(vae: LatentModel, x: Data, seed: int) -> dict[str, object]:
     information = measure_information(vae, x[:ALONG_INFORMATION], seed=seed)
     sensitivity = measure_sensitivity(vae, x[:_ALONG_SENSITIVITY], seed=seed)
     return {

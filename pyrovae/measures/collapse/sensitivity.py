@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse.interventions import CHUNK, decoded, replaced
@@ -52,7 +53,7 @@ class Sensitivity:
 
 
 @only_measures
-def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensitivity:
+def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitivity:
     """Replace each unit of the codes of some data by a draw from the prior, and decode.
 
     Works for every prior and posterior. On a sphere the other coordinates are scaled, so that the
@@ -68,10 +69,10 @@ def measure_sensitivity(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Sensit
         Of the draws; the global random state is left as it was.
     """
     with torch.no_grad(), seeded(seed, x.device):
-        z = vae.encode(x).sample()
-        other = vae.prior_law().sample((len(x),))
+        z = vae.encode(observed(x), **given(x)).sample()
+        other = vae.draw_prior(len(x), **given(x))
         before, log_before = decoded(vae, z, x)
-        least = NEGLIGIBLE_SHARE * x.var(0, correction=0).sum()
+        least = NEGLIGIBLE_SHARE * observed(x).var(0, correction=0).sum()
         variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
         for some in torch.arange(z.shape[-1]).split(max(1, CHUNK // len(x))):
@@ -97,7 +98,8 @@ def first_layer(vae: LatentModel) -> nn.Linear | None:
     decoder = getattr(vae, "decoder", None)
     for module in decoder.modules() if isinstance(decoder, nn.Module) else ():
         if isinstance(module, nn.Linear):
-            return module if module.in_features == vae.latent_dim else None
+            width = getattr(vae, "decoder_width", vae.latent_dim)
+            return module if module.in_features == width else None
         if next(module.parameters(recurse=False), None) is not None:
             return None
     return None
@@ -111,4 +113,5 @@ def weight_norms(vae: LatentModel) -> Tensor:
     layer = first_layer(vae)
     if layer is None:
         return torch.full((vae.latent_dim,), float("nan"))
-    return torch.linalg.vector_norm(layer.weight.detach(), dim=0)
+    # Weights of a context stand behind those of the code.
+    return torch.linalg.vector_norm(layer.weight.detach()[:, : vae.latent_dim], dim=0)

@@ -13,12 +13,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.distributions.quadrature import kl_by_quadrature
 from pyrovae.measures.collapse.moments import DRAWS, moments
 from pyrovae.measures.collapse.nearest import nearest_kl
+from pyrovae.measures.collapse.within import half_differences
 from pyrovae.models.contract import LatentModel
 
 #: Var_x(E[z_u|x]) above this makes a unit active (Burda, Grosse & Salakhutdinov 2016, sec. 5.2).
@@ -103,8 +105,10 @@ class Units:
 
 
 @only_measures
-def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int = 0) -> Units:
+def measure_units(vae: LatentModel, x: Data, *, samples: int = 16, seed: int = 0) -> Units:
     """Measure each unit of a VAE on data.
+
+    Given a context, KL(q(z_u|x, c) || p(z_u|c)), and variances of means over data of the same one.
 
     Parameters
     ----------
@@ -124,25 +128,29 @@ def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int =
     kls, parts = [], []
     exact = True
     with torch.no_grad(), seeded(seed, x.device):
-        prior = vae.prior_law()
-        for q in encoded(vae, x):
+        prior = None if isinstance(x, Given) else vae.prior_law()
+        for part, q in zip(x.split(_CHUNK), encoded(vae, x), strict=True):
             parts.append(moments(q, max(samples, DRAWS)))
-            kl, exact = _unit_kl(q, prior, samples)
+            p = vae.prior_law(**given(part)) if prior is None else prior
+            kl, exact = _unit_kl(q, p, samples)
             kls.append(kl)
     kl = torch.cat(kls)
     mean, variance, error = (
         torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "variance", "error")
     )
     n = len(kl)
-    # Means estimated from draws vary by their own error too: the analysis of variance takes it out.
-    var_mu = mean.var(0, correction=0) - error.mean(0)
-    fourth = (mean - mean.mean(0)).pow(4).mean(0)
+    if isinstance(x, Given):
+        with seeded(seed, x.device):
+            square = half_differences(mean, x.context).square().mean(1)
+        var_mu, var_mu_se = square.mean(0) - error.mean(0), square.std(0) / n**0.5
+    else:
+        var_mu, var_mu_se = _variance(mean, error)
     return Units(
         kl=kl.mean(0),
         var_mu=var_mu,
         mean_var=variance.mean(0),
         kl_se=kl.std(0) / n**0.5,
-        var_mu_se=((fourth - mean.var(0, correction=0) ** 2).clamp(min=0) / n).sqrt(),
+        var_mu_se=var_mu_se,
         mean_var_se=variance.std(0) / n**0.5,
         kl_quantiles=kl.quantile(kl.new_tensor(QUANTILES), dim=0),
         kl_below=(kl < EPSILON).to(kl.dtype).mean(0),
@@ -150,8 +158,17 @@ def measure_units(vae: LatentModel, x: Tensor, *, samples: int = 16, seed: int =
     )
 
 
+def _variance(mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
+    """Return Var_x(E[z_u|x]) and its standard error from means ``(n, d)`` and their own errors."""
+    # Means estimated from draws vary by their own error too: the analysis of variance takes it out.
+    var_mu = mean.var(0, correction=0) - error.mean(0)
+    fourth = (mean - mean.mean(0)).pow(4).mean(0)
+    spread = (fourth - mean.var(0, correction=0) ** 2).clamp(min=0)
+    return var_mu, (spread / len(mean)).sqrt()
+
+
 @only_measures
-def posterior_means(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
+def posterior_means(vae: LatentModel, x: Data, *, seed: int = 0) -> Tensor:
     """Return E[z|x], shape ``(n, latent_dim)``: the representation that scores are computed on.
 
     Where the family does not know its mean, that of
@@ -162,16 +179,16 @@ def posterior_means(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
 
 
 @only_measures
-def drawn_codes(vae: LatentModel, x: Tensor, *, seed: int = 0) -> Tensor:
+def drawn_codes(vae: LatentModel, x: Data, *, seed: int = 0) -> Tensor:
     """Return one draw from q(z|x) of each datum, shape ``(n, latent_dim)``."""
     with torch.no_grad(), seeded(seed, x.device):
         return torch.cat([q.sample() for q in encoded(vae, x)])
 
 
-def encoded(vae: LatentModel, x: Tensor) -> Iterator[Distribution]:
+def encoded(vae: LatentModel, x: Data) -> Iterator[Distribution]:
     """Yield q(z|x) for the data, some points at a time."""
     for part in x.split(_CHUNK):
-        yield vae.encode(part)
+        yield vae.encode(observed(part), **given(part))
 
 
 def _unit_kl(q: Distribution, p: Distribution, samples: int) -> tuple[Tensor, bool]:

@@ -11,7 +11,9 @@ code, and see what that costs in E[log p(x|z)]. A unit is used whose cost is abo
 above twice its standard error. Each unit is replaced in as many data as it takes for the error to
 decide, or in all of them. (A draw from the prior would do where codes are distributed as the prior.
 Where they are not, such as under a Laplace prior that a normal guide cannot reach, it takes the
-decoder to places where it has never been, and idle units seem to be of use.)
+decoder to places where it has never been, and idle units seem to be of use.) Given a context, the
+other datum is one of the same context (:mod:`pyrovae.measures.collapse.within`): what is asked is
+what a unit says that the context does not.
 
 Under a prior with several modes, units may carry a bit that no decoder heeds: informative, and not
 used. That is why the two are never one count.
@@ -24,11 +26,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse.directions import Directions, aligned, find_directions
 from pyrovae.measures.collapse.interventions import CHUNK, decoded, replaced
 from pyrovae.measures.collapse.units import Units
+from pyrovae.measures.collapse.within import others
 from pyrovae.models.contract import LatentModel
 
 #: Share of noise below which a unit is informative.
@@ -98,7 +102,7 @@ class UseOfCode:
 
 
 def measure_use(
-    vae: LatentModel, x: Tensor, units: Units, *, start: int, most: int, seed: int = 0
+    vae: LatentModel, x: Data, units: Units, *, start: int, most: int, seed: int = 0
 ) -> UseOfCode:
     """Measure what the units of a code are good for, and its directions if axes are not special.
 
@@ -124,7 +128,7 @@ def measure_use(
 
 
 def use_of(
-    vae: LatentModel, x: Tensor, directions: Directions, *, start: int, most: int, seed: int = 0
+    vae: LatentModel, x: Data, directions: Directions, *, start: int, most: int, seed: int = 0
 ) -> Use:
     """Return :class:`Use` of the directions of a code; parameters as for :func:`measure_use`."""
     noise = directions.within / (directions.between + directions.within)
@@ -134,7 +138,7 @@ def use_of(
 @only_measures
 def interventions(
     vae: LatentModel,
-    x: Tensor,
+    x: Data,
     noise_share: Tensor,
     directions: Directions | None = None,
     *,
@@ -159,11 +163,8 @@ def interventions(
     with torch.no_grad(), seeded(seed, x.device):
         while open_ and first < n:
             part = x[first : first + size]
-            z = vae.encode(part).sample()
-            # Around a circle in random order: nobody keeps its own, and data may come sorted.
-            order = torch.randperm(len(part), device=z.device)
-            other = torch.empty_like(z)
-            other[order] = z[order.roll(1)]
+            z = vae.encode(observed(part), **given(part)).sample()
+            other = z[others(part, len(part), z.device)]
             _, before = decoded(vae, z, part)
             for some in _split(open_, max(1, CHUNK // len(part))):
                 codes = torch.stack(

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from pyrovae.core.given import Data, Given, repeated
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.posterior.density import Density, Evaluated, draw_codes
@@ -57,7 +58,7 @@ class Annealing:
 
 @only_measures
 def log_px(
-    vae: LatentModel, x: Tensor, settings: Annealing, generator: Generator
+    vae: LatentModel, x: Data, settings: Annealing, generator: Generator
 ) -> tuple[Estimate, float]:
     """Estimate log p(x) by annealed importance sampling.
 
@@ -89,9 +90,15 @@ class Bracket:
 
 @only_measures
 def simulated_bracket(
-    vae: LatentModel, n: int, settings: Annealing, generator: Generator
+    vae: LatentModel,
+    n: int,
+    settings: Annealing,
+    generator: Generator,
+    context: Tensor | None = None,
 ) -> tuple[Bracket, Tensor]:
     """Simulate data from the model and bound their log p(x) from below and above.
+
+    With contexts ``(n, k)``, log p(x|c).
 
     Returns
     -------
@@ -100,9 +107,10 @@ def simulated_bracket(
     Tensor
         The data, ``(n, *event_shape)``.
     """
-    z = draw_codes(vae, n, generator)
-    x = simulate(vae, z, generator)
-    run = _Chains(vae, x, settings, generator)
+    z = draw_codes(vae, n, generator, context)
+    x = simulate(vae, z, generator, context)
+    data = x if context is None else Given(x, context)
+    run = _Chains(vae, data, settings, generator)
     forward, _ = run.forward(run.density.draw_prior(generator))
     exact = run.density.coordinates(z.repeat(settings.chains, 1), generator)
     backward = log_mean(-run.backward(exact))
@@ -110,11 +118,13 @@ def simulated_bracket(
 
 
 @only_measures
-def simulate(vae: LatentModel, z: Tensor, generator: Generator) -> Tensor:
+def simulate(
+    vae: LatentModel, z: Tensor, generator: Generator, context: Tensor | None = None
+) -> Tensor:
     """Return a draw of p(x|z) for each code; the global random state is left as it was."""
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.no_grad(), seeded(seed, z.device):
-        return vae.decode(z).sample()
+        return vae.decode(z, **({} if context is None else {"context": context})).sample()
 
 
 class _Chains:
@@ -125,10 +135,10 @@ class _Chains:
     """
 
     def __init__(
-        self, vae: LatentModel, x: Tensor, settings: Annealing, generator: Generator
+        self, vae: LatentModel, x: Data, settings: Annealing, generator: Generator
     ) -> None:
         self._settings, self._generator, self._n = settings, generator, len(x)
-        self.density = Density(vae, x.repeat(settings.chains, *[1] * (x.dim() - 1)))
+        self.density = Density(vae, repeated(x, settings.chains))
         self._betas = settings.betas()
         self._sizes = self._tune()
 

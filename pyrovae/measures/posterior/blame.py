@@ -103,7 +103,7 @@ def _bootstrap(estimate, n: int, rng: np.random.Generator) -> Interval:  # type:
     return Interval(estimate(np.arange(n)), low, high)
 
 
-def verdicts(active: NDArray[np.bool_], means: Interval, kl: Interval) -> list[str]:
+def verdicts(active: NDArray[np.bool_], means: Interval | None, kl: Interval) -> list[str]:
     """Return who is to blame for each unit.
 
     Parameters
@@ -111,7 +111,8 @@ def verdicts(active: NDArray[np.bool_], means: Interval, kl: Interval) -> list[s
     active
         Whether the guide uses the unit, ``(d,)``.
     means, kl
-        Of the true posterior: :func:`moving_means`, :func:`marginal_kl`.
+        Of the true posterior: :func:`moving_means`, :func:`marginal_kl`. Given a context, how means
+        vary within it is not known from few data: ``None``, and the KL decides.
 
     Returns
     -------
@@ -120,24 +121,28 @@ def verdicts(active: NDArray[np.bool_], means: Interval, kl: Interval) -> list[s
         collapsed too; ``"guide"``: it is not; ``"undecided"``: these data do not tell, as always
         where they are too few for an interval.
     """
-    used = (means.low > ACTIVE_VARIANCE) | (kl.low > USED_KL)
-    unused = (means.high < ACTIVE_VARIANCE) & (kl.high < USED_KL)
+    used, unused = kl.low > USED_KL, kl.high < USED_KL
+    if means is not None:
+        used |= means.low > ACTIVE_VARIANCE
+        unused &= means.high < ACTIVE_VARIANCE
     said = np.select([active, used, unused], ["active", "guide", "model"], "undecided")
     return [str(word) for word in said]
 
 
 def units_table(
-    active: NDArray[np.bool_], var_mu: Floats, means: Interval, kl: Interval
+    active: NDArray[np.bool_], var_mu: Floats, means: Interval | None, kl: Interval
 ) -> pd.DataFrame:
     """Return a row for each unit: both variances of the mean, the KL, and the verdict."""
+    missing = np.full(len(active), math.nan)
+    shown = means or Interval(missing, missing, missing)
     return pd.DataFrame(
         {
             "unit": np.arange(len(active)),
             "guide_active": active,
             "guide_var_mu": var_mu,
-            "var_mean": means.value,
-            "var_mean_low": means.low,
-            "var_mean_high": means.high,
+            "var_mean": shown.value,
+            "var_mean_low": shown.low,
+            "var_mean_high": shown.high,
             "kl": kl.value,
             "kl_low": kl.low,
             "kl_high": kl.high,

@@ -13,7 +13,7 @@ from functools import lru_cache
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Generator
+from torch import Generator, Tensor
 
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
@@ -63,7 +63,12 @@ class Calibration:
 
 @only_measures
 def calibrate(
-    vae: LatentModel, *, simulations: int = 1000, draws: int = 127, seed: int = 0
+    vae: LatentModel,
+    *,
+    simulations: int = 1000,
+    draws: int = 127,
+    seed: int = 0,
+    context: Tensor | None = None,
 ) -> Calibration:
     """Rank simulated codes among the guide's draws for the data that they made.
 
@@ -77,13 +82,19 @@ def calibrate(
         From q(z|x) for each; one less than a power of two divides well into bins.
     seed
         Of all draws; the global random state is left as it was.
+    context
+        Contexts that data are simulated with, in turn, ``(m, k)``, for a conditional model.
     """
     generator = Generator().manual_seed(seed)
-    z = draw_codes(vae, simulations, generator)
+    if context is not None:
+        context = context[torch.arange(simulations) % len(context)]
+    z = draw_codes(vae, simulations, generator, context)
     ranks = []
     with torch.no_grad(), seeded(seed + 1, z.device):
-        for part in z.split(_CHUNK):
-            q = vae.encode(simulate(vae, part, generator))
+        for start in range(0, simulations, _CHUNK):
+            part = z[start : start + _CHUNK]
+            told = {} if context is None else {"context": context[start : start + _CHUNK]}
+            q = vae.encode(simulate(vae, part, generator, **told), **told)
             ranks.append((q.sample((draws,)) < part).sum(0))
     return Calibration(torch.cat(ranks).numpy(), draws)
 

@@ -7,7 +7,7 @@ Pyro is left in the loop: one call serves all chains of all data points.
 from __future__ import annotations
 
 import warnings
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from pyro import poutine
@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad
 
 from pyrovae.core.errors import PyrovaeError
+from pyrovae.core.given import Data, Given, given
 from pyrovae.core.measuring import buffers_written, measuring, only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
@@ -76,11 +77,13 @@ class Density:
         If the prior has no density: then there is no posterior to refer to.
     """
 
-    def __init__(self, vae: LatentModel, x: Tensor, *, compiled: bool = False) -> None:
+    def __init__(self, vae: LatentModel, x: Data, *, compiled: bool = False) -> None:
         if not has_density(vae):
             raise PyrovaeError("the prior has no density: a posterior to refer to is not defined")
-        self.x = x
-        self._sphere = vae.space == "sphere"
+        self._given = given(x)
+        # By name: what is compiled knows no class of this package.
+        self.x = {"x": x.x, "context": x.context} if isinstance(x, Given) else x
+        self._sphere, self._n = vae.space == "sphere", len(x)
         self._program = _Joint(vae)
         self._tensors = (
             {name: p.detach() for name, p in self._program.named_parameters()},
@@ -89,12 +92,13 @@ class Density:
         start = self.draw_prior(torch.Generator().manual_seed(0))
         with measuring(vae):
             self._written = buffers_written(
-                self._program, lambda given: functional_call(self._program, given, (x, start))
+                self._program,
+                lambda buffers: functional_call(self._program, buffers, (self.x, start)),
             )
         with warnings.catch_warnings(), measuring(vae):
             # Pyro is told of parameters that are not for training.
             warnings.filterwarnings("ignore", message=".*was not registered in the param store")
-            graph = trace(self._evaluate, *self._tensors, x, start)
+            graph = trace(self._evaluate, *self._tensors, self.x, start)
         # The prior's gradient was traced through the whole model; the decoder is not needed there.
         graph.graph.eliminate_dead_code()
         graph.recompile()
@@ -118,11 +122,11 @@ class Density:
 
     def draw_prior(self, generator: torch.Generator) -> Tensor:
         """Return one draw from the prior for each chain, ``(b, d)``, as coordinates."""
-        z = draw_codes(self._program.vae, len(self.x), generator)
+        z = draw_codes(self._program.vae, self._n, generator, **self._given)
         return self.coordinates(z, generator)
 
     def _evaluate(
-        self, params: dict[str, Tensor], buffers: dict[str, Tensor], x: Tensor, u: Tensor
+        self, params: dict[str, Tensor], buffers: dict[str, Tensor], x: Any, u: Tensor
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         def part(at: Tensor, which: int) -> tuple[Tensor, Tensor]:
             # What a forward pass writes in spite of eval mode is written to copies.
@@ -144,11 +148,20 @@ def has_density(vae: LatentModel) -> bool:
 
 
 @only_measures
-def draw_codes(vae: LatentModel, n: int, generator: torch.Generator) -> Tensor:
-    """Return ``n`` codes from the fitted prior, ``(n, d)``; the global random state is kept."""
+def draw_codes(
+    vae: LatentModel, n: int, generator: torch.Generator, context: Tensor | None = None
+) -> Tensor:
+    """Return ``n`` codes from the fitted prior, ``(n, d)``; the global random state is kept.
+
+    With contexts ``(n, k)``, one of p(z|c) for each.
+    """
     seed = int(torch.randint(2**62, (), generator=generator))
     with torch.no_grad(), seeded(seed):
-        return vae.prior_law().sample((n,))
+        return vae.draw_prior(n, **({} if context is None else {"context": context}))
+
+
+def _called(x: Any) -> tuple[Tensor, ...]:
+    return (x["x"], x["context"]) if isinstance(x, dict) else (x,)
 
 
 class _Joint(nn.Module):
@@ -159,11 +172,11 @@ class _Joint(nn.Module):
         self.vae = vae
         self._sphere = vae.space == "sphere"
 
-    def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Any, u: Tensor) -> tuple[Tensor, Tensor]:
         z = unit(u) if self._sphere else u
         conditioned = poutine.condition(self.vae.datum_model, data={"z": z})
         with OwnParams():
-            trace = poutine.trace(conditioned).get_trace(x)
+            trace = poutine.trace(conditioned).get_trace(*_called(x))
         log_prior, log_likelihood = (
             site["fn"].log_prob(site["value"]) for site in (trace.nodes["z"], trace.nodes["x"])
         )

@@ -11,6 +11,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.datasets import Dataset
 from pyrovae.measures.arviz import (
@@ -20,7 +21,7 @@ from pyrovae.measures.arviz import (
     dataset,
     pareto_k,
 )
-from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
+from pyrovae.measures.collapse import ACTIVE_VARIANCE, measure_units, posterior_means
 from pyrovae.measures.posterior import blame, predictive
 from pyrovae.measures.posterior.annealing import (
     Annealing,
@@ -132,10 +133,21 @@ def diagnose(
     progress("annealed importance sampling")
     annealing = Annealing(settings.annealed_chains, settings.temperatures, settings.leapfrog)
     annealed, accepted = log_px(vae, x, annealing, generator)
-    bracket, _ = simulated_bracket(vae, settings.simulated, annealing, generator)
+    context = dataset_.test.context
+    bracket, _ = simulated_bracket(
+        vae,
+        settings.simulated,
+        annealing,
+        generator,
+        None if context is None else _in_turn(context, settings.simulated),
+    )
     progress("calibration")
     calibration = calibrate(
-        vae, simulations=settings.simulations, draws=settings.calibration_draws, seed=seed
+        vae,
+        simulations=settings.simulations,
+        draws=settings.calibration_draws,
+        seed=seed,
+        context=context,
     )
     datum = np.arange(len(x))
     bounds, nearest = _bounds(weighted.log_weight, best, annealed)
@@ -226,7 +238,12 @@ def _points_table(
 def _units_table(
     vae: LatentModel, dataset_: Dataset, reference: Reference, generator: torch.Generator, seed: int
 ) -> pd.DataFrame:
-    var_mu = posterior_means(vae, dataset_.test.floats(slice(5000))).var(0, correction=0).numpy()
+    data = dataset_.test.floats(slice(5000))
+    context = dataset_.test.context
+    if context is not None:
+        var_mu = measure_units(vae, data, seed=seed).var_mu.numpy()
+    else:
+        var_mu = posterior_means(vae, data).var(0, correction=0).numpy()
     active = var_mu > ACTIVE_VARIANCE
     rng, passed = np.random.default_rng(seed), reference.passed
     if passed.sum() < 2:
@@ -234,9 +251,39 @@ def _units_table(
         unknown = blame.Interval(nothing, nothing, nothing)
         return blame.units_table(active, var_mu, unknown, unknown)
     z, ess = reference.z[:, :, passed], reference.ess_bulk[passed]
+    if context is not None:
+        told = context[: len(passed)][torch.from_numpy(passed)]
+        prior, z = _standardised(vae, z, told, generator)
+        return blame.units_table(active, var_mu, None, blame.marginal_kl(z, prior, ess, rng))
     prior = draw_codes(vae, _PRIOR_DRAWS, generator).numpy()
     means = blame.moving_means(z, ess, rng)
     return blame.units_table(active, var_mu, means, blame.marginal_kl(z, prior, ess, rng))
+
+
+def _in_turn(context: Tensor, n: int) -> Tensor:
+    return context[torch.arange(n) % len(context)]
+
+
+def _standardised(
+    vae: LatentModel,
+    z: np.ndarray,
+    context: Tensor,
+    generator: torch.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return draws of p(z|c) and of p(z|x, c) in coordinates in which p(z|c) is one law.
+
+    A KL does not change when both laws are moved and stretched together.
+    """
+    contexts = _in_turn(context, _PRIOR_DRAWS)
+    prior = draw_codes(vae, _PRIOR_DRAWS, generator, contexts)
+    # A LatentModel that is conditional takes a context in each of its laws.
+    model: Any = vae
+    law = model.prior_law(context=contexts)
+    if not law.batch_shape:
+        return prior.numpy(), z
+    own, base = model.prior_law(context=context).base_dist, law.base_dist
+    moved = (torch.from_numpy(z) - own.loc) / own.scale
+    return ((prior - base.loc) / base.scale).detach().numpy(), moved.detach().numpy()
 
 
 def _point_scores(points: pd.DataFrame, reference: Reference) -> dict[str, Any]:
@@ -312,7 +359,7 @@ def _blame_scores(units: pd.DataFrame) -> dict[str, float]:
 
 def _inference_data(
     vae: LatentModel,
-    x: Tensor,
+    x: Data,
     settings: DiagnosticsSettings,
     reference: Reference,
     weighted: Weighted,
@@ -348,7 +395,7 @@ def _inference_data(
         "posterior": made((*sampled, "latent"), z=z),
         "sample_stats": made(sampled, **reference.statistics),
         "guide": dataset((*sampled, "latent"), guide_coords, {"sampler": "guide q(z|x)"}, z=guide),
-        "observed_data": made(("datum",), x=x.numpy()),
+        "observed_data": made(("datum",), x=observed(x).numpy()),
         "constant_data": made(("datum",), **kept).merge(made(("datum", "latent"), **by_unit)),
         "calibration": made(("simulation", "latent"), rank=calibration.ranks).assign_attrs(
             draws=calibration.draws
@@ -357,12 +404,12 @@ def _inference_data(
             ("simulated",), lower=bracket.lower.value.numpy(), upper=bracket.upper.value.numpy()
         ),
     }
-    if x.dim() == 4:
+    if observed(x).dim() == 4:
         pooled = torch.from_numpy(_pooled(z))
         chosen = torch.randint(len(pooled), (settings.replicates,), generator=generator)
         codes = pooled[chosen]
-        shown = simulate(vae, codes[:_KEPT], generator)
-        statistics = predictive.replicated_statistics(vae, codes, generator)
+        shown = simulate(vae, codes[:_KEPT], generator, **given(x))
+        statistics = predictive.replicated_statistics(vae, codes, generator, **given(x))
         one = {"chain": np.arange(1), "datum": coords["datum"]}
         groups["posterior_predictive"] = dataset(sampled, one, about, x=shown.unsqueeze(0).numpy())
         groups["replicated"] = made(

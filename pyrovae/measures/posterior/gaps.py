@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.posterior.weights import draws_at_a_time
@@ -27,7 +28,7 @@ _DRAWS, _LR = 32, 0.02
 
 
 @only_measures
-def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, seed: int) -> Tensor:
+def best_in_family(vae: LatentModel, x: Data, *, steps: int, samples: int, seed: int) -> Tensor:
     """Weigh draws from the best q of the family, of which each datum gets its own.
 
     Freed for each datum are the features that the posterior is given and the offsets of its heads.
@@ -77,21 +78,25 @@ def best_in_family(vae: LatentModel, x: Tensor, *, steps: int, samples: int, see
         with torch.no_grad():
             for name, tensor in free.items():
                 tensor.copy_(mean[name])
-            rows = min(samples, draws_at_a_time(x))
+            rows = min(samples, draws_at_a_time(observed(x)))
             parts = [_log_weight(vae, q(), x, rows) for _ in range(math.ceil(samples / rows))]
     return torch.cat(parts).double()
 
 
-def _log_weight(vae: LatentModel, q: Distribution, x: Tensor, n: int) -> Tensor:
+def _log_weight(vae: LatentModel, q: Distribution, x: Data, n: int) -> Tensor:
     z = q.rsample((n,))
-    return vae.prior_law().log_prob(z) + vae.decode(z).log_prob(x) - q.log_prob(z)
+    return (
+        vae.prior_law(**given(x)).log_prob(z)
+        + vae.decode(z, **given(x)).log_prob(observed(x))
+        - q.log_prob(z)
+    )
 
 
-def _freed(vae: VAE, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+def _freed(vae: VAE, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
     """Return the tensors of which each datum gets its own, and the law that they make."""
     posterior = _family(vae)
     with torch.no_grad():
-        free = {"features": vae.encoder(x).clone()}
+        free = {"features": vae.features(observed(x), **given(x)).clone()}
     heads = [name for name, part in posterior.named_children() if isinstance(part, nn.Linear)]
     for name in heads:
         bias = getattr(posterior, name).bias.detach()
@@ -105,11 +110,9 @@ def _freed(vae: VAE, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], Distrib
     return free, q
 
 
-def _freed_input(
-    vae: LatentModel, x: Tensor
-) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
-    free = {"input": x.clone()}
-    return free, lambda: vae.encode(free["input"])
+def _freed_input(vae: LatentModel, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+    free = {"input": observed(x).clone()}
+    return free, lambda: vae.encode(free["input"], **given(x))
 
 
 def _family(vae: VAE) -> nn.Module:

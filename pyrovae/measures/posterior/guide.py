@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.arviz import InferenceData, bundle, dataset
@@ -18,7 +19,7 @@ from pyrovae.models.contract import LatentModel
 @only_measures
 def guide_draws(
     vae: LatentModel,
-    x: Tensor,
+    data: Data,
     index: np.ndarray,
     *,
     chains: int = 4,
@@ -31,8 +32,8 @@ def guide_draws(
     ----------
     vae
         The trained model and guide.
-    x
-        Observations ``(n, *event_shape)``.
+    data
+        Observations ``(n, *event_shape)``, with their context where they have one.
     index
         Their positions in the test set, shape ``(n,)``: the ``datum`` coordinate.
     chains, draws
@@ -47,12 +48,13 @@ def guide_draws(
         datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data``
         (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
     """
+    x, told = observed(data), given(data)
     with torch.no_grad(), seeded(seed, x.device):
-        q, prior = vae.encode(x), vae.prior_law()
+        q, prior = vae.encode(x, **told), vae.prior_law(**told)
         z = q.sample((chains, draws))
         logs, mean = [], torch.zeros_like(x)
         for part in z.flatten(0, 1).split(draws_at_a_time(x)):
-            law, means = vae.decode_with_mean(part)
+            law, means = vae.decode_with_mean(part, **told)
             logs.append(law.log_prob(x))
             mean += means.sum(0) / (chains * draws)
         log_likelihood = torch.cat(logs).unflatten(0, (chains, draws))

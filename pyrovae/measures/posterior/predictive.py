@@ -38,9 +38,11 @@ STATISTICS: dict[str, Callable[[Tensor], Tensor]] = {
 
 
 @only_measures
-def replicated_statistics(vae: LatentModel, z: Tensor, generator: Generator) -> dict[str, Tensor]:
+def replicated_statistics(
+    vae: LatentModel, z: Tensor, generator: Generator, context: Tensor | None = None
+) -> dict[str, Tensor]:
     """Return the statistics of replicated images, ``(draws, n)``, for codes ``(draws, n, d)``."""
-    rows = [simulate(vae, codes, generator) for codes in z.split(10)]
+    rows = [simulate(vae, codes, generator, context) for codes in z.split(10)]
     return {name: torch.cat([f(row) for row in rows]) for name, f in STATISTICS.items()}
 
 

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pyrovae.core.given import Data, repeated
 from pyrovae.core.measuring import only_measures
 from pyrovae.measures.arviz import ess, rhat
 from pyrovae.measures.posterior import nuts
@@ -80,7 +81,7 @@ class Reference:
 @only_measures
 def sample_posterior(
     vae: LatentModel,
-    x: Tensor,
+    x: Data,
     *,
     chains: int = 4,
     warmup: int = 1000,
@@ -115,7 +116,7 @@ def sample_posterior(
         If the prior has no density.
     """
     generator = torch.Generator().manual_seed(seed)
-    density = Density(vae, x.repeat(chains, *[1] * (x.dim() - 1)))
+    density = Density(vae, repeated(x, chains))
     found = nuts.sample(
         density,
         density.draw_prior(generator),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.models.contract import LatentModel
@@ -49,26 +50,27 @@ class Estimate:
 
 
 @only_measures
-def draw_guide(vae: LatentModel, x: Tensor, *, samples: int, seed: int) -> Weighted:
+def draw_guide(vae: LatentModel, data: Data, *, samples: int, seed: int) -> Weighted:
     """Draw codes from q(z|x) and weigh them.
 
     Parameters
     ----------
     vae
         The trained model and guide.
-    x
-        Observations ``(n, *event_shape)``.
+    data
+        Observations ``(n, *event_shape)``, with their context where they have one.
     samples
         Draws for each datum.
     seed
         Of the draws; the global random state is left as it was.
     """
+    x, told = observed(data), given(data)
     with torch.no_grad(), seeded(seed, x.device):
-        q = vae.encode(x)
+        q = vae.encode(x, **told)
         z = q.sample((samples,))
-        log_weight = vae.prior_law().log_prob(z).double() - q.log_prob(z).double()
+        log_weight = vae.prior_law(**told).log_prob(z).double() - q.log_prob(z).double()
         parts = z.split(draws_at_a_time(x))
-        log_likelihood = [vae.decode(part).log_prob(x).double() for part in parts]
+        log_likelihood = [vae.decode(part, **told).log_prob(x).double() for part in parts]
     return Weighted(z, log_weight + torch.cat(log_likelihood))
 
 

@@ -52,6 +52,9 @@ class Mlp:
     torch.Size([5, 1, 1, 28, 28])
     """
 
+    #: An observation is flattened first, so that a context may follow its elements.
+    reads_vectors = True
+
     def __init__(
         self,
         *,

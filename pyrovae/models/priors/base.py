@@ -42,6 +42,9 @@ class Prior(Scheduled):
     #: Whether :meth:`bind` starts from training data. They are handed over only then: as floats
     #: they are a large copy in each worker.
     starts_from_data = False
+    #: Whether p(z) is a product of laws with ``loc`` and ``scale``, which a context may move:
+    #: p(z|c) (:class:`pyrovae.models.condition.PriorMap`).
+    has_location = False
     #: ``density``: ``log_prob`` is the density that ``sample`` draws from. ``reparameterizable``:
     #: ``rsample`` is a function of standard noise. ``factorized``: dimensions are independent,
     #: given global sites, and the law is an ``Independent``.

@@ -51,6 +51,8 @@ class StandardNormal(Factorized):
     (torch.Size([3]), tensor(-2.7568))
     """
 
+    has_location = True
+
     def forward(self) -> Distribution:
         """Return N(0, I)."""
         return dist.Normal(self.zero, torch.ones_like(self.zero)).to_event(1)
@@ -84,6 +86,8 @@ class Laplace(Factorized):
     >>> p.variance
     tensor([1.0000, 1.0000, 1.0000])
     """
+
+    has_location = True
 
     scale: Tensor
 
@@ -129,6 +133,8 @@ class StudentT(Factorized):
     >>> p.variance
     tensor([2., 2., 2.])
     """
+
+    has_location = True
 
     df: Tensor
     scale: Tensor

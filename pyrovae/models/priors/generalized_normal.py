@@ -45,6 +45,8 @@ class GeneralizedNormal(Factorized):
     (torch.Size([3]), tensor(-1.0397))
     """
 
+    has_location = True
+
     p: Tensor
     scale: Tensor
 

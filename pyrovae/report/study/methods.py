@@ -51,6 +51,12 @@ def methods(presented: Presented) -> str:
         several = _PLURALS.get(label, f"{names.title(label).lower()}s")
         noun = names.title(label) if len(values) == 1 else several
         parts.append(f"{noun[0].upper()}{noun[1:]}: {'; '.join(values)}.")
+    given = _distinct(run.condition.told for run in runs if run.condition)
+    if given:
+        parts.append(
+            f"Given a condition: {'; '.join(given)}; rates, bounds and counts of units of these "
+            "runs are those given it."
+        )
     parts.append(f"Seeds: {_seeds(presented)}.")
     training = _distinct(
         f"{_optimizer(run)}: {_assigned(config['training'])}"

@@ -154,6 +154,9 @@ def _plan(plan: Callable[[Sequence[str]], Plan], size: int, seeds: int, file: st
             "grid",
             file,
         )
+    if planned.runs[0].config.condition is not None:
+        told = "a search ends by pruning, and a conditional model is not pruned"
+        raise ConfigError(told, "condition", file)
     return planned
 
 

@@ -170,6 +170,8 @@ def prune_run(
         inactive.
     """
     config = folder.config()
+    if config.condition is not None:
+        raise PyrovaeError(f"{folder.id}: {CONDITIONAL}")
     dataset = data_of(folder, config)
     vae = vae_of(config, dataset.event_shape)
     folder.restore(vae)
@@ -201,6 +203,12 @@ def prune_run(
     known = {field.name: getattr(found, field.name) for field in fields(Pruned)}
     elbo = tuned.elbo if tuned else None
     return PrunedRun(**known, folder=stored, finetuned=elbo, finetuning=tuned)
+
+
+#: Why a conditional model is not pruned.
+CONDITIONAL = (
+    "a conditional model is not pruned: what its idle units hold may depend on what it is given"
+)
 
 
 def prune_model(

@@ -30,7 +30,7 @@ LABELS = (*COMPONENTS, "latent_dim")
 #: The labels that are chosen by name from a registry and have parameters.
 NAMED = (*COMPONENTS, OPTIMIZER)
 #: The parts of a run whose settings are labels where they vary.
-_SETTINGS = ("training", "evaluation")
+_SETTINGS = ("condition", "training", "evaluation")
 #: Tells runs of an edited model apart; no parameter that people set.
 _SOURCE = "source"
 
@@ -67,6 +67,11 @@ _HYPHENATED = ("full rank", "low rank", "mean field", "two stage", "semi amortiz
 _TITLES = {
     "latent_dim": "Latent units",
     "dataset": "Data set",
+    "condition": "Condition",
+    "condition.on": "Condition",
+    "condition.encoder": "Condition at the encoder",
+    "condition.decoder": "Condition at the decoder",
+    "condition.prior": "Condition at the prior",
     "training.lr": "Learning rate",
     "training.batch_size": "Batch size",
     OPTIMIZER: "Optimiser",
@@ -149,6 +154,8 @@ def label_of(config: RunConfig, part: str) -> Label:
     value: Any = config
     for key in part.split("."):
         value = getattr(value, key, None)
+    if part == "condition":
+        return Label(part, "none" if value is None else value.told, {})
     if part not in NAMED:
         return Label(part, _plain(value), {})
     component = value

@@ -20,6 +20,7 @@ from pyrovae.models.networks import NETWORKS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.condition import ConditionSettings
 from pyrovae.study.config.layout import shown
 from pyrovae.study.config.run import MODEL_PARTS
 from pyrovae.training import TrainingSettings
@@ -63,6 +64,15 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
             raise ConfigError(f"is missing: a run needs a {key}", f"base.{key}")
         else:
             resolved[key] = resolve_component(registry, content[key], key, place)
+    if content.get("condition") is not None:
+        if own:
+            raise ConfigError(
+                "is for models of built-in parts: a user's own model is handed observations alone",
+                place("condition"),
+            )
+        resolved["condition"] = _resolve_settings(
+            ConditionSettings, content["condition"], "condition", place
+        )
     latent_dim = content.get("latent_dim")
     if type(latent_dim) is not int or latent_dim < 1:
         problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 
 from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
 from pyrovae.datasets import DATASETS
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.study.config import column_groups
+from pyrovae.study.config.condition import ConditionSettings
 from pyrovae.training import TrainingSettings
 
 #: The parts of a run that are chosen by name from a registry.
@@ -41,11 +48,20 @@ class RunConfig(BaseModel):
     prior: dict[str, Any] | None = None
     posterior: dict[str, Any] | None = None
     likelihood: dict[str, Any] | None = None
+    condition: ConditionSettings | None = None
     objective: dict[str, Any]
     latent_dim: int = Field(gt=0)
     training: TrainingSettings
     evaluation: EvaluationSettings
     seed: int = Field(ge=0)
+
+    @model_serializer(mode="wrap")
+    def _without_condition(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # It came after runs had been stored: one without is what it was.
+        content: dict[str, Any] = serialise(self)
+        if content.get("condition", self) is None:
+            del content["condition"]
+        return content
 
     def identity(self, fingerprint: str) -> str:
         """Return the run's hash: 16 hexadecimal digits.
@@ -70,8 +86,12 @@ class RunConfig(BaseModel):
 
     @property
     def has_variance_law(self) -> bool:
-        """Whether Var(mu) + E(sigma²) = 1 is a law here: the prior is known to be N(0, I)."""
-        return self.prior is not None and self.prior["name"] == "standard_normal"
+        """Whether Var(mu) + E(sigma²) = 1 is a law here: the prior is known to be N(0, I).
+
+        Given a context, Var(mu) is the variance within it, and the law that of q(z|c).
+        """
+        moved = self.condition is not None and self.condition.prior
+        return self.prior is not None and self.prior["name"] == "standard_normal" and not moved
 
     def cell(self) -> str:
         """Return the hash that runs share which differ by their seed only."""

@@ -265,12 +265,18 @@ def _arrays(dataset: Dataset) -> dict[str, Any]:
         "exact": {key: tensor.numpy() for key, tensor in dataset.exact.items()},
         "vocabulary": dataset.vocabulary,
         "about": dataset.about,
+        "columns": dataset.columns,
     }
 
 
 def _split_arrays(split: Split) -> tuple[Any, ...]:
-    values = split.values
-    return values.numpy() if isinstance(values, Tensor) else values, split.factors, split.labels
+    values, context = split.values, split.context
+    return (
+        values.numpy() if isinstance(values, Tensor) else values,
+        split.factors,
+        split.labels,
+        None if context is None else context.numpy(),
+    )
 
 
 def _dataset(arrays: dict[str, Any]) -> Dataset:
@@ -286,11 +292,17 @@ def _dataset(arrays: dict[str, Any]) -> Dataset:
         exact={key: _tensor(values) for key, values in arrays["exact"].items()},
         vocabulary=arrays["vocabulary"],
         about=arrays["about"],
+        columns=arrays["columns"],
     )
 
 
-def _split(values: Any, *known: Any) -> Split:
-    return Split(_tensor(values) if isinstance(values, np.ndarray) else values, *known)
+def _split(values: Any, factors: Any, labels: Any, context: Any) -> Split:
+    return Split(
+        _tensor(values) if isinstance(values, np.ndarray) else values,
+        factors,
+        labels,
+        None if context is None else _tensor(context),
+    )
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

@@ -18,6 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, Given
 from pyrovae.datasets import Dataset
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
@@ -72,7 +73,7 @@ class Execution:
         self._checkpoint_seconds = checkpoint_seconds
         self._key: tuple[str, int] = ("", 0)
         self._trainer: Trainer | None = None
-        self._data: tuple[str, Tensor | Streamed] | None = None
+        self._data: tuple[str, Tensor | Streamed | Given] | None = None
 
     def execute(self, task: Task, dataset: Dataset, tell: Tell) -> None:
         """Train, evaluate and store runs, or only measure again those that are trained.
@@ -126,7 +127,7 @@ class Execution:
 
     def _measure_again(self, run: PlannedRun, dataset: Dataset) -> Event:
         folder = self._store.run(run.id)
-        vae = model_of(run.config, dataset.event_shape)
+        vae = model_of(run.config, dataset.event_shape, columns=dataset.columns)
         folder.restore(vae)
         evaluation, history = self._evaluate(run, vae, dataset), folder.history()
         settled = settled_of(history, run.config.training, constant_from(run.config))
@@ -203,7 +204,7 @@ class _Trainee:
         self,
         run: PlannedRun,
         program: LossProgram,
-        points: tuple[Tensor, Tensor],
+        points: tuple[Data, Data],
         validate: Callable[[LossProgram, int], float] | None,
         store: Store,
         tell: Tell,

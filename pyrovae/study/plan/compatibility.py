@@ -14,11 +14,13 @@ from torch.distributions import Distribution
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
+from pyrovae.models.condition import Condition
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
+from pyrovae.study.config.condition import ConditionSettings
 from pyrovae.training import TrainingSettings
 
 #: What an objective may need of a part, in words.
@@ -200,12 +202,74 @@ def training_conflict(
     return None
 
 
+def condition_conflict(
+    condition: Condition | ConditionSettings | None,
+    *,
+    prior: str,
+    posterior: str,
+    objective: Mapping[str, Any] | None = None,
+) -> tuple[str, str] | None:
+    """Return the place to blame and why parts cannot be given a context, or ``None``.
+
+    Parameters
+    ----------
+    condition
+        What is given one.
+    prior, posterior
+        Names of families.
+    objective
+        ``{"name": …, **parameters}``, resolved; one that is ``None`` is not looked at.
+    """
+    if condition is None:
+        return None
+    p, q = PRIORS[prior], POSTERIORS[posterior]
+    if "marginals" not in q.properties:
+        return "posterior", (
+            f"posterior '{posterior}' has no known marginals, without which what a unit says given "
+            "a condition is not measured"
+        )
+    if condition.prior and not p.has_location:
+        able = ", ".join(name for name in PRIORS if PRIORS[name].has_location)
+        return "condition.prior", (
+            f"prior '{prior}' has no location and scale that a condition could move (these have: "
+            f"{able}): condition.prior: false leaves it as it is"
+        )
+    if condition.prior and "factorized" not in q.properties:
+        return "condition.prior", (
+            f"posterior '{posterior}' has dependent dimensions, whose directions are not known "
+            "under a prior that moves"
+        )
+    if condition.encoder and p.needs_encoder:
+        return "condition.encoder", (
+            f"prior '{prior}' is made of the encoder, whose pseudo-inputs have no labels: "
+            "condition.encoder: false leaves it as it is"
+        )
+    needs = (
+        frozenset() if objective is None else OBJECTIVES[objective["name"]].requirements(objective)
+    )
+    if objective is not None and "training.batch" in needs:
+        return "objective", (
+            f"objective '{objective['name']}' compares the codes of a minibatch, as if all were "
+            "given the same: it is not defined given a condition"
+        )
+    return None
+
+
 def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
     """Return the place to blame inside a run and the reason, for its first conflict."""
     prior, posterior, likelihood = run["prior"], run["posterior"], run["likelihood"]
     reason = latent_conflict(prior["name"], posterior["name"])
     if reason:
         return "posterior", reason
+    if run.get("condition"):
+        found = condition_conflict(
+            ConditionSettings(**run["condition"]),
+            prior=prior["name"],
+            posterior=posterior["name"],
+            objective=run["objective"],
+        )
+        if found:
+            return found
     try:
         reason = data_conflict(likelihood, dataset)
     except ConfigError as error:

@@ -15,9 +15,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.core import dotted, memory
 from pyrovae.core.errors import ConfigError, PyrovaeError, first_line
+from pyrovae.core.given import observed
 from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.datasets.context import Columns, conditioned, learn
 from pyrovae.measures.posterior.density import has_density
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
@@ -137,7 +139,8 @@ def make_plan(study: Study) -> Plan:
     planned = []
     for run in study.runs:
         config = run.config
-        key = json.dumps(config.dataset, sort_keys=True)
+        on = [] if config.condition is None else config.condition.on
+        key = json.dumps([config.dataset, on], sort_keys=True)
         if key not in loaded:
             dataset = _load(run, study.file)
             loaded[key] = (dataset.fingerprint, dataset)
@@ -155,12 +158,39 @@ def make_plan(study: Study) -> Plan:
 
 def _load(run: PlacedRun, file: str) -> Dataset:
     try:
-        return load_dataset(**run.config.dataset)
+        dataset = load_dataset(**run.config.dataset)
     except ConfigError as error:
         place = run.place(f"dataset.{error.place}" if error.place else "dataset")
         raise ConfigError(error.message, place, file) from None
     except PyrovaeError as error:
         raise ConfigError(str(error), run.place("dataset"), file) from None
+    try:
+        return with_context(dataset, run.config)
+    except ConfigError as error:
+        raise ConfigError(error.message, run.place(error.place), file) from None
+    except PyrovaeError as error:
+        raise ConfigError(str(error), run.place("condition.on"), file) from None
+
+
+def with_context(dataset: Dataset, config: RunConfig) -> Dataset:
+    """Return a data set with the context that a run's programs are given, if they are given one.
+
+    Raises
+    ------
+    ConfigError
+        For a column that the data do not have, placed in the run.
+    DataError
+        For a value in other splits that the training data lack.
+    """
+    if config.condition is None:
+        return dataset
+    try:
+        columns = learn(dataset, config.condition.on)
+    except ConfigError as error:
+        only = error.place == "[0]" and len(config.condition.on) == 1
+        place = "condition.on" + ("" if only else error.place)
+        raise ConfigError(error.message, place) from None
+    return conditioned(dataset, columns)
 
 
 def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
@@ -185,7 +215,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         raise ConfigError(reason, run.place(component), file)
     try:
         with _place(run.config, dataset.event_shape):
-            vae = vae_of(run.config, dataset.event_shape)
+            vae = vae_of(run.config, dataset.event_shape, columns=dataset.columns)
             try:
                 objective = OBJECTIVES.create(**run.config.objective)
             except ConfigError as error:
@@ -238,13 +268,13 @@ def _place(config: RunConfig, event_shape: tuple[int, ...]) -> torch.device:
 
 def _forward_flops(vae: VAE, config: RunConfig, ours: bool) -> float:
     """Return the operations of a batch's pass through both networks, on the meta device."""
-    n, shape = config.training.batch_size, vae.likelihood.event_shape
+    n, shape = config.training.batch_size, vae.encoder_shape
     if ours:
         return n * (
-            forward_flops(vae.decoder, (vae.latent_dim,)) + forward_flops(vae.encoder, shape)
+            forward_flops(vae.decoder, (vae.decoder_width,)) + forward_flops(vae.encoder, shape)
         )
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        vae.decoder(torch.empty(n, vae.latent_dim))
+        vae.decoder(torch.empty(n, vae.decoder_width))
         vae.encoder(torch.empty(n, *shape))
     return float(counter.get_total_flops())
 
@@ -279,11 +309,18 @@ def _is_ours(entry: Any) -> bool:
     return entry.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
-def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None) -> VAE:
+def vae_of(
+    config: RunConfig,
+    event_shape: tuple[int, ...],
+    *,
+    data: Tensor | None = None,
+    columns: Columns | None = None,
+) -> VAE:
     """Build the untrained VAE of a run that has no model of the user's own.
 
     Without ``data``, training data as floats, a prior that starts from them starts elsewhere: for
-    models whose parameters are loaded afterwards.
+    models whose parameters are loaded afterwards. ``columns`` are those of the data that a
+    conditional run is given.
     """
     if config.model is not None:
         raise ConfigError(f"model '{config.model['name']}' is a user's own: it has no known parts")
@@ -291,6 +328,10 @@ def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | No
     assert config.prior is not None
     assert config.posterior is not None
     assert config.likelihood is not None
+    condition = None
+    if config.condition is not None:
+        assert columns is not None
+        condition = config.condition.of(columns)
     return build_vae(
         event_shape,
         config.latent_dim,
@@ -300,23 +341,28 @@ def vae_of(config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | No
         likelihood=config.likelihood,
         seed=config.seed,
         data=data,
+        condition=condition,
     )
 
 
 def model_of(
-    config: RunConfig, event_shape: tuple[int, ...], *, data: Tensor | None = None
+    config: RunConfig,
+    event_shape: tuple[int, ...],
+    *,
+    data: Tensor | None = None,
+    columns: Columns | None = None,
 ) -> LatentModel:
     """Build the untrained model of a run: the user's own, or a VAE (see :func:`vae_of`)."""
     if config.model is not None:
         return user_models.build(config.model, event_shape, config.latent_dim, seed=config.seed)
-    return vae_of(config, event_shape, data=data)
+    return vae_of(config, event_shape, data=data, columns=columns)
 
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
     """Build the untrained loss program of a run, ready to train."""
     wanted = config.prior is not None and PRIORS[config.prior["name"]].starts_from_data
-    data = dataset.train.floats(slice(START_POINTS)) if wanted else None
-    vae = model_of(config, dataset.event_shape, data=data)
+    data = observed(dataset.train.floats(slice(START_POINTS))) if wanted else None
+    vae = model_of(config, dataset.event_shape, data=data, columns=dataset.columns)
     with seeded(config.seed):
         return LossProgram(
             vae, OBJECTIVES.create(**config.objective), binary=dataset.grey is not None

@@ -143,21 +143,28 @@ def _use(config: RunConfig) -> Iterator[str]:
     if own:
         yield f"It needs code that is not in this folder: {', '.join(f'`{n}`' for n in own)}."
         yield ""
+    told, rest, values = "", "", ""
+    if config.condition is not None:
+        columns = [_plain(name) for name in config.condition.on]
+        yield f"The model is given {', '.join(columns)} of each datum, by name, in `context`."
+        yield ""
+        told, rest = ", context", ", context=context"
+        values = "".join(f" --given {name}=…" for name in config.condition.on)
     yield from (
         "```python",
         "import pyrovae",
         "",
         'run = pyrovae.load_run("path/to/this/folder")',
-        "codes = run.encode(x)  # (n, latent_dim)",
-        "pictures = run.reconstruct(x)",
-        "drawn = run.sample(64)",
+        f"codes = run.encode(x{told})  # (n, latent_dim)",
+        f"pictures = run.reconstruct(x{told})",
+        f"drawn = run.sample(64{rest})",
         "run.model  # Pyro programs model and guide",
         "```",
         "",
         "```sh",
-        "pyrovae encode path/to/this/folder data.npy --out codes.parquet",
-        "pyrovae evaluate path/to/this/folder data.npy --out scores.parquet",
-        "pyrovae sample path/to/this/folder --n 64 --out samples.npy",
+        f"pyrovae encode path/to/this/folder data.npy{values} --out codes.parquet",
+        f"pyrovae evaluate path/to/this/folder data.npy{values} --out scores.parquet",
+        f"pyrovae sample path/to/this/folder{values} --n 64 --out samples.npy",
         "```",
     )
 

@@ -16,6 +16,7 @@
                 codes.npy        posterior means of the test points that were scored
                 factors.npy      their ground-truth factors, where known
                 labels.parquet   what else is known of them, by name
+                condition.json   the labels and covariates that a conditional model is given
                 drawn.npy        one draw from q(z|x) of each
                 costs.npy        what replacing a unit costs in the first of them, in nats
                 posterior.nc     draws, for ArviZ (InferenceData or, in 1.x, DataTree)
@@ -45,6 +46,7 @@ from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError, first_line
 from pyrovae.core.reading import read_json, reading
 from pyrovae.datasets import DATASETS
+from pyrovae.datasets.context import Columns
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.collapse.measure import USED_UNITS
 from pyrovae.measures.evaluate import Evaluation
@@ -194,6 +196,13 @@ class RunFolder:
             known |= {name: factors[:, j] for j, name in enumerate(named) if str(name) not in known}
         return pd.DataFrame(known, index=range(len(self.codes())))
 
+    def columns(self) -> Columns | None:
+        """Return the labels and covariates that the model is given; ``None`` for most."""
+        if not (self.path / "condition.json").exists():
+            return None
+        content = self._json("condition.json", "what a run is given", {"columns": list})
+        return Columns.of(content["columns"])
+
     def images(self) -> dict[str, Tensor]:
         """Return inputs, reconstructions, traversals and samples."""
         with self._reading("images.safetensors", "a file of images") as path:
@@ -328,6 +337,9 @@ class Store:
             if kept is not None:
                 metrics["kept"] = kept.content()
             (made / "metrics.json").write_text(json.dumps(metrics, indent=1))
+            if evaluation.columns is not None:
+                told = {"columns": evaluation.columns.content()}
+                (made / "condition.json").write_text(json.dumps(told, indent=1))
             history.to_parquet(made / "history.parquet", index=False)
             evaluation.units.to_parquet(made / "units.parquet", index=False)
             if evaluation.directions is not None:

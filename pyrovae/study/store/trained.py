@@ -5,9 +5,10 @@ from __future__ import annotations
 from pyrovae.core import dotted
 from pyrovae.core.errors import ConfigError
 from pyrovae.datasets import DATASETS, Dataset, load_dataset
+from pyrovae.datasets.context import Columns
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.run import RunConfig
-from pyrovae.study.plan.planning import model_of
+from pyrovae.study.plan.planning import model_of, with_context
 from pyrovae.study.store.folders import RunFolder
 
 
@@ -20,7 +21,7 @@ def load_model(folder: RunFolder) -> tuple[LatentModel, tuple[int, ...]]:
         If a file is missing or damaged, or code of the user's own that the model is made of.
     """
     shape = tuple(folder.images()["inputs"].shape[1:])
-    return _restored(folder, folder.config(), shape), shape
+    return _restored(folder, folder.config(), shape, folder.columns()), shape
 
 
 def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
@@ -33,11 +34,13 @@ def load_trained(folder: RunFolder) -> tuple[LatentModel, Dataset]:
     """
     config = folder.config()
     dataset = data_of(folder, config)
-    return _restored(folder, config, dataset.event_shape), dataset
+    return _restored(folder, config, dataset.event_shape, dataset.columns), dataset
 
 
-def _restored(folder: RunFolder, config: RunConfig, shape: tuple[int, ...]) -> LatentModel:
-    vae = model_of(config, shape)
+def _restored(
+    folder: RunFolder, config: RunConfig, shape: tuple[int, ...], columns: Columns | None
+) -> LatentModel:
+    vae = model_of(config, shape, columns=columns)
     folder.restore(vae)
     vae.history, vae.settled, vae.kept = folder.history(), folder.settled(), folder.kept()
     return vae.eval()
@@ -52,7 +55,7 @@ def data_of(folder: RunFolder, config: RunConfig) -> Dataset:
         If the data set cannot be had any more, or the user's own file or function gives other data
         than it did.
     """
-    dataset = load_dataset(**config.dataset)
+    dataset = with_context(load_dataset(**config.dataset), config)
     # The identity of a pruned run is not that of its configuration: its parent's was checked.
     original = "lineage" not in folder.environment()
     name = config.dataset["name"]
