@@ -1,9 +1,8 @@
-"""Small Pyro models that the verdicts come from, each with a point in the bulk of its posterior."""
+"""The Pyro program that a verdict comes from and that has to be integrated numerically."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
 
 import pyro
 import pyro.distributions as dist
@@ -11,116 +10,94 @@ import torch
 from torch import Tensor
 
 from pyrovae.analysis.rounded_normal import RoundedNormal
+from pyrovae.claims.exact import Axis, Found, integrate
+
+#: Law of the growth exponent, and of the logarithms of the curve's level at the largest size (in
+#: units of it), of the sharpness of its bend, and of the spread between seeds (in units).
+_GROWTH = (0.3, 0.35)
+_LEVEL = (-1.0, 0.9)
+_SHARPNESS = (math.log(10.0), 0.8)
+_SPREAD = (0.0, 0.75)
 
 
-@dataclass(frozen=True)
-class Posed:
-    """A model of data, ready to be sampled.
+def used_units(
+    size: Tensor, largest: float, level: Tensor, growth: Tensor, sharp: Tensor
+) -> Tensor:
+    r"""Return how many of ``size`` latent units are used: a smooth minimum of two laws.
 
-    Attributes
-    ----------
-    program
-        Pyro program without arguments.
-    guess
-        A value of each site, where NUTS measures the posterior's width before it begins.
-    """
+    .. math::
+        A(d) = \left(d^{-s} + K(d)^{-s}\right)^{-1/s}, \qquad K(d) = K (d / D)^a.
 
-    program: Callable[[], None]
-    guess: dict[str, Tensor]
-
-
-def shares(level: Tensor, total: Tensor, count: Tensor, levels: int) -> Posed:
-    """Counts out of totals, a share for each level, one spread between seeds for all.
-
-    The law of a count is that of the comparison of studies
-    (:class:`pyrovae.analysis.rounded_normal.RoundedNormal`): seeds may agree better than binomial
-    noise allows.
+    For ``a`` = 0 it is min(d, K) with a bend as sharp as ``s``, and saturates; where no size is
+    smaller than K(d) it is the power law c·d^a.
 
     Parameters
     ----------
-    level
-        Level of each observation, ``(n,)``, below ``levels``.
-    total, count
-        Units, and active units, ``(n,)``.
+    size, largest
+        d, and the largest D.
+    level, growth, sharp
+        K, a and s.
     """
+    bound = level.log() + growth * (size / largest).log()
+    return (-torch.logaddexp(-sharp * size.log(), -sharp * bound) / sharp).exp()
+
+
+def elasticity(largest: float, level: Tensor, growth: Tensor, sharp: Tensor) -> Tensor:
+    """Return d log A / d log d at the largest size: 0 if it has saturated, 1 if all are used."""
+    limited = torch.sigmoid(sharp * (level.log() - math.log(largest)))
+    return limited + (1 - limited) * growth
+
+
+def saturation(size: Tensor, count: Tensor) -> tuple[Found, Found]:
+    """Return the elasticity of used units at the largest size, and how many are used there.
+
+    The law of a count is that of the comparison of studies
+    (:class:`pyrovae.analysis.rounded_normal.RoundedNormal`): seeds may agree better than binomial
+    noise allows. Half a unit is the least that rounding lets one see of their spread.
+
+    Parameters
+    ----------
+    size, count
+        Latent units, and used ones, of each run, ``(n,)``.
+    """
+    # Runs that agree are counted: they cost no more than one.
+    kinds, times = torch.stack([size.double(), count.double()], -1).unique(
+        dim=0, return_counts=True
+    )
+    size, count = kinds.T
+    largest = float(size.max())
 
     def program() -> None:
-        with pyro.plate("levels", levels):
-            share = pyro.sample("share", dist.Beta(torch.ones((), dtype=count.dtype), 1.0))
-        # In units. Half a unit is the least that rounding lets one see.
-        spread = pyro.sample("spread", dist.LogNormal(torch.zeros((), dtype=count.dtype), 0.75))
-        with pyro.plate("data", len(count)):
-            law = RoundedNormal(share[level] * total, spread.expand(len(count)), total)
-            pyro.sample("count", law, obs=count)
+        growth = pyro.sample("growth", dist.Normal(_known(_GROWTH[0]), _GROWTH[1]))
+        level = pyro.sample("level", dist.LogNormal(_known(_LEVEL[0]), _LEVEL[1]))
+        sharp = pyro.sample("sharpness", dist.LogNormal(_known(_SHARPNESS[0]), _SHARPNESS[1]))
+        spread = pyro.sample("spread", dist.LogNormal(_known(_SPREAD[0]), _SPREAD[1]))
+        mean = used_units(size, largest, level * largest, growth, sharp)
+        with pyro.plate("kinds of runs", len(count)), pyro.poutine.scale(scale=times.double()):
+            pyro.sample("count", RoundedNormal(mean, spread, size), obs=count)
 
-    share = _by_level(count / total, level, levels).clamp(0.02, 0.98)
-    return Posed(program, {"share": share, "spread": _known(0.8)})
-
-
-def means(level: Tensor, value: Tensor, levels: int) -> Posed:
-    """Values around a mean for each level, one spread for all; values are standardised."""
-
-    def program() -> None:
-        with pyro.plate("levels", levels):
-            mean = pyro.sample("mean", dist.Normal(_known(0.0), 3.0))
-        spread = pyro.sample("spread", dist.HalfNormal(_known(1.0)))
-        with pyro.plate("data", len(value)):
-            pyro.sample("value", dist.Normal(mean[level], spread), obs=value)
-
-    mean = _by_level(value, level, levels)
-    return Posed(program, {"mean": mean, "spread": _size(value - mean[level])})
-
-
-def lines(level: Tensor, x: Tensor, value: Tensor, levels: int) -> Posed:
-    """A straight line and a spread for each level; ``x`` and ``value`` are standardised."""
-
-    def program() -> None:
-        with pyro.plate("levels", levels):
-            intercept = pyro.sample("intercept", dist.Normal(_known(0.0), 3.0))
-            slope = pyro.sample("slope", dist.Normal(_known(0.0), 2.0))
-            spread = pyro.sample("spread", dist.HalfNormal(_known(1.0)))
-        with pyro.plate("data", len(value)):
-            centre = intercept[level] + slope[level] * x
-            pyro.sample("value", dist.Normal(centre, spread[level]), obs=value)
-
-    fits = [_least_squares(x[level == k], value[level == k]) for k in range(levels)]
-    intercept, slope, spread = (torch.stack(part) for part in zip(*fits, strict=True))
-    return Posed(program, {"intercept": intercept, "slope": slope, "spread": spread})
-
-
-def offsets(level: Tensor, value: Tensor, levels: int, scale: float) -> Posed:
-    """Values off 0 by a constant for each level, with heavy tails: single units may be far off."""
-
-    def program() -> None:
-        with pyro.plate("levels", levels):
-            offset = pyro.sample("offset", dist.Normal(_known(0.0), 5 * scale))
-            spread = pyro.sample("spread", dist.HalfNormal(_known(5 * scale)))
-        with pyro.plate("data", len(value)):
-            law = dist.StudentT(_known(4.0), offset[level], spread[level])
-            pyro.sample("value", law, obs=value)
-
-    parts = [value[level == k] for k in range(levels)]
-    offset = torch.stack([part.median() for part in parts])
-    # 1.5 × the median deviation: the scale of a normal law.
-    spread = torch.stack([1.5 * (part - part.median()).abs().median() for part in parts])
-    return Posed(program, {"offset": offset, "spread": spread.clamp(min=1e-4)})
+    axes = {
+        "growth": Axis(-0.7, 1.4, 25),
+        "level": Axis(0.01, 8.0, 41, log=True),
+        "sharpness": Axis(1.2, 80.0, 6, log=True),
+        "spread": Axis(0.12, 12.0, 9, log=True),
+    }
+    elastic, level = integrate(
+        program,
+        axes,
+        lambda site: (
+            elasticity(1.0, site["level"], site["growth"], site["sharpness"]),
+            used_units(
+                torch.tensor(1.0, dtype=torch.float64),
+                1.0,
+                site["level"],
+                site["growth"],
+                site["sharpness"],
+            ),
+        ),
+    )
+    return elastic, level.scaled(largest)
 
 
 def _known(value: float) -> Tensor:
     return torch.tensor(value, dtype=torch.float64)
-
-
-def _by_level(value: Tensor, level: Tensor, levels: int) -> Tensor:
-    return torch.stack([value[level == k].mean() for k in range(levels)])
-
-
-def _size(residual: Tensor) -> Tensor:
-    return residual.square().mean().sqrt().clamp(1e-4, 2.0)
-
-
-def _least_squares(x: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return intercept, slope, and the residuals' size."""
-    centred = x - x.mean()
-    slope = (centred * value).sum() / centred.square().sum().clamp(min=1e-9)
-    intercept = value.mean() - slope * x.mean()
-    return intercept, slope, _size(value - intercept - slope * x)

@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
-from pyrovae.analysis.sampling import NoStart, Sampling, run_nuts
-from pyrovae.claims.models import Posed
+from pyrovae.claims.exact import Found
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.measures.posterior.convergence import Convergence, convergence
 
 
 class Undecidable(PyrovaeError):
-    """A claim that a study's runs cannot decide, with the reason."""
+    """A claim that a study's runs cannot decide, with the reason.
+
+    Attributes
+    ----------
+    word
+        What stands in place of a verdict.
+    """
+
+    word = "no verdict"
 
 
-#: How NUTS is run for a verdict.
-SAMPLING = Sampling()
+class NoLaw(Undecidable):
+    """A claim that is not made of such runs at all: there is nothing to be judged."""
+
+    word = "no law"
 
 
 @dataclass(frozen=True)
@@ -29,35 +37,42 @@ class Verdict:
 
     Attributes
     ----------
-    probability
-        Posterior probability of the claim.
     quantity
-        What ``draws`` are of.
-    draws
-        From the posterior of the quantity that decides, one-dimensional.
+        What decides: what ``found`` is of, with its unit if it has one.
+    found
+        The quantity's draws, from the posterior and from the prior alone.
     region
         The claim holds where the quantity lies between these two; either may be infinite.
     evidence
-        Tidy table with columns ``x``, ``y`` and ``group``: what the model saw.
+        Tidy table with columns ``x``, ``y`` and ``group``, and ``error`` where it is known: what
+        the model saw.
     labels
         Of ``x`` and ``y``.
-    convergence
-        Of the draws, ``None`` if they are no chains; unless it has passed, the probability must not
-        be used.
+    beside
+        Further quantities, which decide nothing, by what they are.
     """
 
-    probability: float
     quantity: str
-    draws: np.ndarray
+    found: Found
     region: tuple[float, float]
     evidence: pd.DataFrame
     labels: tuple[str, str]
-    convergence: Convergence | None
+    beside: Mapping[str, Found] = field(default_factory=dict)
 
     @property
-    def converged(self) -> bool:
-        """Whether the probability may be used."""
-        return self.convergence is None or self.convergence.passed
+    def draws(self) -> np.ndarray:
+        """Draws of the quantity from the posterior."""
+        return self.found.draws
+
+    @property
+    def probability(self) -> float:
+        """Posterior probability of the claim."""
+        return self._inside(self.found.draws)
+
+    @property
+    def prior_probability(self) -> float:
+        """Probability of the claim under the prior alone: what would be said without a run."""
+        return self._inside(self.found.prior)
 
     @property
     def mean(self) -> float:
@@ -67,67 +82,29 @@ class Verdict:
     @property
     def interval(self) -> tuple[float, float]:
         """Central 95 % interval of the quantity."""
-        low, high = np.quantile(self.draws, [0.025, 0.975])
-        return float(low), float(high)
+        return interval(self.found)
+
+    @property
+    def claimed(self) -> str:
+        """Where the claim has the quantity lie, in words."""
+        low, high = self.region
+        if math.isinf(low):
+            return f"below {high:.3g}"
+        return f"above {low:.3g}" if math.isinf(high) else f"between {low:.3g} and {high:.3g}"
 
     @property
     def word(self) -> str:
         """The verdict in a word, for reading; the probability is the verdict."""
-        if self.convergence is not None and not self.convergence.passed:
-            return f"no verdict: {self.convergence.reason}"
         for least, word in ((0.95, "supported"), (0.8, "leaning to yes"), (0.2, "undecided")):
             if self.probability >= least:
                 return word
         return "leaning to no" if self.probability > 0.05 else "not supported"
 
-
-def decide(
-    draws: Tensor,
-    region: tuple[float, float],
-    *,
-    quantity: str,
-    evidence: pd.DataFrame,
-    labels: tuple[str, str],
-    divergent: int | None,
-) -> Verdict:
-    """Return the verdict that a quantity lies in a region.
-
-    Parameters
-    ----------
-    draws
-        Of the quantity, ``(chains, draws)``.
-    region, quantity, evidence, labels
-        See :class:`Verdict`.
-    divergent
-        Number of transitions that diverged; ``None`` if the draws are exact.
-    """
-    values = draws.double().numpy()
-    gate = None if divergent is None else convergence({"": values}, divergent=divergent)
-    values = values.ravel()
-    inside = (values > region[0]) & (values < region[1])
-    return Verdict(float(inside.mean()), quantity, values, region, evidence, labels, gate)
+    def _inside(self, draws: np.ndarray) -> float:
+        return float(((draws > self.region[0]) & (draws < self.region[1])).mean())
 
 
-@dataclass(frozen=True)
-class Fitted:
-    """Posterior draws by site, ``(chains, draws, *shape)``, and how many transitions diverged."""
-
-    samples: Mapping[str, Tensor]
-    divergent: int
-
-    def __getitem__(self, site: str) -> Tensor:
-        return self.samples[site]
-
-
-def fit(posed: Posed) -> Fitted:
-    """Sample a model's posterior by NUTS; the global random state is left as it was.
-
-    Raises
-    ------
-    Undecidable
-        If the runs leave nothing to estimate.
-    """
-    try:
-        return Fitted(*run_nuts(posed.program, posed.guess, SAMPLING))
-    except NoStart as reason:
-        raise Undecidable(str(reason)) from reason
+def interval(found: Found) -> tuple[float, float]:
+    """Return the central 95 % interval of a quantity."""
+    low, high = np.quantile(found.draws, [0.025, 0.975])
+    return float(low), float(high)

@@ -27,7 +27,9 @@ from pyrovae.measures.collapse.measure import (
     CollapseSettings,
     measure_collapse,
 )
+from pyrovae.measures.collapse.variance_loss import measure_variance_loss
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
+from pyrovae.measures.flops import RECONSTRUCTION_FLOPS, reconstruction_flops
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.measures.scores import (
@@ -206,6 +208,7 @@ def evaluate(
     )
     units, scores = collapse.table, collapse.scores
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
+    scores[RECONSTRUCTION_FLOPS.key] = reconstruction_flops(vae, x)
     if "loading" in dataset.exact and not isinstance(x, Given):
         scores["exact_log_px"] = float(exact_log_prob(dataset.exact, x.cpu()).mean())
     codes = posterior_means(vae, x).cpu().numpy()
@@ -280,6 +283,7 @@ def measure_splits(
     """
     on_test = measure_collapse(vae, x, settings, samples, seed)
     scores = _bound_scores(vae, x, samples, seed) | on_test.scores
+    scores |= measure_variance_loss(vae, x, seed=seed)
     if x_train is None:
         return replace(on_test, scores=scores)
     on_train = measure_collapse(vae, x_train, settings, samples, seed)

@@ -40,10 +40,20 @@ _ROPE: dict[Kind, float] = {"count": 0.5, "proportion": 0.01, "positive": 0.1, "
 TEST, TRAINING, GAP = "Test set", "Training set", "Gap between training and test set"
 COLLAPSE, TRAINING_COLLAPSE = "Collapse", "Collapse, training set"
 INFORMATION, DISENTANGLEMENT = "Information in the code", "Disentanglement"
-POSTERIOR, OTHER = "Posterior diagnostics", "Other"
+POSTERIOR, COST, OTHER = "Posterior diagnostics", "Cost", "Other"
 #: Groups in the order in which they are shown; those of plug-ins stand before the last.
 _GROUPS = (
-    *(TEST, TRAINING, GAP, COLLAPSE, TRAINING_COLLAPSE, INFORMATION, DISENTANGLEMENT, POSTERIOR),
+    *(
+        TEST,
+        TRAINING,
+        GAP,
+        COLLAPSE,
+        TRAINING_COLLAPSE,
+        INFORMATION,
+        DISENTANGLEMENT,
+        POSTERIOR,
+        COST,
+    ),
     OTHER,
 )
 

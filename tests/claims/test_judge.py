@@ -6,97 +6,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import pytest
-import torch
 from click.testing import CliRunner
 from report.made import make_study
 
-from pyrovae.analysis.sampling import Sampling
-from pyrovae.claims import CLAIMS, judge, verdict
-from pyrovae.claims.models import offsets
-from pyrovae.claims.verdict import Undecidable, fit
+from pyrovae.claims import CLAIMS, judge
+from pyrovae.claims.pairs import DEFAULT, Pair
 from pyrovae.commands.main import main
 from pyrovae.study.config import shipped
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.store.settling import MARK
 from pyrovae.training.settled import Settled
-
-
-def _study(runs: pd.DataFrame) -> Any:
-    return SimpleNamespace(name="made", runs=runs)
-
-
-def _sizes(active: dict[int, float], seeds: int = 4) -> pd.DataFrame:
-    rng = np.random.default_rng(0)
-    return pd.DataFrame(
-        [
-            {
-                "latent_dim": d,
-                "objective": "elbo",
-                "active_units": float(np.clip(round(n + rng.normal(0, 0.7)), 0, d)),
-            }
-            for d, n in active.items()
-            for _ in range(seeds)
-        ]
-    )
-
-
-@pytest.mark.slow
-def test_counts_that_saturate() -> None:
-    saturating = judge.sparsity(_study(_sizes({4: 4, 8: 8, 16: 12, 32: 12.5})))
-    assert saturating.converged
-    assert saturating.probability > 0.95
-    low, high = saturating.interval
-    assert low < np.log(12.5 / 12) / np.log(2) < high
-
-
-@pytest.mark.slow
-def test_counts_that_grow() -> None:
-    growing = judge.sparsity(_study(_sizes({4: 4, 8: 8, 16: 15, 32: 29})))
-    assert growing.converged
-    assert growing.probability < 0.05
-    assert growing.word == "not supported"
-
-
-@pytest.mark.slow
-def test_gaps_that_grow_apart() -> None:
-    rng = np.random.default_rng(1)
-    runs = pd.DataFrame(
-        [
-            {
-                "latent_dim": 2**k,
-                "objective": objective,
-                "distortion_gap": 1.0 + slope * k + rng.normal(0, 0.3),
-            }
-            for k in range(1, 6)
-            for objective, slope in (("elbo", 0.2), ("autoencoder", 2.0))
-            for _ in range(2)
-        ]
-    )
-    verdict = judge.self_regularisation(_study(runs))
-    assert verdict.converged
-    assert verdict.probability > 0.99
-    low, high = verdict.interval
-    assert low < 0.2 - 2.0 < high
-    with pytest.raises(Undecidable, match="needs runs with objectives 'elbo' and 'autoencoder'"):
-        judge.self_regularisation(_study(runs[runs["objective"] == "elbo"]))
-
-
-def test_no_association_is_not_called_one() -> None:
-    rng = np.random.default_rng(2)
-    runs = pd.DataFrame(
-        {
-            "latent_dim": 10,
-            "used_units": 10.0 - rng.integers(0, 8, 24),
-            "mig": rng.normal(0.1, 0.02, 24),
-            "dci": rng.normal(0.2, 0.02, 24),
-        }
-    )
-    verdict = judge.disentanglement(_study(runs))
-    assert 0.02 < verdict.probability < 0.98
-    assert verdict.interval[0] < 0 < verdict.interval[1]
 
 
 def test_the_posterior_of_a_share_without_a_chain(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,37 +26,121 @@ def test_the_posterior_of_a_share_without_a_chain(monkeypatch: pytest.MonkeyPatc
     )
     monkeypatch.setattr(judge, "beside_theory", lambda study: table)
     # Eight of eight: P(share > 0.9) = 1 - 0.9^9 under a uniform prior.
-    assert judge.theory(_study(table)).probability == pytest.approx(1 - 0.9**9, abs=2e-3)
+    assert judge.theory(SimpleNamespace(name="made", runs=table)).probability == pytest.approx(
+        1 - 0.9**9, abs=2e-3
+    )
 
 
-def test_report_of_made_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Too few draws for a verdict: the report says so, and gives no probability.
-    monkeypatch.setattr(verdict, "SAMPLING", Sampling(draws=80, warmup=80))
-    networks = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
-    make_study(tmp_path / "claims-networks", seeds=3, units=16, network=networks)
+NETWORKS = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
+
+
+def test_report_of_made_runs(tmp_path: Path) -> None:
+    make_study(tmp_path / "claims-networks", seeds=3, units=16, network=NETWORKS)
     called = CliRunner().invoke(main, ["claims", "report", "--results", str(tmp_path)])
     assert called.exit_code == 0, called.output
     assert "study claims-latent-dim has not been run" in called.output
     page = (tmp_path / "claims/claims.md").read_text()
     assert "## Dense networks are sparser than convolutional ones" in page
     assert (tmp_path / "claims/figures/claim-networks.png").exists()
-    table = pd.read_csv(tmp_path / "claims/claims.csv").set_index("claim")
-    assert np.isnan(table.loc["networks", "probability"])
-    assert "the effective number of draws" in table.loc["networks", "verdict"]
+    row = pd.read_csv(tmp_path / "claims/claims.csv").set_index("claim").loc["networks"]
+    assert 0.05 < row["probability"] < 0.95
+    assert row["prior_probability"] == pytest.approx(0.5, abs=0.01)
+    assert (row["gate"], row["runs"], row["study"]) == ("settled", 6, "claims-networks")
+    sentence = next(line for line in page.splitlines() if "P = " in line)
+    for told in (
+        "P = 0.",
+        "under the prior alone",
+        "95 % interval",
+        "claimed below 0",
+        "6 runs of",
+    ):
+        assert told in sentence
+    macros = (tmp_path / "claims/claims.tex").read_text()
+    assert rf"\newcommand{{\claimNetworksP}}{{{row['probability']:.3f}}}" in macros
+    assert r"\newcommand{\claimNetworks}{Dense networks" in macros
 
 
-@pytest.mark.slow
-def test_networks_that_are_alike() -> None:
-    runs = pd.DataFrame(
-        {
-            "network": ["mlp(hidden=[8])"] * 3 + ["conv(dense=8)"] * 3,
-            "latent_dim": 16,
-            "active_units": [9.0, 11.0, 10.0, 10.0, 11.0, 9.0],
-        }
-    )
-    found = judge.networks(_study(runs))
-    assert found.converged
-    assert found.probability == pytest.approx(0.5, abs=0.1)
+def _report(results: Path, *words: str) -> Any:
+    return CliRunner().invoke(main, ["claims", "report", *words, "--results", str(results)])
+
+
+def test_another_pair_leaves_the_first_verdicts_as_they_were(tmp_path: Path) -> None:
+    make_study(tmp_path / "claims-networks", seeds=2, units=16, network=NETWORKS)
+    assert _report(tmp_path, "networks").exit_code == 0
+    before = {p.name: p.read_bytes() for p in (tmp_path / "claims").glob("claims.*")}
+    laplace = {"network": NETWORKS, "prior": ["laplace"], "posterior": ["laplace"]}
+    make_study(tmp_path / "claims-networks-laplace-laplace", seeds=2, units=16, **laplace)
+    told = _report(tmp_path, "networks", "--priors", "laplace", "--posteriors", "laplace")
+    assert told.exit_code == 0, told.output
+    assert {p.name: p.read_bytes() for p in (tmp_path / "claims").glob("claims.*")} == before
+    assert (tmp_path / "claims/laplace-laplace/figures/claim-networks.png").exists()
+    grid = pd.read_csv(tmp_path / "claims/grid.csv").set_index(["prior", "posterior", "claim"])
+    studies = grid["study"].xs("networks", level="claim").tolist()
+    assert studies == ["claims-networks", "claims-networks-laplace-laplace"]
+    for kind in ("md", "tex", "png", "pdf"):
+        assert (tmp_path / f"claims/grid.{kind}").exists()
+    table = (tmp_path / "claims/grid.md").read_text()
+    assert "| Laplace | Laplace |" in table
+    assert "4 runs of claims-networks-laplace-laplace, settled" in table
+    # What the other pair lacks does not hold back the first one's page, nor the other way round.
+    again = _report(tmp_path, "networks")
+    assert again.exit_code == 0, again.output
+    assert {p.name: p.read_bytes() for p in (tmp_path / "claims").glob("claims.*")} == before
+    alone = _report(tmp_path, "sparsity")
+    assert alone.exit_code == 0, alone.output
+    assert "laplace" in alone.output
+    # The macros of several pairs can be read into one paper.
+    macros = (tmp_path / "claims/laplace-laplace/claims.tex").read_text()
+    assert r"\claimNetworksLaplaceLaplaceP" in macros
+
+
+def test_any_study_is_judged_that_has_what_a_claim_needs(tmp_path: Path) -> None:
+    grid = {"network": NETWORKS, "prior": ["standard_normal", "laplace"]}
+    make_study(tmp_path / "mine", seeds=2, units=16, **grid)
+    told = _report(tmp_path, "networks", "--study", "mine")
+    assert told.exit_code == 0, told.output
+    table = pd.read_csv(tmp_path / "mine/claims/grid.csv")
+    assert table["prior"].tolist() == ["standard_normal", "laplace"]
+    assert (table["runs"] == 4).all()
+    assert (tmp_path / "mine/claims/laplace-mean-field-normal/claims.md").exists()
+    assert not (tmp_path / "claims").exists()
+    missing = _report(tmp_path, "sparsity", "--study", "mine")
+    assert missing.exit_code == 2
+    (line,) = missing.output.strip().splitlines()
+    assert "sparsity: no verdict: needs three values of latent_dim (it has 1)" in line
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--priors", "laplac"], "--priors: no 'laplac'; did you mean 'laplace'?"),
+        (["--posteriors", "laplace,laplace"], "--posteriors: 'laplace' is given twice"),
+        (["--priors", ""], "study claims-latent-dim has not been run"),
+        (["--study", "absent"], "no study 'absent' has been run"),
+        (["--study", "x", "--quick"], "--study excludes"),
+        (["theory", "--priors", "laplace"], "theory: not about priors and posteriors"),
+    ],
+)
+def test_bad_pairs_and_studies(tmp_path: Path, words: list[str], told: str) -> None:
+    called = _report(tmp_path, *words)
+    assert called.exit_code == 2
+    (line,) = called.output.strip().splitlines()
+    assert told in line
+
+
+def test_the_studies_of_a_pair_are_the_claims_own_under_another_name() -> None:
+    pair = Pair("student_t", "full_rank_normal")
+    for test in {claim.pair for claim in CLAIMS.values() if claim.pair}:
+        file = shipped.folder() / "claims" / test.file
+        own = load_study_file(file, profile="quick")
+        other = load_study_file(file, profile="quick", overrides=pair.overrides(test))
+        assert other.name == pair.study(test, "quick") == f"{test.study}-{pair.name}-quick"
+        assert DEFAULT.study(test, "quick") == own.name
+        for mine, theirs in zip(own.runs, other.runs, strict=True):
+            assert theirs.config.prior["name"] == "student_t"  # type: ignore[index]
+            assert theirs.config.posterior["name"] == "full_rank_normal"  # type: ignore[index]
+            same = {"prior": mine.config.prior, "posterior": mine.config.posterior}
+            assert theirs.config.model_copy(update=same) == mine.config
 
 
 def test_bad_names_and_nothing_to_report(tmp_path: Path) -> None:
@@ -152,8 +157,8 @@ def test_bad_names_and_nothing_to_report(tmp_path: Path) -> None:
 @pytest.mark.parametrize("profile", ["", "quick"])
 def test_each_claim_has_a_study_of_its_name(name: str, profile: str) -> None:
     claim = CLAIMS[name]
-    study = load_study_file(shipped.folder() / "claims" / claim.file, profile=profile)
-    assert study.name == claim.study + ("-quick" if profile else "")
+    study = load_study_file(shipped.folder() / "claims" / claim.test.file, profile=profile)
+    assert study.name == claim.test.study + ("-quick" if profile else "")
     assert claim.criterion.endswith(".")
 
 
@@ -194,17 +199,3 @@ def test_a_claim_asks_of_those_runs_only_that_it_is_about(tmp_path: Path) -> Non
     study = make_study(tmp_path / "s", seeds=1, units=4, objective=objectives, unsettled=moving)
     assert CLAIMS["sparsity"].about(study).settling.unsettled == {}
     assert len(CLAIMS["self_regularisation"].about(study).settling.unsettled) == 1
-
-
-def test_counts_of_an_older_version_decide_no_claim_about_used_units() -> None:
-    runs = pd.DataFrame({"latent_dim": [4, 8], "objective": "elbo", "active_units": [4.0, 5.0]})
-    with pytest.raises(Undecidable, match="without training"):
-        judge.sparsity(_study(runs))
-
-
-def test_a_level_without_any_unit_decides_nothing() -> None:
-    # Of runs that were cut short every unit may be idle: the median of no deviation is no number.
-    values = torch.tensor([0.1, 0.2, 0.15], dtype=torch.float64)
-    posed = offsets(torch.zeros(3, dtype=torch.long), values, levels=2, scale=0.1)
-    with pytest.raises(Undecidable, match="leave nothing to estimate"):
-        fit(posed)

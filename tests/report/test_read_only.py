@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from pyrovae.analysis.sampling import Sampling
 from pyrovae.api.stages import measure_study
-from pyrovae.claims import verdict
 from pyrovae.commands.main import main
 from report.made import make_study
 
@@ -63,7 +61,6 @@ def test_only_its_own_output_changes(
 
     for target in COMPUTING:
         monkeypatch.setattr(target, refuse)
-    monkeypatch.setattr(verdict, "SAMPLING", Sampling(draws=80, warmup=80))
     before = _content(results, results / own)
     called = CliRunner().invoke(main, [*command, "--results", str(results)])
     assert called.exit_code == 0, called.output

@@ -29,16 +29,15 @@ def claim_figure(name: str, claim: Claim, verdict: Verdict, *, style: Style = PA
         left, right = figure.subplots(1, 2, width_ratios=[1.25, 1])
         _evidence(left, verdict, style)
         _posterior(right, verdict, style)
-        told = "" if verdict.converged else f": {verdict.word}"
-        figure.suptitle(names.wrapped(f"{claim.statement}{told}", 100))
+        figure.suptitle(names.wrapped(claim.statement, 100))
         tighten(figure)
     low, high = verdict.interval
-    probable = f", with probability {verdict.probability:.3f}" if verdict.converged else ""
     bars = " (bars: 95 % intervals of the draws)" if "error" in verdict.evidence else ""
     caption = (
         f"{claim.statement}. Decided: {claim.criterion} Left: the runs{bars}. Right: posterior "
-        f"of the {verdict.quantity}; the claim holds in the shaded region{probable}. Mean "
-        f"{verdict.mean:.4g}, 95 % interval {low:.4g} to {high:.4g}."
+        f"of the {verdict.quantity} (line: under the prior alone); the claim holds in the shaded "
+        f"region, with probability {verdict.probability:.3f} ({verdict.prior_probability:.2f} "
+        f"under the prior alone). Mean {verdict.mean:.4g}, 95 % interval {low:.4g} to {high:.4g}."
     )
     return Drawn(f"claim-{names.slug(name)}", figure, verdict.evidence, caption)
 
@@ -104,6 +103,10 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
         lw=0,
     )
     sns.histplot(x=draws, bins=40, stat="density", color=palette(1)[0], lw=0, ax=ax)
+    # Of the same area as the histogram: as much of the prior as lies here.
+    counts, edges = np.histogram(verdict.found.prior, bins=24, range=(left, right))
+    density = counts / (len(verdict.found.prior) * np.diff(edges))
+    ax.stairs(density, edges, color=GREY, lw=0.9, ls=(0, (3, 1.5)))
     ax.set_xlim(left - 0.03 * width, right + 0.03 * width)
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set(
@@ -111,8 +114,7 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
         ylabel="Posterior density",
         yticks=[],
     )
-    if verdict.converged:
-        ax.set_title(f"{verdict.word}, P = {verdict.probability:.3f}", loc="right", color=GREY)
+    ax.set_title(f"{verdict.word}, P = {verdict.probability:.3f}", loc="right", color=GREY)
 
 
 def _sentence(text: str) -> str:

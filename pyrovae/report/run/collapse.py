@@ -26,6 +26,12 @@ from pyrovae.measures.collapse import (
     near_ceiling,
 )
 from pyrovae.measures.collapse.measure import ALONG_INFORMATION, CollapseMeasures
+from pyrovae.measures.collapse.variance_loss import (
+    DATA_VARIANCE,
+    RECONSTRUCTION_ERROR,
+    RECONSTRUCTION_VARIANCE,
+    SAMPLE_VARIANCE,
+)
 from pyrovae.measures.scores import (
     COLLAPSE,
     GAP,
@@ -219,6 +225,20 @@ class CollapseReport:
             totals.append(
                 f"train-test gap of the ELBO {scores['elbo_gap']:+.2f} nats, of the rate "
                 f"{scores['rate_gap']:+.2f}, of the distortion {scores['distortion_gap']:+.2f}"
+            )
+        if SAMPLE_VARIANCE.key in scores:
+            shown = [
+                f"{scores[score.key]:.4g}"
+                for score in (
+                    DATA_VARIANCE,
+                    RECONSTRUCTION_VARIANCE,
+                    SAMPLE_VARIANCE,
+                    RECONSTRUCTION_ERROR,
+                )
+            ]
+            totals.append(
+                "variance of data {}, of reconstructions {}, of samples {}; mean squared error "
+                "{}".format(*shown)
             )
         told = [] if self.settled is None else [self.settled.told]
         return [*totals, *told, *_at_ceiling(self.table, scores, self.ceiling)]

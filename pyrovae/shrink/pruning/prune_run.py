@@ -20,9 +20,11 @@ from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
 from pyrovae.measures.collapse.measure import along_points, measure_along_training
 from pyrovae.measures.collapse.theory import principal_variances
 from pyrovae.measures.evaluate import evaluate
+from pyrovae.measures.flops import TRAINING_FLOPS, step_flops
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.posteriors import FullRankNormal
 from pyrovae.models.vae import VAE
+from pyrovae.objectives import OBJECTIVES
 from pyrovae.shrink.pruning.absorb import absorb_noise
 from pyrovae.shrink.pruning.compare import Comparison, compare
 from pyrovae.shrink.pruning.deep import prune_hidden
@@ -40,7 +42,7 @@ from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
 from pyrovae.study.store.folders import RunFolder, Store
 from pyrovae.study.store.history import history_table
 from pyrovae.study.store.trained import data_of
-from pyrovae.training import Record
+from pyrovae.training import LossProgram, Record
 
 #: Training data that decide which units are inactive, and what their means are.
 POINTS = 5000
@@ -388,6 +390,8 @@ def _store(
     store = Store(study.with_name(f"{study.name}-pruned"))
     run = PlannedRun(run_id, config, fingerprint, parameters_of(vae), 0.0)
     evaluation = evaluate(vae, dataset, config.evaluation, config.seed)
+    cost = _training_flops(parent, vae, config, dataset, lineage["finetune_steps"])
+    evaluation.scores.update(cost)
     store.write_run(
         run,
         vae.state_dict(),
@@ -405,6 +409,18 @@ def _store(
     store.write_plan(Plan(store.root.name, f"Runs of {study.name}, pruned.", tuple(runs), {}))
     store.write_index()
     return store.run(run_id)
+
+
+def _training_flops(
+    parent: RunFolder, vae: VAE, config: RunConfig, dataset: Dataset, steps: int
+) -> dict[str, float]:
+    """Return what training cost, fine-tuning included; nothing if that of the parent is unknown."""
+    before = parent.metrics()["scores"].get(TRAINING_FLOPS.key)
+    if before is None:
+        return {}
+    batch = dataset.train.floats(slice(config.training.batch_size))
+    program = LossProgram(vae, OBJECTIVES.create(**config.objective))
+    return {TRAINING_FLOPS.key: before + (step_flops(program, batch) * steps if steps else 0.0)}
 
 
 #: What of its lineage makes a pruned run the run that it is.

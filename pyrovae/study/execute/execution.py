@@ -23,6 +23,7 @@ from pyrovae.datasets import Dataset
 from pyrovae.datasets.streamed import Streamed
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.measures.evaluate import Evaluation, evaluate
+from pyrovae.measures.flops import TRAINING_FLOPS, step_flops
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.schedules import constant_from
 from pyrovae.study.execute.memory import give_back
@@ -130,6 +131,7 @@ class Execution:
         vae = model_of(run.config, dataset.event_shape, columns=dataset.columns)
         folder.restore(vae)
         evaluation, history = self._evaluate(run, vae, dataset), folder.history()
+        _count_training(evaluation, program_of(run.config, dataset), run, dataset, history)
         settled = settled_of(history, run.config.training, constant_from(run.config))
         self._store.write_run(
             run,
@@ -158,6 +160,7 @@ class Execution:
         assert isinstance(vae, LatentModel)
         evaluation = self._evaluate(run, vae, dataset)
         history = trainee.history(ended.records)
+        _count_training(evaluation, trainee.program.cpu(), run, dataset, history)
         settled = settled_of(history, run.config.training, constant_from(run.config))
         self._store.write_run(
             run, vae.state_dict(), history, evaluation, about, settled, ended.kept
@@ -260,6 +263,19 @@ class _Trainee:
         except OSError as failure:
             # A full disk must not end a run that may find room when it ends.
             warnings.warn(f"no checkpoint of run {self.run.id}: {failure}", stacklevel=2)
+
+
+def _count_training(
+    evaluation: Evaluation,
+    program: LossProgram,
+    run: PlannedRun,
+    dataset: Dataset,
+    history: pd.DataFrame,
+) -> None:
+    """Add what the training steps of a run cost to its scores."""
+    batch = dataset.train.floats(slice(run.config.training.batch_size))
+    steps = int(history["step"].max()) if len(history) else 0
+    evaluation.scores[TRAINING_FLOPS.key] = step_flops(program, batch) * steps
 
 
 def crash(run: PlannedRun, failure: Exception) -> Event:
