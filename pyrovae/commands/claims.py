@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 from pyrovae.commands.failures import SOME_FAILED
 from pyrovae.commands.plans import planned
 
@@ -23,7 +23,7 @@ def list_claims() -> None:
     from pyrovae.claims import CLAIMS
 
     for name, claim in CLAIMS.items():
-        click.echo(f"{name} ({claim.study}): {claim.statement}.\n    {claim.criterion}")
+        terminal.say(f"{name} ({claim.study}): {claim.statement}.\n    {claim.criterion}")
 
 
 @claims.command("run")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 from pyrovae.core.errors import ConfigError, did_you_mean
 
 
@@ -45,7 +45,7 @@ def measure(name: str, results: Path, pruning: bool) -> None:
     from pyrovae.study.store.results import load_finished
 
     study = load_finished(results, name)
-    measure_study(study, pruning=pruning, tell=click.echo)
+    measure_study(study, pruning=pruning, tell=terminal.say)
     click.echo(f"measured: {study.store.root / 'derived'}")
 
 
