@@ -66,7 +66,7 @@ def test_cells_that_differ_make_no_correlation_within_them() -> None:
             "b": family + rng.normal(size=len(cells)),
         }
     )
-    assert rank_correlation(runs, "a", "b").low > 0.5
+    assert rank_correlation(runs, "a", "b").low > 0.2
     found = within_cells(runs, "a", "b")
     assert found.low < 0 < found.high
     # With every cell's seeds in one order it is 1, whatever the cells are.

@@ -17,7 +17,7 @@ from pyrovae.report.tables.effects import effects_table
 from pyrovae.report.tables.effects import latex as effects_latex
 from pyrovae.study.store.results import StudyResults
 from report.latex import compiled
-from report.made import PRIORS, make_study
+from report.made import POSTERIORS, PRIORS, make_study
 
 
 def texts(study: StudyResults) -> tuple[list[str], list[list[str]]]:
@@ -124,11 +124,13 @@ def test_no_interval_has_no_width(small_study: StudyResults) -> None:
     runs["distortion"] = [10.0, 10.001, 10.002, 8.0, 10.0, 12.0]
     study = StudyResults("s", "", runs, {}, [], small_study.store)
     header, rows = texts(study)
-    assert rows[0][header.index("Rate")] == "10.0"
+    assert rows[0][header.index("Rate")] == "10"
     assert rows[0][header.index("Distortion ↓")] == "10.0 ± 0.1"
 
 
-def test_no_interval_leaves_the_range_of_its_score(small_study: StudyResults) -> None:
+def test_no_interval_leaves_the_range_of_its_score(
+    small_study: StudyResults, main_study: StudyResults
+) -> None:
     runs = small_study.runs.copy()
     runs["used_units"] = runs["informative_units"] = runs["active_units"] = [8, 8, 8, 8, 7, 6.0]
     runs["factor_vae"] = [1.0, 0.99, 0.9, 0.5, 0.6, 0.7]
@@ -142,21 +144,22 @@ def test_no_interval_leaves_the_range_of_its_score(small_study: StudyResults) ->
     tex = table.latex(present(study))
     assert "$0.96_{-0.14}^{+0.04}$" in tex
     assert "both its ends" in table.caption(present(study))
-    assert "both its ends" not in table.caption(present(small_study))
+    assert "both its ends" not in table.caption(present(main_study))
 
 
 def test_the_law_of_variance_is_told_of_used_and_idle_units_where_it_is_one(
-    small_study: StudyResults,
+    main_study: StudyResults,
 ) -> None:
-    header, rows = texts(small_study)
-    units = small_study.units()
+    header, rows = texts(main_study)
+    units = main_study.units()
     off = (units["var_mu"] + units["mean_var"] - 1).abs()
     for which, chosen in (("used", units["used"]), ("idle", ~units["used"])):
-        normal, laplace = (row[header.index(f"Variance law, {which} ↓")] for row in rows)
+        told = [row[header.index(f"Variance law, {which} ↓")] for row in rows]
+        normal, laplace = told[0], told[len(POSTERIORS)]
         here = chosen & (units["prior"] == "standard_normal")
         assert float(normal.split()[0]) == pytest.approx(off[here].median(), abs=1e-4)
         assert laplace == table.MISSING
-    assert "no other has this law" in table.caption(present(small_study))
+    assert "no other has this law" in table.caption(present(main_study))
 
 
 def test_scores_of_active_units_stand_first(main_study: StudyResults) -> None:

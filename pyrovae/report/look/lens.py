@@ -44,7 +44,8 @@ def arviz_plots(
     style
         Sizes and letters.
     """
-    settings = {"figure.max_open_warning": 0, "axes.prop_cycle": cycler(color=palette(8))}
+    # Any: Matplotlib's stubs want each key as a literal.
+    settings: Any = {"figure.max_open_warning": 0, "axes.prop_cycle": cycler(color=palette(8))}
     with theme(style), plt.ioff(), matplotlib.rc_context(settings):
         made = draw()
         try:
