@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -109,6 +110,13 @@ def report(
         sys.exit(SOME_FAILED)
 
 
+def _brief(value: object) -> object:
+    """Return a number for reading, and nothing of what is not known."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}"
+    return value
+
+
 def _report(results: Path, names: tuple[str, ...], profile: str, unsettled: bool) -> bool:
     """Print and write the verdicts; return whether none was refused for want of settled runs."""
     from pyrovae.report.claims.write import report_claims
@@ -116,6 +124,6 @@ def _report(results: Path, names: tuple[str, ...], profile: str, unsettled: bool
     suffix = f"-{profile}" if profile else ""
     table = report_claims(results, names, suffix=suffix, unsettled=unsettled)
     shown = table.drop(columns="quantity")
-    click.echo(shown.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}"))
+    click.echo(terminal.frame(shown.map(_brief)))
     click.echo(f"report: {results / f'claims{suffix}'}")
     return unsettled or not (table["unsettled"] > 0).any()

@@ -30,9 +30,9 @@ LONG = [
     {"name": "student_t", "df": 10.0, "standardized": True},
     {"name": "gaussian_mixture", "components": 12},
 ]
-#: What trains or samples for longer than a test may; all else that is said goes through
+#: What trains, samples or judges for longer than a test may; all else that is said goes through
 #: :mod:`pyrovae.commands.terminal` there too.
-SLOW = {"capacity", "diagnose", "claims run", "study compare", "study import"}
+SLOW = {"capacity", "diagnose", "claims run", "claims report", "study compare", "study import"}
 
 
 @pytest.fixture(scope="module")

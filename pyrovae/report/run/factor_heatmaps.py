@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -86,7 +87,7 @@ def factor_heatmap(
     stored = folder.metrics()
     try:
         information, importance = _matrices(folder, factors, stored["estimators"])
-        drawn_information = _of_draws(folder, factors)
+        drawn_information = _of_draws(folder, factors, stored["evaluation"]["metrics"])
     except ConfigError as refusal:
         raise NothingToDraw(str(refusal)) from None
     factor_names = stored.get("factor_names") or [f"factor {j}" for j in range(factors.shape[1])]
@@ -167,12 +168,14 @@ def _matrices(
     return information, np.array(parts["importance"])
 
 
-def _of_draws(folder: RunFolder, factors: NDArray[np.integer]) -> NDArray[np.float64] | None:
+def _of_draws(
+    folder: RunFolder, factors: NDArray[np.integer], metrics: Sequence[Mapping[str, Any]]
+) -> NDArray[np.float64] | None:
     """Return the information of drawn codes, ``(d, k)``, by the study's MIG or the default."""
     drawn = folder.drawn()
     if drawn is None:
         return None
-    asked = next((m for m in folder.config().evaluation.metrics if m["name"] == "mig"), {})
+    asked = next((metric for metric in metrics if metric["name"] == "mig"), {})
     parts = mig(drawn, factors, **{key: v for key, v in asked.items() if key != "name"}).parts
     return np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
 
