@@ -30,9 +30,17 @@ LONG = [
     {"name": "student_t", "df": 10.0, "standardized": True},
     {"name": "gaussian_mixture", "components": 12},
 ]
-#: What trains, samples or judges for longer than a test may; all else that is said goes through
-#: :mod:`pyrovae.commands.terminal` there too.
-SLOW = {"capacity", "diagnose", "claims run", "claims report", "study compare", "study import"}
+#: What trains, samples or judges for longer than a test may, or needs a run that has learned; all
+#: else that is said goes through :mod:`pyrovae.commands.terminal` there too.
+SLOW = {
+    "capacity",
+    "prune",
+    "diagnose",
+    "claims run",
+    "claims report",
+    "study compare",
+    "study import",
+}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +126,6 @@ def _calls(place: Place, made: StudyResults) -> dict[str, list[list[str]]]:
         "inspect": [[valid["run"], *out]],
         "claims list": [[]],
         "collapse": [[valid["run"], *out]],
-        "prune": [[valid["run"], "--samples", "2", "--points", "10", "--no-compile"]],
         "metrics": [[valid["codes"], valid["factors"], "--metric", "mig", "--metric", "sap"]],
         "traverse": [[valid["run"], "--units", "2", "--steps", "2", *out]],
         "encode": [[valid["run"], valid["data"], "--out", str(place.root / "coded.npy")]],
