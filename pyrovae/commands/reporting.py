@@ -95,12 +95,15 @@ def plot(
 
     \b
     KIND is one of
-      of the comparison  effects, interactions, performance_profiles, active_units,
-                         disentanglement, metric_correlation, sparsity, rate_distortion
-      of the units       kl_profile, variance_law, evolution, factors, collapse_blame,
-                         capacity_curve (where nothing but latent_dim varies)
+      of the comparison  effects, interactions, performance_profiles,
+                         active_units, disentanglement, metric_correlation,
+                         sparsity, rate_distortion
+      of the units       kl_profile, variance_law, evolution, factors,
+                         collapse_blame, capacity_curve (where nothing but
+                         latent_dim varies)
       of images          reconstructions, traversals, interpolations, samples
-      of codes           code_map, code_umap (by umap-learn), units_by_label, mean_vs_sample
+      of codes           code_map, code_umap (by umap-learn), units_by_label,
+                         mean_vs_sample
       of diagnosed runs  khat, sbc, nuts_vs_guide, gaps, convergence
     """
     from pyrovae.report.look.formats import parse_formats

@@ -186,10 +186,11 @@ def test_names_are_whole_in_a_plan_and_runs_have_a_line_each(
     lines = told.stdout.splitlines()
     ids = [*(run[:8] for run in made.runs["run"][:2]), "f" * 8, "e" * 8]
     for seed, run in enumerate(ids):
-        (line,) = (line for line in lines if line.startswith(run))
+        (line,) = (line for line in lines if line.startswith(run) and "seed" in line)
         assert f"full_rank_normal · seed {seed}" in line
-    # Beside them a headline, which may need two lines, and two heads.
-    assert len(lines) <= 8
+    assert f"{ids[1]} failed: the loss is not finite" in [line.strip() for line in lines]
+    # Besides, a headline, which may need two lines, and two heads.
+    assert len(lines) <= 9
 
 
 def test_missing_runs_are_told_with_what_they_are(made: StudyResults) -> None:
