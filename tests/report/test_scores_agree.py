@@ -16,7 +16,6 @@ from click.testing import CliRunner
 
 from pyrovae.analysis.metrics import comparable, describe
 from pyrovae.analysis.study import load_analysis
-from pyrovae.commands import listing
 from pyrovae.commands.main import main
 from pyrovae.core.errors import UnknownNameError
 from pyrovae.measures.disentanglement import METRICS
@@ -69,7 +68,7 @@ KNOWN = {
 #: What tables show besides: scores of active units alone, and a law where it holds.
 SHOWN = KNOWN | {
     "dci_used_only": ("", "high"),
-    **dict.fromkeys(("variance_law_used", "variance_law_idle"), ("", "low")),
+    "variance_law_used": ("", "low"),  # No unit here is idle.
 }
 ARROWS = {"high": "↑", "low": "↓", "neither": ""}
 SAID = {"high": "higher is better", "low": "lower is better", "neither": ""}
@@ -199,7 +198,7 @@ def test_figures(study: StudyResults):
 
 
 def test_the_list(plugin: None, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(listing, "_WIDTH", 1000)
+    monkeypatch.setenv("COLUMNS", "1000")
     text = CliRunner().invoke(main, ["list", "metrics"], catch_exceptions=False).output
     lines = [line.strip(" │") for line in text.splitlines()]
     said = {line.rpartition("│")[2].strip() for line in lines}

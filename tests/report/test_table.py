@@ -133,7 +133,7 @@ def test_no_interval_leaves_the_range_of_its_score(
 ) -> None:
     runs = small_study.runs.copy()
     runs["used_units"] = runs["informative_units"] = runs["active_units"] = [8, 8, 8, 8, 7, 6.0]
-    runs["factor_vae"] = [1.0, 0.99, 0.9, 0.5, 0.6, 0.7]
+    runs["factor_vae"] = runs["factor_vae_used_only"] = [1.0, 0.99, 0.9, 0.5, 0.6, 0.7]
     study = StudyResults("s", "", runs, {}, [], small_study.store)
     header, rows = texts(study)
     counts = [row[header.index("Active units")] for row in rows]
