@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -62,6 +63,15 @@ def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
         interval from fewer than :data:`ENOUGH_CELLS` cells.
     """
     known = runs[["cell", a, b]].replace([math.inf, -math.inf], math.nan).dropna()
+    return _correlated(known, a, b, _spearman)
+
+
+def _correlated(
+    known: pd.DataFrame,
+    a: str,
+    b: str,
+    correlate: Callable[[NDArray[np.float64], NDArray[np.float64]], float],
+) -> RankCorrelation:
     x, y = known[a].to_numpy(float), known[b].to_numpy(float)
     n, n_cells = len(known), known["cell"].nunique()
 
@@ -70,7 +80,7 @@ def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
 
     if n < ENOUGH_RUNS:
         return without(math.nan, f"{n} runs, fewer than {ENOUGH_RUNS}")
-    correlation = _spearman(x, y)
+    correlation = correlate(x, y)
     if math.isnan(correlation):
         return without(correlation, "a score is the same in all runs")
     if 1 < n_cells < ENOUGH_CELLS:
@@ -82,12 +92,47 @@ def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
     drawn = []
     for _ in range(_RESAMPLES):
         chosen = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
-        drawn.append(_spearman(x[chosen], y[chosen]))
+        drawn.append(correlate(x[chosen], y[chosen]))
     resampled = np.array(drawn)
     resampled = resampled[~np.isnan(resampled)]
     tail = (1 - LEVEL) / 2
     low, high = np.quantile(resampled, [tail, 1 - tail])
     return RankCorrelation(correlation, float(low), float(high), n, n_cells, "")
+
+
+def within_cells(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
+    """Correlate the ranks that the seeds of a cell have among themselves.
+
+    What a study varies moves both scores: over all runs they go together where cells differ, even
+    if in no cell they do. Here ranks are taken in each cell and from its mean rank on, as a
+    stratified rank test takes them, and correlated over all cells. Cells in which a score is the
+    same for all seeds say nothing and do not count.
+
+    Parameters
+    ----------
+    runs, a, b
+        See :func:`rank_correlation`.
+
+    Returns
+    -------
+    RankCorrelation
+        As of :func:`rank_correlation`; with a single cell, the same.
+    """
+    known = runs[["cell", a, b]].replace([math.inf, -math.inf], math.nan).dropna()
+    varies = known.groupby("cell")[[a, b]].transform("nunique").gt(1).all(axis=1)
+    ranks = known[varies].assign(
+        **{
+            key: known[varies].groupby("cell")[key].transform(lambda v: v.rank() - v.rank().mean())
+            for key in (a, b)
+        }
+    )
+    return _correlated(ranks, a, b, _pearson)
+
+
+def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return math.nan
+    return float(np.corrcoef(x, y)[0, 1])
 
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:

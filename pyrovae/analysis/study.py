@@ -24,7 +24,7 @@ import importlib.metadata
 import json
 import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -141,7 +141,7 @@ def analyse(
     workers
         Processes; metrics are shared out among them.
     progress
-        Called with a line for each metric that is finished.
+        Called with a line at the start, and one for each metric that is finished.
 
     Raises
     ------
@@ -161,11 +161,16 @@ def analyse(
     open_runs = list(study.settling.unsettled)
     described = {key: describe(key, runs[key], rope=rope.get(key)) for key in wanted}
     found: dict[str, CellPosterior | str] = {}
-    tasks = [(runs, metric, factors, sampling) for metric in described.values()]
-    for key, result in zip(described, _shared_out(tasks, workers), strict=True):
+    tasks = {key: (runs, metric, factors, sampling) for key, metric in described.items()}
+    progress(
+        f"{len(tasks)} metrics of {len(runs)} runs, {sampling.chains} chains of "
+        f"{sampling.warmup} + {sampling.draws} each: some seconds to minutes for one"
+    )
+    for key, result in _shared_out(tasks, workers):
         found[key] = result
         said = result if isinstance(result, str) else (result.convergence.reason or "passed")
-        progress(f"{key}: {said}")
+        progress(f"[{len(found)}/{len(tasks)}] {key}: {said}")
+    found = {key: found[key] for key in described}
     root = study.store.root / "analysis"
     with atomic.folder(root) as made:
         for name, table in _tables(runs, factors, found, described, sampling.seed).items():
@@ -208,15 +213,20 @@ def table_of(study: StudyResults) -> tuple[pd.DataFrame, list[str]]:
     return study.runs, factors
 
 
-def _shared_out(tasks: list[tuple[Any, ...]], workers: int) -> Iterator[CellPosterior | str]:
+def _shared_out(
+    tasks: Mapping[str, tuple[Any, ...]], workers: int
+) -> Iterator[tuple[str, CellPosterior | str]]:
+    """Yield key and result of each task, as they are done."""
     if workers == 1 or len(tasks) == 1:
-        yield from map(_compare, tasks)
+        yield from ((key, _compare(task)) for key, task in tasks.items())
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(
         min(workers, len(tasks)), context, torch.set_num_threads, (1,)
     ) as pool:
-        yield from pool.map(_compare, tasks)
+        keys = {pool.submit(_compare, task): key for key, task in tasks.items()}
+        for done in as_completed(keys):
+            yield keys[done], done.result()
 
 
 def _compare(task: tuple[pd.DataFrame, Score, list[str], Sampling]) -> CellPosterior | str:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 from pyrovae.core.errors import PyrovaeError
 
 
@@ -61,11 +61,11 @@ def analyse(
         sampling=Sampling(chains=chains, draws=draws, warmup=warmup, seed=seed),
         unsettled=unsettled,
         workers=workers or available_cores(),
-        progress=click.echo,
+        progress=terminal.say,
     )
     click.echo(f"analysis: {found.root}")
     if found.unsettled:
-        click.echo(f"{MARK} {found.unsettled}")
+        terminal.say(f"{MARK} {found.unsettled}")
     if any(entry["status"] == "refused" for entry in found.about["metrics"].values()):
         click.get_current_context().exit(1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 from pyrovae.commands.failures import SOME_FAILED
 from pyrovae.commands.plans import planned
 from pyrovae.core.errors import ConfigError, PyrovaeError
@@ -55,7 +56,7 @@ def list_claims() -> None:
     from pyrovae.claims import CLAIMS
 
     for name, claim in CLAIMS.items():
-        click.echo(f"{name} ({claim.test.study}): {claim.statement}.\n    {claim.criterion}")
+        terminal.say(f"{name} ({claim.test.study}): {claim.statement}.\n    {claim.criterion}")
 
 
 @claims.command("run")
@@ -152,6 +153,13 @@ def report(
     pairs = chosen_pairs(priors, posteriors) if priors or posteriors else []
     if not _report(results, names, pairs, study, profile, unsettled):
         sys.exit(SOME_FAILED)
+
+
+def _brief(value: object) -> object:
+    """Return a number for reading, and nothing of what is not known."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}"
+    return value
 
 
 def _plans(
@@ -254,5 +262,4 @@ def _shown(table: pd.DataFrame) -> str:
     """Return the table for the terminal; prior and posterior where they are told apart."""
     hidden = {key for key in ("prior", "posterior") if (table[key] == "").all()}
     shown = table[[key for key in _PRINTED if key not in hidden]]
-    text: str = shown.to_string(index=False, na_rep="", float_format=lambda value: f"{value:.3g}")
-    return text
+    return terminal.frame(shown.map(_brief))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 from pyrovae.commands.plans import planned
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def collapse(run: str, results: Path, out: Path | None) -> None:
 
     folder = find_run(results, run)
     report = CollapseReport.of_run(folder)
-    click.echo(report.text())
+    terminal.say(report.text())
     for picture in report.save(out or folder.study / "collapse" / folder.id):
         click.echo(picture)
 
@@ -81,7 +81,7 @@ def prune(
         points=points,
         compiled=compiled,
     )
-    click.echo(PruningReport(pruned).text())
+    terminal.say(PruningReport(pruned).text())
 
 
 @click.command("capacity")
@@ -150,7 +150,7 @@ def capacity(
         unsettled=unsettled,
     )
     report = CapacityReport(found)
-    click.echo(report.text())
+    terminal.say(report.text())
     assert found.root is not None
     for picture in report.save(found.root):
         click.echo(picture)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+
+from pyrovae.commands import terminal
 
 if TYPE_CHECKING:
     from pyrovae.core.registry import Registry
@@ -27,8 +27,6 @@ _REGISTRIES = {
     "metrics": ("pyrovae.measures.disentanglement", "METRICS"),
 }
 _KINDS = (*_REGISTRIES, "schedules")
-#: Columns of a terminal that nobody looks at.
-_WIDTH = 140
 
 
 @click.command("list")
@@ -39,7 +37,7 @@ def list_kind(kind: str) -> None:
     KIND `compat` prints which of them fit together, and why others do not; `studies` the studies
     that come with pyrovae.
     """
-    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
+    console = terminal.console()
     if kind == "compat":
         for part in _compatibility():
             console.print(part)

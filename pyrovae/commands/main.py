@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
+from rich import box
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +23,7 @@ from pyrovae.commands import (
     reporting,
     representation,
     sharing,
+    terminal,
     using,
     watching,
 )
@@ -142,7 +143,7 @@ def study_run(
     )
     plan = _plan(file, profile, quick, overrides)
     try:
-        ran = run_planned(plan, results, options, console=Console())
+        ran = run_planned(plan, results, options, console=terminal.console())
     except KeyboardInterrupt:
         click.echo("interrupted; the same command goes on with the runs that are missing", err=True)
         sys.exit(130)
@@ -164,7 +165,7 @@ def _tell_outcome(name: str, outcome: Any, quiet: bool) -> None:
         click.echo(f"interrupted, {outcome.left} runs left; the same command goes on", err=True)
         sys.exit(128 + outcome.signal)
     if not quiet:
-        click.echo(
+        terminal.say(
             f"{name}: {outcome.done} runs done, {outcome.kept} kept from before, "
             f"{len(outcome.failed)} failed"
             + (f", {outcome.left} left when time was up" if outcome.left else "")
@@ -198,20 +199,19 @@ def study_plan(
     store = Store(results / plan.name)
     rows = labels_of(plan.runs)
     keys = [*varying(rows), "seed"]
-    table = Table("run", *keys, "parameters", "TFLOP", "state")
+    table = Table("run", *keys, "parameters", "TFLOP", "state", box=box.SIMPLE_HEAD, padding=0)
     for run, labels in zip(plan.runs, rows, strict=True):
         table.add_row(
-            run.id,
+            Text(run.id, no_wrap=True),
             *(Text(str(labels[key])) for key in keys),
             f"{run.parameters:,}",
             f"{run.flops / 1e12:.2f}",
             store.status(run),
         )
-    console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    terminal.console().print(table)
     cores = workers or available_cores()
     missing = sum(store.status(run) == "missing" for run in plan.runs)
-    click.echo(
+    terminal.say(
         f"{plan.name}: {len(plan.runs)} runs, {missing} to train; all of them: "
         f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
         f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
@@ -241,16 +241,16 @@ def study_status(name: str, results: Path) -> None:
     found = progress(study_root(results, name))
     training = f" ({len(found.in_training)} in training)" if found.in_training else ""
     settled = len(found.done) - len(found.unsettled)
-    click.echo(
+    terminal.say(
         f"{found.name}: {len(found.done)} done ({settled} settled), {len(found.failed)} failed, "
         f"{len(found.missing)} missing{training}"
     )
     for run_id, reason in found.failed.items():
-        click.echo(f"failed {run_id}: {reason}")
+        terminal.say(f"failed {run_id}: {reason}")
     for run_id, reason in found.unsettled.items():
-        click.echo(f"unsettled {run_id}: {reason}")
+        terminal.say(f"unsettled {run_id}: {reason}")
     for run_id in found.missing:
-        click.echo(f"missing {run_id}")
+        terminal.say(f"missing {run_id}: {found.names[run_id]}")
 
 
 main.add_command(posterior.diagnose)
@@ -270,13 +270,13 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
     RUN is the start of a run's hash, or its folder. Shown are the first test points, and the units
     of largest KL. Told is also whether the run has settled.
     """
-    from pyrovae.report.run.inspection import inspect
+    from pyrovae.report.run.inspection import inspect, of_draws
     from pyrovae.study.store.folders import find_run
 
     folder = find_run(results, run)
     table, written = inspect(folder, points=points, units=units, out=out)
-    click.echo(table)
-    click.echo(f"run {folder.id}: {folder.ended()}")
+    click.echo(terminal.frame(of_draws(table)))
+    terminal.say(f"run {folder.id}: {folder.ended()}")
     for path in written:
         click.echo(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 
 
 @click.command("diagnose")
@@ -44,7 +44,7 @@ def diagnose(
         status.update("figures")
         report = DiagnosisReport.of_run(stored)
         written = report.save(stored.figures)
-    click.echo(report.text())
+    terminal.say(report.text())
     click.echo(f"draws: {stored.path / 'posterior.nc'}")
     click.echo(f"figures: {written}")
 
@@ -73,13 +73,14 @@ def compare(name: str, results: Path, points: int, samples: int, unsettled: bool
     study.settling.require(unsettled=unsettled)  # before what takes minutes
     measure_heldout(study, points=points, samples=samples)
     table, written = write_comparison(study, points=points, unsettled=unsettled)
-    click.echo(table.to_string(index=False))
+    click.echo(terminal.frame(table))
     if study.settling.unsettled:
-        click.echo(study.settling.noted)
+        terminal.say(study.settling.noted)
     click.echo(f"table and figure: {written}")
     try:
         split = true_posterior.by_cell(present(study))
     except NothingToDraw as nothing:
-        click.echo(str(nothing))
+        terminal.say(str(nothing))
     else:
-        click.echo(f"\n{split.round(3).to_string(index=False)}\n{true_posterior.CAPTION}")
+        click.echo(f"\n{terminal.frame(split.round(3))}")
+        terminal.say(true_posterior.CAPTION)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 from pyrovae.core.errors import ConfigError, did_you_mean
 
 
@@ -45,7 +45,7 @@ def measure(name: str, results: Path, pruning: bool) -> None:
     from pyrovae.study.store.results import load_finished
 
     study = load_finished(results, name)
-    measure_study(study, pruning=pruning, tell=click.echo)
+    measure_study(study, pruning=pruning, tell=terminal.say)
     click.echo(f"measured: {study.store.root / 'derived'}")
 
 
@@ -95,12 +95,15 @@ def plot(
 
     \b
     KIND is one of
-      of the comparison  effects, interactions, performance_profiles, active_units,
-                         disentanglement, metric_correlation, sparsity, rate_distortion
-      of the units       kl_profile, variance_law, evolution, factors, collapse_blame,
-                         capacity_curve (where nothing but latent_dim varies)
+      of the comparison  effects, interactions, performance_profiles,
+                         active_units, disentanglement, metric_correlation,
+                         sparsity, rate_distortion
+      of the units       kl_profile, variance_law, evolution, factors,
+                         collapse_blame, capacity_curve (where nothing but
+                         latent_dim varies)
       of images          reconstructions, traversals, interpolations, samples
-      of codes           code_map, code_umap (by umap-learn), units_by_label, mean_vs_sample
+      of codes           code_map, code_umap (by umap-learn), units_by_label,
+                         mean_vs_sample
       of diagnosed runs  khat, sbc, nuts_vs_guide, gaps, convergence
     """
     from pyrovae.report.look.formats import parse_formats

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 
 
 @click.command()
@@ -53,7 +53,10 @@ def metrics(
         codes, factors, list(names) or None, seed, n_resamples=resamples, original=original
     )
     report = ScoreReport(str(codes), scores)
-    click.echo(scores.to_csv(index=False) if as_csv else report.text(), nl=not as_csv)
+    if as_csv:
+        click.echo(scores.to_csv(index=False), nl=False)
+    else:
+        terminal.say(report.text())
 
 
 @click.command()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 
 _run = click.argument("run")
 _data = click.argument("data", type=click.Path(path_type=Path))
@@ -154,7 +154,7 @@ def evaluate(
         report = measure(
             trained, observed.values, factors, context=context, samples=samples, seed=seed
         )
-        click.echo(report.text())
+        terminal.say(report.text())
         if out is not None:
             bounds = trained.score(observed.values, context, samples=samples, seed=seed)
             columns = {str(name): bounds[name] for name in bounds}

@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
-from rich.console import Console
 
-from pyrovae.commands import options
+from pyrovae.commands import options, terminal
 
 
 @click.command("watch")
@@ -24,6 +23,6 @@ def watch(name: str, results: Path, interval: float, once: bool) -> None:
 
     root = open_study(results, name).root
     try:
-        show(root, Console(), interval=interval, once=once)
+        show(root, terminal.console(), interval=interval, once=once)
     except KeyboardInterrupt:
         click.echo("the study goes on")

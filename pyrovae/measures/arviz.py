@@ -264,7 +264,12 @@ def plots(data: InferenceData, *, datum: list[int], latent: list[int]) -> dict[s
     dict
         Matplotlib figures: ``trace``, ``rank``, ``forest``, ``autocorr``.
     """
-    chosen = bundle({"posterior": _selected(data, datum, latent)})
+    selected = _selected(data, datum, latent)
+    named = selected.assign_coords(
+        datum=[f"point {number}" for number in datum],
+        latent=[f"unit {number}" for number in latent],
+    )
+    chosen = bundle({"posterior": named})
     made: dict[str, Any] = {}
     # All that was asked for is drawn: ArviZ's own limit would leave panels out.
     with _arviz().rc_context({"plot.max_subplots": None}):

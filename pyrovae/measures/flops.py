@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.scores import COST, Score, declare
@@ -50,18 +51,19 @@ TRAINING_FLOPS = declare(
 
 
 @only_measures
-def reconstruction_flops(vae: LatentModel, x: Tensor) -> float:
+def reconstruction_flops(vae: LatentModel, x: Data) -> float:
     """Return the operations of encoding and decoding one of some data ``(n, *event_shape)``.
 
     Where inference goes on after the encoder (a semi-amortised posterior), that counts too.
     """
     with torch.no_grad(), seeded(0, x.device), FlopCounterMode(display=False) as counter:
-        vae.decode(vae.encode(x[:1]).sample())
+        told = given(x[:1])
+        vae.decode(vae.encode(observed(x[:1]), **told).sample(), **told)
     return float(counter.get_total_flops())
 
 
 @only_measures
-def step_flops(program: LossProgram, x: Tensor) -> float:
+def step_flops(program: LossProgram, x: Data) -> float:
     """Return the operations of a training step on a batch ``(n, *event_shape)``.
 
     Parameters

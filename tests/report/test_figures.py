@@ -9,10 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from scipy import stats
+from matplotlib.collections import LineCollection, PathCollection
 
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.intervals import interval
 from pyrovae.report.look.presented import present
+from pyrovae.report.look.scores import table_scores
+from pyrovae.report.page.columns import columns
 from pyrovae.report.study.cell_scores import active_units, disentanglement
 from pyrovae.report.study.evolution import evolution
 from pyrovae.report.study.kl_profile import kl_profile
@@ -41,10 +44,7 @@ def test_active_units_show_seeds_means_and_intervals(
             x, y = means[position]
             assert x == pytest.approx(values.mean())
             assert round(y) == row
-            expected = stats.t.interval(
-                0.95, len(values) - 1, loc=values.mean(), scale=stats.sem(values)
-            )
-            assert bars[position] == pytest.approx(expected)
+            assert bars[position] == pytest.approx(interval(values, "count", most=32))
             position += 1
     assert ax.get_xlabel() == "Active units (count, of 32)"
     labels = [label.get_text() for label in ax.get_yticklabels()]
@@ -84,10 +84,15 @@ def test_disentanglement_has_a_panel_for_each_score(
     assert titles == ["MIG", "DCI disent.", "FactorVAE"]
     for ax, key in zip(drawn.figure.axes, ("mig", "dci", "factor_vae"), strict=True):
         means = [x for x, _ in _means_and_bars(ax)[0]]
-        grouped = main_study.runs.groupby("cell", sort=False)[key].mean()
-        assert sorted(means) == pytest.approx(sorted(grouped))
-        shown = drawn.data[drawn.data["score"] == key]
-        assert shown["value"].tolist() == main_study.runs[key].tolist()
+        hollow = [c for c in ax.collections if not len(c.get_facecolor())]
+        beside = [float(np.asarray(c.get_offsets())[0, 0]) for c in hollow]
+        # Filled are scores of the active units alone, hollow those of all.
+        for shown, column in ((means, f"{key}_used_only"), (beside, key)):
+            grouped = main_study.runs.groupby("cell", sort=False)[column].mean()
+            assert sorted(shown) == pytest.approx(sorted(grouped))
+            data = drawn.data[drawn.data["score"] == column]
+            assert data["value"].tolist() == main_study.runs[column].tolist()
+    assert "scores of the active units alone; hollow" in drawn.caption
     chance = drawn.figure.axes[2].get_lines()
     assert [line.get_xdata()[0] for line in chance if line.get_linestyle() == "--"] == [
         pytest.approx(0.2)
@@ -142,7 +147,13 @@ def test_rate_distortion_points_and_lines_of_equal_elbo(
     points = np.asarray(ax.collections[0].get_offsets())
     np.testing.assert_allclose(points, main_study.runs[["rate", "distortion"]])
     means = main_study.runs.groupby(["prior", "posterior"], sort=False)[["rate", "distortion"]]
-    np.testing.assert_allclose(np.asarray(ax.collections[1].get_offsets()), means.mean())
+    (shown,) = (c for c in ax.collections[1:] if isinstance(c, PathCollection))
+    np.testing.assert_allclose(np.asarray(shown.get_offsets()), means.mean())
+    bars = [b.get_segments()[0] for b in ax.collections if isinstance(b, LineCollection)]
+    assert len(bars) == 2 * len(means)
+    for (_, runs), across, along in zip(means, bars[::2], bars[1::2], strict=True):
+        assert across[:, 0] == pytest.approx(interval(runs["rate"]))
+        assert along[:, 1] == pytest.approx(interval(runs["distortion"]))
     equal = [line for line in ax.get_lines() if line.get_linestyle() == "-"]
     assert len(equal) > 3
     for line in equal:
@@ -171,6 +182,37 @@ def test_evolution_lines_are_means_over_seeds(main_study: StudyResults, main_fig
     assert losses["mean"].notna().all()
 
 
+def test_evolution_has_the_held_out_bound_and_ends_in_sight(tmp_path: Path) -> None:
+    study = make_study(tmp_path / "s", seeds=3, units=4, event=(12,), prior=PRIORS[:1])
+    steps = np.arange(0, 1001, 100)
+    histories = [
+        study.folder(run)
+        .history()
+        .head(len(steps))
+        .assign(step=steps, used_units=[0, 4, 4, 4, 4, 4, 4, 4, 4, 4, 4 - seed % 2])
+        .assign(elbo=[-1e3 + (999 + seed / 10) * (1 - np.exp(-k)) for k in range(11)])
+        for seed, run in enumerate(study.runs["run"])
+    ]
+    histories[0] = histories[0].head(6)  # It has ended early.
+    for run, history in zip(study.runs["run"], histories, strict=True):
+        history.to_parquet(study.folder(run).path / "history.parquet")
+    drawn = evolution(present(study))
+    counts, losses, bound = drawn.axes
+    assert bound.get_ylabel().split() == ["Held-out", "ELBO", "(nats)"]
+    shown = drawn.data[drawn.data["quantity"] == "elbo"].set_index("step")
+    assert shown["n"].tolist() == [3] * len(steps)
+    ends = [history["elbo"].iloc[-1] for history in histories]
+    assert shown["mean"][1000] == pytest.approx(np.mean(ends))
+    # The axis is that of the end: the beginning is far below it.
+    low, high = bound.get_ylim()
+    assert -1e3 < low < shown["mean"][1000] < high
+    assert bound.get_xlim() == losses.get_xlim() == (0, 1000)
+    # Four of four units, but for one seed in the end: no band leaves the range.
+    band = counts.collections[0].get_paths()[0].vertices[:, 1]
+    assert band.max() == 4
+    assert band.min() == 0
+
+
 def test_losses_of_other_data_have_an_axis_of_their_own(main_figure: Draw, tmp_path: Path) -> None:
     study = make_study(tmp_path / "s", seeds=1, prior=PRIORS[:2], dataset=["sprites", "digits"])
     one, other = evolution(present(study)).figure.axes[2:]
@@ -193,6 +235,13 @@ def _means_and_bars(ax: Axes) -> tuple[list[tuple[float, float]], list[tuple[flo
 def test_the_law_of_variance_is_drawn_where_it_holds(small_study: StudyResults) -> None:
     drawn = variance_law(present(small_study))
     normal, laplace = drawn.axes
+    # One scale for all, and the axes as `collapse` and the page have them.
+    assert normal.get_xlim() == normal.get_ylim() == laplace.get_xlim() == laplace.get_ylim()
+    assert normal.get_box_aspect() == laplace.get_box_aspect() == 1
+    assert "Var}_x" in drawn.figure.get_supxlabel()
+    offsets = [np.asarray(c.get_offsets()) for c in (*normal.collections, *laplace.collections)]
+    shown = sorted(map(tuple, np.concatenate(offsets)))
+    assert shown == sorted(drawn.data[["var_mu", "mean_var"]].itertuples(index=False, name=None))
     assert [line.get_linestyle() for line in normal.get_lines()] == ["--"]
     assert laplace.get_lines() == []
     assert drawn.data.groupby("prior")["law"].first().to_dict() == {
@@ -214,8 +263,38 @@ def test_idle_units_are_told_from_used_ones_by_their_use(main_study: StudyResult
     for ax in drawn.axes:
         idle, active = ax.collections
         counts += [len(idle.get_offsets()), len(active.get_offsets())]
-        assert not np.allclose(idle.get_facecolor()[0, :3], active.get_facecolor()[0, :3])
+        assert len(idle.get_facecolor()) == 0  # hollow
+        assert len(active.get_facecolor()) > 0
     assert counts.tolist() == [(~used).sum(), used.sum()]
+
+
+def test_wide_variances_share_an_axis_with_narrow_ones(small_study: StudyResults) -> None:
+    units = small_study.units()
+    wide = units["prior"] != "standard_normal"
+    units.loc[wide, "var_mu"] *= 1000
+    presented = present(small_study)
+    presented.__dict__["units"] = units
+    drawn = variance_law(presented)
+    normal, _ = drawn.axes
+    assert normal.get_xscale() == normal.get_yscale() == "symlog"
+    assert normal.get_xlim()[1] > 900
+    assert "logarithmic above" in drawn.caption
+    # The law stays a line on which all sums are one.
+    assert len(normal.get_lines()) == 1
+    places = normal.transData.transform(np.column_stack([[0, 0.5, 1], [1, 0.5, 0]]))
+    assert np.linalg.det([places[1] - places[0], places[2] - places[0]]) == pytest.approx(0)
+
+
+def test_every_count_and_the_effective_dimension_stand_beside_the_used_ones(
+    small_study: StudyResults,
+) -> None:
+    runs = small_study.runs
+    runs = runs.assign(active_units=runs["used_units"] + 1, effective_dimension=2.5)
+    presented = present(dataclasses.replace(small_study, runs=runs))
+    shown = active_units(presented).data["score"].drop_duplicates().tolist()
+    assert shown == ["used_units", "active_units", "effective_dimension"]
+    assert [score.key for score in table_scores(presented.runs)][:3] == shown
+    assert [score.key for score in columns(presented.runs)][:3] == shown
 
 
 def test_informative_units_stand_beside_used_ones_where_they_differ(

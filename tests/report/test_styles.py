@@ -19,7 +19,6 @@ from pyrovae.report.look.formats import files
 from pyrovae.report.look.presented import present
 from pyrovae.report.look.style import palette, prior_colours
 from pyrovae.report.study.effects import effects
-from pyrovae.report.study.rate_distortion import pareto_front
 from pyrovae.study.store.results import StudyResults
 from report.texts import cut_off, drawn_texts, overlaps
 
@@ -120,13 +119,6 @@ def test_runs_that_came_since_are_told(main_study: StudyResults) -> None:
     fewer = StudyResults("prior_comparison", "", main_study.runs[1:], {}, [], main_study.store)
     with pytest.raises(NothingToDraw, match="have changed"):
         effects(present(fewer))
-
-
-def test_the_pareto_front_has_what_nothing_beats() -> None:
-    data = pd.DataFrame(
-        {"cell_rate": [1.0, 2, 3, 2, 1], "cell_distortion": [5.0, 3, 4, 3, 6], "group": "a"}
-    )
-    assert pareto_front(data, ["group"]).tolist() == [True, True, False, True, False]
 
 
 def test_plot_writes_one_kind(small_study: StudyResults, tmp_path: Path) -> None:

@@ -89,6 +89,14 @@ def test_heat_maps_show_the_stored_matrices_by_falling_kl(small_study: StudyResu
     active = folder.units().set_index("unit")["active"][order]
     styles = [label.get_fontstyle() for label in below.get_xticklabels()]
     assert styles == ["normal" if each else "italic" for each in active]
+    # Idle units fade by the share of noise in their variance, used ones not at all.
+    noise = folder.units().set_index("unit").eval("mean_var / (mean_var + var_mu)")[order]
+    faded = {round(patch.get_x()): patch.get_alpha() for patch in above.patches}
+    assert faded == {
+        place: pytest.approx(noise[unit]) for place, unit in enumerate(order) if not active[unit]
+    }
+    # The scale of importance ends at the largest of them.
+    assert below.collections[0].get_clim() == (0, pytest.approx(importance.max()))
     row = drawn.data[(drawn.data["factor"] == "scale") & (drawn.data["unit"] == 3)].iloc[0]
     assert row["information"] == information[3, 1]
     assert row["importance"] == importance[3, 1]
@@ -103,6 +111,23 @@ def test_what_the_study_did_not_measure_is_measured_for_the_heat_map(run: RunFol
     parts = mig(codes, factors).parts
     expected = np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
     shown = data.pivot(index="unit", columns="factor", values="information")
+    np.testing.assert_allclose(shown[run.metrics()["factor_names"]], expected)
+
+
+def test_information_of_draws_stands_beside_that_of_means(run: RunFolder) -> None:
+    drawn = factor_heatmap(run)
+    titles = [ax.get_title(loc="left") for ax in drawn.figure.axes[:3]]
+    assert titles == [
+        "I(mean of unit; factor) / H(factor)",
+        "I(draw of unit; factor) / H(factor)",
+        "DCI importance",
+    ]
+    codes, factors = run.drawn(), run.factors()
+    assert codes is not None
+    assert factors is not None
+    parts = mig(codes, factors).parts
+    expected = np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
+    shown = drawn.data.pivot(index="unit", columns="factor", values="drawn_information")
     np.testing.assert_allclose(shown[run.metrics()["factor_names"]], expected)
 
 

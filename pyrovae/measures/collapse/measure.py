@@ -81,6 +81,15 @@ ACTIVE_UNITS = declare(
         meaning="Latent units u with Var_x(E[z_u|x]) > 0.01 (Burda et al. 2016).",
     )
 )
+EFFECTIVE_DIMENSION = declare(
+    Score(
+        "effective_dimension",
+        "Effective dimension",
+        kind="positive",
+        group=COLLAPSE,
+        meaning="Participation ratio of Var_x(E[z_u|x]), between 1 and the number of units.",
+    )
+)
 VARIANCE_LAW = declare(
     Score(
         "variance_law_error",
@@ -92,8 +101,24 @@ VARIANCE_LAW = declare(
             "Median over units of |Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1|; theory puts it at 0 for "
             "a standard normal prior only."
         ),
-        main=True,
     )
+)
+#: The same, where it is a law and of units of one kind: of all, most are idle.
+VARIANCE_LAW_USED, VARIANCE_LAW_IDLE = (
+    declare(
+        Score(
+            f"variance_law_{which}",
+            f"Variance law, {which}",
+            better="low",
+            kind="positive",
+            group=COLLAPSE,
+            meaning=(
+                f"Median of |Var_x(E[z_u|x]) + E_x(Var[z_u|x]) - 1| over the units that {do}; "
+                "under a standard normal prior, as no other has this law."
+            ),
+        )
+    )
+    for which, do in (("used", "the decoder uses"), ("idle", "it does not use"))
 )
 #: All that :func:`measure_collapse` gives, besides standard errors.
 SCORES = (
@@ -149,15 +174,7 @@ SCORES = (
             meaning="Share of units on which all criteria of activity agree.",
         )
     ),
-    declare(
-        Score(
-            "effective_dimension",
-            "Effective dimension",
-            kind="positive",
-            group=COLLAPSE,
-            meaning="Participation ratio of Var_x(E[z_u|x]), between 1 and the number of units.",
-        )
-    ),
+    EFFECTIVE_DIMENSION,
     VARIANCE_LAW,
     *(
         declare(Score(key, title, unit="nats", group=INFORMATION, meaning=meaning))

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
+from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse.interventions import CHUNK
@@ -55,7 +55,7 @@ VARIANCE_LOSS = declare(
 
 
 @only_measures
-def measure_variance_loss(vae: LatentModel, x: Tensor, *, seed: int = 0) -> dict[str, float]:
+def measure_variance_loss(vae: LatentModel, x: Data, *, seed: int = 0) -> dict[str, float]:
     r"""Return the variances of data, reconstructions and samples, and the mean squared error.
 
     If the decoder were the regression E[x|z] under q, the law of total variance would say
@@ -71,7 +71,7 @@ def measure_variance_loss(vae: LatentModel, x: Tensor, *, seed: int = 0) -> dict
     vae
         The trained model and guide.
     x
-        Observations ``(n, *event_shape)``, n > 1.
+        Observations ``(n, *event_shape)``, n > 1, with their context where they have one.
     seed
         Of the draws; the global random state is left as it was.
 
@@ -90,25 +90,26 @@ def measure_variance_loss(vae: LatentModel, x: Tensor, *, seed: int = 0) -> dict
     with torch.no_grad(), seeded(seed, x.device):
         data, made, error = _Variance(), _Variance(), 0.0
         for part in x.split(CHUNK):
-            mean = vae.reconstruct(vae.encode(part).sample())
-            data.add(part)
+            told, seen = given(part), observed(part)
+            mean = vae.reconstruct(vae.encode(seen, **told).sample(), **told)
+            data.add(seen)
             made.add(mean)
-            error += float((part - mean).double().square().sum())
+            error += float((seen - mean).double().square().sum())
         drawn = _Variance()
-        for some in _parts(_GENERATED):
-            drawn.add(vae.reconstruct(vae.prior_law().sample((some,))))
+        for index in torch.arange(_GENERATED).split(CHUNK):
+            # Under a context, that of the data in turn.
+            told = given(x[index % len(x)])
+            law = vae.prior_law(**told)
+            z = law.sample() if law.batch_shape else law.sample(index.shape)
+            drawn.add(vae.reconstruct(z, **told))
     found = {
         DATA_VARIANCE.key: data.mean,
         RECONSTRUCTION_VARIANCE.key: made.mean,
         SAMPLE_VARIANCE.key: drawn.mean,
-        RECONSTRUCTION_ERROR.key: error / x.numel(),
+        RECONSTRUCTION_ERROR.key: error / observed(x).numel(),
         VARIANCE_LOSS.key: data.mean - drawn.mean,
     }
     return {key: value for key, value in found.items() if math.isfinite(value)}
-
-
-def _parts(total: int) -> Iterable[int]:
-    return (min(CHUNK, total - start) for start in range(0, total, CHUNK))
 
 
 class _Variance:

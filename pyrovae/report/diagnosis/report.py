@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import matplotlib
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
@@ -25,7 +24,8 @@ from pyrovae.report.diagnosis.modes import modes
 from pyrovae.report.diagnosis.replicates import replicates
 from pyrovae.report.diagnosis.words import said
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.formats import files
+from pyrovae.report.look.formats import files, save
+from pyrovae.report.look.lens import arviz_plots
 from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.style import PAPER, Style
 from pyrovae.study.store.diagnoses import DiagnosisFolder, plain_scores
@@ -42,8 +42,6 @@ FIGURES: dict[str, Callable[..., Drawn]] = {
 }
 #: Units whose chains are shown, those with the worst R-hat.
 _UNITS = 4
-#: Sizes of ArviZ's figures, inches.
-_SIZES = {"khat": (7.0, 4.0), "trace": (10.0, 8.0), "rank": (12.0, 3.6)}
 
 
 class DiagnosisReport(Found):
@@ -88,7 +86,7 @@ class DiagnosisReport(Found):
     def save(self, folder: str | Path, *, style: Style = PAPER) -> Path:
         """Write the figures: PDF, PNG, data and caption of each; return the folder.
 
-        ArviZ's own plots are written as PNG: ``khat``, and ``trace`` and ``rank`` of the chains of
+        ArviZ's own plots are among them: ``khat``, and ``trace`` and ``rank`` of the chains of
         the point with the worst R-hat. The folder appears complete, in one step; what an earlier
         call left there is gone.
         """
@@ -96,7 +94,7 @@ class DiagnosisReport(Found):
             for drawn in self.drawn(style=style):
                 for suffix, content in files(drawn, style).items():
                     (made / f"{drawn.name}.{suffix}").write_bytes(content)
-            _write_arviz(self, made)
+            _write_arviz(self, made, style)
         return Path(folder)
 
     def __str__(self) -> str:
@@ -108,7 +106,7 @@ class DiagnosisReport(Found):
         return as_html(f"diagnosis of {self.name}", self.units, self.text().splitlines())
 
 
-def _write_arviz(found: Found, folder: Path) -> None:
+def _write_arviz(found: Found, folder: Path, style: Style) -> None:
     points, data = found.points, found.data
     rhat = np.asarray(data["constant_data"]["unit_rhat"])
     # A dimension that never moved has no R-hat: nothing is worse.
@@ -120,19 +118,15 @@ def _write_arviz(found: Found, folder: Path) -> None:
         f"NUTS chains of test point {datum}, whose R-hat is the largest "
         f"({rhat[worst].max():.3f}); panels: point, latent unit"
     )
-    titles = {
+    captions = {
         "khat": "Pareto k of p(x, z) / q(z|x), each test point",
         "trace": chains,
         "rank": chains,
     }
-    # ArviZ draws through pyplot: see pyrovae.report.run.inspection.
-    with plt.ioff(), matplotlib.rc_context({"figure.max_open_warning": 0}):
-        made = plots(data, datum=[datum], latent=units)
-        made["khat"] = khat_plot(points["pareto_k"].to_numpy())
-        for name, title in titles.items():
-            made[name].set_size_inches(*_SIZES[name])
-            made[name].set_layout_engine("constrained")
-            made[name].suptitle(title)
-            made[name].savefig(folder / f"{name}.png", dpi=110)
-        for figure in made.values():
-            plt.close(figure)
+
+    def draw() -> dict[str, Any]:
+        khat = khat_plot(points["pareto_k"].to_numpy())
+        return plots(data, datum=[datum], latent=units) | {"khat": khat}
+
+    with arviz_plots(draw, points, captions, style=style) as figures:
+        save(figures, folder, style=style)

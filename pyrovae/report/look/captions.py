@@ -20,7 +20,10 @@ def interval(presented: Presented, shown_as: str) -> str:
     """Return what the intervals are, or that there are none."""
     if int(presented.runs.groupby("cell").size().max()) < ENOUGH:
         return f"{seeds(presented).capitalize()} a cell: too few for intervals."
-    return f"{shown_as}: {LEVEL:.0%} Student t intervals of the mean over {seeds(presented)}."
+    return (
+        f"{shown_as}: {LEVEL:.0%} Student t intervals of the mean over {seeds(presented)}, within "
+        "the range of the score; none where seeds agree exactly."
+    )
 
 
 def setting(presented: Presented) -> str:

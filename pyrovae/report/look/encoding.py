@@ -93,10 +93,6 @@ class Encoding:
         """Return a dash pattern for each value of the first label, where lines do not show two."""
         return {v: DASHES[i % len(DASHES)] for i, v in enumerate(self.levels[self.first])}
 
-    def first_markers(self) -> dict[Any, str]:
-        """Return a marker for each value of the first label, where points do not show two."""
-        return {v: MARKERS[i % len(MARKERS)] for i, v in enumerate(self.levels[self.first])}
-
     def seconds(self) -> list[Any]:
         """Return the values of the second label; ``[None]`` if there is none."""
         return self.levels[self.second] if self.second else [None]
@@ -108,6 +104,11 @@ class Encoding:
     def dashes(self) -> dict[Any, Any]:
         """Return the dash pattern of each value of the second label."""
         return {v: DASHES[i % len(DASHES)] for i, v in enumerate(self.seconds())}
+
+    def look(self, row: Mapping[Hashable, Any]) -> tuple[Colour, str]:
+        """Return colour and marker of a cell, given the row of one of its runs."""
+        second = row[self.second] if self.second else None
+        return self.colours()[row[self.first]], self.markers()[second]
 
     def panels(self, table: pd.DataFrame, by: Sequence[str]) -> list[tuple[str, pd.DataFrame]]:
         """Split a table by the values of some labels: title and rows, in order of appearance."""

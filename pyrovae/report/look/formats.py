@@ -39,11 +39,11 @@ def files(drawn: Drawn, style: Style = PAPER, formats: Sequence[str] = FORMATS) 
     return made
 
 
-def save(figures: Iterable[Drawn], folder: str | Path) -> list[Path]:
+def save(figures: Iterable[Drawn], folder: str | Path, *, style: Style = PAPER) -> list[Path]:
     """Write the :func:`files` of figures into a folder, and return their PNGs."""
     shown = []
     for drawn in figures:
-        for suffix, content in files(drawn).items():
+        for suffix, content in files(drawn, style).items():
             atomic.write_bytes(Path(folder) / f"{drawn.name}.{suffix}", content)
         shown.append(Path(folder) / f"{drawn.name}.png")
     return shown

@@ -26,7 +26,10 @@ def wrapped(text: str, width: int) -> str:
 
     What Matplotlib would take for mathematics is shown as it stands.
     """
-    return figure_text(textwrap.fill(text, width, break_long_words=False, break_on_hyphens=False))
+    # No line ends inside "p = 4".
+    kept = text.replace(" = ", "\xa0=\xa0")
+    filled = textwrap.fill(kept, width, break_long_words=False, break_on_hyphens=False)
+    return figure_text(filled.replace("\xa0=\xa0", " = "))
 
 
 def slug(text: str) -> str:

@@ -33,10 +33,12 @@ class Presented:
     study: StudyResults
     unsettled: bool = False
 
-    @property
+    @cached_property
     def runs(self) -> pd.DataFrame:
-        """The study's finished runs."""
-        return self.study.runs
+        """The study's finished runs, with the errors of the law of variance by kind of unit."""
+        if self.study.runs.empty:
+            return self.study.runs
+        return summaries.with_variance_law(self.study, self.units)
 
     @cached_property
     def encoding(self) -> Encoding:
@@ -117,7 +119,7 @@ class Presented:
     @cached_property
     def titles(self) -> dict[str, str]:
         """What tells each cell from others, in words, by its hash."""
-        first = self.runs.drop_duplicates("cell").to_dict("records")
+        first = self.study.runs.drop_duplicates("cell").to_dict("records")
         return {row["cell"]: self.encoding.cell_title(row) for row in first}
 
     @cached_property

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pyrovae.analysis.active import counts_of
+from pyrovae.analysis.active import count_of, counts_of
 from pyrovae.analysis.metrics import comparable
+from pyrovae.measures.collapse.measure import (
+    ACTIVE_UNITS,
+    EFFECTIVE_DIMENSION,
+    USED_UNITS,
+    VARIANCE_LAW_IDLE,
+    VARIANCE_LAW_USED,
+)
 from pyrovae.measures.evaluate import EvaluationSettings
-from pyrovae.measures.scores import DISENTANGLEMENT, Score, score_of
+from pyrovae.measures.scores import ACTIVE_ONLY, DISENTANGLEMENT, USED_ONLY, Score, score_of
 
 #: What stands for a score that a study does not have.
 MISSING = "–"
+#: A change of a score that is worth telling: it shows in the second decimal.
+VISIBLE = 0.005
 
 
 def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
@@ -18,12 +27,50 @@ def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
     return [score for score in map(score_of, comparable(runs)) if score.group == DISENTANGLEMENT]
 
 
+def first_of(runs: pd.DataFrame, score: Score) -> Score:
+    """Return the score of the active units alone, if it is known wherever that of all units is.
+
+    That of all units can be made by idle ones, whose means say nothing of their scale.
+    """
+    only = score.key + (USED_ONLY if count_of(runs) is USED_UNITS else ACTIVE_ONLY)
+    known = only in runs and bool(runs.loc[runs[score.key].notna(), only].notna().all())
+    return score_of(only) if known and runs[only].notna().any() else score
+
+
+def dimension_scores(runs: pd.DataFrame) -> list[Score]:
+    """Return how many dimensions the code has, by every criterion that says something of its own.
+
+    Those are the counts of :func:`pyrovae.analysis.active.counts_of`, that of Burda et al. where it
+    is another in some run, and the effective dimension where all runs have one.
+    """
+    count, counts = count_of(runs), counts_of(runs)
+    if ACTIVE_UNITS not in counts and (runs[ACTIVE_UNITS.key] != runs[count.key]).any():
+        counts.append(ACTIVE_UNITS)
+    known = EFFECTIVE_DIMENSION.key in runs and bool(runs[EFFECTIVE_DIMENSION.key].notna().all())
+    return [*counts, EFFECTIVE_DIMENSION] if known else counts
+
+
 def table_scores(runs: pd.DataFrame) -> list[Score]:
-    """Return the scores of the table, those that the study lacks among them."""
+    """Return the scores of the table, those that the study lacks among them.
+
+    The law of variance has a column for used and one for idle units where some run is under it.
+    """
     known = comparable(runs)
-    counts = [score.key for score in counts_of(runs)]
-    before = [*counts, "elbo", *(["log_px"] if "log_px" in known else [])]
+    dimensions = [score.key for score in dimension_scores(runs)]
+    before = [*dimensions, "elbo", *(["log_px"] if "log_px" in known else [])]
     usual = [str(metric["name"]) for metric in EvaluationSettings().metrics]
     asked = [*before, "rate", "distortion", *usual]
-    rest = [key for key in known if key not in asked and key != "variance_law_error"]
-    return [score_of(key) for key in (*asked, *rest, "variance_law_error")]
+    rest = [key for key in known if key not in asked]
+    law = [s.key for s in (VARIANCE_LAW_USED, VARIANCE_LAW_IDLE) if s.key in runs]
+    lawful = [key for key in law if runs[key].notna().any()]
+    scores = [score_of(key) for key in (*asked, *rest, *lawful)]
+    return [each for score in scores for each in _beside(runs, score)]
+
+
+def _beside(runs: pd.DataFrame, score: Score) -> list[Score]:
+    """Return a score of active units before that of all where they can be told apart."""
+    if score.key not in runs or score.group != DISENTANGLEMENT:
+        return [score]
+    first = first_of(runs, score)
+    apart = first != score and ((runs[first.key] - runs[score.key]).abs() > VISIBLE).any()
+    return [first, score] if apart else [score]

@@ -8,12 +8,16 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pyrovae.analysis.active import count_of
-from pyrovae.measures.collapse.measure import USED_UNITS
+from pyrovae.analysis.active import count_of, is_active
+from pyrovae.measures.collapse.measure import (
+    USED_UNITS,
+    VARIANCE_LAW_IDLE,
+    VARIANCE_LAW_USED,
+)
 from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR, USED_ONLY
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, summarise
-from pyrovae.report.look.scores import disentanglement_scores, table_scores
+from pyrovae.report.look.scores import VISIBLE, disentanglement_scores, table_scores
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 from pyrovae.study.store.results import StudyResults
 
@@ -26,8 +30,6 @@ MEANS = {
     "amortisation_gap": "amortisation_gap",
     "pareto_k_bad_share": "bad_k",
 }
-#: A change of a score that is worth telling: it shows in the second decimal.
-VISIBLE = 0.005
 
 
 def cell_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
@@ -45,16 +47,45 @@ def cell_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
     DataFrame
         One row for each cell, in the study's order: ``cell``, the labels, ``seeds``, the number of
         finished runs, and for each score ``<score>_mean``, ``<score>_low``, ``<score>_high`` (95 %
-        Student t interval over seeds; NaN below three) and ``<score>_n``, the number of runs that
-        have it.
+        interval over seeds: :func:`pyrovae.report.look.intervals.interval`) and ``<score>_n``, the
+        number of runs that have it.
     """
     table = runs.drop_duplicates("cell")[["cell", *labels]]
     table = table.assign(seeds=table["cell"].map(runs.groupby("cell").size()))
     for score in table_scores(runs):
         values = runs.assign(value=runs.get(score.key, math.nan))
-        summary = summarise(values, ["cell"], "value").add_prefix(f"{score.key}_")
+        summary = summarise(values, ["cell"], "value", score).add_prefix(f"{score.key}_")
         table = table.merge(summary.rename(columns={f"{score.key}_cell": "cell"}), on="cell")
     return table
+
+
+def with_variance_law(study: StudyResults, units: pd.DataFrame) -> pd.DataFrame:
+    """Return a study's runs with the errors of the law of variance, of used and of idle units.
+
+    Parameters
+    ----------
+    study
+        Whose runs they are.
+    units
+        Of all of them.
+
+    Returns
+    -------
+    DataFrame
+        ``variance_law_used`` and ``variance_law_idle`` are NaN where a run has no such unit, or a
+        prior of which the law is not known.
+    """
+    lawful = [run for run, config in study.configs.items() if config.has_variance_law]
+    known = units[units["run"].isin(lawful)]
+    error = (known["var_mu"] + known["mean_var"] - 1).abs()
+    medians = error.groupby([known["run"], is_active(known)]).median()
+    found = {
+        score.key: study.runs["run"].map(
+            medians.xs(used, level=1) if used in medians.index.get_level_values(1) else {}
+        )
+        for score, used in ((VARIANCE_LAW_USED, True), (VARIANCE_LAW_IDLE, False))
+    }
+    return study.runs.assign(**{key: column.astype(float) for key, column in found.items()})
 
 
 def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ from pyrovae.report.look.intervals import summarise
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import Colour
 from pyrovae.report.page.columns import columns
+from pyrovae.report.tables.cells import decimals_of
 from pyrovae.study.config import yaml
 from pyrovae.study.store.results import StudyResults
 from pyrovae.study.store.settling import MARK
@@ -72,7 +73,7 @@ def content(presented: Presented) -> Content:
     study = presented.study
     if study.runs.empty:
         raise PyrovaeError(f"{study.name}: no run is finished, there is nothing to show")
-    encoding, shown = presented.encoding, columns(study.runs)
+    encoding, shown = presented.encoding, columns(presented.runs)
     labels = [*encoding.labels, *encoding.tied]
     first_run = study.configs[study.runs["run"].iloc[0]]
     return Content(
@@ -116,7 +117,8 @@ def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
     still_open = study.runs.loc[study.runs["run"].isin(study.settling.unsettled), "cell"]
     marks = {cell: MARK if cell in set(still_open) else "" for cell in cells}
     first_of = study.runs.drop_duplicates("cell").set_index("cell")
-    means = {column.key: _means(study.runs, column.key) for column in shown}
+    decimals = {column.key: decimals_of(presented.cells, column) for column in shown}
+    means = {column.key: _means(presented.runs, column) for column in shown}
     return {
         "study": study.name,
         "first": {
@@ -144,6 +146,10 @@ def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
                 if encoding.second
                 else 0,
                 "means": {key: table[cell] for key, table in means.items()},
+                "told": {
+                    column.key: _told(means[column.key][cell], decimals[column.key])
+                    for column in shown
+                },
             }
             for cell in cells
         ],
@@ -154,17 +160,23 @@ def _overview(presented: Presented, shown: list[Score]) -> dict[str, Any]:
                 "seed": int(row["seed"]),
                 "values": {column.key: number(row[column.key]) for column in shown},
             }
-            for row in study.runs.to_dict("records")
+            for row in presented.runs.to_dict("records")
         ],
     }
 
 
-def _means(runs: pd.DataFrame, key: str) -> dict[str, list[float | None]]:
-    table = summarise(runs, ["cell"], key)
+def _means(runs: pd.DataFrame, score: Score) -> dict[str, list[float | None]]:
+    table = summarise(runs, ["cell"], score.key, score)
     return {
         row.cell: [number(row.mean), number(row.low), number(row.high)]
         for row in table.itertuples(index=False, name="Summary")
     }
+
+
+def _told(summary: list[float | None], decimals: int) -> tuple[str, str]:
+    """Return mean and interval as a table shows them, both with the decimals of their column."""
+    said = ["–" if end is None else f"{end:.{decimals}f}".replace("-", "−") for end in summary]
+    return said[0], "" if summary[1] is None else f"{said[1]} to {said[2]}"
 
 
 def _rows(presented: Presented, labels: list[str], shown: list[Score]) -> list[dict[str, Any]]:

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from pyrovae.analysis.active import count_of, is_active
+from pyrovae.measures.collapse.measure import VARIANCE_LAW
 from pyrovae.report.diagnosis import said
 from pyrovae.report.look import names
 from pyrovae.report.page.columns import score_groups
@@ -64,7 +65,7 @@ def run_details(
                 [title, number(value), None if error is None else number(error, 2)]
                 for title, value, error in rows
             ]
-            for group, rows in score_groups(scores).items()
+            for group, rows in score_groups(_lawful(scores, law=law)).items()
         },
         "settled": folder.ended(),
         "law": law,
@@ -77,6 +78,12 @@ def run_details(
         "tables": _diagnosis(folder),
         "seconds": folder.environment().get("training_seconds"),
     }
+
+
+def _lawful(scores: Mapping[str, float], *, law: bool) -> Mapping[str, float]:
+    """Leave out the errors of the law of variance where it is none."""
+    errors = (VARIANCE_LAW.key, f"train_{VARIANCE_LAW.key}")
+    return scores if law else {key: value for key, value in scores.items() if key not in errors}
 
 
 def _units(units: pd.DataFrame) -> list[list[Any]]:

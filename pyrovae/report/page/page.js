@@ -212,7 +212,8 @@
     return Array.from({ length: Math.max(last - first + 1, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
-  /** Lines on which rate plus distortion is the same, inside the points' frame; named at their ends. */
+  /** Lines on which rate plus distortion is the same, inside the points' frame; named where they end at its right side:
+   *  names below it would stand on those of the axis. */
   function equalElbo(points) {
     const frame = (key) => {
       const values = points.map((run) => run.values[key]);
@@ -227,7 +228,7 @@
         type: "line", silent: true, symbol: "none", z: 0, tooltip: { show: false },
         lineStyle: { type: "dashed", width: 1, color: ink.muted, opacity: .5 },
         data: [[from, sum - from], [to, sum - to]],
-        endLabel: { show: true, formatter: shown(-sum), color: ink.muted, fontSize: 10, distance: 2, backgroundColor: ink.surface },
+        endLabel: { show: to === right, formatter: shown(-sum), color: ink.muted, fontSize: 10, distance: 2, backgroundColor: ink.surface },
       };
     });
   }

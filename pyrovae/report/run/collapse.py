@@ -44,7 +44,7 @@ from pyrovae.measures.scores import (
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.formats import save
 from pyrovae.report.look.notebook import as_html
-from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 from pyrovae.report.study.kl_profile import LINEAR_BELOW
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.training.settled import Settled
@@ -372,7 +372,7 @@ def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     with theme(style):
         figure = Figure(figsize=(style.column, 2.6), layout="constrained")
         ax = figure.subplots()
-        largest = max(1.0, float(data["var_mu"].max()))
+        largest = max(1.0, float(data[["var_mu", "mean_var"]].max(axis=None)))
         if report.law:
             ax.plot([0, 1], [1, 0], color=LIGHT_GREY, lw=1, zorder=0)
             ax.annotate("sum = 1", (0.55, 0.47), color=GREY, fontsize=style.small)
@@ -382,7 +382,7 @@ def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
                 part["mean_var"],
                 xerr=part["var_mu_se"],
                 yerr=part["mean_var_se"],
-                fmt="o" if active else "s",
+                fmt="o",
                 ms=3.5,
                 mfc=_colour(bool(active)) if active else "none",
                 color=_colour(bool(active)),
@@ -391,8 +391,9 @@ def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         ax.set(
             xlabel=r"$\mathrm{Var}_x(\mu_u)$",
             ylabel=r"$\mathrm{E}_x(\sigma_u^2)$",
-            xlim=(-0.03, 1.05 * largest),
-            ylim=(-0.03, 1.05 * max(1.0, float(data["mean_var"].max()))),
+            xlim=(-0.03 * largest, 1.05 * largest),
+            ylim=(-0.03 * largest, 1.05 * largest),
+            box_aspect=1,
         )
         _legend(figure, data)
         tighten(figure)
@@ -416,6 +417,10 @@ def evolution(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     if history is None or history.empty:
         raise NothingToDraw(f"{report.name}: nothing was recorded along training")
     quantities = {name: label for name, label in _QUANTITIES.items() if name in history}
+    # What a replaced unit costs is told of units where these, and no directions, are judged: then
+    # it decides, and the share, which sixteen points tell roughly, is left out.
+    costs = "used_cost" in history and not history.get("turned", pd.Series([True])).any()
+    quantities.pop("sensitivity" if costs else "used_cost", None)
     long = history[["step", *quantities]].explode(list(quantities), ignore_index=True)
     long = long.astype(dict.fromkeys(quantities, float))
     long.insert(1, "unit", long.groupby("step").cumcount())
@@ -426,17 +431,37 @@ def evolution(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         for ax, (quantity, label) in zip(axes, quantities.items(), strict=True):
             for unit, part in long.groupby("unit"):
                 ax.plot(part["step"], part[quantity], **_line(bool(units["used"][unit])))
+            if quantity in units:
+                for active, part in units.groupby("used"):
+                    # Along training few data are measured on: here is what the table says.
+                    ends = np.full(len(part), long["step"].max())
+                    shade = _colour(bool(active))
+                    fill = shade if active else "none"
+                    ax.scatter(
+                        ends,
+                        part[quantity],
+                        s=8,
+                        lw=0.6,
+                        fc=fill,
+                        ec=shade,
+                        zorder=3,
+                        clip_on=False,
+                    )
             ax.set_ylabel(label)
-            _scale(ax, long[quantity], _LINEAR_BELOW[quantity])
+            known = units.get(quantity, pd.Series(dtype=float))
+            _scale(ax, pd.concat([long[quantity], known]), _LINEAR_BELOW[quantity])
         axes[-1].set_xlabel("Training steps")
         axes[-1].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-        _legend(figure, units, [_line(active) for active in _LABELS])
+        marks = [{k: v for k, v in look.items() if k != "ls"} | {"ms": 3} for look in _MARKS]
+        _legend(figure, units, [_line(a) | mark for a, mark in zip(_LABELS, marks, strict=True)])
         figure.align_ylabels()
         tighten(figure)
     caption = (
         "Each latent unit along training, on test data: "
         f"{', '.join(_MEANINGS[name] for name in quantities)}. Linear below "
         f"{', '.join(f'{_LINEAR_BELOW[name]:g}' for name in quantities)}, logarithmic above. "
+        "Lines: estimates along training, from few data. Points at the end: those of the table, "
+        "from more data and of the model that was kept. "
         "Used at the end: replacing the unit costs more than "
         f"{USED_NATS} nats and twice its standard error."
     )
@@ -448,6 +473,7 @@ _QUANTITIES = {
     "mean_var": r"$\mathrm{E}_x(\sigma_u^2)$",
     "kl": "KL (nats)",
     "mi": r"I(x; z$_u$) (nats)",
+    "used_cost": "Cost (nats)",
     "sensitivity": "Sensitivity\n(share)",
 }
 #: Where an axis turns from linear to logarithmic, below what estimates of an idle unit scatter by:
@@ -457,6 +483,7 @@ _LINEAR_BELOW = {
     "mean_var": 1e-2,
     "kl": LINEAR_BELOW,
     "mi": LINEAR_BELOW,
+    "used_cost": USED_NATS,
     "sensitivity": 1e-3,
 }
 _MEANINGS = {
@@ -467,6 +494,7 @@ _MEANINGS = {
         f"mutual information with the data ({ALONG_INFORMATION} points: at most "
         f"{math.log(ALONG_INFORMATION):.2f} nats)"
     ),
+    "used_cost": "what replacing it costs in E[log p(x|z)]",
     "sensitivity": "share of the reconstructions' variance that replacing it changes (16 points)",
 }
 
@@ -531,14 +559,14 @@ def _tiles(data: pd.DataFrame, maps: np.ndarray, top: float, style: Style) -> Fi
 
 
 def _colour(active: bool) -> Any:
-    blue, orange = palette(2)
-    return blue if active else orange
+    """Return the shade of a kind of unit: colours stand for priors, in all figures."""
+    return "0.1" if active else "0.55"
 
 
 #: How the points of active and of idle units are drawn.
 _MARKS: tuple[dict[str, Any], ...] = (
     {"ls": "", "marker": "o", "color": _colour(True)},
-    {"ls": "", "marker": "s", "color": _colour(False), "mfc": "none"},
+    {"ls": "", "marker": "o", "color": _colour(False), "mfc": "none"},
 )
 
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from pyrovae.analysis.active import is_active
@@ -58,15 +61,20 @@ def factor_heatmap(
     """Draw what each latent unit of a run knows of each factor.
 
     Above, the mutual information of the binned posterior mean with the factor, in units of the
-    factor's entropy; below, the importance of the unit when a learner predicts the factor from all
-    units (DCI), of which each factor's sum is 1. Both are taken from the stored results where MIG
-    and DCI were among the study's metrics, and else computed with their defaults.
+    factor's entropy; below it the same of one draw from q(z|x) of each datum, where the run has
+    them; last, the importance of the unit when a learner predicts the factor from all units (DCI),
+    of which each factor's sum is 1. Both of means are taken from the stored results where MIG and
+    DCI were among the study's metrics, and else computed with their defaults.
+
+    A mean says nothing of its scale: that of an idle unit may know a factor well, though noise
+    drowns it. Idle units fade by the share of noise in their variance.
 
     Returns
     -------
     Drawn
         ``data`` has a row for each factor and unit: ``information`` in units of the factor's
-        entropy, ``importance``, ``kl`` in nats and ``active``.
+        entropy, ``drawn_information`` of the draws (NaN where the run has none), ``importance``,
+        ``kl`` in nats, ``active`` and ``noise_share``.
 
     Raises
     ------
@@ -79,34 +87,44 @@ def factor_heatmap(
     stored = folder.metrics()
     try:
         information, importance = _matrices(folder, factors, stored["estimators"])
+        drawn_information = _of_draws(folder, factors, stored["evaluation"]["metrics"])
     except ConfigError as refusal:
         raise NothingToDraw(str(refusal)) from None
     factor_names = stored.get("factor_names") or [f"factor {j}" for j in range(factors.shape[1])]
     units = folder.units().sort_values("kl", ascending=False, kind="stable")
-    units = units.assign(active=is_active(units))
+    noise = units["mean_var"] / (units["mean_var"] + units["var_mu"])
+    units = units.assign(active=is_active(units), noise_share=noise.fillna(1.0))
     shown = units.head(_UNITS)
+    # Importances of many units are far below 1: their scale ends where they do.
+    largest = float(importance[shown["unit"]].max()) or 1.0
+    maps = [
+        (information, "I(mean of unit; factor) / H(factor)", 1.0),
+        (drawn_information, "I(draw of unit; factor) / H(factor)", 1.0),
+        (importance, "DCI importance", largest),
+    ]
+    known = [(matrix, label, top) for matrix, label, top in maps if matrix is not None]
     with theme(style):
         height = 0.17 * len(factor_names) + 0.42
-        figure = Figure(figsize=(style.column, 2 * height + 0.35), layout="constrained")
-        above, below = figure.subplots(2, 1, sharex=True)
-        for ax, matrix, label in (
-            (above, information, "I(unit; factor) / H(factor)"),
-            (below, importance, "DCI importance"),
-        ):
+        size = (style.column, (len(known) * height + 0.35) * style.scale)
+        figure = Figure(figsize=size, layout="constrained")
+        axes = figure.subplots(len(known), 1, sharex=True)
+        for ax, (matrix, label, top) in zip(axes, known, strict=True):
             sns.heatmap(
                 matrix[shown["unit"]].T,
                 vmin=0,
-                vmax=1,
+                vmax=top,
                 cmap="mako_r",
                 ax=ax,
-                cbar_kws={"pad": 0.02, "ticks": [0, 0.5, 1]},
+                cbar_kws={"pad": 0.02, "ticks": [0, top / 2, top], "format": "%.2g"},
                 xticklabels=[str(unit) for unit in shown["unit"]],
                 yticklabels=[figure_text(names.words(str(factor))) for factor in factor_names],
                 linewidths=0.4,
             )
             ax.set_title(label, loc="left")
             ax.tick_params(length=0, labelrotation=0)
-        below.set_xlabel("Latent unit, in order of decreasing KL (grey italics: inactive)")
+            _fade(ax, shown, len(factor_names))
+        below = axes[-1]
+        below.set_xlabel("Latent unit, in order of decreasing KL (grey italics: idle)")
         for tick, active in zip(below.get_xticklabels(), shown["active"], strict=True):
             tick.set_color("black" if active else GREY)
             tick.set_fontstyle("normal" if active else "italic")
@@ -114,15 +132,27 @@ def factor_heatmap(
             figure.suptitle(names.wrapped(title, 44))
         tighten(figure)
     more = len(units) - len(shown)
+    draws = "" if drawn_information is None else "; then the same of one draw from q(z|x) a datum"
     left_out = f" The {more} units of least KL are left out." if more else ""
     caption = (
         f"What each latent unit knows of each factor{f', {title}' if title else ''}, seed "
         f"{stored['labels']['seed']}. Above: mutual information of the posterior mean (binned) "
-        "with the factor, in units of the factor's entropy. Below: how much a learner that "
-        "predicts the factor relies on the unit; each factor's units sum to 1 (Eastwood and "
-        f"Williams 2018). Units in order of decreasing KL; in italics: inactive.{left_out}"
+        f"with the factor, in units of the factor's entropy{draws}. Below: how much a learner that "
+        "predicts the factor relies on the unit; each factor's units sum to 1, and the scale ends "
+        "at the largest of them (Eastwood and Williams 2018). Units in order of decreasing KL; in "
+        f"italics: idle, faded by the share of noise in their variance.{left_out}"
     )
-    data = _tidy(information, importance, [str(f) for f in factor_names], units)
+    data = _tidy(
+        {
+            "information": information,
+            "drawn_information": np.full_like(information, np.nan)
+            if drawn_information is None
+            else drawn_information,
+            "importance": importance,
+        },
+        [str(f) for f in factor_names],
+        units,
+    )
     return Drawn(name, figure, data.assign(run=folder.id), caption)
 
 
@@ -138,19 +168,34 @@ def _matrices(
     return information, np.array(parts["importance"])
 
 
+def _of_draws(
+    folder: RunFolder, factors: NDArray[np.integer], metrics: Sequence[Mapping[str, Any]]
+) -> NDArray[np.float64] | None:
+    """Return the information of drawn codes, ``(d, k)``, by the study's MIG or the default."""
+    drawn = folder.drawn()
+    if drawn is None:
+        return None
+    asked = next((metric for metric in metrics if metric["name"] == "mig"), {})
+    parts = mig(drawn, factors, **{key: v for key, v in asked.items() if key != "name"}).parts
+    return np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
+
+
+def _fade(ax: Axes, units: pd.DataFrame, factors: int) -> None:
+    """Cover the columns of idle units with white, the more the more of their variance is noise."""
+    for place, unit in enumerate(units.itertuples()):
+        if not unit.active:
+            cover = Rectangle((place, 0), 1, factors, fc="white", lw=0, alpha=unit.noise_share)
+            ax.add_patch(cover)
+
+
 def _tidy(
-    information: NDArray[np.float64],
-    importance: NDArray[np.float64],
-    factor_names: list[str],
-    units: pd.DataFrame,
+    matrices: Mapping[str, NDArray[np.float64]], factor_names: list[str], units: pd.DataFrame
 ) -> pd.DataFrame:
-    by_unit = units[["unit", "kl", "active"]]
+    by_unit = units[["unit", "kl", "active", "noise_share"]]
     return pd.concat(
         [
             by_unit.assign(
-                factor=factor,
-                information=information[by_unit["unit"], j],
-                importance=importance[by_unit["unit"], j],
+                factor=factor, **{key: m[by_unit["unit"], j] for key, m in matrices.items()}
             )
             for j, factor in enumerate(factor_names)
         ],

@@ -2,22 +2,37 @@
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 
-import matplotlib
-import matplotlib.pyplot as plt
+import pandas as pd
 
-from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.reading import reading
 from pyrovae.measures.posterior import plots, summary
+from pyrovae.report.look.formats import save
+from pyrovae.report.look.lens import arviz_plots
+from pyrovae.report.look.style import PAPER, Style
 from pyrovae.study.store.folders import RunFolder
+
+#: What each of ArviZ's plots shows.
+_SHOWN = {
+    "trace": "densities, and draws in turn",
+    "rank": "ranks of the draws among those of all chains, uniform where chains agree",
+    "forest": "means with 94 % highest-density intervals and quartiles",
+    "autocorr": "autocorrelation of the draws",
+}
+
+
+def of_draws(summary: pd.DataFrame) -> pd.DataFrame:
+    """Return ``az.summary`` for reading: codes as a column, effective sample sizes as counts."""
+    shown = summary.rename_axis("code").reset_index()
+    sizes = [column for column in shown if str(column).startswith("ess")]
+    return shown.assign(**{str(column): shown[column].round().astype(int) for column in sizes})
 
 
 def inspect(
-    folder: RunFolder, *, points: int, units: int, out: Path | None = None
-) -> tuple[str, list[Path]]:
+    folder: RunFolder, *, points: int, units: int, out: Path | None = None, style: Style = PAPER
+) -> tuple[pd.DataFrame, list[Path]]:
     """Summarise and plot the guide's draws of a run.
 
     Parameters
@@ -30,13 +45,15 @@ def inspect(
         How many latent units, in order of decreasing KL.
     out
         Folder for the plots; default ``inspect/<run>`` beside the study's runs.
+    style
+        Sizes and letters of the plots.
 
     Returns
     -------
-    str
-        ``az.summary`` as text.
+    DataFrame
+        ``az.summary``.
     list of Path
-        The plots.
+        The plots, each as PNG; a PDF, the summary and a caption stand beside it.
 
     Raises
     ------
@@ -55,17 +72,13 @@ def inspect(
         )
     by_kl = folder.units().sort_values("kl", ascending=False)["unit"]
     chosen = {"datum": list(range(points)), "latent": [int(u) for u in by_kl[:units]]}
+    table = summary(data, **chosen)
     out = out or folder.study / "inspect" / folder.id
-    written = []
-    # ArviZ draws through pyplot. Its figures are closed here and never shown, and the backend stays
-    # what the caller (a notebook, say) made it.
-    with plt.ioff(), matplotlib.rc_context({"figure.max_open_warning": 0}):
-        for name, figure in plots(data, **chosen).items():
-            # ArviZ's own spacing lets titles run into the labels of the row above.
-            figure.set_layout_engine("constrained")
-            buffer = io.BytesIO()
-            figure.savefig(buffer, format="png", dpi=110)
-            plt.close(figure)
-            atomic.write_bytes(out / f"{name}.png", buffer.getvalue())
-            written.append(out / f"{name}.png")
-    return summary(data, **chosen).to_string(), written
+    captions = {
+        name: f"Draws z from q(z|x) of run {folder.id}, for each of the first test points and "
+        f"each of the latent units of largest KL: {shown}."
+        for name, shown in _SHOWN.items()
+    }
+    beside = table.rename_axis("code").reset_index()
+    with arviz_plots(lambda: plots(data, **chosen), beside, captions, style=style) as figures:
+        return table, save(figures, out, style=style)

@@ -6,7 +6,7 @@ Rows rather than columns, since names of priors are long and a paper's column is
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,10 +16,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae.analysis.active import counts_of, criterion
-from pyrovae.measures.collapse.measure import INFORMATIVE_UNITS
+from pyrovae.analysis.active import criterion
 from pyrovae.measures.disentanglement.udr import UDR
-from pyrovae.measures.scores import Score
+from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
@@ -27,7 +26,7 @@ from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.legends import legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import disentanglement_scores
+from pyrovae.report.look.scores import dimension_scores, disentanglement_scores, first_of
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 
 #: Inches for each marker in a row, and at least for a row.
@@ -42,7 +41,9 @@ _ACROSS = 6
 
 @carries_mark
 def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
-    """Draw the number of active units of each cell; of informative ones too where that is another.
+    """Draw the number of active units of each cell, and what other criteria say where they differ.
+
+    Those are the informative units, those with Var(mu) > 0.01, and the effective dimension.
 
     Returns
     -------
@@ -53,13 +54,14 @@ def active_units(presented: Presented, *, style: Style = PAPER) -> Drawn:
     encoding = presented.encoding
     dims = presented.runs["latent_dim"].unique()
     unit = f"count, of {dims[0]}" if len(dims) == 1 else "count"
-    scores = [replace(score, unit=unit) for score in counts_of(presented.runs)]
+    shown = dimension_scores(presented.runs)
+    scores = [replace(score, unit=unit) if score.kind == "count" else score for score in shown]
     figure, data = draw_scores(presented, scores, style)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
-    informative = f" {INFORMATIVE_UNITS.title}: {INFORMATIVE_UNITS.meaning}"
+    others = "".join(f" {score.title}: {score.meaning}" for score in shown[1:])
     caption = (
         f"Active units by {by} on the test set. {criterion(presented.runs)}"
-        f"{informative if len(scores) > 1 else ''} Small points: seeds; markers: "
+        f"{others} Small points: seeds; markers: "
         f"their mean. {captions.interval(presented, 'Bars')} {captions.setting(presented)}"
     )
     return Drawn("active-units", figure, data, caption.strip())
@@ -80,19 +82,33 @@ def disentanglement(presented: Presented, *, style: Style = PAPER) -> Drawn:
         If no run has such a score: the data has no ground-truth factors.
     """
     encoding = presented.encoding
-    scores = disentanglement_scores(presented.runs)
-    if not scores:
+    all_units = disentanglement_scores(presented.runs)
+    if not all_units:
         raise NothingToDraw("the data has no ground-truth factors, so no score compares with them")
-    figure, data = draw_scores(presented, scores, style)
+    # Panels are named by the score, their caption says of which units it is.
+    first = {score.key: first_of(presented.runs, score).key for score in all_units}
+    scores = [replace(score, key=first[score.key]) for score in all_units]
+    beside = {only: key for key, only in first.items() if key != only}
+    figure, data = draw_scores(presented, scores, style, beside)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
     chance = " Dashed: chance level of FactorVAE." if "factor_vae_chance" in presented.runs else ""
     caption = (
         f"Disentanglement by {by}: posterior means against the ground-truth factors, on the test "
-        f"set; higher is better, 1 is best{_exceptions(scores)}. Small points: seeds; markers: "
-        f"their mean. {captions.interval(presented, 'Bars')}{chance} "
+        f"set; higher is better, 1 is best{_exceptions(all_units)}. {_units(beside)}Small points: "
+        f"seeds; markers: their mean. {captions.interval(presented, 'Bars')}{chance} "
         f"{captions.setting(presented)}"
     )
     return Drawn("disentanglement", figure, data, caption.strip())
+
+
+def _units(beside: Mapping[str, str]) -> str:
+    if not beside:
+        return ""
+    which = names.listed([score_of(key).title for key in beside.values()])
+    return (
+        f"Filled, of {which}: scores of the active units alone; hollow: means of the scores of all "
+        "units, to which idle ones contribute whose means say nothing of their scale. "
+    )
 
 
 def _exceptions(scores: Sequence[Score]) -> str:
@@ -110,12 +126,20 @@ def _exceptions(scores: Sequence[Score]) -> str:
 
 
 def draw_scores(
-    presented: Presented, scores: Sequence[Score], style: Style
+    presented: Presented,
+    scores: Sequence[Score],
+    style: Style,
+    beside: Mapping[str, str] | None = None,
 ) -> tuple[Figure, pd.DataFrame]:
-    """Draw scores side by side, and below each other for the labels beyond the second."""
+    """Draw scores side by side, and below each other for the labels beyond the second.
+
+    ``beside`` names for some scores another one, whose means stand hollow in the same panel.
+    """
     encoding = presented.encoding
     by = encoding.labels
-    data = pd.concat([_with_intervals(presented.runs, by, score) for score in scores])
+    beside = beside or {}
+    others = [score_of(key) for key in beside.values()]
+    data = pd.concat([_with_intervals(presented.runs, by, s) for s in (*scores, *others)])
     levels = encoding.levels[encoding.first]
     lines = max(_name(encoding, level).count("\n") + 1 for level in levels)
     within = max(
@@ -155,9 +179,11 @@ def draw_scores(
             for score, ax, first in zip(scores, axes, places[0], strict=False):
                 if bands > 1 and ax is not first:
                     ax.sharex(first)
-                shown = data[(data["score"] == score.key) & data["run"].isin(block["run"])]
-                _draw(ax, shown, known, encoding, style, integer=score.kind == "count")
-                if score.key == "factor_vae" and "factor_vae_chance" in block:
+                part = data[data["run"].isin(block["run"])]
+                shown = part[part["score"] == score.key]
+                also = part[part["score"] == beside.get(score.key)]
+                _draw(ax, shown, also, known, encoding, style, integer=score.kind == "count")
+                if score.key.startswith("factor_vae") and "factor_vae_chance" in block:
                     ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
             if title:
                 axes[0].set_title(names.wrapped(title, 60 // across), loc="left")
@@ -179,13 +205,22 @@ def _name(encoding: Encoding, level: Any) -> str:
 
 
 def _with_intervals(runs: pd.DataFrame, by: list[str], score: Score) -> pd.DataFrame:
-    table = runs[["run", *by, "seed"]].assign(score=score.key, value=runs[score.key])
-    return table.merge(summarise(table, by, "value"), on=by)
+    shown = runs.assign(score=score.key, value=runs[score.key])
+    table = shown[["run", *by, "seed", "score", "value"]]
+    return table.merge(summarise(shown, by, "value", score), on=by)
+
+
+def _of_cell(data: pd.DataFrame, encoding: Encoding, first: Any, second: Any) -> pd.DataFrame:
+    cell = data[data[encoding.first] == first]
+    if encoding.second:
+        cell = cell[cell[encoding.second] == second]
+    return cell.dropna(subset=["value"])
 
 
 def _draw(
     ax: Axes,
     data: pd.DataFrame,
+    beside: pd.DataFrame,
     levels: Sequence[Any],
     encoding: Encoding,
     style: Style,
@@ -197,10 +232,7 @@ def _draw(
     step = _SPREAD / len(seconds)
     for i, first in enumerate(levels):
         for j, second in enumerate(seconds):
-            cell = data[data[encoding.first] == first]
-            if encoding.second:
-                cell = cell[cell[encoding.second] == second]
-            cell = cell.dropna(subset=["value"])
+            cell, other = (_of_cell(table, encoding, first, second) for table in (data, beside))
             if cell.empty:
                 continue
             y = i + (j - (len(seconds) - 1) / 2) * step
@@ -230,6 +262,17 @@ def _draw(
                 mew=0.4,
                 zorder=3,
             )
+            if not other.empty:
+                ax.scatter(
+                    other["mean"].iloc[0],
+                    y,
+                    marker=markers[second],
+                    s=(4 * style.scale) ** 2,
+                    fc="none",
+                    ec=colours[first],
+                    lw=0.7 * style.scale,
+                    zorder=3.5,
+                )
     ax.set_yticks(range(len(levels)), [_name(encoding, level) for level in levels])
     ax.set_ylim(len(levels) - 0.5, -0.5)
     ax.tick_params(axis="y", length=0)

@@ -9,7 +9,7 @@ from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import PAPER, Style, palette, theme
+from pyrovae.report.look.style import PAPER, Style, theme
 
 #: Verdict to what the legend says, and its hatching.
 _PARTS = {
@@ -38,7 +38,8 @@ def collapse_blame(presented: Presented, *, style: Style = PAPER) -> Drawn:
     data = presented.diagnosed
     cells = data.groupby(["cell", "title"], sort=False)[list(_PARTS)].mean().reset_index()
     y = np.arange(len(cells))
-    colours = (palette(1)[0], "0.75", palette(2)[1], "white")
+    # Colours stand for the first label's levels, here as elsewhere: these are shades.
+    colours = ("0.35", "0.75", "0.9", "white")
     with theme(style):
         figure = Figure(figsize=(style.column, 0.8 + 0.26 * len(cells)), layout="constrained")
         ax = figure.subplots()

@@ -15,7 +15,7 @@ from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.formats import files
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented, present
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.report.look.style import GREY, PAPER, Style, theme
 from pyrovae.study.store.results import StudyResults
 
 #: Test points that error bars need: the spread of fewer says too little of that of all.
@@ -40,7 +40,11 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
         ax = figure.subplots()
         ax.axvline(0, color=GREY, linewidth=0.6, dashes=(4, 2))
         bars = 2 * table["dse"].where(table["points"] >= ENOUGH_POINTS)
-        ax.errorbar(-table["difference"], y, xerr=bars, fmt="o", color=palette(1)[0])
+        first = presented.runs.drop_duplicates("cell").set_index("cell")
+        for place, row in zip(y, table.assign(bar=bars).to_dict("records"), strict=True):
+            colour, marker = presented.encoding.look(first.loc[row["cell"]].to_dict())
+            bar = None if np.isnan(row["bar"]) else row["bar"]
+            ax.errorbar(-row["difference"], place, xerr=bar, fmt=marker, color=colour)
         ax.set_yticks(y, [names.wrapped(title, 34) for title in titles])
         ax.set_ylim(len(table) - 0.5, -0.5)
         ax.set_xlabel("log p(x) − best, nats for each datum")

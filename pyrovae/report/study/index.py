@@ -71,7 +71,7 @@ def index_page(
     if study.failed:
         parts += ["## Failed runs", _list(_plain(study.failed))]
     if study.missing:
-        parts += ["## Missing runs", _list(dict.fromkeys(study.missing, ""))]
+        parts += ["## Missing runs", _list(_plain(study.absent))]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 

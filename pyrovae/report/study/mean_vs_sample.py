@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -12,11 +13,12 @@ from pyrovae.measures.disentanglement.representation import score_representation
 from pyrovae.measures.scores import STANDARD_ERROR, score_of
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
+from pyrovae.report.look.intervals import within
 from pyrovae.report.look.legends import legend_above
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import GREY, PAPER, Colour, Style, theme, tighten
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.store.folders import RunFolder
 
@@ -56,35 +58,29 @@ def mean_vs_sample(presented: Presented, *, style: Style = PAPER) -> Drawn:
     )
     keys = list(dict.fromkeys(data["score"]))
     titles = [names.wrapped(presented.titles[cell], 30) for cell in chosen["cell"]]
+    looks = {row["cell"]: presented.encoding.look(row) for row in chosen.to_dict("records")}
     with theme(style):
         height = 0.22 * len(titles) + 0.45
         figure, used, _ = panels(len(keys), style, height=height, extra=0.35, share="none")
         for i, (ax, key) in enumerate(zip(used, keys, strict=True)):
             across = len({ax.get_subplotspec().colspan.start for ax in used})  # type: ignore[union-attr]
             part = data[data["score"] == key]
-            _panel(ax, part, list(chosen["cell"]), style)
+            _panel(ax, part, looks, style)
             ax.set_yticks(range(len(titles)), titles if i % across == 0 else [""] * len(titles))
             ax.set_xlabel(names.wrapped(score_of(key).heading, 18))
-        blue, orange = palette(2)
-        legend_above(
-            figure,
-            [
-                (
-                    "",
-                    [
-                        Line2D([], [], color=colour, marker=marker, linestyle="", label=label)
-                        for colour, marker, label in ((blue, "o", MEAN), (orange, "D", DRAW))
-                    ],
-                )
-            ],
-        )
+        entries = [
+            Line2D([], [], color=GREY, mfc=fill, marker="o", linestyle="", label=label)
+            for label, fill in ((MEAN, GREY), (DRAW, "white"))
+        ]
+        legend_above(figure, [("", entries)])
         tighten(figure)
     caption = (
         "Scores of two representations of the same test points: posterior means E[z|x], and one "
         "draw from q(z|x) each. Means of units that the decoder neglects hardly vary, but may "
-        "agree with each other, which draws hide in noise (Locatello et al. 2019). Bars: two "
-        "standard errors over random halves of the points, where known. The first finished seed "
-        f"of each cell. {captions.setting(presented)}"
+        "agree with each other, which draws hide in noise (Locatello et al. 2019). Filled: means; "
+        "hollow: draws. Bars: two standard errors, within the range of the score, over random "
+        "halves of the points, where known. The first finished seed of each cell. "
+        f"{captions.setting(presented)}"
     )
     return Drawn("mean-vs-sample", figure, data, caption.strip())
 
@@ -136,24 +132,29 @@ def scores_of_both(folder: RunFolder, config: RunConfig) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _panel(ax: Axes, part: pd.DataFrame, cells: list[str], style: Style) -> None:
-    blue, orange = palette(2)
-    for place, cell in enumerate(cells):
+def _panel(
+    ax: Axes, part: pd.DataFrame, looks: Mapping[str, tuple[Colour, str]], style: Style
+) -> None:
+    score = score_of(part["score"].iloc[0])
+    for place, (cell, (colour, marker)) in enumerate(looks.items()):
         both = part[part["cell"] == cell].set_index("representation")
         if len(both) == 2:
             ax.plot(both["value"], [place, place], color=GREY, lw=0.7 * style.scale, zorder=0)
-        for representation, colour, marker in ((MEAN, blue, "o"), (DRAW, orange, "D")):
+        for representation in (MEAN, DRAW):
             if representation not in both.index:
                 continue
-            row = both.loc[representation]
-            error = 2 * row["se"] if not math.isnan(row["se"]) else None
+            value, error = both.loc[representation, ["value", "se"]]
+            low, high = within(score.kind, value - 2 * error, value + 2 * error)
+            # An estimate may lie outside the range: nothing is left of its bar there.
+            bar = [[max(value - low, 0.0)], [max(high - value, 0.0)]]
             ax.errorbar(
-                row["value"],
+                value,
                 place,
-                xerr=error,
+                xerr=None if math.isnan(error) else bar,
                 color=colour,
+                mfc=colour if representation == MEAN else "white",
                 marker=marker,
                 markersize=3.5 * style.scale,
                 elinewidth=0.8 * style.scale,
             )
-    ax.set_ylim(len(cells) - 0.5, -0.5)
+    ax.set_ylim(len(looks) - 0.5, -0.5)

@@ -10,7 +10,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation
+from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation, within_cells
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
@@ -22,16 +22,19 @@ from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 @carries_mark
 def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
-    """Draw the Spearman correlation of each pair of disentanglement scores over all runs.
+    """Draw the Spearman correlation of each pair of disentanglement scores.
 
-    As Locatello et al. 2019 (arXiv:1811.12359), figure 2, do for one data set.
+    Below the diagonal over all runs, as Locatello et al. 2019 (arXiv:1811.12359), figure 2, do for
+    one data set: what a study varies moves all scores, and they agree where cells differ. Above it
+    that of the seeds within each cell (:func:`pyrovae.analysis.rank_correlation.within_cells`).
 
     Returns
     -------
     Drawn
         ``data`` has a row for each pair: ``score``, ``other``, ``correlation``, ``low``, ``high``
         (95 % bootstrap interval over cells, from six cells on), ``n`` runs, ``cells``, and
-        ``no_interval``, why there is no interval where there is none.
+        ``no_interval``, why there is no interval where there is none; and the same of the seeds
+        within cells, under names that begin with ``within_``.
 
     Raises
     ------
@@ -51,6 +54,10 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 "score": a.key,
                 "other": b.key,
                 **rank_correlation(presented.runs, a.key, b.key)._asdict(),
+                **{
+                    f"within_{name}": value
+                    for name, value in within_cells(presented.runs, a.key, b.key)._asdict().items()
+                },
             }
             for i, a in enumerate(scores)
             for b in scores[:i]
@@ -60,36 +67,37 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     matrix = pd.DataFrame(np.nan, index=keys, columns=keys)
     for row in data.itertuples():
         matrix.loc[row.score, row.other] = row.correlation
-    shown = matrix.iloc[1:, :-1]
+        matrix.loc[row.other, row.score] = row.within_correlation
     titles = {score.key: figure_text(score.title) for score in scores}
     with theme(style):
         size = style.column if len(keys) <= 8 else style.text
         # Few scores need no square: rows of two lines' height are enough.
-        height = min(0.8 * size, (0.45 * len(shown) + 0.8) * style.scale)
+        height = min(0.8 * size, (0.45 * len(matrix) + 0.8) * style.scale)
         figure = Figure(figsize=(size, height), layout="constrained")
         ax = figure.subplots()
         sns.heatmap(
-            shown,
-            mask=shown.isna(),
+            matrix,
+            mask=matrix.isna(),
             vmin=-1,
             vmax=1,
             cmap="vlag",
-            annot=shown.map(lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}")),
+            annot=matrix.map(lambda value: f"{value:.2f}".replace("-", "\N{MINUS SIGN}")),
             fmt="",
             annot_kws={"size": style.small},
             linewidths=0.4,
             cbar_kws={"label": "Spearman correlation", "ticks": [-1, 0, 1], "shrink": 0.7},
-            xticklabels=[titles[key] for key in shown.columns],
-            yticklabels=[titles[key] for key in shown.index],
+            xticklabels=[titles[key] for key in keys],
+            yticklabels=[titles[key] for key in keys],
             ax=ax,
         )
         ax.tick_params(length=0)
-        _turn_if_long(ax, [titles[key] for key in shown.columns], size, style)
+        _turn_if_long(ax, [titles[key] for key in keys], size, style)
         ax.tick_params(axis="y", labelrotation=0)
         tighten(figure)
     caption = (
-        "Spearman rank correlation of the disentanglement scores over the "
-        f"{len(presented.runs)} runs of the study (Locatello et al. 2019, figure 2). "
+        "Spearman rank correlation of the disentanglement scores. Below the diagonal: over the "
+        f"{len(presented.runs)} runs of the study (Locatello et al. 2019, figure 2), where it "
+        "compares the cells too. Above: of the seeds within each cell, over all cells. "
         f"{_intervals(data)} {captions.setting(presented)}"
     )
     return Drawn("metric-correlation", figure, data, caption.strip())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Hashable, Mapping
+from typing import Any
 
 import pandas as pd
 import seaborn as sns
@@ -14,6 +16,7 @@ from pyrovae.measures.collapse.bounds import DISTORTION, ELBO, RATE
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.encoding import Encoding
+from pyrovae.report.look.intervals import summarise
 from pyrovae.report.look.legends import Group, colour_group, legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
@@ -29,15 +32,16 @@ def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
     -------
     Drawn
         ``data`` has a row for each run: ``rate``, ``distortion`` and ``elbo`` in nats per datum;
-        ``cell_rate`` and ``cell_distortion``, the means over its cell; ``front``, whether that cell
-        is on the Pareto front of its panel: no other is as low in both.
+        ``cell_rate`` and ``cell_distortion``, the means over its cell, with ``…_low`` and
+        ``…_high``, the ends of their intervals.
     """
     encoding = presented.encoding
     labels = encoding.labels
     data = presented.runs[["run", "cell", *labels, "seed", "rate", "distortion", "elbo"]]
     for key in ("rate", "distortion"):
-        data = data.assign(**{f"cell_{key}": data.groupby("cell")[key].transform("mean")})
-    data = data.assign(front=pareto_front(data, encoding.others))
+        found = summarise(data, ["cell"], key).set_index("cell")
+        for column, end in (("mean", ""), ("low", "_low"), ("high", "_high")):
+            data = data.assign(**{f"cell_{key}{end}": data["cell"].map(found[column])})
     several = data["cell"].duplicated().any()
     with theme(style):
         shown = encoding.panels(data, encoding.others)
@@ -57,19 +61,22 @@ def rate_distortion(presented: Presented, *, style: Style = PAPER) -> Drawn:
         figure.supylabel(DISTORTION.axis_label)
         _legend(figure, encoding)
         tighten(figure)
-    points = "small points: runs; outlined: means of cells" if several else "one point a run"
+    points = (
+        f"small points: runs; outlined: means of cells. {captions.interval(presented, 'Bars')}"
+        if several
+        else f"one point a run. {captions.seeds(presented).capitalize()} a cell."
+    )
     caption = (
         "Rate E_x KL(q(z|x) || p(z)) and distortion E_x E_q[-log p(x|z)] on the test set, in nats "
-        f"per datum; {points}. Grey lines: equal ELBO (in nats), rising towards the lower "
-        "left. Dashed: Pareto front of the cells' means, none of which another beats in both. "
-        f"{captions.seeds(presented).capitalize()} a cell. {captions.setting(presented)}"
+        f"per datum; {points} Grey lines: equal ELBO (in nats), rising towards the lower left. "
+        f"{captions.setting(presented)}"
     )
     data = data.drop(columns="cell")
     return Drawn("rate-distortion", figure, data, caption.strip())
 
 
 def _panel(ax: Axes, part: pd.DataFrame, encoding: Encoding, style: Style, *, means: bool) -> None:
-    """Draw runs, the means of their cells if asked for, and the front of the means."""
+    """Draw runs, and the means of their cells with intervals if asked for."""
     shapes = {
         "hue": encoding.first,
         "palette": encoding.colours(),
@@ -83,11 +90,22 @@ def _panel(ax: Axes, part: pd.DataFrame, encoding: Encoding, style: Style, *, me
         y="distortion",
         **shapes,
         s=12 * style.scale**2,
-        alpha=0.45,
+        alpha=0.7,
         linewidth=0,
         ax=ax,
     )
     if means:
+        for row in part.drop_duplicates("cell").to_dict("records"):
+            ax.errorbar(
+                row["cell_rate"],
+                row["cell_distortion"],
+                xerr=_around(row, "cell_rate"),
+                yerr=_around(row, "cell_distortion"),
+                ecolor=encoding.colours()[row[encoding.first]],
+                elinewidth=0.8 * style.scale,
+                fmt="none",
+                zorder=2,
+            )
         sns.scatterplot(
             part.drop_duplicates("cell"),
             x="cell_rate",
@@ -99,23 +117,17 @@ def _panel(ax: Axes, part: pd.DataFrame, encoding: Encoding, style: Style, *, me
             zorder=3,
             ax=ax,
         )
-    front = part[part["front"]].drop_duplicates(["cell_rate", "cell_distortion"])
-    if len(front) > 1:
-        front = front.sort_values("cell_rate")
-        ax.step(
-            front["cell_rate"],
-            front["cell_distortion"],
-            where="post",
-            color=GREY,
-            lw=0.7 * style.scale,
-            ls=(0, (4, 2)),
-            zorder=1,
-        )
     ax.margins(0.12)
     ax.set(xlabel="", ylabel="")
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.yaxis.set_major_locator(MaxNLocator(5))
     _equal_elbo(ax, style)
+
+
+def _around(row: Mapping[Hashable, Any], key: str) -> list[list[float]] | None:
+    """Return how far an interval reaches below and above its mean; nothing if there is none."""
+    low, mean, high = row[f"{key}_low"], row[key], row[f"{key}_high"]
+    return None if math.isnan(low) else [[mean - low], [high - mean]]
 
 
 def _legend(figure: Figure, encoding: Encoding) -> None:
@@ -126,17 +138,6 @@ def _legend(figure: Figure, encoding: Encoding) -> None:
         groups.append(marker_group(encoding))
     if groups:
         legend_above(figure, groups)
-
-
-def pareto_front(data: pd.DataFrame, by: Sequence[str]) -> pd.Series:
-    """Return for each run whether its cell's means are on the front of its group."""
-    groups = data.groupby(list(by), sort=False) if by else [("", data)]
-    found = pd.Series(False, index=data.index)
-    for _, group in groups:
-        at = group[["cell_rate", "cell_distortion"]].to_numpy()
-        as_low = (at[None] <= at[:, None]).all(-1) & (at[None] < at[:, None]).any(-1)
-        found[group.index] = ~as_low.any(1)
-    return found
 
 
 def _equal_elbo(ax: Axes, style: Style) -> None:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
+
 import pandas as pd
+import seaborn as sns
+from matplotlib.ticker import MaxNLocator
 
 from pyrovae.analysis.active import count_of, criterion
-from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, LEVEL, rank_correlation
+from pyrovae.analysis.rank_correlation import (
+    ENOUGH_RUNS,
+    LEVEL,
+    RankCorrelation,
+    rank_correlation,
+    within_cells,
+)
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.legends import colour_group, legend_above, legend_in
+from pyrovae.report.look.legends import colour_group, legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import disentanglement_scores
+from pyrovae.report.look.scores import disentanglement_scores, first_of
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
 
@@ -20,12 +31,16 @@ from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     """Draw each disentanglement score against the number of active units, a point for each run.
 
+    What the study varies moves both: the correlation over all runs would compare its cells. Told is
+    that of the seeds within each cell (:func:`pyrovae.analysis.rank_correlation.within_cells`).
+
     Returns
     -------
     Drawn
-        ``data`` has a row for each score: ``correlation``, Spearman's with the number of active
-        units, ``low``, ``high`` (95 % bootstrap interval over cells, from six cells on), ``n``
-        runs, ``cells``, and ``no_interval``, why there is no interval where there is none.
+        ``data`` has a row for each score and ``group``: within cells, and among the runs of each
+        level of the second label, if there is one. ``correlation``, Spearman's with the number of
+        active units, ``low``, ``high`` (95 % bootstrap interval over cells, from six cells on),
+        ``n`` runs, ``cells``, and ``no_interval``, why there is no interval where there is none.
 
     Raises
     ------
@@ -33,7 +48,8 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         If there is no score, the number of active units is the same in all runs, or some have
         not settled.
     """
-    runs, scores = presented.runs, disentanglement_scores(presented.runs)
+    runs = presented.runs
+    scores = [first_of(runs, score) for score in disentanglement_scores(runs)]
     if not scores:
         raise NothingToDraw("the data has no ground-truth factors, so no score compares with them")
     count = count_of(runs)
@@ -42,38 +58,34 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
             f"an association takes {ENOUGH_RUNS} runs that differ in their number of active units"
         )
     presented.conclude()
-    found = {score.key: rank_correlation(runs, count.key, score.key) for score in scores}
+    found = {score.key: within_cells(runs, count.key, score.key) for score in scores}
     encoding = presented.encoding
-    colours, markers = encoding.colours(), encoding.first_markers()
     with theme(style):
-        figure, axes, free = panels(len(scores), style, height=1.25, extra=0.4, share="none")
+        figure, axes, _ = panels(len(scores), style, height=1.25, extra=0.4, share="none")
         for score, ax in zip(scores, axes, strict=True):
-            for level, colour in colours.items():
-                part = runs[runs[encoding.first] == level]
-                ax.plot(
-                    part[count.key],
-                    part[score.key],
-                    color=colour,
-                    marker=markers[level],
-                    ls="",
-                    ms=3,
-                    mew=0,
-                    alpha=0.8,
-                )
-            r = found[score.key]
-            ax.set_ylabel(names.wrapped(score.axis_label, 20))
-            interval = "" if r.no_interval else f" [{r.low:.2f}, {r.high:.2f}]"
-            told = f"ρ = {r.correlation:.2f}{interval}"
-            ax.set_title(told.replace("-", "−"), color=GREY)
+            sns.scatterplot(
+                runs,
+                x=count.key,
+                y=score.key,
+                hue=encoding.first,
+                palette=encoding.colours(),
+                style=encoding.second,
+                markers=encoding.markers() if encoding.second else True,
+                s=10 * style.scale**2,
+                alpha=0.8,
+                linewidth=0,
+                legend=False,
+                ax=ax,
+            )
+            ax.set(xlabel="", ylabel=names.wrapped(score.axis_label, 20))
+            ax.set_title(_told(found[score.key]), color=GREY, fontsize=style.small)
+            ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             ax.margins(0.08)
         figure.supxlabel(count.axis_label)
-        group = colour_group(encoding, linestyle="")
-        for entry, marker in zip(group[1], markers.values(), strict=True):
-            entry.set_marker(marker)
-        if free and len(group[1]) <= 8:
-            legend_in(free[0], group)
-        else:
-            legend_above(figure, [group])
+        groups = [colour_group(encoding, linestyle="", marker="o")]
+        if encoding.second:
+            groups.append(marker_group(encoding))
+        legend_above(figure, groups)
         tighten(figure)
     missing = "; ".join(dict.fromkeys(r.no_interval for r in found.values() if r.no_interval))
     interval = f"with its {LEVEL:.0%} bootstrap interval over cells"
@@ -81,9 +93,33 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         some = "" if all(r.no_interval for r in found.values()) else f"{interval}, or "
         interval = f"{some}without an interval ({missing})"
     caption = (
-        "Disentanglement scores against the number of active units, a point for each run, by "
-        f"{names.title(encoding.first).lower()}. ρ: Spearman correlation {interval}. An "
-        f"association: what was varied moves both. {criterion(runs)} {captions.setting(presented)}"
+        "Disentanglement scores against the number of active units, a point for each run; those "
+        "of active units alone where they are known. ρ: "
+        f"Spearman correlation of the seeds within each cell, over all cells, {interval}; cells "
+        "whose seeds agree do not count. Over all runs it would compare the cells: what was varied "
+        f"moves both. {criterion(runs)} {captions.setting(presented)}"
     )
-    rows = [{"score": key, **r._asdict()} for key, r in found.items()]
-    return Drawn("sparsity", figure, pd.DataFrame(rows), caption.strip())
+    return Drawn("sparsity", figure, _by_group(presented, found, count.key), caption.strip())
+
+
+def _told(found: RankCorrelation) -> str:
+    if math.isnan(found.correlation):
+        return "within cells no ρ"
+    interval = "" if found.no_interval else f" [{found.low:.2f}, {found.high:.2f}]"
+    return f"within cells ρ = {found.correlation:.2f}{interval}".replace("-", "−")
+
+
+def _by_group(
+    presented: Presented, found: Mapping[str, RankCorrelation], count: str
+) -> pd.DataFrame:
+    """Return the correlations within cells, and of the runs of each level of the second label."""
+    encoding, runs = presented.encoding, presented.runs
+    rows = [{"score": key, "group": "within cells", **r._asdict()} for key, r in found.items()]
+    for level in encoding.seconds() if encoding.second else []:
+        part = runs[runs[encoding.second] == level]
+        group = encoding.phrase(str(encoding.second), level)
+        rows += [
+            {"score": key, "group": group, **rank_correlation(part, count, key)._asdict()}
+            for key in found
+        ]
+    return pd.DataFrame(rows)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from pyrovae.measures.collapse.bounds import LOG_PX
-from pyrovae.measures.collapse.measure import VARIANCE_LAW
+from pyrovae.measures.collapse.measure import VARIANCE_LAW_IDLE, VARIANCE_LAW_USED
 from pyrovae.measures.scores import Score
 from pyrovae.report import escapes
 from pyrovae.report.look import captions, names
@@ -32,10 +32,13 @@ class Place:
 
     Attributes
     ----------
-    mean, half
-        Mean over seeds and half the width of its interval; NaN where there is none.
+    mean, low, high
+        Mean over seeds and the ends of its interval; NaN where there is none.
     decimals
-        That are shown of both.
+        That are shown of all.
+    ends
+        Whether the ends are shown, not half the width: some interval of the column is cut at the
+        end of the score's range.
     changes
         Whether it changes when inactive units are dropped.
     best
@@ -43,8 +46,10 @@ class Place:
     """
 
     mean: float
-    half: float
+    low: float
+    high: float
     decimals: int
+    ends: bool = False
     changes: bool = False
     best: bool = False
 
@@ -61,35 +66,56 @@ class Place:
 
     @property
     def _half(self) -> str:
-        if math.isnan(self.half):
+        half = (self.high - self.low) / 2
+        if math.isnan(half):
             return ""
-        # Only seeds that agree exactly may show an interval of no width.
-        shown = max(self.half, 10.0**-self.decimals) if self.half > 0 else 0.0
-        return f"{shown:.{self.decimals}f}"
+        # No interval is shown without a width.
+        return f"{max(half, 10.0**-self.decimals):.{self.decimals}f}"
+
+    @property
+    def _distances(self) -> tuple[str, str]:
+        """How far the ends are below and above the mean."""
+        return (
+            f"{self.mean - self.low:.{self.decimals}f}",
+            f"{self.high - self.mean:.{self.decimals}f}",
+        )
 
     def markdown(self) -> str:
         """Return the place for reading.
 
-        >>> Place(-98.71, 1.2, 1).markdown(), Place(0.123, 0.045, 3, changes=True).markdown()
-        ('−98.7 ± 1.2', '0.123 ± 0.045†')
+        >>> Place(-98.71, -99.91, -97.51, 1).markdown()
+        '−98.7 ± 1.2'
+        >>> Place(0.95, 0.82, 1.0, 2, ends=True, changes=True).markdown()
+        '0.95 [0.82, 1.00]†'
         """
         text = MISSING
         if self.known:
             text = f"{self.mean:.{self.decimals}f}".replace("-", "−")
-            text += f" ± {self._half}" if self._half else ""
+            if self._half:
+                ends = f" [{self.low:.{self.decimals}f}, {self.high:.{self.decimals}f}]"
+                text += ends if self.ends else f" ± {self._half}"
         text += CHANGES if self.changes else ""
         return f"**{text}**" if self.best else text
 
     def latex(self) -> str:
-        r"""Return the place of a column ``S`` of siunitx.
+        r"""Return the place of a column ``S`` of siunitx, or of a centred one if ends are shown.
 
-        >>> Place(-98.71, 1.2, 1).latex(), Place(0.123, 0.045, 3, changes=True, best=True).latex()
-        ('-98.7(12)', '\\bfseries 0.123(45)\\textsuperscript{\\dag}')
+        >>> Place(-98.71, -99.91, -97.51, 1).latex()
+        '-98.7(12)'
+        >>> Place(0.123, 0.078, 0.168, 3, changes=True, best=True).latex()
+        '\\bfseries 0.123(45)\\textsuperscript{\\dag}'
+        >>> Place(0.95, 0.82, 1.0, 2, ends=True).latex()
+        '$0.95_{-0.13}^{+0.05}$'
         """
         if not self.known:
             return "{--}"
         number, half = self.digits
         mark = r"\textsuperscript{\dag}" if self.changes else ""
+        if self.ends:
+            bold = rf"\mathbf{{{number}}}" if self.best else number
+            below, above = self._distances
+            around = f"_{{-{below}}}^{{+{above}}}" if self._half else ""
+            return f"${bold}{around}${mark}"
         weight = r"\bfseries " if self.best else ""
         return f"{weight}{number}{f'({half})' if half else ''}{mark}"
 
@@ -110,7 +136,8 @@ class Row:
 def rows(presented: Presented) -> list[Row]:
     """Return the table's rows, in the study's order."""
     table, scores = presented.cells, table_scores(presented.runs)
-    decimals = {score.key: _decimals(table, score) for score in scores}
+    decimals = {score.key: decimals_of(table, score) for score in scores}
+    ends = {score.key: _is_cut(table, score) for score in scores}
     marked, best = changed(presented), best_cells(presented)
     return [
         Row(
@@ -119,8 +146,10 @@ def rows(presented: Presented) -> list[Row]:
             [
                 Place(
                     row[f"{score.key}_mean"],
-                    row[f"{score.key}_high"] - row[f"{score.key}_mean"],
+                    row[f"{score.key}_low"],
+                    row[f"{score.key}_high"],
                     decimals[score.key],
+                    ends=ends[score.key],
                     changes=(row["cell"], score.key) in marked,
                     best=(row["cell"], score.key) in best,
                 )
@@ -160,11 +189,15 @@ def caption(presented: Presented) -> str:
     bold = bold if best_cells(presented) else ""
     dagger = f"{CHANGES}: changes when inactive units are dropped. " if changed(presented) else ""
     noted = f"{presented.study.settling.noted} " if presented.study.settling.unsettled else ""
-    explained = [s for s in (LOG_PX, VARIANCE_LAW) if s in table_scores(presented.runs)]
+    shown = table_scores(presented.runs)
+    explained = [s for s in (LOG_PX, VARIANCE_LAW_USED, VARIANCE_LAW_IDLE) if s in shown]
+    cut = any(_is_cut(presented.cells, score) for score in shown)
+    ends = ", or both its ends where the range of the score cuts it" if cut else ""
     meanings = " ".join(f"{s.title}: {s.meaning[:1].lower()}{s.meaning[1:]}" for s in explained)
     return (
-        f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval (from {ENOUGH} "
-        f"seeds on), on the test set; arrows point to what is better. {meanings} "
+        f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval{ends} (from "
+        f"{ENOUGH} seeds on, that do not all agree), on the test set; arrows point to what is "
+        f"better. {meanings} "
         f"{bold}{dagger}{noted}{captions.setting(presented)}".strip()
     )
 
@@ -194,8 +227,8 @@ def latex(presented: Presented) -> str:
         columns += _column(places)
     lines = [
         r"% Needs booktabs, graphicx and siunitx. Mean over seeds; in brackets half the width of",
-        r"% the 95 % Student t interval, in units of the last digit. Made smaller if it is wider",
-        r"% than the text.",
+        r"% the 95 % Student t interval, in units of the last digit, or what is to both its ends.",
+        r"% Made smaller if it is wider than the text.",
         *([f"% {presented.study.settling.noted}"] if presented.study.settling.unsettled else []),
         r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}\sisetup{detect-weight=true}%",
         r"\sbox0{%",
@@ -243,12 +276,19 @@ def _labels(presented: Presented) -> list[str]:
     return [*roles, *(label for label in presented.labels if label not in roles)]
 
 
-def _decimals(table: pd.DataFrame, score: Score) -> int:
+def _is_cut(table: pd.DataFrame, score: Score) -> bool:
+    """Tell whether some interval of a column is cut at the end of the score's range."""
+    low, mean, high = (table[f"{score.key}_{end}"] for end in ("low", "mean", "high"))
+    below, above = mean - low, high - mean
+    return bool(((below - above).abs() > 1e-9 * (below + above)).any())
+
+
+def decimals_of(table: pd.DataFrame, score: Score) -> int:
     """Return how many decimals a column needs for its typical half width.
 
     Two digits of it where they begin with 1, 2 or 3, else one (as the Particle Data Group rounds).
     """
-    half = (table[f"{score.key}_high"] - table[f"{score.key}_mean"]).median()
+    half = (table[f"{score.key}_high"] - table[f"{score.key}_low"]).median() / 2
     if not half > 0:
         top = table[f"{score.key}_mean"].abs().max()
         half = top / 100 if top > 0 else 1.0
@@ -260,7 +300,7 @@ def _decimals(table: pd.DataFrame, score: Score) -> int:
 def _column(places: Sequence[Place]) -> str:
     """Return the specification of a column ``S`` that holds these places."""
     numbers = [place.digits for place in places if place.known]
-    if not numbers:
+    if not numbers or places[0].ends:
         return "c"
     whole = max(len(mean.lstrip("-").partition(".")[0]) for mean, _ in numbers)
     decimals = max(len(mean.partition(".")[2]) for mean, _ in numbers)

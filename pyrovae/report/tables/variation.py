@@ -9,13 +9,13 @@ import pandas as pd
 from pyrovae.measures.scores import score_of
 from pyrovae.report import escapes
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import MISSING
-from pyrovae.report.look.summaries import VISIBLE
+from pyrovae.report.look.scores import MISSING, VISIBLE
 
 #: Mark of a score that changes when the inactive units are dropped.
 CHANGES = "†"
 
 CAPTION = (
+    "Means over runs, of the active units alone and of all units; the others are of all units. "
     "Seed: standard deviation over the seeds of a cell, all scored on the same points. Points: "
     "standard error of one run's score from random halves of the evaluation points (delete-half "
     "jackknife), with the chance of votes and splits in it; the same points serve all seeds, so it "
@@ -41,8 +41,9 @@ def markdown(presented: Presented) -> str:
     if table.empty:
         return ""
     lines = [
-        "| Score | Mean | Seed | Points | Change without inactive units | Cells that change |",
-        "| --- | --- | --- | --- | --- | --- |",
+        "| Score | Active units | All units | Seed | Points | Change without inactive units "
+        "| Cells that change |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for key, rows in table.groupby("score", sort=False):
         weight = rows["n"] / rows["n"].sum()
@@ -50,6 +51,7 @@ def markdown(presented: Presented) -> str:
         title = score_of(str(key)).title.replace("|", r"\|")
         cells = [
             escapes.markdown_line(title) + (f" {CHANGES}" if flagged else ""),
+            _text((rows["active_only"] * weight).sum(min_count=1)),
             _text((rows["mean"] * weight).sum()),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),

@@ -58,7 +58,7 @@ from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store import card
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.columns import has_all, side_by_side
-from pyrovae.study.store.status import FAILURE, read_plan, study_root
+from pyrovae.study.store.status import FAILURE, read_plan, slip, study_root
 from pyrovae.training import Diverged
 from pyrovae.training.settled import NOT_RECORDED, Settled
 from pyrovae.training.validation import Kept
@@ -505,11 +505,30 @@ def _found_run(results: Path, prefix: str) -> RunFolder:
         for p in results.glob("*/runs/[!.]*/metrics.json")
         if p.parent.name.startswith(prefix)
     )
-    ids = {p.name for p in found}
-    if len(ids) != 1:
-        problem = "no finished run has" if not ids else f"{len(ids)} runs have"
-        raise ConfigError(f"{problem} an id that starts with '{prefix}'", "", str(results))
+    ids = {p.name: RunFolder(p) for p in found}
+    if not ids:
+        said = f"no finished run has an id that starts with '{prefix}'{slip(results)}"
+        raise ConfigError(said, "", str(results))
+    if len(ids) > 1:
+        # As many digits as tell them apart, and no fewer than tables show.
+        digits = next(n for n in range(8, 65) if len({name[:n] for name in ids}) == len(ids))
+        some = list(ids.items())[:_LISTED]
+        listed = ", ".join(f"{name[:digits]} ({_about(folder)})" for name, folder in some)
+        more = f" and {len(ids) - _LISTED} more" if len(ids) > _LISTED else ""
+        said = f"{len(ids)} runs have an id that starts with '{prefix}': {listed}{more}"
+        raise ConfigError(said, "", str(results))
     return RunFolder(found[0])
+
+
+#: Runs that are named when several begin alike.
+_LISTED = 8
+
+
+def _about(folder: RunFolder) -> str:
+    """Return the study of a run, and what it is there."""
+    labels = folder.metrics()["labels"]
+    said = [str(labels[key]) for key in ("prior", "posterior") if labels.get(key) is not None]
+    return ", ".join([folder.study.name, *said, f"seed {labels.get('seed')}"])
 
 
 def _sha256(path: Path) -> str:

@@ -60,6 +60,16 @@ class StudyResults:
         return self.store.run(run)
 
     @cached_property
+    def absent(self) -> dict[str, str]:
+        """What tells each :attr:`missing` run from the others, by its id."""
+        if not self.missing:
+            return {}
+        planned = self.store.planned()["runs"]
+        names = told([entry["labels"] for entry in planned])
+        known = {entry["id"]: name for entry, name in zip(planned, names, strict=True)}
+        return {run: known.get(run, "") for run in self.missing}
+
+    @cached_property
     def labels(self) -> tuple[str, ...]:
         """What may tell runs apart: every part of a run, and each setting that varies."""
         known = (self.configs[run] for run in self.runs.get("run", []))

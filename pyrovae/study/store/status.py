@@ -32,6 +32,8 @@ class Progress:
         Run id to step and cause, for runs that diverged, with what the run was.
     in_training
         Ids of missing runs that have a checkpoint.
+    names
+        Run id to what tells the run from others, for all of them.
     unsettled
         Run id to why a run has not settled, or why that is not known, with what the run was.
     """
@@ -42,6 +44,7 @@ class Progress:
     missing: list[str]
     in_training: list[str]
     unsettled: dict[str, str]
+    names: dict[str, str]
 
 
 def study_root(results: Path, name: str) -> Path:
@@ -55,10 +58,21 @@ def study_root(results: Path, name: str) -> Path:
     root = results / name
     if not _is_name(name) or not (root / "study.json").exists():
         known = [p.parent.name for p in results.glob("*/study.json")]
-        raise ConfigError(
-            f"no study '{name}' has been run{did_you_mean(name, known)}", "", str(results)
-        )
+        said = slip(results) or did_you_mean(name, known)
+        raise ConfigError(f"no study '{name}' has been run{said}", "", str(results))
     return root
+
+
+def slip(results: Path) -> str:
+    """Return what is wrong with a folder of results that is a study's own, or in one; or nothing.
+
+    Completions of a shell end there.
+    """
+    inside = [results, *results.absolute().parents][:3]
+    study = next((folder for folder in inside if (folder / "study.json").exists()), None)
+    if study is None:
+        return ""
+    return f"; this is the folder of one study: give --results {study.parent}"
 
 
 def _is_name(text: str) -> bool:
@@ -91,11 +105,12 @@ def progress(root: Path) -> Progress:
     planned = read_plan(root)
     runs, checkpoints = root / "runs", root / "checkpoints"
     kept = set(os.listdir(checkpoints)) if checkpoints.is_dir() else set()
-    found = Progress(planned["name"], [], {}, [], [], {})
+    found = Progress(planned["name"], [], {}, [], [], {}, {})
     settled = _settled(root)
     names = told([entry["labels"] for entry in planned["runs"]])
     for entry, name in zip(planned["runs"], names, strict=True):
         run = entry["id"]
+        found.names[run] = name
         if os.path.exists(runs / run / "metrics.json"):
             found.done.append(run)
             if run not in settled:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
@@ -21,6 +22,8 @@ from pyrovae.training.settled import Settled
 #: Runs that have ended and are still shown, latest first.
 _RECENT = 8
 _BLOCKS = "▁▂▃▄▅▆▇█"
+#: Characters of a line that has room for curves.
+_WIDE = 120
 #: Characters of a curve.
 _CURVE = 20
 
@@ -40,18 +43,20 @@ def watch(root: Path, console: Console, *, interval: float = 1.0, once: bool = F
         Show this moment only.
     """
     if once or not console.is_terminal:
-        console.print(view(live.read(root), Store(root), time.time()))
+        console.print(view(live.read(root), Store(root), time.time(), width=console.width))
         return
     with Live(console=console, auto_refresh=False) as shown:
         while True:
             now = live.read(root)
-            shown.update(view(now, Store(root), time.time()), refresh=True)
+            shown.update(view(now, Store(root), time.time(), width=console.width), refresh=True)
             if now is None or not now.is_running():
                 return
             time.sleep(interval)
 
 
-def view(snapshot: Snapshot | None, store: Store, now: float) -> RenderableType:
+def view(
+    snapshot: Snapshot | None, store: Store, now: float, *, width: int = _WIDE
+) -> RenderableType:
     """Return what the terminal shows of a moment.
 
     Parameters
@@ -62,6 +67,8 @@ def view(snapshot: Snapshot | None, store: Store, now: float) -> RenderableType:
         Its results: scores of runs that are done.
     now
         Seconds since the epoch.
+    width
+        Characters of a line: every run has one line, and what has no room there is left out.
     """
     if snapshot is None:
         return Text(f"{store.root.name}: nobody has run it with a version that publishes progress")
@@ -69,10 +76,10 @@ def view(snapshot: Snapshot | None, store: Store, now: float) -> RenderableType:
     over = {k: r for k, r in snapshot.runs.items() if r.ended is not None}
     parts: list[RenderableType] = [_headline(snapshot, over, now)]
     if running and snapshot.is_running():
-        parts.append(_training(running, now))
+        parts.append(_training(running, now, wide=width >= _WIDE))
     if over:
         latest = sorted(over.items(), key=lambda item: -(item[1].ended or 0))[:_RECENT]
-        parts.append(_ended(latest, len(over), store))
+        parts.append(_ended(latest, len(over), store, wide=width >= _WIDE))
     return Group(*parts)
 
 
@@ -100,56 +107,79 @@ def _headline(snapshot: Snapshot, over: dict[str, RunProgress], now: float) -> T
     return line
 
 
-def _training(runs: dict[str, RunProgress], now: float) -> Table:
-    table = Table(
-        Column("in training", no_wrap=True),
-        "run",
-        "",
-        "step",
-        "loss",
-        "",
-        "active",
-        "steps/s",
-        box=None,
-    )
+def _training(runs: dict[str, RunProgress], now: float, *, wide: bool) -> Table:
+    heads = ["", "step", "loss", "", "active", "steps/s"] if wide else ["done", "loss", "active"]
+    table = _table("training", heads)
+    names = shortened({key: run.name for key, run in runs.items()})
     for key, run in runs.items():
         spent = max(now - run.started, 1e-9)
         evaluating = run.step >= run.steps
-        table.add_row(
-            key[:8],
-            Text(run.name),
-            ProgressBar(run.steps, run.step, width=16),
-            "evaluating" if evaluating else f"{run.step:,}/{run.steps:,}",
-            f"{run.losses[-1]:.1f}" if run.losses else "compiling",
-            curve(run.losses),
-            "" if run.active_units is None else str(run.active_units),
-            f"{run.step / spent:.0f}" if run.step and not evaluating else "",
-        )
+        rate = f"{run.step / spent:.0f}" if run.step and not evaluating else ""
+        loss = f"{run.losses[-1]:.1f}" if run.losses else "compiling"
+        active = "" if run.active_units is None else str(run.active_units)
+        first = (key[:8], Text(names[key]))
+        if wide:
+            done = "evaluating" if evaluating else f"{run.step:,}/{run.steps:,}"
+            bar = ProgressBar(run.steps, run.step, width=16)
+            table.add_row(*first, bar, done, loss, curve(run.losses), active, rate)
+        else:
+            done = "evaluating" if evaluating else f"{run.step / run.steps:.0%}"
+            table.add_row(*first, done, loss, active)
     return table
 
 
-def _ended(runs: Sequence[tuple[str, RunProgress]], count: int, store: Store) -> Table:
-    title = "over" if count <= len(runs) else f"over, last {len(runs)} of {count}"
-    table = Table(title, "run", "state", "active", "ELBO", "settled", "took", box=None)
+def _table(title: str, heads: Sequence[str]) -> Table:
+    """Return a table of runs, one line each; of names, which come second, the end may be cut."""
+    table = Table(Column(title, no_wrap=True), box=None, padding=(0, 1, 0, 0))
+    table.add_column("run", no_wrap=True, overflow="ellipsis", ratio=1)
+    for head in heads:
+        table.add_column(head, no_wrap=True)
+    table.expand = True
+    return table
+
+
+def shortened(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names of runs without the parameters of their parts, where they still differ.
+
+    >>> shortened({"a": "student_t(df=10.0) · seed 0", "b": "laplace · seed 0"})
+    {'a': 'student_t · seed 0', 'b': 'laplace · seed 0'}
+    """
+    short = {key: re.sub(r"\([^()]*\)", "", name) for key, name in names.items()}
+    return short if len(set(short.values())) == len(set(names.values())) else dict(names)
+
+
+def _ended(
+    runs: Sequence[tuple[str, RunProgress]], count: int, store: Store, *, wide: bool
+) -> RenderableType:
+    some = ["active", "ELBO", "settled"]
+    table = _table("over", ["state", *some, "took"] if wide else some)
+    names = shortened({key: run.name for key, run in runs})
+    below = []
     for key, run in runs:
         folder = store.run(key)
         failed = run.state == "failed"
         known = not failed and (folder.path / "metrics.json").exists()
         scores = folder.metrics()["scores"] if known else {}
-        table.add_row(
-            key[:8],
-            Text(run.name),
-            Text(f"{run.state}: {run.reason}" if failed else run.state, style="red" * failed),
+        elbo = f"{scores['elbo']:.1f}" if "elbo" in scores else ""
+        state = Text(run.state, style="red" * failed)
+        cells: list[str | Text] = [
             f"{scores['used_units']:.0f}" if "used_units" in scores else "",
-            f"{scores['elbo']:.1f}" if "elbo" in scores else "",
-            Text(_settled(folder.settled()) if known else ""),
-            clock((run.ended or run.started) - run.started),
-        )
-    return table
+            elbo if wide or known else state,
+            _settled(folder.settled()) if known else "",
+        ]
+        if wide:
+            cells = [state, *cells, clock((run.ended or run.started) - run.started)]
+        table.add_row(key[:8], Text(names[key]), *cells)
+        if failed:
+            below.append(Text(f"{key[:8]} failed: {run.reason}", style="red"))
+    if count > len(runs):
+        below.append(Text(f"the last {len(runs)} of {count}"))
+    return Group(table, *below)
 
 
 def _settled(settled: Settled) -> str:
-    return "yes" if settled.yes else f"{MARK} {'; '.join(settled.reasons)}"
+    """Return whether a run has settled; `study status` says why one has not."""
+    return {True: "yes", False: f"no{MARK}", None: f"not known{MARK}"}[settled.yes]
 
 
 def curve(values: Sequence[float], width: int = _CURVE) -> str:

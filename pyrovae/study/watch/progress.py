@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from types import TracebackType
 from typing import Protocol, Self
@@ -16,8 +17,12 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from rich.table import Column
 
 from pyrovae.study.watch.events import Event
+
+#: Characters of a line that has room for long bars.
+_WIDE = 100
 
 
 class Display(Protocol):
@@ -100,7 +105,9 @@ class _Lines:
             self._print(_failure(event, self._names))
 
     def _print(self, line: str) -> None:
-        self._console.print(line, soft_wrap=True, highlight=False, markup=False)
+        # A log that nobody has given a width keeps whole lines, for grep.
+        fits = self._console.is_terminal or "COLUMNS" in os.environ
+        self._console.print(line, soft_wrap=not fits, highlight=False, markup=False)
 
 
 class _Bars:
@@ -109,13 +116,18 @@ class _Bars:
     def __init__(self, total: int, console: Console, names: dict[str, str]) -> None:
         self._names, self._console = names, console
         self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=24),
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
+            ),
+            BarColumn(bar_width=24 if console.width >= _WIDE else 6),
             MofNCompleteColumn(),
             TextColumn("{task.fields[note]}", markup=False),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
             console=console,
+            expand=True,
         )
         self._all = self._progress.add_task("study", total=total, note="runs")
         self._tasks: dict[str, TaskID] = {}

@@ -184,6 +184,31 @@ def test_no_width_makes_the_page_scroll_sideways(browser: Browser):
     browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
 
 
+def test_no_labels_overprint_on_a_telephone(browser: Browser):
+    size = {"width": 390, "height": 844, "deviceScaleFactor": 1, "mobile": True}
+    browser.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.driver.refresh()
+    collide = """
+      [...document.querySelectorAll('.chart')].flatMap((chart) => {
+        const boxes = [...chart.querySelectorAll('text')].filter((text) => text.textContent.trim())
+          .map((text) => [text.textContent, text.getBoundingClientRect()]);
+        return boxes.flatMap(([one, a], i) => boxes.slice(i + 1)
+          .filter(([, b]) => a.left < b.right - 1 && b.left < a.right - 1
+            && a.top < b.bottom - 2 && b.top < a.bottom - 2)
+          .map(([other]) => `${one} / ${other}`));
+      })
+    """.strip()
+    assert browser.run("document.querySelectorAll('.chart text').length") > 10
+    for key in browser.run("[...document.getElementById('score').options].map((o) => o.value)"):
+        browser.run(
+            "(() => { const s = document.getElementById('score'); s.value = arguments[0];"
+            " s.dispatchEvent(new Event('change', {bubbles: true})); return true; })()",
+            key,
+        )
+        assert browser.run(collide) == [], key
+    browser.driver.execute_cdp_cmd("Emulation.clearDeviceMetricsOverride", {})
+
+
 def test_users_text_stays_text(browser: Browser, made_study: StudyResults, tmp_path: Path):
     evil = "</script><img src=x onerror='window.hacked = 1'><b>&amp;"
     runs = made_study.runs.replace({"prior": {"laplace": evil}})
