@@ -133,7 +133,7 @@ def normal_posterior(
     found = columns.T @ y.mean(1) / size
     squares, freedom = ((y - y.mean(1, keepdims=True)) ** 2).sum(), y.size - len(y)
     noise, spread = np.geomspace(0.02, 4, 80), np.geomspace(0.005, 5, 80)
-    error = noise[:, None] / np.sqrt(SEEDS * size)
+    error = noise[:, None] / np.sqrt(values.shape[1] * size)
     mean, sd = (-0.5, 1.0) if counted else law.log_noise
     # Noise of counts counts in units, that of others in the spread of all runs.
     at = np.log(noise * (unit if counted else 1.0))

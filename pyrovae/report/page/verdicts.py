@@ -158,6 +158,8 @@ class _Worded:
             where = self._where(found.within)
             evidence += (
                 f" By itself it is as sure {'; '.join(where)}."
+                if len(sure) > 1 and where
+                else f" By itself it is as sure {names.listed(self._contexts(found.within))}."
                 if where
                 else f" For no {self._others()} is it as sure by itself."
             )
@@ -200,11 +202,11 @@ class _Worded:
         on_average = everywhere < ENOUGH and self._others()
         told = (
             f"Every pair of levels lies within ±{self.entry['rope']:g} of each other"
-            f"{' on average' if on_average else ''} with posterior probability "
-            f"{_probability(found.probability)} or more"
+            f"{' on average' if on_average else ''} with a posterior probability of "
+            f"{_at_least(found.probability)}"
         )
         if on_average:
-            told += f"; for every {self._others()} with {_probability(everywhere)} or more"
+            told += f"; for every {self._others()} with {_at_least(everywhere)}"
         average = f" on average over the {self._others()}" if on_average else ""
         return "equal", f"the {noun} makes no practical difference{average}.", f"{told}."
 
@@ -238,6 +240,9 @@ class _Worded:
         levels = json.loads(row["where"])
         phrases = [self.encoding.level_phrase(factor, level) for factor, level in levels.items()]
         return f"under {names.listed(phrases)}"
+
+    def _contexts(self, within: pd.DataFrame) -> list[str]:
+        return list(dict.fromkeys(self._context(row) for row in _rows(within)))
 
     def _where(self, within: pd.DataFrame) -> list[str]:
         """Return for each context which level is surely higher than which."""
@@ -288,6 +293,10 @@ def _sentence(sure: list[_Ordered]) -> str:
 
 def _probability(value: float) -> str:
     return "> 0.99" if value > 0.995 else "< 0.01" if value < 0.005 else f"{value:.2f}"
+
+
+def _at_least(value: float) -> str:
+    return "more than 0.99" if value > 0.995 else f"{value:.2f} or more"
 
 
 def _percent(share: float) -> str:
