@@ -19,10 +19,10 @@ ENOUGH = 0.95
 #: told.
 _TURNS = 0.5
 
-#: ``differs``: some pair of levels, on average over the other factors; ``within``: some pair, but
-#: only for some levels of the others; ``turns``: which of a pair is higher turns with them;
-#: ``may turn``: it may, so that the average is not told; ``equal``: all pairs practically equal;
-#: ``open``: none of these is probable enough.
+#: ``differs``: some pair of levels, on average over the other factors; ``within``: some pair for
+#: some levels of the others, while nothing is told of the average; ``turns``: which of a pair is
+#: higher turns with the others; ``may turn``: it may, so that the average is not told; ``equal``:
+#: all pairs practically equal; ``open``: none of these is probable enough.
 Finding = Literal["differs", "within", "turns", "may turn", "equal", "open"]
 #: The findings that claim a difference.
 CLAIMS: tuple[Finding, ...] = ("differs", "within", "turns")
@@ -90,9 +90,9 @@ def judge(pairs: pd.DataFrame, within: pd.DataFrame, enough: float) -> Judged:
         return Judged("turns", float(alone["jointly"].min()), turned, alone)
     sure = _sure(pairs, enough)
     turning = sure[sure["crossing"] >= _TURNS]
-    if len(turning):
+    if len(turning) and alone.empty:
         return Judged("may turn", float(turning["crossing"].max()), turning, alone)
-    if len(sure):
+    if len(sure) and turning.empty:
         return Judged("differs", float(sure["jointly"].min()), sure, alone)
     if len(alone):
         return Judged("within", float(alone["jointly"].min()), pairs, alone)
