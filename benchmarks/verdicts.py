@@ -161,7 +161,8 @@ def normal_posterior(
     means = location + unit * coefficients @ columns.T
     back = {"proportion": lambda x: 1 / (1 + np.exp(-x)), "positive": np.exp}
     means = back.get(score.kind, lambda x: x)(means)
-    draws = xr.DataArray(means, dims=("sample", "cell"))
+    runs = ("cell", np.full(len(values), values.shape[1]))
+    draws = xr.DataArray(means, dims=("sample", "cell"), coords={"runs": runs})
     return CellPosterior(score, design, draws, Convergence(1.0, DRAWS, DRAWS, 0.0), None)
 
 

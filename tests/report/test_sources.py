@@ -38,6 +38,14 @@ from report.latex import compiled
             ["Van den Oord et al. 2016", "Dauphin et al. 2017"],
         ),
         ("Matthey, Higgins, Hassabis, Lerchner (2017)", ["Matthey et al. 2017"]),
+        ("Alpaydin, Kaynak (UCI repository 1998)", ["Alpaydin & Kaynak 1998"]),
+        ("Gondal et al. (NeurIPS 2019)", ["Gondal et al. 2019"]),
+        (
+            "Profiles (Agarwal et al. 2021) of Equivalence (Kruschke 2018)",
+            ["Agarwal et al. 2021", "Kruschke 2018"],
+        ),
+        # Another work than that of the same first author and year which is known.
+        ("Burgess, Kim (2018); Kim, Mnih (ICML 2018)", ["Burgess & Kim 2018", "Kim & Mnih 2018"]),
         ("latent units of 5000 test images", []),
     ],
 )

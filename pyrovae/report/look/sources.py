@@ -18,8 +18,12 @@ _ID = re.compile(r"arXiv:(\d{4}\.\d{4,5})|doi:(10\.[^\s;,)]+)")
 _SURNAME = r"(?:[Vv]an den |De )?[A-Z][\w'’-]+"
 #: Authors and year: "Kim & Mnih 2018", "Burda et al. (2016)", "LeCun, Huang, Bottou (CVPR 2004)".
 _NAMED = re.compile(
-    rf"({_SURNAME}(?:(?:,? & |,? and |, ){_SURNAME})*(?:,? et al\.)?)"
-    r",? (?:\((?:[A-Z][\w. ]*? )?)?((?:19|20)\d\d)\b"
+    rf"({_SURNAME}(?:(?:,? & |,? and |, ){_SURNAME})*(?:,? et al\.)?),? \(?((?:19|20)\d\d)\b"
+)
+#: The same with a venue, which takes several authors: "(Kruschke 2018)" behind a capital is none.
+_AT_VENUE = re.compile(
+    rf"({_SURNAME}(?:(?:, {_SURNAME})+|(?:, {_SURNAME})*,? et al\.)) "
+    r"\([A-Z][A-Za-z.]*(?: [a-z]+| [A-Z0-9][A-Za-z.]*)* ((?:19|20)\d\d)\b"
 )
 _FIELD = re.compile(r"(\w+) = \{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}")
 
@@ -52,7 +56,10 @@ def cited(text: str) -> list[Source]:
     ['asperti2020', 'someone1999']
     """
     found: dict[str, Source] = {}
-    places = list(_NAMED.finditer(text))
+    at_venue = list(_AT_VENUE.finditer(text))
+    inside = [range(place.start(), place.end()) for place in at_venue]
+    plain = (m for m in _NAMED.finditer(text) if not any(m.start() in span for span in inside))
+    places = sorted([*at_venue, *plain], key=lambda place: place.start())
     starts = [place.start() for place in places]
     before = text[: starts[0]] if starts else text
     for match in _ID.finditer(before):
@@ -140,6 +147,12 @@ def _by_name(authors: str, year: str) -> Source | None:
     return same[0] if len(same) == 1 else None
 
 
+def _named(authors: str) -> str:
+    """Return authors as a sentence names them."""
+    names = _split(authors)
+    return f"{names[0]} et al." if "et al." in authors else _short(names)
+
+
 def _split(authors: str) -> list[str]:
     plain = re.sub(r",? et al\.", "", authors)
     return re.split(r",? & |,? and |, ", plain)
@@ -165,5 +178,5 @@ def _made(authors: str, year: str, identity: dict[str, str]) -> Source:
         **({"archiveprefix": "arXiv"} if "eprint" in identity else {}),
     }
     known = ", ".join(f"{name} = {{{value}}}" for name, value in fields.items() if value)
-    short = f"{authors.replace(' and ', ' & ')} {year}" if authors else told
+    short = f"{_named(authors)} {year}" if authors else told
     return Source(key, short, f"@misc{{{key}, {known}}}")
