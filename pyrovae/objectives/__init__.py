@@ -12,7 +12,9 @@ from pyrovae.objectives.info import Info
 from pyrovae.objectives.lagging import Lagging
 from pyrovae.objectives.rate import Capacity, Delta, FreeBits
 from pyrovae.objectives.scale import Balanced, LearnedSigma
+from pyrovae.objectives.tighter import Ciwae, Miwae, Piwae
 from pyrovae.objectives.total_correlation import BetaTC
+from pyrovae.objectives.wasserstein import WaeGan, WaeMmd
 
 __all__ = [
     "OBJECTIVES",
@@ -22,6 +24,7 @@ __all__ = [
     "Beta",
     "BetaTC",
     "Capacity",
+    "Ciwae",
     "Delta",
     "DipI",
     "DipII",
@@ -33,7 +36,11 @@ __all__ = [
     "Iwae",
     "Lagging",
     "LearnedSigma",
+    "Miwae",
     "Objective",
+    "Piwae",
     "Terms",
     "Update",
+    "WaeGan",
+    "WaeMmd",
 ]

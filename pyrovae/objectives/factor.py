@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
-from typing import Annotated
 
 import torch
-from pydantic import Field
-from torch import Tensor, nn
-from torch.func import functional_call
+from torch import Tensor
+from torch.distributions import Distribution
 from torch.nn.functional import softplus
 
 from pyrovae.core.schedules import LearningRate, NotNegative, at
-from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import Terms
-from pyrovae.objectives.base import OBJECTIVES, Objective, Update
+from pyrovae.objectives.adversarial import Adversarial, Hidden
+from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 @OBJECTIVES.register("factor")
-class Factor(Objective):
+class Factor(Adversarial):
     r"""ELBO - gamma × total correlation, whose density ratio a discriminator learns.
 
     .. math::
@@ -62,42 +59,21 @@ class Factor(Objective):
         self,
         *,
         gamma: NotNegative = 10.0,
-        hidden: Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)] = [1000] * 6,
+        hidden: Hidden = [1000] * 6,
         discriminator_lr: LearningRate = 1e-4,
     ) -> None:
-        super().__init__()
-        self.gamma, self.lr = gamma, discriminator_lr
-        # Its input's width is known at the first code.
-        layers: list[nn.Module] = [nn.LazyLinear(hidden[0]), nn.LeakyReLU(0.2)]
-        for inputs, outputs in pairwise(hidden):
-            layers += [nn.Linear(inputs, outputs), nn.LeakyReLU(0.2)]
-        self.discriminator = nn.Sequential(*layers, nn.Linear(hidden[-1], 1))
-
-    def prepare(self, vae: LatentModel) -> None:
-        """Give the discriminator the width of a code."""
-        self.discriminator(torch.zeros(1, vae.latent_dim))
+        super().__init__(hidden=hidden, discriminator_lr=discriminator_lr)
+        self.gamma = gamma
 
     def hyperparameters(self, step: int) -> dict[str, float]:
         """Return gamma at a step."""
         return {"gamma": at(self.gamma, step)}
 
-    def groups(self, step: int) -> dict[str, Update]:
-        """Return that the discriminator has an Adam of its own."""
-        return {"objective": Update(count=step + 1, lr=at(self.lr, step), betas=(0.5, 0.9))}
+    def model_loss(self, terms: Terms, said: Tensor, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the ELBO's loss and the weighted total correlation."""
+        return (terms.distortion + terms.rate).mean() + hyper["gamma"] * said.mean()
 
-    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
-        """Return the model's loss; the discriminator's is added with value 0.
-
-        Each has a gradient for its own parameters only.
-        """
-        z = terms.z
-        fixed = {name: p.detach() for name, p in self.discriminator.named_parameters()}
-        correlation = functional_call(self.discriminator, fixed, (z,)).mean()
-        model = (terms.distortion + terms.rate).mean() + hyper["gamma"] * correlation
-        own = self.discriminator_loss(z.detach())
-        return model + terms.shared + (own - own.detach())
-
-    def discriminator_loss(self, z: Tensor) -> Tensor:
+    def discriminator_loss(self, z: Tensor, p: Distribution | None = None) -> Tensor:
         """Return the cross-entropy of telling codes from shuffled ones; log 2 at chance."""
         order = torch.rand_like(z).argsort(0)
         true = self.discriminator(z)

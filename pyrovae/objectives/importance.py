@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Annotated
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
 
 import pyro
 from pydantic import Field
@@ -17,6 +17,8 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import SAMPLES, Terms, is_weighted, terms, trace_pair
 from pyrovae.objectives.base import OBJECTIVES, Objective
+
+T = TypeVar("T")
 
 
 @OBJECTIVES.register("iwae")
@@ -55,8 +57,7 @@ class Iwae(Objective):
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the negative bound, averaged over the batch."""
-        log_weight = terms.log_weight if self.samples > 1 else terms.log_weight.unsqueeze(0)
-        return math.log(self.samples) - log_weight.logsumexp(0).mean() + terms.shared
+        return terms.shared - importance_bound(terms, self.samples)
 
 
 @OBJECTIVES.register("dreg")
@@ -117,25 +118,63 @@ class Dreg(Iwae):
             # The value of z, with w_k times its gradient.
             scaled = z.detach() + weights.unsqueeze(-1) * (z - z.detach())
             replayed.nodes[q["name"]] = {**q, "value": scaled}
-        fixed = {
-            f"vae.{name}": p.detach()
-            for name, p in vae.named_parameters()
-            if vae.is_guide_parameter(name)
-        }
         with pyro.plate(SAMPLES, self.samples, dim=-2):
-            guide = functional_call(_Replayed(vae), fixed, (replayed, x))
-            model = poutine.trace(poutine.replay(vae.model, trace=guide)).get_trace(x)
+            guide = with_fixed(vae, lambda fixed: _replay(fixed.guide, replayed, x), of_guide=True)
+            model = _replay(vae.model, guide, x)
         again = terms(model, guide, data_size=data_size)
         surrogate = again.shared - (weights * again.log_weight).sum(0).mean()
         return surrogate + (bound - surrogate).detach(), found
 
 
-class _Replayed(nn.Module):
-    """The guide at given codes, as a module whose parameters can be replaced."""
+def _replay(program: Callable[..., Any], trace: Trace, x: Tensor) -> Trace:
+    return poutine.trace(poutine.replay(program, trace=trace)).get_trace(x)
+
+
+def importance_bound(terms: Terms, particles: int, *, bounds: int = 1) -> Tensor:
+    """Return the mean over a batch of the mean of some bounds, each of as many particles; 0-d.
+
+    Burda et al. 2016, eq. 8; with several bounds Rainforth et al. 2018, eq. 10.
+
+    Parameters
+    ----------
+    terms
+        Of ``particles`` codes for each datum.
+    particles
+        Of all bounds together.
+    bounds
+        Their number.
+    """
+    # Of a single code there is no dimension of samples.
+    log_weight = terms.log_weight.reshape(bounds, particles // bounds, -1)
+    return (log_weight.logsumexp(1) - math.log(particles // bounds)).mean()
+
+
+def with_fixed(vae: LatentModel, run: Callable[[LatentModel], T], *, of_guide: bool) -> T:
+    """Return what ``run`` makes of a model in which one half's parameters have no gradient.
+
+    Parameters
+    ----------
+    vae
+        The model, which is left as it is.
+    run
+        Called with the model whose parameters are replaced.
+    of_guide
+        Whether those of q(z|x) are fixed, or all others.
+    """
+    fixed = {
+        f"vae.{name}": p.detach()
+        for name, p in vae.named_parameters()
+        if vae.is_guide_parameter(name) == of_guide
+    }
+    return functional_call(_Half(vae), fixed, (run,))
+
+
+class _Half(nn.Module):
+    """A model as a part of a module: what ``functional_call`` can replace parameters of."""
 
     def __init__(self, vae: LatentModel) -> None:
         super().__init__()
         self.vae = vae
 
-    def forward(self, trace: Trace, x: Tensor) -> Trace:
-        return poutine.trace(poutine.replay(self.vae.guide, trace=trace)).get_trace(x)
+    def forward(self, run: Callable[[LatentModel], Any]) -> Any:
+        return run(self.vae)

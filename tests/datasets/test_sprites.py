@@ -289,7 +289,7 @@ def test_a_grid_that_is_not_chosen_is_not_part_of_the_identity() -> None:
     before = {"size": 64, "n_train": 20_000, "n_test": 10_000, "seed": 0}
     assert DATASETS.resolve("sprites", {}) == before
     asked = {"shapes": list(SHAPES), "scales": 6, "orientations": 40, "positions": 32}
-    asked |= {"reach": [1.0, 1.0]}
+    asked |= {"reach": [1.0, 1.0], "noise": 0.0}
     assert DATASETS.resolve("sprites", asked) == before
     assert DATASETS.resolve("sprites", asked | {"positions": 8}) == {**before, "positions": 8}
 
@@ -305,6 +305,8 @@ def test_a_grid_that_is_not_chosen_is_not_part_of_the_identity() -> None:
         ({"reach": [0.5]}, "at least 2 items"),
         ({"reach": [0.5, 1.5]}, "less than or equal to 1"),
         ({"reach": 0.5}, "valid list"),
+        ({"noise": -0.1}, "greater than or equal to 0"),
+        ({"noise": 1.5}, "less than or equal to 1"),
         ({"positions": 65}, "less than or equal to 64"),
         ({"orientations": 2.0}, "valid integer"),
         ({"shapes": ["heart"], "positions": 4, "orientations": 1}, "only 96"),
@@ -325,3 +327,20 @@ def test_a_shorter_reach_is_around_the_centre() -> None:
     x, y = images.sum(axis=1) @ pixel / area, images.sum(axis=2) @ pixel / area
     np.testing.assert_allclose(x, np.repeat(np.linspace(0.35, 0.65, 5), 5), atol=0.01)
     np.testing.assert_allclose(y, np.tile(np.linspace(0.2, 0.8, 5), 5), atol=0.01)
+
+
+def test_noise_has_its_scale_and_is_another_for_each_image_and_pixel() -> None:
+    given = {"size": 16, "n_train": 600, "n_test": 100}
+    plain, noisy = load_dataset("sprites", **given), load_dataset("sprites", **given, noise=0.08)
+    assert np.array_equal(plain.train.factors, noisy.train.factors)
+    grey = 0.25 + 0.5 * plain.train.values.numpy() / 255
+    error = (noisy.train.values.numpy() / 255 - grey)[:, 0]
+    # 153,600 draws: four standard errors; three standard deviations are cut off.
+    assert abs(error.mean()) < 4 * 0.08 / len(error.ravel()) ** 0.5
+    assert error.std() == pytest.approx(0.08, rel=0.01)
+    assert abs(np.corrcoef(error[:, 3, 3], error[:, 3, 4])[0, 1]) < 0.17
+    assert abs(np.corrcoef(error[:-1, 3, 3], error[1:, 3, 3])[0, 1]) < 0.17
+    again = load_dataset("sprites", **given, noise=0.08)
+    assert np.array_equal(noisy.test.values, again.test.values)
+    other = load_dataset("sprites", **given, noise=0.08, seed=1)
+    assert not np.array_equal(noisy.test.values, other.test.values)

@@ -89,6 +89,10 @@ QUICK: dict[str, dict[str, object]] = {
     "lagging": {"inner": 2, "until": 12},
     "iwae": {"particles": 3},
     "dreg": {"particles": 3},
+    "ciwae": {"particles": 3},
+    "miwae": {"particles": 2, "bounds": 2},
+    "piwae": {"particles": 2, "bounds": 2},
+    "wae_gan": {"hidden": [8]},
 }
 
 
