@@ -3,6 +3,9 @@
 Nothing that these pages say is written down twice: names, formulas, parameters, defaults, examples
 and sources are the code's own, so that the pages cannot fall behind it, and a plug-in's parts are
 on them as built-in ones are.
+
+``python docs/_build/hooks.py`` writes the generated pages into ``docs/``, where the repository's own
+pages link to them.
 """
 
 from __future__ import annotations
@@ -59,13 +62,22 @@ _SKIP = re.compile(r" *# doctest:.*")
 _MATH = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>', re.DOTALL)
 
 
+def generated() -> dict[str, str]:
+    """Return the generated pages by path."""
+    found = {
+        f"families/{title.lower().replace(' ', '-')}.md": family_page(kind, title, intro)
+        for kind, (title, intro) in PAGES.items()
+    }
+    return {**found, "commands.md": commands_page(), "gallery.md": gallery.page()}
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the generated pages."""
-    for kind, (title, intro) in PAGES.items():
-        path = f"families/{title.lower().replace(' ', '-')}.md"
-        files.append(File.generated(config, path, content=family_page(kind, title, intro)))
-    files.append(File.generated(config, "commands.md", content=commands_page()))
-    files.append(File.generated(config, "gallery.md", content=gallery.page()))
+    """Put the generated pages in the place of their stored copies, which lack plug-ins' parts."""
+    for path, content in generated().items():
+        stored = files.get_file_from_path(path)
+        if stored is not None:
+            files.remove(stored)
+        files.append(File.generated(config, path, content=content))
     return files
 
 
@@ -213,3 +225,10 @@ def _commands(command: click.Command, path: str) -> Iterator[tuple[str, click.Co
             yield from _commands(part, f"{path} {name}")
     else:
         yield path, command
+
+
+if __name__ == "__main__":
+    for path, content in generated().items():
+        page = Path(__file__).parents[1] / path
+        page.parent.mkdir(exist_ok=True)
+        page.write_text(content)

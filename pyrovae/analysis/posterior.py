@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -156,41 +158,73 @@ class CellPosterior:
         probability that what it says and what all surer pairs of its factor say holds together: of
         several pairs looked at, those may be asserted whose ``jointly`` is high. ``crossing`` is
         the probability that a is beyond practical equivalence above b in some of the cells averaged
-        over, and below in others: the average then says nothing of either.
+        over, and below in others: the average then says nothing of either. ``everywhere`` is the
+        probability that they are practically equal in each of those cells.
         """
         self.require()
         rows = []
-        for factor, levels in self.design.levels.items():
-            claims = []
-            for i, a in enumerate(levels):
-                for b in levels[i + 1 :]:
-                    at_a, at_b = self._matched(factor, a, b)
-                    if not at_a:
-                        continue
-                    first, second = self.draws.values[:, at_a], self.draws.values[:, at_b]
-                    apart = self._beyond(first, second)
-                    found = self.compare(first, second)
-                    claims.append(
-                        apart.mean(1) > self.metric.equivalence
-                        if found["above"] >= found["below"]
-                        else apart.mean(1) < -self.metric.equivalence
-                    )
-                    crossing = (apart > self.metric.equivalence).any(1) & (
-                        apart < -self.metric.equivalence
-                    ).any(1)
-                    rows.append(
+        for factor in self.design.factors:
+            claims, found = [], []
+            for a, b, at_a, at_b in self._pairs(factor):
+                first, second = self.draws.values[:, at_a], self.draws.values[:, at_b]
+                apart, width = self._beyond(first, second), self.metric.equivalence
+                claims.append(self._claim(first, second))
+                crossing = (apart > width).any(1) & (apart < -width).any(1)
+                found.append(
+                    {
+                        "factor": factor,
+                        "a": str(a),
+                        "b": str(b),
+                        "pairs": len(at_a),
+                        **self.compare(first, second),
+                        "crossing": float(crossing.mean()),
+                        "everywhere": float((np.abs(apart) <= width).all(1).mean()),
+                    }
+                )
+            rows += [row | {"jointly": p} for row, p in zip(found, _jointly(claims), strict=True)]
+        return pd.DataFrame(rows)
+
+    def within(self) -> pd.DataFrame:
+        """Return a row for each pair of cells that differ in one factor only.
+
+        Columns as in :meth:`contrasts`, of one pair of cells instead of an average: ``where`` has
+        the other factors' levels by name, as JSON. ``jointly`` goes over all pairs of cells of a
+        factor.
+        """
+        self.require()
+        rows = []
+        for factor in self.design.factors:
+            others = [name for name in self.design.factors if name != factor]
+            claims, found = [], []
+            for a, b, at_a, at_b in self._pairs(factor) if others else ():
+                for i, j in zip(at_a, at_b, strict=True):
+                    first, second = self.draws.values[:, [i]], self.draws.values[:, [j]]
+                    claims.append(self._claim(first, second))
+                    levels = {name: str(self.design.cells[name].iloc[i]) for name in others}
+                    found.append(
                         {
                             "factor": factor,
+                            "where": json.dumps(levels, ensure_ascii=False),
                             "a": str(a),
                             "b": str(b),
-                            "pairs": len(at_a),
-                            **found,
-                            "crossing": float(crossing.mean()),
+                            **self.compare(first, second),
                         }
                     )
-            for row, joint in zip(rows[len(rows) - len(claims) :], _jointly(claims), strict=True):
-                row["jointly"] = joint
+            rows += [row | {"jointly": p} for row, p in zip(found, _jointly(claims), strict=True)]
         return pd.DataFrame(rows)
+
+    def _pairs(self, factor: str) -> Iterator[tuple[Any, Any, list[int], list[int]]]:
+        """Yield each pair of a factor's levels with the cells that differ in it only."""
+        for a, b in itertools.combinations(self.design.levels[factor], 2):
+            at_a, at_b = self._matched(factor, a, b)
+            if at_a:
+                yield a, b, at_a, at_b
+
+    def _claim(self, first: Draws, second: Draws) -> NDArray[np.bool_]:
+        """Return in which draws the more probable of two orders holds, beyond equivalence."""
+        apart, width = self._beyond(first, second).mean(1), self.metric.equivalence
+        above, below = apart > width, apart < -width
+        return above if above.mean() >= below.mean() else below
 
     def compare(self, first: Draws, second: Draws) -> dict[str, float]:
         """Summarise how much ``first`` exceeds ``second``, both ``(samples, pairs)``."""

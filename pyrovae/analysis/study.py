@@ -8,6 +8,7 @@
                              cells.csv          posterior mean, interval and P(best) of each cell
                              levels.csv         the same for each level of each factor
                              contrasts.csv      differences of levels: intervals, P(better), ROPE
+                             within.csv         the same in each cell of the other factors
                              effects.csv        main effects and two-way interactions
                              bootstrap.csv      means and interquartile means, stratified bootstrap
                              improvement.csv    P(a run of a exceeds a run of b)
@@ -53,7 +54,7 @@ _PACKAGES = ("pyrovae", "torch", "pyro-ppl", "arviz", "numpy")
 _ABOUT = {"factors": list, "digest": str, "metrics": dict}
 #: What helps against a file that is damaged.
 _AGAIN = "`pyrovae study analyse` makes it again"
-_POSTERIOR = ("cells", "levels", "contrasts", "effects")
+_POSTERIOR = ("cells", "levels", "contrasts", "within", "effects")
 _BOOTSTRAP: dict[str, Callable[..., pd.DataFrame]] = {
     "bootstrap": bootstrap.aggregates,
     "improvement": bootstrap.improvements,

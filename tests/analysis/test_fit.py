@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -87,6 +89,7 @@ def test_what_is_concluded_hangs_together(
         apart = np.stack([each[:, i] - each[:, j] for i, j in places])
         crossing = (apart.max(0) > 0.1) & (apart.min(0) < -0.1)
         assert row.crossing == pytest.approx(crossing.mean())
+        assert row.everywhere == pytest.approx((np.abs(apart) <= 0.1).all(0).mean())
     # What pairs say together, from the draws: no more probable than any of them alone.
     for factor, pairs in contrasts.groupby("factor"):
         said = pairs[["above", "below"]].max(axis=1)
@@ -97,6 +100,15 @@ def test_what_is_concluded_hangs_together(
             apart = posterior.of(**{factor: row.a}) - posterior.of(**{factor: row.b})
             holds &= apart > 0.1 if row.above >= row.below else apart < -0.1
         assert pairs["jointly"].min() == pytest.approx(holds.mean())
+    # Within cells: every pair that differs in one factor only, from the draws.
+    within = posterior.within()
+    assert len(within) == 3 * 2 + 3
+    for row in within.itertuples():
+        where = json.loads(row.where)
+        a, b = (posterior.of(**{row.factor: level, **where}) for level in (row.a, row.b))
+        assert row.mean == pytest.approx((a - b).mean())
+        assert row.above == pytest.approx((a - b > 0.1).mean())
+        assert row.jointly <= max(row.above, row.below) + 1e-12
     # Main effects and interactions add up to the cells.
     effects = posterior.effects().set_index(["term", "level"])["mean"]
     total = posterior.draws.values.mean()

@@ -260,7 +260,7 @@ def compare_study(study: StudyResults) -> None:
     """Store a comparison whose posterior is normal around the cells' means: no sampling."""
     runs, factors = table_of(study)
     tables: dict[str, list[pd.DataFrame]] = {
-        name: [] for name in ("effects", "profiles", "cells", "contrasts")
+        name: [] for name in ("effects", "profiles", "cells", "contrasts", "within")
     }
     entries: dict[str, dict[str, Any]] = {}
     for key in comparable(runs):
@@ -281,6 +281,7 @@ def compare_study(study: StudyResults) -> None:
         tables["effects"].append(posterior.effects().assign(metric=key))
         tables["cells"].append(posterior.cells().assign(metric=key))
         tables["contrasts"].append(posterior.contrasts().assign(metric=key))
+        tables["within"].append(posterior.within().assign(metric=key))
         tables["profiles"].append(profiles(runs, key, factors, rng).assign(metric=key))
         entries[key] = {
             "status": "passed",

@@ -26,6 +26,7 @@ FIGURES = {
     "factors-standard-normal-prior",
     "kl-profile",
     "metric-correlation",
+    "overview",
     "rate-distortion",
     "reconstructions",
     "samples",
@@ -51,7 +52,7 @@ def test_each_figure_has_its_pictures_data_and_caption(
         assert len(pd.read_csv(f"{stem}.csv")) > 0
         assert Path(f"{stem}.txt").read_text().strip().endswith(".")
         # A column, or the text: UDR makes the fourth panel of disentanglement.
-        width = 6.75 if name == "disentanglement" else 3.25
+        width = 6.75 if name in ("disentanglement", "overview") else 3.25
         assert imread(f"{stem}.png").shape[1] == pytest.approx(width * 300, abs=1)
     assert {path.name for path in (written / "tables").iterdir()} == {
         "cells.csv",

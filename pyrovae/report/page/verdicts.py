@@ -1,23 +1,23 @@
-"""What the analysis across runs concludes, as sentences with their evidence."""
+"""What the analysis across runs concludes, as sentences with their evidence.
+
+When something is asserted is :mod:`pyrovae.analysis.judged`'s business; here it is worded.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import pandas as pd
 
+from pyrovae.analysis.judged import ENOUGH, NEEDED, Judged, bar, judge
 from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.look import names
 from pyrovae.report.look.encoding import Encoding
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.page.columns import columns
-
-#: Posterior probability from which a statement is made rather than left open.
-ENOUGH = 0.95
-#: Probability that a difference has another sign in some cells, from which on its average is not
-#: told.
-_TURNS = 0.5
 
 Kind = Literal["supported", "equal", "open", "refused"]
 _TAGS: dict[Kind, str] = {
@@ -35,9 +35,9 @@ class Verdict:
     Attributes
     ----------
     kind
-        ``supported``: levels differ by more than practical equivalence; ``equal``: all pairs are
-        practically equal; ``open``: neither has enough posterior probability, or the difference
-        turns with the other factors; ``refused``: the chains did not pass.
+        ``supported``: levels differ by more than practical equivalence, on average or for some
+        levels of the other factors; ``equal``: all pairs are practically equal; ``open``: neither
+        has enough posterior probability; ``refused``: the chains did not pass.
     statement, evidence
         A sentence, and the numbers behind it.
     probability
@@ -87,9 +87,10 @@ def verdicts(presented: Presented) -> Verdicts | None:
     analysis = presented.stored_analysis
     if analysis is None:
         return None
-    about, contrasts = analysis.about, analysis.table("contrasts")
+    about, contrasts, within = analysis.about, analysis.table("contrasts"), analysis.table("within")
     settling = presented.study.settling
     shown = [score.key for score in columns(presented.runs)]
+    enough = bar(contrasts, within)
     cards = []
     for key, entry in sorted(about["metrics"].items(), key=lambda item: _place(item[0], shown)):
         score = score_of(key)
@@ -98,14 +99,20 @@ def verdicts(presented: Presented) -> Verdicts | None:
             reason = entry.get("reason") or "nothing to compare"
             found = [Verdict("refused", "The chains support no conclusion.", reason, None)]
         else:
-            groups = mine.groupby("factor", sort=False)
-            made = [_verdict(part, str(f), score, entry, presented.encoding) for f, part in groups]
+            alone = within[within["metric"] == key]
+            made = [
+                _Worded(str(factor), score, entry, presented.encoding, analysis.factors).verdict(
+                    part, alone[alone["factor"] == factor] if len(alone) else alone, enough
+                )
+                for factor, part in mine.groupby("factor", sort=False)
+            ]
             found = [replace(each, statement=each.statement + settling.mark) for each in made]
         cards.append(Card(score.title, found))
     return Verdicts(
         f"From {about['runs']} runs: a hierarchical Bayesian model of each metric, fitted by NUTS. "
-        f"A sentence asserts only from a posterior probability of {ENOUGH:.0%} on, of all "
-        "differences that it names together, and of differences beyond practical equivalence only."
+        "A difference is asserted only if it is beyond practical equivalence with a posterior "
+        f"probability of {_percent(enough)} or more: the 5 % that everything asserted here may be "
+        "wrong together are shared out among all scores and factors that were looked at."
         + (f" {settling.noted}" if settling.unsettled else ""),
         cards,
         analysis.fresh,
@@ -116,56 +123,138 @@ def _place(key: str, shown: list[str]) -> int:
     return shown.index(key) if key in shown else len(shown)
 
 
-def _verdict(
-    pairs: pd.DataFrame, factor: str, score: Score, entry: dict[str, Any], encoding: Encoding
-) -> Verdict:
-    title, noun = score.title, names.title(factor).lower()
-    if not {"above", "below", "jointly", "crossing"} <= set(pairs.columns):
-        told = "An older version analysed these runs: analyse them again."
-        return Verdict("refused", f"{title}: no conclusion.", told, None)
-    least_equal = float(pairs["rope"].min())
-    if least_equal >= ENOUGH:
-        return Verdict(
-            "equal",
-            f"{title}: the {noun} makes no practical difference.",
-            f"Every pair of levels lies within ±{entry['rope']:g} of each other with posterior "
-            f"probability {_probability(least_equal)} or more.",
-            least_equal,
+@dataclass(frozen=True)
+class _Worded:
+    """Puts into words what is found of one factor in one score."""
+
+    factor: str
+    score: Score
+    entry: dict[str, Any]
+    encoding: Encoding
+    factors: Sequence[str]
+
+    def verdict(self, pairs: pd.DataFrame, within: pd.DataFrame, enough: float) -> Verdict:
+        """Return what is said of rows of contrasts, and of differences within cells."""
+        title = self.score.title
+        if not set(pairs.columns) >= NEEDED:
+            told = "An older version analysed these runs: analyse them again."
+            return Verdict("refused", f"{title}: no conclusion.", told, None)
+        found = judge(pairs, within, enough)
+        kind, said, evidence = {
+            "differs": self._differs,
+            "within": self._within,
+            "turns": self._turns,
+            "may turn": self._may_turn,
+            "equal": self._equal,
+            "open": self._open,
+        }[found.finding](found)
+        return Verdict(kind, f"{title}: {said}", evidence, found.probability)
+
+    def _differs(self, found: Judged) -> tuple[Kind, str, str]:
+        sure = [self._ordered(row) for row in _rows(found.pairs)]
+        evidence = "; ".join(f"{each.said}: {each.difference}" for each in sure)
+        evidence += f". {self._jointly(len(sure), found.probability)}"
+        if self._others():
+            where = self._where(found.within)
+            evidence += (
+                f" By itself it is as sure {'; '.join(where)}."
+                if len(sure) > 1 and where
+                else f" By itself it is as sure {names.listed(self._contexts(found.within))}."
+                if where
+                else f" For no {self._others()} is it as sure by itself."
+            )
+        return "supported", f"higher {_sentence(sure)}.", evidence
+
+    def _within(self, found: Judged) -> tuple[Kind, str, str]:
+        told = "; ".join(
+            f"{self._context(row)} {each.said}: {each.difference}"
+            for row, each in ((row, self._ordered(row)) for row in _rows(found.within))
         )
-    ordered = [
-        _Ordered.of(row, factor, score, encoding)
-        for _, row in pairs.sort_values("jointly", ascending=False).iterrows()
-    ]
-    sure = [each for each in ordered if each.jointly >= ENOUGH]
-    turning = [each for each in sure if each.crossing >= _TURNS]
-    if turning:
-        first = turning[0]
-        return Verdict(
-            "open",
-            f"{title}: whether {first.high} or {first.low} is higher turns with the other factors.",
-            f"On average {first.difference}; with posterior probability "
-            f"{_probability(first.crossing)} it is the other way round in some cells.",
-            first.crossing,
-        )
-    if sure:
-        joint = min(each.jointly for each in sure)
-        return Verdict(
+        return (
             "supported",
-            f"{title}: higher {_sentence(sure)}.",
-            "; ".join(f"{each.high} over {each.low}: {each.difference}" for each in sure)
-            + f". Posterior probability that {'all of this holds' if len(sure) > 1 else 'it holds'}"
-            f", by more than {entry['rope']:g}"
-            f"{' as a log ratio' if score.kind == 'positive' else ''}: {_probability(joint)}.",
-            joint,
+            f"higher {'; '.join(self._where(found.within))}; on average over the {self._others()} "
+            "open.",
+            f"{told}. {self._jointly(len(found.within), found.probability)}",
         )
-    first = ordered[0]
-    return Verdict(
-        "open",
-        f"{title}: whether the {noun} matters is open.",
-        f"The surest difference is {first.high} over {first.low}: {first.difference}, posterior "
-        f"probability {_probability(first.jointly)} of being beyond practical equivalence.",
-        first.jointly,
-    )
+
+    def _turns(self, found: Judged) -> tuple[Kind, str, str]:
+        first = self._ordered(next(_rows(found.pairs)))
+        return (
+            "supported",
+            f"whether {first.high} or {first.low} is higher turns with the {self._others()}.",
+            f"Higher {'; '.join(self._where(found.within))}. "
+            f"{self._jointly(len(found.within), found.probability)} The average, "
+            f"{first.difference}, says nothing of either.",
+        )
+
+    def _may_turn(self, found: Judged) -> tuple[Kind, str, str]:
+        first = self._ordered(next(_rows(found.pairs)))
+        return (
+            "open",
+            f"whether {first.high} or {first.low} is higher may turn with the {self._others()}.",
+            f"On average {first.difference}; with posterior probability "
+            f"{_probability(found.probability)} it is the other way round in some cells.",
+        )
+
+    def _equal(self, found: Judged) -> tuple[Kind, str, str]:
+        noun = names.title(self.factor).lower()
+        everywhere = float(found.pairs["everywhere"].min())
+        on_average = everywhere < ENOUGH and self._others()
+        told = (
+            f"Every pair of levels lies within ±{self.entry['rope']:g} of each other"
+            f"{' on average' if on_average else ''} with a posterior probability of "
+            f"{_at_least(found.probability)}"
+        )
+        if on_average:
+            told += f"; for every {self._others()} with {_at_least(everywhere)}"
+        average = f" on average over the {self._others()}" if on_average else ""
+        return "equal", f"the {noun} makes no practical difference{average}.", f"{told}."
+
+    def _open(self, found: Judged) -> tuple[Kind, str, str]:
+        first = self._ordered(next(_rows(found.pairs)))
+        return (
+            "open",
+            f"whether the {names.title(self.factor).lower()} matters is open.",
+            f"The surest difference is {first.said}: {first.difference}, posterior probability "
+            f"{_probability(first.jointly)} of being beyond practical equivalence.",
+        )
+
+    def _ordered(self, pair: pd.Series) -> _Ordered:
+        return _Ordered.of(pair, self.factor, self.score, self.encoding)
+
+    def _jointly(self, statements: int, probability: float) -> str:
+        together = "all of this holds" if statements > 1 else "it holds"
+        ratio = " as a log ratio" if self.score.kind == "positive" else ""
+        return (
+            f"Posterior probability that {together}, by more than {self.entry['rope']:g}{ratio}: "
+            f"{_probability(probability)}."
+        )
+
+    def _others(self) -> str:
+        """Return the other factors, as a noun; empty if there is none."""
+        others = [names.title(f).lower() for f in self.factors if f != self.factor]
+        return names.listed(others) if others else ""
+
+    def _context(self, row: pd.Series) -> str:
+        """Return the levels of the other factors: ``under mean-field normal posterior``."""
+        levels = json.loads(row["where"])
+        phrases = [self.encoding.level_phrase(factor, level) for factor, level in levels.items()]
+        return f"under {names.listed(phrases)}"
+
+    def _contexts(self, within: pd.DataFrame) -> list[str]:
+        return list(dict.fromkeys(self._context(row) for row in _rows(within)))
+
+    def _where(self, within: pd.DataFrame) -> list[str]:
+        """Return for each context which level is surely higher than which."""
+        contexts: dict[str, list[_Ordered]] = {}
+        for row in _rows(within):
+            contexts.setdefault(self._context(row), []).append(self._ordered(row))
+        return [f"{context} {_sentence(sure)}" for context, sure in contexts.items()]
+
+
+def _rows(table: pd.DataFrame) -> Iterator[pd.Series]:
+    for _, row in table.iterrows():
+        yield row
 
 
 @dataclass(frozen=True)
@@ -176,7 +265,11 @@ class _Ordered:
     low: str
     difference: str
     jointly: float
-    crossing: float
+
+    @property
+    def said(self) -> str:
+        """Which is over which."""
+        return f"{self.high} over {self.low}"
 
     @classmethod
     def of(cls, pair: pd.Series, factor: str, score: Score, encoding: Encoding) -> _Ordered:
@@ -187,7 +280,7 @@ class _Ordered:
         told = score.with_unit(f"{sign * pair['mean']:+.3g}")
         told = f"{told} (95 % {low:.3g} to {high:.3g})".replace("-", "−")
         first, second = (a, b) if sign > 0 else (b, a)
-        return cls(first, second, told, float(pair["jointly"]), float(pair["crossing"]))
+        return cls(first, second, told, float(pair["jointly"]))
 
 
 def _sentence(sure: list[_Ordered]) -> str:
@@ -200,3 +293,16 @@ def _sentence(sure: list[_Ordered]) -> str:
 
 def _probability(value: float) -> str:
     return "> 0.99" if value > 0.995 else "< 0.01" if value < 0.005 else f"{value:.2f}"
+
+
+def _at_least(value: float) -> str:
+    return "more than 0.99" if value > 0.995 else f"{value:.2f} or more"
+
+
+def _percent(share: float) -> str:
+    """Return a share near one in percent, with as many digits as it needs.
+
+    >>> _percent(0.95), _percent(0.99875)
+    ('95 %', '99.88 %')
+    """
+    return f"{100 * share:.2f}".rstrip("0").rstrip(".") + " %"

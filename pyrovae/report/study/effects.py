@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from pyrovae.measures.scores import score_of
+from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
@@ -34,7 +35,9 @@ def effects(presented: Presented, *, style: Style = PAPER) -> Drawn:
     -------
     Drawn
         ``data`` has a row for each metric and effect: ``term``, ``level``, ``mean``, ``low``,
-        ``high`` in the metric's unit, and ``positive``, the probability that it is above zero.
+        ``high`` in the metric's unit, ``positive``, the probability that it is above zero, and
+        ``equivalence``, the half width of the region of practical equivalence of a difference,
+        which is shaded (NaN for metrics that are compared by ratios).
 
     Raises
     ------
@@ -137,7 +140,7 @@ def _forest(
     if table.empty:
         raise NothingToDraw(f"no metric's chains passed: {_refused(refused)}")
     known = list(zip(table["term"], table["level"].astype(str), strict=True))
-    data = table[[key in rows for key in known]]
+    data = table[[key in rows for key in known]].assign(equivalence=math.nan)
     rows = {key: row for key, row in rows.items() if key in set(known)}
     metrics = data["metric"].drop_duplicates().tolist()
     across = _across(len(metrics))
@@ -153,6 +156,9 @@ def _forest(
         for metric, ax in zip(metrics, grid.flat, strict=False):
             _draw(ax, data[data["metric"] == metric], rows, style)
             score = score_of(metric)
+            equal = _equivalence(analysis.about["metrics"][metric], score)
+            _shade(ax, equal)
+            data.loc[data["metric"] == metric, "equivalence"] = equal
             ax.set_title(figure_text(score.title))
             ax.set_xlabel(f"Effect ({score.unit})" if score.unit else "Effect")
         figure.align_xlabels()
@@ -160,7 +166,9 @@ def _forest(
     left_out = f" Without conclusion, and not shown: {_refused(refused)}." if refused else ""
     caption = (
         f"{what} Points: posterior means of the hierarchical model; bars: "
-        f"{analysis.about['level']:.0%} intervals, bold where they leave out zero."
+        f"{analysis.about['level']:.0%} intervals; bold with a filled point where they leave out "
+        "zero, thin with a hollow one where they do not. Shaded: differences that are practically "
+        f"none{_unshaded(data)}."
         f"{left_out} {captions.seeds(presented).capitalize()} a cell. "
         f"{captions.setting(presented)}"
     )
@@ -174,6 +182,28 @@ def _across(panels: int) -> int:
 
 def _refused(reasons: dict[str, str]) -> str:
     return "; ".join(f"{score_of(key).title} ({reason})" for key, reason in reasons.items())
+
+
+def _equivalence(entry: Mapping[str, Any], score: Score) -> float:
+    """Return the half width of practical equivalence in the score's unit; NaN for ratios."""
+    ratio = entry.get("kind", score.kind) == "positive"
+    return math.nan if ratio else float(entry["rope"])
+
+
+def _shade(ax: Axes, equal: float) -> None:
+    """Shade what is practically none, and leave the axis to the intervals."""
+    if not math.isnan(equal):
+        shown = ax.get_xlim()
+        ax.axvspan(-equal, equal, color="0.93", lw=0, zorder=-1)
+        ax.set_xlim(shown)
+
+
+def _unshaded(data: pd.DataFrame) -> str:
+    ratios = data.loc[data["equivalence"].isna(), "metric"].drop_duplicates()
+    if ratios.empty:
+        return ""
+    titles = names.listed([score_of(metric).title for metric in ratios])
+    return f" (of {titles} that is a ratio, and not shown)"
 
 
 def _draw(ax: Axes, data: pd.DataFrame, rows: Mapping[tuple[str, str], _Row], style: Style) -> None:

@@ -21,6 +21,7 @@ from pyrovae.report.study.evolution import evolution
 from pyrovae.report.study.kl_profile import kl_profile
 from pyrovae.report.study.mean_vs_sample import mean_vs_sample
 from pyrovae.report.study.metric_correlation import metric_correlation
+from pyrovae.report.study.overview import overview
 from pyrovae.report.study.phase_diagram import phase_diagram
 from pyrovae.report.study.profiles import performance_profiles
 from pyrovae.report.study.rate_distortion import rate_distortion
@@ -38,6 +39,7 @@ def _each_traversals(presented: Presented, *, style: Style = PAPER) -> Iterator[
 
 #: Kind to function ``(presented, *, style) -> Drawn``, or several.
 FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
+    "overview": overview,
     "effects": effects,
     "interactions": interactions,
     "performance_profiles": performance_profiles,

@@ -1,4 +1,8 @@
-"""The paragraph on methods: what ran, told from what is stored with the runs."""
+"""The paragraph on methods: what ran, told from what is stored with the runs.
+
+Sources stand in the paragraph as marks, which become names and years in plain text, and keys of a
+bibliography in LaTeX.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,18 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from pyrovae.analysis.active import criterion
+from pyrovae.analysis.judged import bar
 from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
+from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.scores import score_of
 from pyrovae.report.escapes import latex as escape
-from pyrovae.report.look import names
+from pyrovae.report.look import names, sources
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import Presented
 from pyrovae.study.config.labels import LABELS, label_of
+from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import OPTIMIZER, RunConfig
 from pyrovae.study.store.columns import side_by_side
 from pyrovae.training.optimizers import OPTIMIZERS
@@ -37,6 +45,64 @@ def methods(presented: Presented) -> str:
     presented
         Of a study with at least one finished run; what is said holds for the finished runs.
     """
+    return _MARK.sub(lambda mark: f" ({mark[2]})", _marked(presented))
+
+
+def latex_methods(presented: Presented) -> str:
+    r"""Return the paragraph for LaTeX; its ``\cite`` keys are those of :func:`references`."""
+    return _MARK.sub(lambda mark: rf"~\cite{{{mark[1]}}}", escape(_marked(presented))) + "\n"
+
+
+def references(presented: Presented, captions: Iterable[str] = ()) -> str:
+    """Return the ``.bib`` file of what the paragraph and some captions cite."""
+    keys = {key for mark in _MARK.finditer(_marked(presented)) for key in mark[1].split(",")}
+    found = {source.key: source for source in _sources_of(presented) if source.key in keys}
+    found |= {source.key: source for text in captions for source in sources.cited(text)}
+    return sources.bibliography(found.values())
+
+
+#: A mark: keys and names, between characters that no text has.
+_MARK = re.compile("\x02([^\x03]*)\x03([^\x04]*)\x04")
+#: What the analysis and the software rest on.
+_NUTS = "Hoffman & Gelman 2014"
+_MODEL = "Gelman 2005"
+_PASSED = "Vehtari et al. 2021, arXiv:1903.08008"
+_EQUIVALENCE = "Kruschke 2018"
+_SOFTWARE = (
+    "Bingham et al. 2019, arXiv:1810.09538; doi:10.21105/joss.01143; doi:10.21105/joss.03021"
+)
+
+
+def _cite(text: str) -> str:
+    """Return the mark of the sources that a text names; nothing if it names none."""
+    found = sources.cited(text)
+    if not found:
+        return ""
+    keys, shorts = ",".join(s.key for s in found), "; ".join(s.short for s in found)
+    return f"\x02{keys}\x03{shorts}\x04"
+
+
+def _sources_of(presented: Presented) -> list[sources.Source]:
+    """Return every source that the paragraph may cite."""
+    texts = [
+        _NUTS,
+        _MODEL,
+        _PASSED,
+        _EQUIVALENCE,
+        *_SOFTWARE.split("; "),
+        criterion(presented.runs),
+    ]
+    for registry in (*REGISTRIES.values(), OPTIMIZERS, METRICS):
+        texts += [registry.source(name) for name in registry]
+    return [source for text in texts for source in sources.cited(text)]
+
+
+def _source(registry: Any, name: str) -> str:
+    """Return the mark of a part's sources; a part of one's own has none."""
+    return "" if dotted.is_path(name) or name not in registry else _cite(registry.source(name))
+
+
+def _marked(presented: Presented) -> str:
     study = presented.study
     folders = [study.folder(run) for run in study.runs["run"]]
     runs = [study.configs[folder.id] for folder in folders]
@@ -44,7 +110,9 @@ def methods(presented: Presented) -> str:
     parts = []
     for label in LABELS:
         values = _distinct(
-            names.value_text(config[label]) for config in configs if config.get(label)
+            names.value_text(config[label]) + _of_part(label, config[label])
+            for config in configs
+            if config.get(label)
         )
         if not values:
             continue
@@ -68,7 +136,13 @@ def methods(presented: Presented) -> str:
         f"at most {s['points']} points of each split, {s['samples']} draws of z for each"
         for s in (config["evaluation"] for config in configs)
     )
-    parts.append(f"Evaluation: {'; or '.join(evaluation)}.")
+    parts.append(
+        "Parameters are fitted to the training split; what is seen along training is of the "
+        "validation split where the data have one, else of the test split; scores are of the test "
+        f"split. Evaluation: {'; or '.join(evaluation)}."
+    )
+    told = criterion(presented.runs)
+    parts.append(f"{told.rstrip('.')}.")
     parts += _estimators(
         [run["estimators"] for run in side_by_side(folder.metrics() for folder in folders)]
     )
@@ -79,9 +153,11 @@ def methods(presented: Presented) -> str:
     return " ".join(parts)
 
 
-def latex_methods(presented: Presented) -> str:
-    """Return the paragraph for LaTeX."""
-    return escape(methods(presented)) + "\n"
+def _of_part(label: str, value: Any) -> str:
+    """Return the mark of the sources of a part of a run; a number has none."""
+    registry = REGISTRIES.get(label)
+    name = value.get("name") if isinstance(value, Mapping) else value
+    return "" if registry is None or not isinstance(name, str) else _source(registry, name)
 
 
 def _settled(presented: Presented) -> str:
@@ -110,14 +186,10 @@ def _settled(presented: Presented) -> str:
 def _optimizer(run: RunConfig) -> str:
     """Return an optimiser with its source; with its parameters, where one is not the default."""
     label = label_of(run, OPTIMIZER)
-    told = []
-    if not dotted.is_path(label.name) and label.name in list(OPTIMIZERS):
-        first = re.split("[,;]", OPTIMIZERS.source(label.name))[0]
-        told.append(first.replace("&", "and"))
-    if label.changed().parameters:
-        told.append(names.assignments(label.parameters))
     name = names.words(label.name)
-    return f"{name} ({'; '.join(told)})" if told else name
+    if label.changed().parameters:
+        name += f" ({names.assignments(label.parameters)})"
+    return name + _source(OPTIMIZERS, label.name)
 
 
 def _assigned(settings: Mapping[str, Any]) -> str:
@@ -147,7 +219,9 @@ def _estimators(stored: list[Mapping[str, Any]]) -> list[str]:
     if not said:
         return []
     scores = [
-        f"{score_of(key).title} ({'; or '.join(_distinct(texts))})" for key, texts in said.items()
+        f"{score_of(key).title} ({'; or '.join(_distinct(texts))})"
+        f"{_source(METRICS, key.partition('[')[0])}"
+        for key, texts in said.items()
     ]
     return [f"Scores: {', '.join(scores)}."]
 
@@ -158,12 +232,17 @@ def _comparison(presented: Presented) -> list[str]:
     except NothingToDraw:
         return []
     sampling = analysis.about["sampling"]
+    enough = bar(analysis.table("contrasts"), analysis.table("within"))
     effects = " and ".join(names.title(f).lower() for f in analysis.factors)
     text = (
-        "Comparison: for each metric a hierarchical Bayesian model"
+        f"Comparison: for each metric a hierarchical Bayesian model{_cite(_MODEL)}"
         + (f" with effects of {effects} and their two-way interactions" if effects else "")
-        + f", seeds as noise; NUTS with {sampling['chains']} chains of {sampling['draws']} draws "
-        f"after {sampling['warmup']} of warm-up, seed {sampling['seed']}."
+        + f", seeds as noise; NUTS{_cite(_NUTS)} with {sampling['chains']} chains of "
+        f"{sampling['draws']} draws after {sampling['warmup']} of warm-up, seed "
+        f"{sampling['seed']}; convergence by R-hat and "
+        f"effective sample sizes{_cite(_PASSED)}. A difference is asserted if it is beyond "
+        f"practical equivalence{_cite(_EQUIVALENCE)} with a posterior probability of "
+        f"{100 * enough:.2f} %, so that all that is asserted holds together with at least 95 %."
     )
     refused = [score_of(key).title for key in analysis.refused()]
     return [text + (f" No conclusion about: {', '.join(refused)}." if refused else "")]
@@ -177,4 +256,5 @@ def _software(environments: list[Mapping[str, Any]]) -> list[str]:
     pythons = _distinct(f"Python {e['python']}" for e in known if e.get("python"))
     revisions = _distinct(str(e["git"]) for e in known if e.get("git"))
     revised = f" (revision {', '.join(revisions)})" if revisions else ""
-    return [f"Software: {', '.join(['; or '.join(versions) + revised, *pythons])}."]
+    told = ", ".join(["; or ".join(versions) + revised, *pythons])
+    return [f"Software: {told}{_cite(_SOFTWARE)}."]

@@ -48,6 +48,7 @@ def write_report(
                                tables/cells.tex       booktabs, siunitx; .txt draft of its caption
                                tables/effects.csv     main effects and interactions; .tex
                                methods.txt            draft of a paragraph; .tex for LaTeX
+                               references.bib         what it and the captions cite
                                tables/variation.csv   of scores: over seeds, points, dead units
                                tables/diagnosed.csv   who collapsed each cell's units
 
@@ -103,6 +104,7 @@ def write_report(
         write("tables/effects.tex", effects_table.latex(presented).encode())
     write("methods.txt", f"{methods.methods(presented)}\n".encode())
     write("methods.tex", methods.latex_methods(presented).encode())
+    write("references.bib", methods.references(presented, captions.values()).encode())
     if not presented.variation.empty:
         write("tables/variation.csv", _csv(presented.variation, presented))
     with suppress(NothingToDraw):

@@ -29,7 +29,7 @@ def _write(study: StudyResults, metric: str = "mig", digest: str = "", **pair: f
     if not pair:
         entry |= {"status": "refused", "reason": "R-hat is 1.2"}
     about = {"runs": len(study.runs), "metrics": {metric: entry}, "digest": digest}
-    about["factors"] = ["prior"]
+    about["factors"] = ["prior", "posterior"]
     (root / "analysis.json").write_text(json.dumps(about))
     row = {"metric": metric, "factor": "prior", "a": "standard_normal", "b": "laplace", **pair}
     pd.DataFrame([row] if pair else [], columns=list(row)).to_csv(root / "contrasts.csv")
@@ -46,7 +46,7 @@ def test_no_analysis_no_verdict(study: StudyResults):
     assert "No verdict yet" in render_page(study)
 
 
-SURE = {"mean": 0.05, "low": 0.02, "high": 0.08, "rope": 0.01, "crossing": 0.0}
+SURE = {"mean": 0.05, "low": 0.02, "high": 0.08, "rope": 0.01, "crossing": 0.0, "everywhere": 0.0}
 
 
 @pytest.mark.parametrize(
@@ -67,21 +67,21 @@ SURE = {"mean": 0.05, "low": 0.02, "high": 0.08, "rope": 0.01, "crossing": 0.0}
         (
             # The case of the issue: beyond zero with 0.95, and as likely as not of no matter.
             {"mean": 0.0123, "low": -0.0009, "high": 0.0266, "positive": 0.96, "rope": 0.43}
-            | {"above": 0.57, "below": 0.0, "jointly": 0.57, "crossing": 0.0},
+            | {"above": 0.57, "below": 0.0, "jointly": 0.57, "crossing": 0.0, "everywhere": 0.2},
             "open",
             "MIG: whether the prior matters is open.",
         ),
         (
             {"mean": 0.004, "low": 0.001, "high": 0.007, "positive": 0.99, "rope": 0.99}
-            | {"above": 0.01, "below": 0.0, "jointly": 0.01, "crossing": 0.0},
+            | {"above": 0.01, "below": 0.0, "jointly": 0.01, "crossing": 0.0, "everywhere": 0.96},
             "equal",
             "MIG: the prior makes no practical difference.",
         ),
         (
             SURE | {"above": 0.99, "below": 0.0, "jointly": 0.99, "crossing": 0.8},
             "open",
-            "MIG: whether standard normal prior or Laplace prior is higher turns with the other "
-            "factors.",
+            "MIG: whether standard normal prior or Laplace prior is higher may turn with the "
+            "posterior.",
         ),
     ],
 )
@@ -110,6 +110,83 @@ def test_what_is_said_of_several_pairs_holds_together(study: StudyResults):
     )
     assert verdict.probability == 0.96
     assert "all of this holds" in verdict.evidence
+
+
+def _differs_within(study: StudyResults, *rows: tuple[str, float]) -> None:
+    """Add what is known within each posterior: its name, and the difference of the two priors."""
+    table = pd.DataFrame(
+        {
+            "metric": "mig",
+            "factor": "prior",
+            "where": [json.dumps({"posterior": name}) for name, _ in rows],
+            "a": "standard_normal",
+            "b": "laplace",
+            "mean": [difference for _, difference in rows],
+            "low": [difference - 0.02 for _, difference in rows],
+            "high": [difference + 0.02 for _, difference in rows],
+            "above": [float(difference > 0) for _, difference in rows],
+            "below": [float(difference < 0) for _, difference in rows],
+            "jointly": [0.99 if abs(difference) > 0.03 else 0.4 for _, difference in rows],
+        }
+    )
+    table.to_csv(study.store.root / "analysis" / "within.csv", index=False)
+
+
+OPEN = SURE | {"mean": 0.01, "low": -0.01, "above": 0.5, "below": 0.1, "jointly": 0.5}
+
+
+def test_a_difference_in_one_cell_alone_is_told_with_the_cell(study: StudyResults):
+    _write(study, **OPEN)
+    _differs_within(study, ("mean_field_normal", 0.06), ("full_rank_normal", 0.001))
+    verdict = _only(study)
+    assert verdict.kind == "supported"
+    assert verdict.statement == (
+        "MIG: higher under mean-field normal posterior with standard normal prior than with "
+        "Laplace prior; on average over the posterior open."
+    )
+    assert "over Laplace prior: +0.06" in verdict.evidence
+
+
+def test_an_average_of_opposite_differences_is_not_told(study: StudyResults):
+    """Practically equal on average, and surely not in the cells."""
+    _write(study, **OPEN | {"mean": 0.0, "rope": 0.99, "jointly": 0.0, "crossing": 0.99})
+    _differs_within(study, ("mean_field_normal", 0.06), ("full_rank_normal", -0.06))
+    verdict = _only(study)
+    assert "is higher turns with the posterior" in verdict.statement
+    assert "no practical difference" not in verdict.statement
+    assert "says nothing of either" in verdict.evidence
+    for each in (
+        "under mean-field normal posterior with standard normal prior than with Laplace prior",
+        "under full-rank normal posterior with Laplace prior than with standard normal prior",
+    ):
+        assert each in verdict.evidence
+
+
+def test_equal_on_average_is_not_equal_everywhere(study: StudyResults):
+    _write(study, **OPEN | {"mean": 0.0, "rope": 0.97, "jointly": 0.0, "everywhere": 0.5})
+    verdict = _only(study)
+    assert verdict.statement == (
+        "MIG: the prior makes no practical difference on average over the posterior."
+    )
+    assert "for every posterior with 0.50" in verdict.evidence
+
+
+def test_the_more_is_looked_at_the_surer_a_statement_has_to_be(study: StudyResults):
+    """0.96 is enough for one score and not for four: all together are to hold with 95 %."""
+    _write(study, **SURE | {"above": 0.96, "below": 0.0, "jointly": 0.96})
+    assert _only(study).kind == "supported"
+    path = study.store.root / "analysis" / "contrasts.csv"
+    one = pd.read_csv(path)
+    pd.concat([one.assign(metric=name) for name in ("mig", "dci", "elbo", "rate")]).to_csv(path)
+    assert _only(study).kind == "open"
+    found = verdicts(present(study))
+    assert found is not None
+    assert "98.75 %" in found.basis
+
+
+def test_beyond_equivalence_is_not_enough_if_the_interval_holds_zero(study: StudyResults):
+    _write(study, **SURE | {"low": -0.001, "above": 0.96, "below": 0.0, "jointly": 0.96})
+    assert _only(study).kind == "open"
 
 
 def test_the_higher_level_comes_first_with_its_interval(study: StudyResults):
