@@ -9,7 +9,6 @@ counters tell of all that runs on it, not of one run.
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.core.given import Data, given, observed
