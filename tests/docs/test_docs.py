@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shlex
@@ -215,11 +216,18 @@ def test_pages_from_the_registries(monkeypatch: pytest.MonkeyPatch):
     assert "arithmatex" not in made
 
 
-def test_stored_pages_are_what_the_code_says(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_stored_pages_are_what_the_code_says() -> None:
     """The repository's own page shows them; mkdocs makes them anew, with what plug-ins add."""
-    monkeypatch.syspath_prepend(ROOT / "docs" / "_build")
-    import hooks
-
-    for path, content in hooks.generated().items():
+    for library in ("griffe", "latex2mathml", "mkdocs"):
+        pytest.importorskip(library, reason=f"{library} is not installed")
+    # In a process of its own: other tests register parts.
+    called = subprocess.run(
+        [sys.executable, "-c", "import hooks, json; print(json.dumps(hooks.generated()))"],
+        cwd=ROOT / "docs" / "_build",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for path, content in json.loads(called.stdout).items():
         stored = (ROOT / "docs" / path).read_text()
         assert stored == content, f"docs/{path}: run `python docs/_build/hooks.py`"
