@@ -9,6 +9,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("MPLBACKEND", "agg")
 # A pool of compilers for each of pytest's processes costs more than it saves.
 os.environ.setdefault("TORCHINDUCTOR_COMPILE_THREADS", "1")
+# The width of whoever's terminal this is: what commands print in a pipe does not depend on it.
+os.environ.pop("COLUMNS", None)
 
 import pyro
 import pytest

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Columns of tables in a pipe that nobody has given a width.
-_PIPE = 160
+_PIPE = 140
 
 
 def width() -> int | None:

@@ -43,7 +43,7 @@ def test_each_metric_is_drawn_against_the_active_units(main_study: StudyResults)
         (points,) = (np.asarray(c.get_offsets()) for c in ax.collections)
         expected = runs[["used_units", row.score]].to_numpy()
         assert sorted(map(tuple, points)) == sorted(map(tuple, expected))
-        assert ax.get_title().startswith("within cells ρ = ")
+        assert ax.get_title().startswith("in cells ρ = ")
         assert f"{row.correlation:.2f}".replace("-", "−") in ax.get_title()
     # Beside it, each level of the marker's label has the correlation of its own runs.
     for row in drawn.data[drawn.data["group"] != "within cells"].itertuples():

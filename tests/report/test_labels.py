@@ -162,7 +162,8 @@ def test_every_consumer_keeps_cells_apart(tmp_path: Path, kind: str) -> None:
     assert len(set(presented.titles.values())) == n
     # Figures and their captions.
     (drawn,) = draw(presented, "active_units")
-    first = drawn.data.drop_duplicates("mean")
+    used = drawn.data[drawn.data["score"] == "used_units"]
+    first = used.drop_duplicates("mean")
     assert first["mean"].tolist() == expected
     assert ((first[["low", "high"]].sub(first["mean"], axis=0)).abs() < 1).all(axis=None)
     assert drawn.data["n"].eq(3).all()

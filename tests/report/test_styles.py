@@ -96,7 +96,7 @@ def test_interactions_are_those_of_the_analysis(
     assert drawn.name == "interactions-prior-posterior"
     table = pd.read_csv(main_study.store.root / "analysis" / "effects.csv")
     table = table[table["term"] == "prior:posterior"].reset_index(drop=True)
-    pd.testing.assert_frame_equal(drawn.data, table)
+    pd.testing.assert_frame_equal(drawn.data[list(table)], table)
     ax = drawn.figure.axes[0]
     names = [t.get_text().replace("\n", " ") for t in ax.get_yticklabels()]
     assert len(names) == 12

@@ -231,7 +231,7 @@ def test_a_study_trains_with_them_and_says_so(tmp_path: Path) -> None:
     study = load_study(tmp_path / "results" / "tiny")
     assert study.runs["training.optimizer"].nunique() == 2
     told = methods(present(study, unsettled=True))
-    assert "Training by SGD (Robbins and Monro 1951; momentum = 0.9, nesterov = False" in told
+    assert "Training by SGD (momentum = 0.9, nesterov = False, weight decay = 0) (Robbins" in told
     assert "or by sign descent:SignDescent" in told
     # Read where the module is no more, and an optimiser of that name unknown.
     for stored in TrainingSettings(optimizer="gone"), TrainingSettings(optimizer="no_such:Rule"):

@@ -104,9 +104,9 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
 
 def _told(found: RankCorrelation) -> str:
     if math.isnan(found.correlation):
-        return "within cells no ρ"
+        return "in cells no ρ"
     interval = "" if found.no_interval else f" [{found.low:.2f}, {found.high:.2f}]"
-    return f"within cells ρ = {found.correlation:.2f}{interval}".replace("-", "−")
+    return f"in cells ρ = {found.correlation:.2f}{interval}".replace("-", "−").replace(" [", "\n[")
 
 
 def _by_group(

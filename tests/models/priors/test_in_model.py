@@ -239,6 +239,6 @@ def test_semi_amortized_improves_on_its_encoder(x: Tensor) -> None:
 
         def bound(q: torch.distributions.Distribution) -> float:
             z = q.sample((200,))
-            return float((vae._log_joint(x, z) - q.log_prob(z)).mean())
+            return float((vae._log_joint(x, None, z) - q.log_prob(z)).mean())
 
         assert bound(vae.encode(x)) > bound(plain) + 0.1
