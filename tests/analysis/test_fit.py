@@ -175,7 +175,10 @@ def test_unknown_levels_and_events_are_told(
         posterior.probability(lambda draws: draws.sel(cell=0))
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [pytest.param(k, marks=[] if k in ("real", "count") else pytest.mark.slow) for k in KINDS],
+)
 def test_means_are_found_by_every_law(
     kind: str, fitted: tuple[CellPosterior, pd.DataFrame, np.ndarray]
 ) -> None:

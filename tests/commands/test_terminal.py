@@ -138,7 +138,7 @@ def test_every_command_is_walked(shared: Place, made: StudyResults) -> None:
     assert set(_calls(shared, made)) | SLOW == set(_leaves(main))
 
 
-@pytest.mark.parametrize("on", ["pipe", "terminal"])
+@pytest.mark.parametrize("on", ["pipe", pytest.param("terminal", marks=pytest.mark.slow)])
 def test_no_line_is_wider(
     on: str, place: Place, made: StudyResults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
