@@ -62,8 +62,7 @@ def rank_correlation(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
         NaN if one of the columns is constant or there are fewer than :data:`ENOUGH_RUNS` runs; no
         interval from fewer than :data:`ENOUGH_CELLS` cells.
     """
-    known = runs[["cell", a, b]].replace([math.inf, -math.inf], math.nan).dropna()
-    return _correlated(known, a, b, _spearman)
+    return _correlated(_known(runs, a, b), a, b, _spearman)
 
 
 def _correlated(
@@ -118,7 +117,7 @@ def within_cells(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
     RankCorrelation
         As of :func:`rank_correlation`; with a single cell, the same.
     """
-    known = runs[["cell", a, b]].replace([math.inf, -math.inf], math.nan).dropna()
+    known = _known(runs, a, b)
     varies = known.groupby("cell")[[a, b]].transform("nunique").gt(1).all(axis=1)
     ranks = known[varies].assign(
         **{
@@ -129,6 +128,11 @@ def within_cells(runs: pd.DataFrame, a: str, b: str) -> RankCorrelation:
     return _correlated(ranks, a, b, _pearson)
 
 
+def _known(runs: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
+    """Return the runs that have both scores, as finite numbers."""
+    return runs[["cell", a, b]].replace([math.inf, -math.inf], math.nan).dropna()
+
+
 def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     if np.ptp(x) == 0 or np.ptp(y) == 0:
         return math.nan
@@ -136,6 +140,4 @@ def _pearson(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
 
 
 def _spearman(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return math.nan
-    return float(np.corrcoef(rankdata(x), rankdata(y))[0, 1])
+    return _pearson(rankdata(x), rankdata(y))

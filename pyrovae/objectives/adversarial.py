@@ -11,6 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
 from torch.func import functional_call
+from torch.nn.functional import softplus
 
 from pyrovae.core.schedules import LearningRate, at
 from pyrovae.models.contract import LatentModel
@@ -18,6 +19,11 @@ from pyrovae.models.sites import Terms
 from pyrovae.objectives.base import Objective, Update
 
 Hidden = Annotated[list[Annotated[int, Field(gt=0)]], Field(min_length=1)]
+
+
+def told_apart(true: Tensor, false: Tensor) -> Tensor:
+    """Return the cross-entropy of the logits of two kinds of codes, in nats; log 2 at chance."""
+    return (softplus(-true) + softplus(false)).mean() / 2
 
 
 class Adversarial(Objective):

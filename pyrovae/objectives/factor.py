@@ -7,11 +7,10 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 from torch.distributions import Distribution
-from torch.nn.functional import softplus
 
 from pyrovae.core.schedules import LearningRate, NotNegative, at
 from pyrovae.models.sites import Terms
-from pyrovae.objectives.adversarial import Adversarial, Hidden
+from pyrovae.objectives.adversarial import Adversarial, Hidden, told_apart
 from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
@@ -78,7 +77,7 @@ class Factor(Adversarial):
         order = torch.rand_like(z).argsort(0)
         true = self.discriminator(z)
         shuffled = self.discriminator(z.gather(0, order))
-        return (softplus(-true) + softplus(shuffled)).mean() / 2
+        return told_apart(true, shuffled)
 
     def log_ratio(self, z: Tensor) -> Tensor:
         """Return the estimate of log q(z) - sum_u log q(z_u), shape ``(n,)``."""

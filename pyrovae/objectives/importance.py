@@ -150,7 +150,7 @@ def importance_bound(terms: Terms, particles: int, *, bounds: int = 1) -> Tensor
     """
     # Of a single code there is no dimension of samples.
     log_weight = terms.log_weight.reshape(bounds, particles // bounds, -1)
-    return (log_weight.logsumexp(1) - math.log(particles // bounds)).mean()
+    return log_weight.logsumexp(1).mean() - math.log(particles // bounds)
 
 
 def with_fixed(vae: LatentModel, run: Callable[[LatentModel], T], *, of_guide: bool) -> T:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated
 
 import torch
@@ -13,23 +13,33 @@ from pyrovae.core.schedules import NotNegative, Number, Within, at, values
 from pyrovae.models.sites import Terms
 from pyrovae.objectives.base import OBJECTIVES, Objective
 
+#: A kernel that is 1 at distance 0, of squared distances and a squared width.
+Kernel = Callable[[Tensor, Tensor], Tensor]
 
-def squared_mmd(z: Tensor, reference: Tensor) -> Tensor:
+
+def gaussian_kernel(squares: Tensor, width: Tensor) -> Tensor:
+    """Return exp(-|a - b|² / s²)."""
+    return torch.exp(-squares / width)
+
+
+def squared_mmd(z: Tensor, reference: Tensor, kernel: Kernel = gaussian_kernel) -> Tensor:
     """Return an unbiased estimate of the squared maximum mean discrepancy of two laws.
 
-    Gretton et al. 2012, eq. 3 (JMLR 13), with a Gaussian kernel exp(-|a - b|² / s²), s² the mean
-    squared distance of two reference draws: 2 d for N(0, I).
+    Gretton et al. 2012, eq. 3 (JMLR 13), with a kernel of width s², the mean squared distance of
+    two reference draws: 2 d for N(0, I).
 
     Parameters
     ----------
     z, reference
         Draws, ``(n, d)`` and ``(m, d)``.
+    kernel
+        Of which the discrepancy is.
     """
     n, m = len(z), len(reference)
     width = _distances(reference, reference).sum().detach() / (m * (m - 1))
-    own = torch.exp(-_distances(z, z) / width).sum() - n
-    theirs = torch.exp(-_distances(reference, reference) / width).sum() - m
-    between = torch.exp(-_distances(z, reference) / width).mean()
+    own = kernel(_distances(z, z), width).sum() - n
+    theirs = kernel(_distances(reference, reference), width).sum() - m
+    between = kernel(_distances(z, reference), width).mean()
     return own / (n * (n - 1)) + theirs / (m * (m - 1)) - 2 * between
 
 

@@ -11,8 +11,9 @@ from torch.nn.functional import softplus
 
 from pyrovae.core.schedules import LearningRate, NotNegative, at
 from pyrovae.models.sites import Terms
-from pyrovae.objectives.adversarial import Adversarial, Hidden
+from pyrovae.objectives.adversarial import Adversarial, Hidden, told_apart
 from pyrovae.objectives.base import OBJECTIVES, Objective
+from pyrovae.objectives.info import squared_mmd
 
 #: Scales of the kernel, times the mean squared distance of two of the prior's draws, as in the
 #: authors' code.
@@ -31,26 +32,13 @@ def multiquadratic_mmd(z: Tensor, reference: Tensor) -> Tensor:
     z, reference
         Draws, ``(n, d)`` and ``(m, d)``.
     """
-    n, m = len(z), len(reference)
-    own, theirs, between = (
-        _squares(a, b) for a, b in ((z, z), (reference, reference), (z, reference))
-    )
-    width = theirs.sum().detach() / (m * (m - 1))
-    total = torch.zeros_like(width)
-    for scale in _SCALES:
-        c = scale * width
-        # Without a code's distance to itself, where the kernel is 1.
-        total = (
-            total
-            + ((c / (c + own)).sum() - n) / (n * (n - 1))
-            + ((c / (c + theirs)).sum() - m) / (m * (m - 1))
-            - 2 * (c / (c + between)).mean()
-        )
-    return total
+    return len(_SCALES) * squared_mmd(z, reference, _multiquadratic)
 
 
-def _squares(a: Tensor, b: Tensor) -> Tensor:
-    return (a.unsqueeze(1) - b.unsqueeze(0)).square().sum(-1)
+def _multiquadratic(squares: Tensor, width: Tensor) -> Tensor:
+    """Return the mean of the kernels of all scales, 1 at distance 0."""
+    scaled = [scale * width for scale in _SCALES]
+    return sum((c / (c + squares) for c in scaled), torch.zeros_like(squares)) / len(_SCALES)
 
 
 @OBJECTIVES.register("wae_mmd")
@@ -156,4 +144,4 @@ class WaeGan(Adversarial):
     def discriminator_loss(self, z: Tensor, p: Distribution) -> Tensor:
         """Return the cross-entropy of telling the prior's draws from codes; log 2 at chance."""
         prior = self.discriminator(p.rsample().detach())
-        return (softplus(-prior) + softplus(self.discriminator(z))).mean() / 2
+        return told_apart(prior, self.discriminator(z))

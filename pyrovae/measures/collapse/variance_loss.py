@@ -99,9 +99,7 @@ def measure_variance_loss(vae: LatentModel, x: Data, *, seed: int = 0) -> dict[s
         for index in torch.arange(_GENERATED).split(CHUNK):
             # Under a context, that of the data in turn.
             told = given(x[index % len(x)])
-            law = vae.prior_law(**told)
-            z = law.sample() if law.batch_shape else law.sample(index.shape)
-            drawn.add(vae.reconstruct(z, **told))
+            drawn.add(vae.reconstruct(vae.draw_prior(len(index), **told), **told))
     found = {
         DATA_VARIANCE.key: data.mean,
         RECONSTRUCTION_VARIANCE.key: made.mean,

@@ -17,6 +17,7 @@ from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.formats import files
 from pyrovae.report.look.scores import MISSING
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
+from pyrovae.report.tables.frame import fitted
 
 #: What the numbers in its places are.
 _MEANING = (
@@ -63,27 +64,15 @@ def latex(cells: Sequence[Judged]) -> str:
     r"""Return a booktabs ``tabular``: ``\input{grid.tex}``; studies stand beside in comments."""
     claims, pairs, at = _layout(cells)
     head = ["Prior", "Posterior", *(names.words(claim) for claim in claims)]
-    lines = [
-        "% Needs booktabs and graphicx. " + _MEANING,
-        r"\begingroup\footnotesize\setlength{\tabcolsep}{3pt}%",
-        r"\sbox0{%",
-        rf"\begin{{tabular}}{{@{{}}ll{'c' * len(claims)}@{{}}}}",
-        r"\toprule",
-        " & ".join(escapes.latex(text) for text in head) + r" \\",
-        r"\midrule",
-    ]
+    body = [" & ".join(escapes.latex(text) for text in head) + r" \\", r"\midrule"]
     for pair in pairs:
         found = [at.get((*pair, claim)) for claim in claims]
         places = [_latex(_place(cell)) for cell in found]
-        lines.append(" & ".join([*(escapes.latex(names.words(p)) for p in pair), *places]) + r" \\")
-        lines += [f"% {cell.name}: {cell.study}, {cell.gate}" for cell in found if cell]
-    lines += [
-        r"\bottomrule",
-        r"\end{tabular}}%",
-        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
-        r"\endgroup",
-    ]
-    return "\n".join(lines) + "\n"
+        body.append(" & ".join([*(escapes.latex(names.words(p)) for p in pair), *places]) + r" \\")
+        body += [f"% {cell.name}: {cell.study}, {cell.gate}" for cell in found if cell]
+    font = r"\footnotesize\setlength{\tabcolsep}{3pt}"
+    table = fitted(f"ll{'c' * len(claims)}", body, font=font)
+    return "\n".join(["% Needs booktabs and graphicx. " + _MEANING, *table]) + "\n"
 
 
 def figure(cells: Sequence[Judged], *, style: Style = PAPER) -> Drawn:

@@ -17,6 +17,7 @@ from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, LEVEL
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import MISSING, table_scores
+from pyrovae.report.tables.frame import fitted
 from pyrovae.report.tables.variation import CHANGES, changed
 from pyrovae.study.store.settling import MARK
 
@@ -230,10 +231,8 @@ def latex(presented: Presented) -> str:
         r"% the 95 % Student t interval, in units of the last digit, or what is to both its ends.",
         r"% Made smaller if it is wider than the text.",
         *([f"% {presented.study.settling.noted}"] if presented.study.settling.unsettled else []),
-        r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}\sisetup{detect-weight=true}%",
-        r"\sbox0{%",
-        rf"\begin{{tabular}}{{@{{}}{columns}@{{}}}}",
-        r"\toprule",
+    ]
+    body = [
         " & ".join(_stacked(h) for h in header) + r" \\",
         " & ".join(rf"{{\scriptsize {escapes.latex(u)}}}" if u else "{}" for u in units) + r" \\",
         r"\midrule",
@@ -242,20 +241,15 @@ def latex(presented: Presented) -> str:
     for row in shown:
         first = row.labels[0]
         if previous is not None and n_labels > 1 and first != previous:
-            lines.append(r"\addlinespace")
+            body.append(r"\addlinespace")
         labels = ["" if n_labels > 1 and first == previous else first, *row.labels[1:]]
         text = [escapes.latex(label) for label in labels]
         text[-1] += LATEX_MARK if row.unsettled else ""
         text.append(str(row.seeds))
-        lines.append(" & ".join([*text, *(place.latex() for place in row.places)]) + r" \\")
+        body.append(" & ".join([*text, *(place.latex() for place in row.places)]) + r" \\")
         previous = first
-    lines += [
-        r"\bottomrule",
-        r"\end{tabular}}%",
-        r"\ifdim\wd0>\linewidth\resizebox{\linewidth}{!}{\usebox0}\else\usebox0\fi",
-        r"\endgroup",
-    ]
-    return "\n".join(lines) + "\n"
+    font = r"\footnotesize\setlength{\tabcolsep}{2.5pt}\sisetup{detect-weight=true}"
+    return "\n".join([*lines, *fitted(columns, body, font=font)]) + "\n"
 
 
 def headings(presented: Presented) -> tuple[list[str], list[str]]:

@@ -9,6 +9,7 @@ import torch
 from pyrovae import build
 from pyrovae.measures.collapse.variance_loss import _Variance, measure_variance_loss
 from pyrovae.measures.flops import reconstruction_flops, step_flops
+from pyrovae.models.contract import LatentModel
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.training import LossProgram
 
@@ -33,7 +34,7 @@ def _linear() -> torch.nn.Module:
 def test_an_exact_linear_model_loses_nothing_and_its_reconstructions_the_error() -> None:
     """With q the posterior and z | x drawn from it, E[x|z] = 2 z and z is N(0, 1)."""
 
-    class Exact(torch.nn.Module):
+    class Exact(LatentModel):
         space, latent_dim = "real", 1
 
         def encode(self, x: torch.Tensor) -> torch.distributions.Distribution:
