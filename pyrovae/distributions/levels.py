@@ -75,8 +75,12 @@ class Levels(TorchDistribution):
         shape = self._extended_shape(sample_shape)
         with torch.no_grad():
             u = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-            below = self.logits.softmax(-1).cumsum(-1)[..., :-1] <= u.unsqueeze(-1)
-            return below.sum(-1).to(u.dtype) * self._step
+            return self.icdf(u)
+
+    def icdf(self, value: Tensor) -> Tensor:
+        """Return the lowest level whose cumulative probability is above ``value``."""
+        below = self.logits.softmax(-1).cumsum(-1)[..., :-1] <= value.unsqueeze(-1)
+        return below.sum(-1).to(value.dtype) * self._step
 
     def enumerate_support(self, expand: bool = True) -> Tensor:
         """Return the levels, ``(K, *batch)``, or ``(K, 1, …)``."""

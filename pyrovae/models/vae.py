@@ -300,6 +300,11 @@ def build_vae(
             read = joined_shape(event_shape, at_encoder, planes=planes)
             encoder, features = net.encoder(read if at_encoder else event_shape)
             outputs, *decoded = like.output_shape
+            if len(decoded) == 1 and planes:
+                raise ConfigError(
+                    "gives images, and the likelihood takes a vector from the decoder: networks "
+                    "of vectors (mlp, gated_mlp) give one"
+                )
             decoder = net.decoder(latent_dim + at_decoder, tuple(decoded), outputs)
         with _placed("posterior"):
             q = _made(POSTERIORS, posterior, features, latent_dim)

@@ -18,8 +18,10 @@ from torch.func import functional_call
 from pyrovae.api.checks.charts import Chart, Grid, chi_square, real, unit_box
 from pyrovae.api.checks.failing import close, named, quietly
 from pyrovae.api.checks.latent import DRAWS, FALSE_ALARM
-from pyrovae.api.checks.training import SHAPE, trains_alike, vae_with
+from pyrovae.api.checks.training import SHAPE, images, trains_alike, vae_with
+from pyrovae.core.seeded import seeded
 from pyrovae.distributions.columns import Columns
+from pyrovae.distributions.element_by_element import ElementByElement
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood, Mixed
 
 PIXELS = 2
@@ -142,11 +144,14 @@ def _values(likelihood: Likelihood, law: Distribution) -> list[float] | None:
     if likelihood.support == "count":
         return [float(k) for k in range(_MOST)]
     # A Bernoulli law here takes grey values too, as the mean of two, and draws 0 and 1.
+    if isinstance(inside, ElementByElement):
+        values: list[float] = inside.values.tolist()
+        return values
     if not (inside.has_enumerate_support or inside.support.is_discrete):
         return None
     every = inside.enumerate_support()
-    values: list[float] = every.reshape(len(every), -1)[:, 0].tolist()
-    return values
+    found: list[float] = every.reshape(len(every), -1)[:, 0].tolist()
+    return found
 
 
 def _nearest(draws: Tensor, values: list[float]) -> np.ndarray:
@@ -210,10 +215,17 @@ def draws_follow_law(subject: Subject) -> None:
 
 
 def mean_is_expectation(subject: Subject) -> None:
-    """``mean``, which a reconstruction shows, is E[x|z], or the mode where ``shows`` says so."""
+    """``mean``, which a reconstruction shows, is what ``shows`` says: E[x|z], the mode, a draw."""
     seen = subject.seen()
+    likelihood, output = subject.made()
+    if likelihood.shows == "draw":
+        with torch.no_grad():
+            possible = likelihood(output).log_prob(seen.shown).isfinite()
+        if not possible.all():
+            raise AssertionError(f"what is shown cannot be drawn: {seen.shown.tolist()}")
+        return
     known = {"mean": [seen.expected], "mode": [seen.modes], "either": [seen.expected, seen.modes]}
-    of_each = zip(*known[subject.made()[0].shows], strict=True)
+    of_each = zip(*known[likelihood.shows], strict=True)
     shown = seen.shown.tolist()
     nearest = [min(of, key=lambda v, s=s: abs(v - s)) for of, s in zip(of_each, shown, strict=True)]  # type: ignore[misc]
     close(shown, nearest, "mean", rtol=0, atol=1e-3)
@@ -246,7 +258,12 @@ def derivatives(subject: Subject) -> None:
 def trains(subject: Subject) -> None:
     """A step is traced into a graph, and models that train together end where each ends alone."""
     part = {"name": subject.name, **subject.parameters}
-    trains_alike(lambda seed: vae_with(seed, likelihood=part))
+    likelihood = LIKELIHOODS.create(subject.name, SHAPE, **subject.parameters)
+    data = None
+    if likelihood.refusal(images()) is not None:  # what the law itself draws can be
+        with seeded(0), torch.no_grad():
+            data = likelihood(torch.zeros(16, *likelihood.output_shape)).sample()
+    trains_alike(lambda seed: vae_with(seed, likelihood=part), data=data)
 
 
 #: What is checked of a likelihood, by name.

@@ -39,11 +39,13 @@ def images() -> Tensor:
 def trains_alike(
     build: Callable[[int], LatentModel],
     objective: Callable[[], Objective] = Elbo,
+    *,
+    data: Tensor | None = None,
     **settings: Any,
 ) -> None:
     """Train two seeds together and each alone, and compare what they end with.
 
-    ``settings`` are of training, beside few steps.
+    ``data`` are by default :func:`images`; ``settings`` are of training, beside few steps.
 
     Raises
     ------
@@ -52,7 +54,7 @@ def trains_alike(
         for it by at most the learning rate a step; or if nothing moves.
     """
     chosen = TrainingSettings(**(_SETTINGS | settings))
-    values = (images() * 255).to(torch.uint8)
+    values = (images() * 255).to(torch.uint8) if data is None else data
 
     def program(seed: int) -> LossProgram:
         return LossProgram(build(seed), objective())

@@ -39,8 +39,9 @@ class Likelihood(Scheduled):
     #: What the observations may be: a name of
     #: :data:`~pyrovae.models.likelihoods.support.SUPPORTS`, or a support of its own.
     support: str | Support = "real"
-    #: What :meth:`mean` returns: E[x|z], the most probable x, or either, element by element.
-    shows: Literal["mean", "mode", "either"] = "mean"
+    #: What :meth:`mean` returns: E[x|z], the most probable x, either, element by element, or, where
+    #: there is no mean, a draw.
+    shows: Literal["mean", "mode", "either", "draw"] = "mean"
     #: ``squared_error``: -log p(x|z) is a squared error but for one scale.
     properties: ClassVar[frozenset[str]] = frozenset()
 

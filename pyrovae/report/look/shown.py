@@ -11,6 +11,7 @@ _WORDS = {
     "mean": "E[x|z]",
     "mode": "argmax p(x|z)",
     "either": "E[x|z] (of codes argmax p(x|z))",
+    "draw": "draws from p(x|z)",
 }
 
 
