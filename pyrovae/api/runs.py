@@ -163,7 +163,10 @@ class Run:
         return pd.concat(tables, ignore_index=True)
 
     def decode(self, z: Any, context: Any = None) -> Any:
-        """Return E[x|z], or E[x|z, c] of a conditional run, ``(n, *event_shape)``."""
+        """Return E[x|z], or E[x|z, c] of a conditional run, ``(n, *event_shape)``.
+
+        Where there is no mean, a draw (:attr:`pyrovae.models.contract.LatentModel.shows`).
+        """
         codes = self._codes(z)
         told = self._told(context, len(codes), "z")
         return _answer(z, lambda: self._decoded(codes, **told))
@@ -186,7 +189,9 @@ class Run:
         told = self._told(context, n, "sample")
         with measuring(self.model), torch.no_grad(), seeded(seed):
             z = self.model.draw_prior(n, **told)
-            return self.model.decode(z, **told).sample() if noise else self._decoded(z, **told)
+            if noise or self.model.shows == "draw":
+                return self.model.decode(z, **told).sample()
+            return self._decoded(z, **told)
 
     def interpolate(self, a: Any, b: Any, *, context: Any = None, steps: int = 8) -> Any:
         """Return what lies between two observations, ``(steps, *event_shape)``.
@@ -264,7 +269,8 @@ class Run:
         return _answer(x, lambda: traverse(self.model, centre, values, found, **given(data)))
 
     def _decoded(self, z: Tensor, **told: Tensor) -> Tensor:
-        with measuring(self.model), torch.no_grad():
+        # Where there is no mean, the same draw each time.
+        with measuring(self.model), torch.no_grad(), seeded(0):
             codes = on_sphere(z) if self.model.space == "sphere" else z
             return self.model.reconstruct(codes, **told)
 

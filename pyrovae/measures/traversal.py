@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -85,7 +85,9 @@ def traverse(
     Returns
     -------
     Tensor
-        E[x|z], ``(n, k, steps, *event_shape)``.
+        E[x|z], ``(n, k, steps, *event_shape)``, or what the model :attr:`shows
+        <pyrovae.models.contract.LatentModel.shows>`; draws are all made of the same noise, so that
+        what changes along a traversal is the code's doing.
     """
     codes = centre[:, None, None].repeat(1, len(units), len(values), 1)
     for row, unit in enumerate(units.tolist()):
@@ -93,8 +95,7 @@ def traverse(
     if vae.space == "sphere":
         codes = on_sphere(codes)
     told = {} if context is None else {"context": context[:, None, None]}
-    with torch.no_grad():
-        return vae.reconstruct(codes, **told)
+    return _alike(vae, codes, told)
 
 
 @only_measures
@@ -118,12 +119,22 @@ def between(
     Returns
     -------
     Tensor
-        E[x|z], ``(n, steps, *event_shape)``.
+        E[x|z], ``(n, steps, *event_shape)``; draws as for :func:`traverse`.
     """
     share = torch.linspace(0, 1, steps, device=a.device)[:, None]
     codes = (1 - share) * a[:, None] + share * b[:, None]
     if vae.space == "sphere":
         codes = on_sphere(codes)
     told = {} if context is None else {"context": context[:, None]}
-    with torch.no_grad():
-        return vae.reconstruct(codes, **told)
+    return _alike(vae, codes, told)
+
+
+def _alike(vae: LatentModel, codes: Tensor, told: dict[str, Tensor]) -> Tensor:
+    """Return what codes are decoded to, draws by the same noise for all."""
+    with torch.no_grad(), seeded(0, codes.device):
+        if vae.shows != "draw":
+            return vae.reconstruct(codes, **told)
+        law: Any = vae.decode(codes, **told)
+        u = torch.rand(law.event_shape, device=codes.device)
+        found: Tensor = law.drawn(u.expand(*law.batch_shape, *law.event_shape))
+        return found

@@ -99,9 +99,9 @@ class LatentModel(nn.Module):
         return law.sample() if law.batch_shape else law.sample((n,))
 
     def reconstruct(self, z: Tensor) -> Tensor:
-        """Return E[x|z], ``(*b, *event_shape)``; of codes the most probable.
+        """Return E[x|z], ``(*b, *event_shape)``; of codes the most probable, or a draw.
 
-        A likelihood's ``shows`` says which.
+        :attr:`shows` says which.
         """
         return self.decode_with_mean(z)[1]
 
@@ -109,6 +109,11 @@ class LatentModel(nn.Module):
         """Return :meth:`decode` and :meth:`reconstruct` of the same codes, decoded once."""
         law = self.decode(z)
         return law, law.mean
+
+    @property
+    def shows(self) -> str:
+        """What :meth:`reconstruct` returns, in the words of a likelihood's ``shows``."""
+        return getattr(getattr(self, "likelihood", None), "shows", "mean")
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows: parts and size, and where training ended."""

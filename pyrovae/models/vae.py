@@ -235,7 +235,7 @@ class VAE(LatentModel):
         return self.prior_map(prior, self.condition.require(context, "prior"))
 
     def reconstruct(self, z: Tensor, context: Tensor | None = None) -> Tensor:
-        """Return E[x|z], or E[x|z, c], ``(*b, *event_shape)``; of codes the most probable."""
+        """Return E[x|z], or E[x|z, c], ``(*b, *event_shape)``, or what :attr:`shows` says."""
         return self.decode_with_mean(z, context)[1]
 
     def decode_with_mean(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -12,15 +14,39 @@ from pyrovae.models.contract import LatentModel
 CHUNK = 2048
 
 
+def log_likelihood(vae: LatentModel, z: Tensor, x: Data) -> Tensor:
+    """Return log p(x|z), ``(*b, n)``, for codes ``(*b, n, d)`` of data ``(n, *event_shape)``."""
+    parts = zip(z.split(CHUNK, -2), x.split(CHUNK), strict=True)
+    logs = [vae.decode(c, **given(data)).log_prob(observed(data)) for c, data in parts]
+    return torch.cat(logs, -1)
+
+
 def decoded(vae: LatentModel, z: Tensor, x: Data) -> tuple[Tensor, Tensor]:
-    """Return E[x|z] and log p(x|z) for codes ``(*b, n, d)`` of data ``(n, *event_shape)``."""
+    """Return E[x|z] and log p(x|z) for codes ``(*b, n, d)`` of data ``(n, *event_shape)``.
+
+    Of a law without a mean, whose elements come one after the other, it is E[x_i|x_1 … x_{i-1}, z]
+    of each element, as :meth:`~pyrovae.distributions.element_by_element.ElementByElement.expected`
+    has it: with one dimension more.
+    """
     means, logs = [], []
     for codes, data in zip(z.split(CHUNK, -2), x.split(CHUNK), strict=True):
-        law, mean = vae.decode_with_mean(codes, **given(data))
+        if vae.shows == "draw":
+            law: Any = vae.decode(codes, **given(data))
+            mean = law.expected(observed(data))
+        else:
+            law, mean = vae.decode_with_mean(codes, **given(data))
         means.append(mean)
         logs.append(law.log_prob(observed(data)))
-    event = observed(x).dim() - 1
+    event = means[0].dim() - z.dim() + 1
     return torch.cat(means, -event - 1), torch.cat(logs, -1)
+
+
+def numbers(vae: LatentModel, z: Tensor, x: Data) -> Tensor:
+    """Return data as what :func:`decoded` has the means of."""
+    if vae.shows != "draw":
+        return observed(x)
+    law: Any = vae.decode(z, **given(x))
+    return law.numbers(observed(x))
 
 
 def replaced(z: Tensor, u: int, value: Tensor, space: str) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
-from pyrovae.measures.collapse.interventions import CHUNK, decoded, replaced
+from pyrovae.measures.collapse.interventions import CHUNK, decoded, numbers, replaced
 from pyrovae.models.contract import LatentModel
 
 #: Share of the reconstructions' variance below which the decoder neglects a unit.
@@ -25,7 +25,9 @@ class Sensitivity:
     ----------
     share
         Half the mean squared change of E[x|z], as a share of the variance of the reconstructions,
-        both summed over the elements of an observation; ``(latent_dim,)``. Reconstructions that
+        both summed over the elements of an observation; ``(latent_dim,)``. Where there is no mean
+        (elements that come one after the other), of the prediction of each element given the
+        datum's elements before it, of codes that of their probabilities. Reconstructions that
         hardly vary, as if every unit had collapsed, count as if they had 0.1 % of the data's
         variance: shares of next to nothing say nothing. Were codes distributed
         as the prior, this would be the unit's total Sobol index (Jansen 1999,
@@ -72,7 +74,7 @@ def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitiv
         z = vae.encode(observed(x), **given(x)).sample()
         other = vae.draw_prior(len(x), **given(x))
         before, log_before = decoded(vae, z, x)
-        least = NEGLIGIBLE_SHARE * observed(x).var(0, correction=0).sum()
+        least = NEGLIGIBLE_SHARE * numbers(vae, z, x).var(0, correction=0).sum()
         variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
         for some in torch.arange(z.shape[-1]).split(max(1, CHUNK // len(x))):
@@ -81,6 +83,8 @@ def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitiv
             square = (after - before).square_()
             shares.append(square.flatten(2).sum(2) / (2 * variance.clamp(min=1e-12)))
             costs.append(log_before - log_after)
+            if vae.shows == "draw":
+                square = square.sum(-1)
             maps.append(square.mean(1).sqrt())
     share, cost = torch.cat(shares).T, torch.cat(costs).T
     root = len(x) ** 0.5

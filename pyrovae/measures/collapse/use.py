@@ -30,7 +30,7 @@ from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse.directions import Directions, aligned, find_directions
-from pyrovae.measures.collapse.interventions import CHUNK, decoded, replaced
+from pyrovae.measures.collapse.interventions import CHUNK, log_likelihood, replaced
 from pyrovae.measures.collapse.units import Units
 from pyrovae.measures.collapse.within import others
 from pyrovae.models.contract import LatentModel
@@ -165,7 +165,7 @@ def interventions(
             part = x[first : first + size]
             z = vae.encode(observed(part), **given(part)).sample()
             other = z[others(part, len(part), z.device)]
-            _, before = decoded(vae, z, part)
+            before = log_likelihood(vae, z, part)
             for some in _split(open_, max(1, CHUNK // len(part))):
                 codes = torch.stack(
                     [
@@ -175,7 +175,7 @@ def interventions(
                         for u in some
                     ]
                 )
-                _, after = decoded(vae, codes, part)
+                after = log_likelihood(vae, codes, part)
                 for u, cost in zip(some, before - after, strict=True):
                     costs[u] = torch.cat([costs[u], cost])
             first += len(part)

@@ -46,7 +46,8 @@ def guide_draws(
     InferenceData
         ``posterior`` (``z``: chain, draw, datum, latent), ``log_likelihood`` (``x``: chain, draw,
         datum; nats), ``log_prior`` (``z``), ``sample_stats`` (``log_q``), ``observed_data``
-        (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws).
+        (``x``), ``constant_data`` (``reconstruction``: the mean of p(x|z) over the draws, or
+        a draw of x where there is no mean).
     """
     x, told = observed(data), given(data)
     with torch.no_grad(), seeded(seed, x.device):
@@ -54,9 +55,14 @@ def guide_draws(
         z = q.sample((chains, draws))
         logs, mean = [], torch.zeros_like(x)
         for part in z.flatten(0, 1).split(draws_at_a_time(x)):
+            if vae.shows == "draw":
+                logs.append(vae.decode(part, **told).log_prob(x))
+                continue
             law, means = vae.decode_with_mean(part, **told)
             logs.append(law.log_prob(x))
             mean += means.sum(0) / (chains * draws)
+        if vae.shows == "draw":
+            mean = vae.reconstruct(z[0, 0], **told)
         log_likelihood = torch.cat(logs).unflatten(0, (chains, draws))
         log_q, log_prior = q.log_prob(z), prior.log_prob(z)
 

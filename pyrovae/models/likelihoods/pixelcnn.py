@@ -160,7 +160,9 @@ class _Network(nn.Module):
         inner = _plane_of(channels, planes)
         # Gates come in two halves, each with all channels.
         gates = torch.cat([inner, inner])
-        self.above, self.across, self.along, self.own, self.kept = (nn.ModuleList() for _ in "12345")
+        self.above, self.across, self.along, self.own, self.kept = (
+            nn.ModuleList() for _ in "12345"
+        )
         self.given_above, self.given_along = nn.ModuleList(), nn.ModuleList()
         for i, (d, width) in enumerate(zip(dilations, widths, strict=True)):
             rows = 1 if i == 0 or d == 0 else 2

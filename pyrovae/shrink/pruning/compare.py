@@ -13,6 +13,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl
+from pyrovae.measures.collapse.interventions import decoded
 from pyrovae.measures.collapse.moments import moments
 from pyrovae.models.contract import LatentModel
 
@@ -167,9 +168,14 @@ def _moments(
         square += (values - centre) ** 2
     assert centre is not None
     mean = total / samples
-    last = vae.reconstruct(z) - pruned.reconstruct(z_pruned)
+    last = _expected(vae, z, x) - _expected(pruned, z_pruned, x)
     error = (square / samples - mean**2) / (samples - 1)
     return centre + mean, error, last.square().flatten(1).mean(1)
+
+
+def _expected(vae: LatentModel, z: Tensor, x: Tensor) -> Tensor:
+    """Return E[x|z], or where there is no mean that of each element given those before it."""
+    return decoded(vae, z, x)[0] if vae.shows == "draw" else vae.reconstruct(z)
 
 
 def _halves(vae: LatentModel, q: Distribution, p: Distribution, z: Tensor, x: Tensor) -> Tensor:

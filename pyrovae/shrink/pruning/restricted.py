@@ -73,12 +73,20 @@ class Restricted(LatentModel):
 
     def decode(self, z: Tensor) -> Distribution:
         """Return p(x|z) with the other units at their means."""
-        return self.decode_with_mean(z)[0]
+        return self.whole.decode(self._every(z))
+
+    @property
+    def shows(self) -> str:
+        """What :meth:`reconstruct` returns."""
+        return self.whole.shows
 
     def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
         """Return :meth:`decode` and E[x|z] of the same codes, decoded once."""
+        return self.whole.decode_with_mean(self._every(z))
+
+    def _every(self, z: Tensor) -> Tensor:
         every = self.means.expand(*z.shape[:-1], -1)
-        return self.whole.decode_with_mean(every.index_copy(-1, self.keep, z))
+        return every.index_copy(-1, self.keep, z)
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model p(z) p(x|z)."""
