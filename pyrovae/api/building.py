@@ -13,11 +13,13 @@ from pyrovae.api.conditions import condition_of
 from pyrovae.api.observations import observations
 from pyrovae.api.parts import part
 from pyrovae.core.errors import ConfigError, IncompatibleError
+from pyrovae.models.layered import LayeredVAE, Layers, build_layered
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.posteriors import POSTERIORS, Posterior
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE, build_vae
+from pyrovae.study.config.resolve import resolve_layers
 from pyrovae.study.plan.compatibility import condition_conflict, latent_conflict
 from pyrovae.study.plan.planning import START_POINTS
 
@@ -25,7 +27,8 @@ from pyrovae.study.plan.planning import START_POINTS
 def build(
     event_shape: tuple[int, ...] | int,
     *,
-    latent_dim: int,
+    latent_dim: int | None = None,
+    layers: Any = None,
     network: Any = "mlp",
     prior: Any = "standard_normal",
     posterior: Any = "mean_field_normal",
@@ -33,7 +36,7 @@ def build(
     seed: int = 0,
     data: Any = None,
     condition: Any = None,
-) -> VAE:
+) -> VAE | LayeredVAE:
     """Build an untrained VAE, the one that a study's run of these parts and seed starts from.
 
     Each part is a name (``"student_t"``; ``pyrovae list priors`` tells them), a mapping of a name
@@ -47,6 +50,9 @@ def build(
         Shape of one observation: ``(channels, height, width)``, ``(d,)`` or d.
     latent_dim
         Dimension of its code.
+    layers
+        Instead of it, sizes of layers of codes, z1 first (``[32, 16, 8]``), or a mapping with
+        ``sizes``, ``guide``, ``skip`` and so on (:class:`pyrovae.models.layered.Layers`).
     network, prior, posterior, likelihood
         The parts.
     seed
@@ -72,9 +78,14 @@ def build(
     >>> vae = pyrovae.build((1, 28, 28), latent_dim=16, prior="student_t")
     >>> vae.prior_law().event_shape
     torch.Size([16])
+    >>> deep = pyrovae.build((1, 28, 28), layers=[16, 8])
+    >>> deep.blocks.names, deep.prior_law().event_shape
+    (('z1', 'z2'), torch.Size([24]))
     """
     shape = _event_shape(event_shape)
-    _whole("latent_dim", latent_dim, 1)
+    asked = _layers(layers, latent_dim, condition)
+    if asked is None:
+        _whole("latent_dim", latent_dim, 1)
     _whole("seed", seed, 0)
     parts = {
         place: part(registry, value, place)
@@ -85,7 +96,10 @@ def build(
             ("likelihood", LIKELIHOODS, likelihood),
         )
     }
-    _check_shapes(parts, shape, latent_dim)
+    if asked is None:
+        _check_shapes(parts, shape, latent_dim)
+    elif not all(isinstance(parts[place], Mapping) for place in ("prior", "posterior")):
+        raise IncompatibleError("is an instance: layers are built from names", "layers")
     conflict = latent_conflict(_name(PRIORS, parts["prior"]), _name(POSTERIORS, parts["posterior"]))
     if conflict:
         raise IncompatibleError(conflict, "posterior")
@@ -101,13 +115,11 @@ def build(
         if conflict:
             raise IncompatibleError(conflict, "prior")
     with torch.random.fork_rng(devices=[]):  # a user's part may seed what it likes
-        vae = build_vae(
-            shape,
-            latent_dim,
-            **parts,
-            seed=seed,
-            data=None if start is None else start.float() / 255 if _grey(start) else start,
-            condition=given,
+        values = None if start is None else start.float() / 255 if _grey(start) else start
+        vae: VAE | LayeredVAE = (
+            build_vae(shape, latent_dim or 0, **parts, seed=seed, data=values, condition=given)
+            if asked is None
+            else build_layered(shape, asked, **parts, seed=seed, data=values)
         )
     _try_shapes(vae)
     return vae
@@ -136,7 +148,22 @@ def _name(registry: Any, given: Any) -> str:
     return name
 
 
-def _check_shapes(parts: Mapping[str, Any], shape: tuple[int, ...], latent_dim: int) -> None:
+def _layers(given: Any, latent_dim: int | None, condition: Any) -> Layers | None:
+    if given is None:
+        if latent_dim is None:
+            raise ConfigError("is missing: give latent_dim, or layers", "latent_dim")
+        return None
+    content = dict(given) if isinstance(given, Mapping) else {"sizes": given}
+    if isinstance(content.get("sizes"), tuple):
+        content["sizes"] = list(content["sizes"])
+    whole = {"layers": content, "condition": condition, "latent_dim": latent_dim}
+    found = resolve_layers(whole, lambda place: place)
+    if latent_dim not in (None, found.total):
+        raise ConfigError(f"is the units of all layers, {found.total} here", "latent_dim")
+    return found
+
+
+def _check_shapes(parts: Mapping[str, Any], shape: tuple[int, ...], latent_dim: Any) -> None:
     """Refuse an instance that was made for other shapes."""
     for place, attribute, wanted in (
         ("prior", "latent_dim", latent_dim),
@@ -150,7 +177,7 @@ def _check_shapes(parts: Mapping[str, Any], shape: tuple[int, ...], latent_dim: 
             )
 
 
-def _try_shapes(vae: VAE) -> None:
+def _try_shapes(vae: VAE | LayeredVAE) -> None:
     """Run networks of the user's own on shapes without numbers, and say which do not fit."""
     outputs = vae.likelihood.output_shape
     for place, module, given, wanted in (
@@ -162,7 +189,7 @@ def _try_shapes(vae: VAE) -> None:
             raise IncompatibleError(
                 f"gives {found} for one code, and the likelihood reads {wanted}", place
             )
-        if wanted is None and isinstance(vae.posterior, Posterior):
+        if wanted is None and isinstance(vae, VAE) and isinstance(vae.posterior, Posterior):
             features = (vae.posterior.features,)
             if found != features:
                 raise IncompatibleError(

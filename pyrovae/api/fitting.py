@@ -32,6 +32,7 @@ from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.context import known_of
 from pyrovae.measures.collapse.measure import AlongTraining, along_points, measure_along_training
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.layered import LayeredVAE
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
@@ -408,14 +409,16 @@ def _require_trainable(
 
 def _facts(vae: LatentModel) -> dict[str, dict[str, Any]]:
     """Return what is known of a model's parts; nothing of programs of the user's own."""
-    if not isinstance(vae, VAE):
+    if not isinstance(vae, VAE | LayeredVAE):
         return {}
-    known = {
+    known: dict[str, Any] = {
         key: configured(registry, vae.configuration[key])
         for key, registry in (("prior", PRIORS), ("posterior", POSTERIORS),
                               ("likelihood", LIKELIHOODS))
         if key in vae.configuration
     }  # fmt: skip
+    if isinstance(vae, LayeredVAE):
+        return {**known, "layers": vae.layers.model_dump()}
     for key, registry in (("prior", PRIORS), ("posterior", POSTERIORS)):
         known.setdefault(key, {"name": registry.name_of(type(getattr(vae, key)))})
     return known

@@ -340,6 +340,7 @@ def _search_in_memory(
                 seed=seed,
             )
             name = f"{size} units, seed {seed}"
+            assert isinstance(vae, VAE)
             models[name] = vae
             if not unsettled:
                 need_settled(size, {name: vae.settled})

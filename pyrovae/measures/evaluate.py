@@ -288,7 +288,9 @@ def measure_splits(
         return replace(on_test, scores=scores)
     on_train = measure_collapse(vae, x_train, settings, samples, seed)
     units = on_test.table.join(
-        on_train.table.drop(columns=["unit", "weight_norm"]).add_prefix("train_")
+        on_train.table.drop(columns=["unit", "layer", "weight_norm"], errors="ignore").add_prefix(
+            "train_"
+        )
     )
     trained = _bound_scores(vae, x_train, min(samples, _TRAIN_DRAWS), seed)
     # The importance-weighted bound depends on the number of draws: with fewer it is another one.
@@ -308,7 +310,9 @@ def _first(split: Split, points: int, device: torch.device | str) -> Split:
 def _bound_scores(vae: LatentModel, x: Data, samples: int, seed: int) -> dict[str, float]:
     with OwnParams():  # Pyro's global store would keep the parameters of every model in memory
         bound = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=samples, seed=seed)
+    of_layers = bound.rates if vae.blocks is not None else {}
     return {
+        **{f"rate_{name}": float(rate.mean()) for name, rate in of_layers.items()},
         "elbo": float(bound.elbo.mean()),
         "elbo_se": float(bound.elbo.std()) / len(x) ** 0.5,
         "rate": float(bound.rate.mean()),

@@ -14,6 +14,7 @@ Other scores follow from declared ones by the form of their key:
 - ``mig_se`` is the standard error of ``mig``;
 - ``mig_used_only`` is ``mig`` of the units alone that the decoder uses;
 - ``mig_active_only`` that of the units alone with Var(mu) > 0.01, all that version 0.1.0 had;
+- ``rate_z2`` is ``rate`` of the layer z2 alone, ``used_units_z2`` the units of it that are used;
 - ``mig[n_bins=5]`` is ``mig`` with another parameter; so are ``mig[n_bins=5]_se`` and so on.
 """
 
@@ -69,6 +70,7 @@ _DECLARING = (
     "pyrovae.measures.posterior.scores",
 )
 _VARIANT = re.compile(r"([^\[]+)\[(.*)\]([^\[\]]*)", re.DOTALL)
+_LAYER = re.compile(r"(.+)_(z\d+)")
 _PARAMETER = re.compile(r'(\w+)=("(?:[^"\\]|\\.)*"|\[[^\]]*\]|\{[^}]*\}|[^,]*)(?:,|$)')
 
 
@@ -220,6 +222,16 @@ def score_of(key: str) -> Score:
             meaning = f"{of.title} of the {which} alone."
             title = f"{of.title}, {which} only"
             return replace(of, key=key, title=title, meaning=meaning, main=False)
+    layer = _LAYER.fullmatch(key)
+    if layer and is_declared(layer[1]):
+        of = score_of(layer[1])
+        return replace(
+            of,
+            key=key,
+            title=f"{of.title}, {layer[2]}",
+            meaning=f"{of.title} of layer {layer[2]} alone.",
+            main=False,
+        )
     # A part that a metric returns and does not declare is still the metric's.
     metric = _metric_of(key)
     group = score_of(metric).group if metric else OTHER
@@ -248,7 +260,8 @@ def is_declared(key: str) -> bool:
     for suffix in (STANDARD_ERROR, USED_ONLY, ACTIVE_ONLY):
         if key.endswith(suffix):
             return is_declared(key.removesuffix(suffix))
-    return bool(_metric_of(key))
+    layer = _LAYER.fullmatch(key)
+    return is_declared(layer[1]) if layer else bool(_metric_of(key))
 
 
 def declared_scores() -> Iterator[Score]:

@@ -68,6 +68,8 @@ def traverse(
 ) -> Tensor:
     """Decode codes in which one unit at a time takes other values.
 
+    Layers below the unit's follow it: they are generated from its layer, without noise.
+
     Parameters
     ----------
     vae
@@ -92,6 +94,8 @@ def traverse(
     codes = centre[:, None, None].repeat(1, len(units), len(values), 1)
     for row, unit in enumerate(units.tolist()):
         codes[:, row, :, unit] = values[:, unit]
+        if vae.blocks is not None:
+            codes[:, row] = vae.regenerated(codes[:, row], vae.blocks.of_units[unit])
     if vae.space == "sphere":
         codes = on_sphere(codes)
     told = {} if context is None else {"context": context[:, None, None]}

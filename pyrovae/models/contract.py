@@ -11,6 +11,7 @@ from torch.distributions import Distribution
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from pyrovae.distributions.joint import Blocks
     from pyrovae.models.condition import Condition
 
 
@@ -19,6 +20,10 @@ class LatentModel(nn.Module):
 
     :class:`pyrovae.models.vae.VAE` is one; :class:`pyrovae.models.own.model.UserModel` makes one of
     any model and guide. The latent site is ``"z"``.
+
+    A model with layers of codes has :attr:`blocks` and the sites ``z1`` … ``zL``
+    (:class:`pyrovae.models.layered.LayeredVAE`). To everything else its code is one vector, z1
+    first, whose laws are joint ones (:class:`pyrovae.distributions.joint.Joint`).
 
     A datum is named tensors: ``x``, and, where the model is conditional, a ``context`` c (labels
     and covariates as numbers, ``(k,)`` for each datum). A model without a :attr:`condition` is
@@ -48,6 +53,8 @@ class LatentModel(nn.Module):
         :class:`pyrovae.training.settled.Settled`.
     condition
         What of the model is given a context; ``None`` for a model that takes none.
+    blocks
+        Which units are those of which layer; ``None`` for one flat code.
     kept
         The record whose parameters these are, where the best on validation data were kept: a
         :class:`pyrovae.training.validation.Kept`.
@@ -60,6 +67,7 @@ class LatentModel(nn.Module):
     settled: Any = None
     kept: Any = None
     condition: Condition | None = None
+    blocks: Blocks | None = None
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model of all data, to be trained: global sites, p(z), p(x|z)."""
@@ -97,6 +105,18 @@ class LatentModel(nn.Module):
         """Return ``n`` codes from p(z), or of p(z|c) one for each of ``n`` contexts."""
         law = self.prior_law(**given)
         return law.sample() if law.batch_shape else law.sample((n,))
+
+    def latents(self, z: Tensor) -> dict[str, Tensor]:
+        """Return the values of the latent sites at codes ``(*b, latent_dim)``, by name."""
+        return {"z": z}
+
+    def heeds(self, block: int) -> bool:
+        """Return whether the decoder itself reads a layer; the one that a flat code is, it does."""
+        return True
+
+    def regenerated(self, z: Tensor, block: int, noise: Any = None) -> Tensor:
+        """Return codes whose layers below one are generated anew from it; a flat code has none."""
+        return z
 
     def reconstruct(self, z: Tensor) -> Tensor:
         """Return E[x|z], ``(*b, *event_shape)``; of codes the most probable, or a draw.

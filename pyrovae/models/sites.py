@@ -18,6 +18,7 @@ from pyro.poutine import Trace
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import arguments
 from pyrovae.distributions import analytic_kl
 
@@ -51,6 +52,10 @@ class Terms:
         The (guide site, model site) pairs of the latent variables inside the plate.
     observed
         The model's sites of the data.
+    rates
+        What each of :attr:`local` adds to the rate, ``(n,)`` each.
+    closed
+        Of each of :attr:`local`, whether a closed form of its KL may stand for its draws.
     """
 
     distortion: Tensor
@@ -59,6 +64,8 @@ class Terms:
     data_size: int
     local: tuple[tuple[Site, Site], ...]
     observed: tuple[Site, ...]
+    rates: tuple[Tensor, ...] = ()
+    closed: tuple[bool, ...] = (True,)
 
     @property
     def log_ratio(self) -> Tensor:
@@ -71,19 +78,33 @@ class Terms:
         return -(self.distortion + self.log_ratio)
 
     @property
+    def code(self) -> tuple[Site, Site]:
+        """The only (guide site, model site) pair of a datum.
+
+        Raises
+        ------
+        ConfigError
+            If a datum has several: one law of the code is not there.
+        """
+        if len(self.local) > 1:
+            names = ", ".join(str(q["name"]) for q, _ in self.local)
+            raise ConfigError(f"reads the law of one flat code, and this model has layers: {names}")
+        return self.local[0]
+
+    @property
     def q(self) -> Distribution:
         """q(z|x) of the code: batch ``(n,)``, event ``(latent_dim,)``."""
-        return self.local[0][0]["fn"]
+        return self.code[0]["fn"]
 
     @property
     def p(self) -> Distribution:
         """p(z) of the code, expanded to the batch of :attr:`q`."""
-        return self.local[0][1]["fn"]
+        return self.code[1]["fn"]
 
     @property
     def z(self) -> Tensor:
         """The codes, shape ``(n, latent_dim)``."""
-        return self.local[0][0]["value"]
+        return self.code[0]["value"]
 
 
 def trace_pair(
@@ -105,6 +126,11 @@ def trace_pair(
 
 def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Terms:
     """Read distortion and rate off a pair of traces, of any model and guide.
+
+    A closed form of KL(q(z_l | …) || p(z_l | …)) stands for a local site where all that the model
+    draws before it is drawn before it by the guide too: then it is the mean over z_l, everything
+    else the same. Where the guide draws in another order (bottom-up, against a model from the top
+    down), p(z_l | …) depends on what was drawn from z_l, and the sample has to do.
 
     A latent site is shared by all data if it stands outside the plate that the observed sites are
     in. Where those are in none, it is shared if its log-density is a single number.
@@ -140,7 +166,12 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
         raise ValueError(f"a bound needs every latent site in model and guide; {stray}")
     # Pyro's sites may carry broadcastable shapes; a plain sum keeps them.
     log_px = _total([log_density(site) for site in observed])
-    rate = _total([_rate(q, p) for q, p in local])
+    closed = _drawn_before(local, model_trace)
+    rates = [
+        _rate(q, p) if known else log_ratio(q, p)
+        for (q, p), known in zip(local, closed, strict=True)
+    ]
+    rate = _total(rates)
     common = [_rate(q, p).sum() for q, p in shared]
     return Terms(
         distortion=-log_px,
@@ -149,7 +180,16 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
         data_size=data_size,
         local=tuple(local),
         observed=tuple(observed),
+        rates=tuple(rates),
+        closed=closed,
     )
+
+
+def _drawn_before(local: Sequence[tuple[Site, Site]], model_trace: Trace) -> tuple[bool, ...]:
+    """Return for each local pair whether the guide has drawn before it all that the model has."""
+    names = [q["name"] for q, _ in local]  # in the guide's order
+    order = [name for name in model_trace.nodes if name in names]
+    return tuple(set(order[: order.index(name)]) <= set(names[:i]) for i, name in enumerate(names))
 
 
 def _total(parts: Sequence[Tensor]) -> Tensor:

@@ -289,11 +289,11 @@ def build_vae(
         part's name.
     """
     with seeded(seed):
-        with _placed("network"):
-            net = _made(NETWORKS, network)
-        with _placed("likelihood"):
-            like = _made(LIKELIHOODS, likelihood, event_shape)
-        with _placed("network"):
+        with placed("network"):
+            net = made(NETWORKS, network)
+        with placed("likelihood"):
+            like = made(LIKELIHOODS, likelihood, event_shape)
+        with placed("network"):
             planes = len(event_shape) > 1 and not getattr(net, "reads_vectors", False)
             at_encoder = condition.size if condition and condition.encoder else 0
             at_decoder = condition.size if condition and condition.decoder else 0
@@ -306,10 +306,10 @@ def build_vae(
                     "of vectors (mlp, gated_mlp) give one"
                 )
             decoder = net.decoder(latent_dim + at_decoder, tuple(decoded), outputs)
-        with _placed("posterior"):
-            q = _made(POSTERIORS, posterior, features, latent_dim)
-        with _placed("prior"):
-            p = _made(PRIORS, prior, latent_dim)
+        with placed("posterior"):
+            q = made(POSTERIORS, posterior, features, latent_dim)
+        with placed("prior"):
+            p = made(PRIORS, prior, latent_dim)
             vae = VAE(
                 prior=p,
                 decoder=decoder,
@@ -325,7 +325,7 @@ def build_vae(
     return vae
 
 
-def _made(registry: Registry, part: Any, *context: Any) -> Any:
+def made(registry: Registry, part: Any, *context: Any) -> Any:
     """Return a part that is as it is, or made of its name, parameters and context."""
     if not isinstance(part, Mapping):
         return part
@@ -334,7 +334,7 @@ def _made(registry: Registry, part: Any, *context: Any) -> Any:
 
 
 @contextmanager
-def _placed(part: str) -> Iterator[None]:
+def placed(part: str) -> Iterator[None]:
     """Put the part's name in front of an error's place; ``latent_dim`` belongs to no part."""
     try:
         yield

@@ -14,7 +14,7 @@ from pyrovae.objectives.base import OBJECTIVES, Objective
 
 
 class _Dip(Objective):
-    needs = Objective.needs | {"posterior.moments", "posterior.real", "training.batch"}
+    needs = Objective.needs | {"posterior.moments", "posterior.real", "training.batch", "code.flat"}
 
     def __init__(self, off_diagonal: NotNegative, diagonal: NotNegative) -> None:
         super().__init__()

@@ -52,7 +52,7 @@ class Factor(Adversarial):
     True
     """
 
-    needs = Objective.needs | {"posterior.real", "training.batch"}
+    needs = Objective.needs | {"posterior.real", "training.batch", "code.flat"}
 
     def __init__(
         self,

@@ -95,7 +95,7 @@ class Dreg(Iwae):
     True
     """
 
-    needs = Objective.needs | {"posterior.amortized"}
+    needs = Objective.needs | {"posterior.amortized", "code.flat"}
 
     def __init__(self, *, particles: Annotated[int, Field(gt=1)] = 8) -> None:
         super().__init__(particles=particles)

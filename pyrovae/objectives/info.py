@@ -76,7 +76,7 @@ class Info(Objective):
     True
     """
 
-    needs = Objective.needs | {"prior.reparameterizable", "training.batch"}
+    needs = Objective.needs | {"prior.reparameterizable", "training.batch", "code.flat"}
 
     def __init__(
         self,

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, Number, Within, at, schedule
 from pyrovae.distributions import analytic_kl, marginals
-from pyrovae.models.sites import Terms, is_weighted, weighted
+from pyrovae.models.sites import Site, Terms, is_weighted, weighted
 from pyrovae.objectives.base import OBJECTIVES, Objective
 
 #: The default course of the capacity.
@@ -77,8 +77,9 @@ class FreeBits(Objective):
     floor
         In nats, or a schedule of it.
     per
-        What the floor holds for: the rate of each ``unit``, or of ``all`` units together. In both
-        cases it is the mean over the minibatch that is compared.
+        What the floor holds for: the rate of each ``unit``, of each ``layer`` of a layered model
+        (there is one of a flat code), or of ``all`` units together. It is always the mean over the
+        minibatch that is compared.
 
     References
     ----------
@@ -97,14 +98,16 @@ class FreeBits(Objective):
 
     hint = "'per: all' takes any"
 
-    def __init__(self, *, floor: NotNegative = 0.25, per: Literal["unit", "all"] = "unit") -> None:
+    def __init__(
+        self, *, floor: NotNegative = 0.25, per: Literal["unit", "layer", "all"] = "unit"
+    ) -> None:
         super().__init__()
         self.floor, self.per = floor, per
 
     @classmethod
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
         """Return that a rate for each unit needs independent units."""
-        if parameters["per"] == "all":
+        if parameters["per"] != "unit":
             return cls.needs
         return cls.needs | {"posterior.factorized", "prior.factorized"}
 
@@ -114,19 +117,31 @@ class FreeBits(Objective):
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return distortion + the sum of max(floor, mean rate)."""
-        rates = unit_rates(terms).mean(0) if self.per == "unit" else terms.rate.mean().unsqueeze(0)
+        if self.per == "unit":
+            rates = unit_rates(terms).mean(0)
+        elif self.per == "layer" and len(terms.rates) > 1:
+            rates = torch.stack([rate.mean() for rate in terms.rates])
+        else:
+            rates = terms.rate.mean().unsqueeze(0)
         return terms.distortion.mean() + torch.maximum(rates, hyper["floor"]).sum() + terms.shared
 
 
 def unit_rates(terms: Terms) -> Tensor:
     """Return the rate of each unit, ``(n, latent_dim)``, of factorised laws; they sum to the rate.
 
-    In closed form where there is one, else at the sample.
+    In closed form where there is one, else at the sample. Units of several layers stand in the
+    guide's order.
     """
-    q, p = marginals(terms.q), marginals(terms.p)
-    closed = analytic_kl(q, p)
-    rates = q.log_prob(terms.z) - p.log_prob(terms.z) if closed is None else closed
-    site, _ = terms.local[0]
+    parts = [
+        _unit_rates(q, p, exact) for (q, p), exact in zip(terms.local, terms.closed, strict=True)
+    ]
+    return parts[0] if len(parts) == 1 else torch.cat(parts, -1)
+
+
+def _unit_rates(site: Site, model_site: Site, exact: bool) -> Tensor:
+    q, p, z = marginals(site["fn"]), marginals(model_site["fn"]), site["value"]
+    closed = analytic_kl(q, p) if exact else None
+    rates = q.log_prob(z) - p.log_prob(z) if closed is None else closed
     if not is_weighted(site):
         return rates
     # Weights are for data, not for units: with the units in front they broadcast.

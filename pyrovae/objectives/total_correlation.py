@@ -94,7 +94,7 @@ class BetaTC(Objective):
     True
     """
 
-    needs = Objective.needs | {"posterior.marginals", "training.batch"}
+    needs = Objective.needs | {"posterior.marginals", "training.batch", "code.flat"}
 
     def __init__(
         self,

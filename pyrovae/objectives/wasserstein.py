@@ -70,7 +70,7 @@ class WaeMmd(Objective):
     True
     """
 
-    needs = Objective.needs | {"prior.reparameterizable", "training.batch"}
+    needs = Objective.needs | {"prior.reparameterizable", "training.batch", "code.flat"}
 
     def __init__(self, *, weight: NotNegative = 10.0) -> None:
         super().__init__()
@@ -121,7 +121,12 @@ class WaeGan(Adversarial):
     True
     """
 
-    needs = Objective.needs | {"posterior.real", "prior.reparameterizable", "training.batch"}
+    needs = Objective.needs | {
+        "posterior.real",
+        "prior.reparameterizable",
+        "training.batch",
+        "code.flat",
+    }
 
     def __init__(
         self,

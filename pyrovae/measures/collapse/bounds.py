@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -83,12 +83,18 @@ class Bound:
         2016, eq. 8), shape ``(n,)``.
     error
         Variance of the ELBO as an estimate from finitely many draws, shape ``(n,)``; NaN for one.
+    rates
+        What each latent site adds to the rate, by its name, ``(n,)`` each: KL(q(z_l|x, …) ||
+        p(z_l| …)) given what is drawn before it. Where the guide draws in another order than the
+        model, it is E[log q(z_l| …) - log p(z_l| …)], which adds up to the rate too and may be
+        negative by itself.
     """
 
     distortion: Tensor
     rate: Tensor
     log_px: Tensor
     error: Tensor
+    rates: dict[str, Tensor] = field(default_factory=dict)
 
     @property
     def elbo(self) -> Tensor:
@@ -115,18 +121,24 @@ def estimate_bound(
         Of the draws; the global random state is left as it was.
     """
     distortions, rates, log_weights, errors = [], [], [], []
+    by_site: dict[str, list[Tensor]] = {}
     with measuring(*modules_used(model, guide)), torch.no_grad(), seeded(seed, x.device):
         for part in x.split(_CHUNK):
             traces = _draws(guide, part, samples)
             draws = [_halves(model, trace, part) for trace in traces]
             distortion, rate, log_weight = (
-                torch.stack(column) for column in zip(*draws, strict=True)
+                torch.stack(column) for column in zip(*(draw[:3] for draw in draws), strict=True)
             )
+            for name in draws[0][3]:
+                mean = torch.stack([draw[3][name] for draw in draws]).mean(0)
+                by_site.setdefault(name, []).append(mean)
             distortions.append(distortion.mean(0))
             rates.append(rate.mean(0))
             errors.append((distortion + rate).var(0) / samples)
             log_weights.append(log_weight.logsumexp(0) - torch.tensor(float(samples)).log())
-    return Bound(*map(torch.cat, (distortions, rates, log_weights, errors)))
+    of_sites = {name: torch.cat(values) for name, values in by_site.items()}
+    distortion, rate, log_px, error = map(torch.cat, (distortions, rates, log_weights, errors))
+    return Bound(distortion, rate, log_px, error, of_sites)
 
 
 def _draws(guide: Program, x: Data, samples: int) -> Iterator[Trace]:
@@ -148,9 +160,12 @@ def _draws(guide: Program, x: Data, samples: int) -> Iterator[Trace]:
         yield trace
 
 
-def _halves(model: Program, guide_trace: Trace, x: Data) -> tuple[Tensor, Tensor, Tensor]:
+def _halves(
+    model: Program, guide_trace: Trace, x: Data
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
     replayed = poutine.replay(model, trace=guide_trace)
     model_trace = poutine.trace(replayed).get_trace(*arguments(x))
     parts = terms(model_trace, guide_trace)
     ratio = sum(log_ratio(q, p) for q, p in latent_sites(model_trace, guide_trace))
-    return parts.distortion, parts.rate, -(parts.distortion + ratio)
+    rates = {str(q["name"]): rate for (q, _), rate in zip(parts.local, parts.rates, strict=True)}
+    return parts.distortion, parts.rate, -(parts.distortion + ratio), rates

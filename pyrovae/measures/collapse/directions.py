@@ -75,8 +75,8 @@ def aligned(vae: LatentModel, x: Data) -> bool:
 
     A code on a sphere is taken by its coordinates too.
     """
-    if vae.latent_dim == 1 or vae.space != "real":
-        return True
+    if vae.latent_dim == 1 or vae.space != "real" or vae.blocks is not None:
+        return True  # layers have independent coordinates, given the others
     with torch.no_grad():
         return isinstance(vae.encode(observed(x[:2]), **given(x[:2])), Independent)
 

@@ -8,7 +8,7 @@ it, a unit is as idle as it can be.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import singledispatch
 from typing import Any
@@ -22,6 +22,7 @@ from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
+from pyrovae.distributions.joint import Joint
 from pyrovae.distributions.quadrature import Parts, kl_by_quadrature, parts_of
 from pyrovae.distributions.rebatched import without_batch
 from pyrovae.models.contract import LatentModel
@@ -50,7 +51,8 @@ def floors(vae: LatentModel, x: Data) -> Tensor:
 
     0 where no floor is known: for a family or a prior without marginals (of flows, whose units are
     bent at will, 0 is the limit of what they reach; on a sphere the uniform law is in the family),
-    and for laws that are not made of parameters. A floor that is too low makes no unit idle.
+    and for laws that are not made of parameters. A floor that is too low makes no unit idle. NaN in
+    the lower layers of a bottom-up guide, whose units have no KL of their own.
 
     Parameters
     ----------
@@ -68,8 +70,28 @@ def floors(vae: LatentModel, x: Data) -> Tensor:
         first = x[:1]
         # A floor does not change when prior and family are moved and stretched together.
         q = vae.encode(observed(first), **given(first))
-        p = without_batch(vae.prior_law(**given(first)))
-        none = torch.zeros(vae.latent_dim, device=x.device)
+        p = vae.prior_law(**given(first))
+        if isinstance(q, Joint) and isinstance(p, Joint):
+            bases = vae.base_laws()  # type: ignore[operator]
+            return _of_layers(q, p, bases, x.device)
+    return _floors(q, without_batch(p), torch.zeros(vae.latent_dim, device=x.device))
+
+
+def _of_layers(q: Joint, p: Joint, bases: Sequence[Distribution], device: torch.device) -> Tensor:
+    """Return the floors of each layer, under the law that the layer above moves: it changes none.
+
+    NaN where the KL of a unit is not one: of layers whose guide draws in another order.
+    """
+    found = []
+    for i, (own, base) in enumerate(zip(q.drawn()[1], bases, strict=True)):
+        none = torch.zeros(q.blocks.sizes[i], device=device)
+        known = p.knows(i) <= q.knows(i)
+        found.append(_floors(own, base, none) if known else none + math.nan)
+    return torch.cat(found)
+
+
+def _floors(q: Distribution, p: Distribution, none: Tensor) -> Tensor:
+    with torch.no_grad(), seeded(0, none.device):
         try:
             q_u, p_u = marginals(q), marginals(p)
             reached, prior = family(q_u), parts_of(p_u, q_u.batch_shape[-1:])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -47,6 +48,43 @@ def numbers(vae: LatentModel, z: Tensor, x: Data) -> Tensor:
         return observed(x)
     law: Any = vae.decode(z, **given(x))
     return law.numbers(observed(x))
+
+
+def explained(vae: LatentModel, z: Tensor, x: Data, block: int) -> Tensor:
+    """Return the log-density of what the generator makes of a layer, at codes of data.
+
+    Of a flat code that is log p(x|z). Of layer l it is log p(z_{l-1}|z_l), and log p(x|z) where
+    the decoder reads the layer.
+
+    Parameters
+    ----------
+    vae
+        A trained model.
+    z
+        Codes ``(*b, n, d)``.
+    x
+        Observations ``(n, *event_shape)``.
+    block
+        The layer's number, 0 for that nearest to the data.
+    """
+    if block == 0:
+        return log_likelihood(vae, z, x)
+    p: Any = vae.prior_law()
+    parts = dict(enumerate(p.blocks.split(z)))
+    log: Tensor = p.law(block - 1, parts).log_prob(parts[block - 1])
+    return log + log_likelihood(vae, z, x) if vae.heeds(block) else log
+
+
+def layers_of(vae: LatentModel, units: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Return units by layer: number of the layer, and which of the units are in it."""
+    if vae.blocks is None:
+        return [(0, list(units))]
+    of = vae.blocks.of_units
+    return [
+        (block, mine)
+        for block in range(len(vae.blocks))
+        if (mine := [u for u in units if of[u] == block])
+    ]
 
 
 def replaced(z: Tensor, u: int, value: Tensor, space: str) -> Tensor:

@@ -15,6 +15,7 @@ from pyrovae.core.measuring import only_measures
 from pyrovae.core.params import OwnParams
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import marginals
+from pyrovae.distributions.joint import Blocks
 from pyrovae.measures.collapse import (
     CRITERIA,
     EPSILON,
@@ -119,6 +120,18 @@ VARIANCE_LAW_USED, VARIANCE_LAW_IDLE = (
         )
     )
     for which, do in (("used", "the decoder uses"), ("idle", "it does not use"))
+)
+USED_LAYERS = declare(
+    Score(
+        "used_layers",
+        "Layers in use",
+        unit="count",
+        group=COLLAPSE,
+        meaning=(
+            "Layers up to that from which on nothing is used: those with an active unit, from z1 "
+            "upwards without a gap; where the decoder reads all, up to the last such layer."
+        ),
+    )
 )
 #: All that :func:`measure_collapse` gives, besides standard errors.
 SCORES = (
@@ -301,9 +314,12 @@ def measure_collapse(
             "above_floor": above.numpy(),
         }
     )
+    if vae.blocks is not None:
+        table.insert(1, "layer", [vae.blocks.names[i] for i in vae.blocks.of_units])
     scores = {
         "above_floor_units": float(above.sum()),
         **_use_counts(use),
+        **_layer_counts(vae, use.counted, units),
         "active_units": float(units.active.sum()),
         "inactive_units": float((~units.active).sum()),
         **{f"active_{name}": float(active[name].sum()) for name in OTHER_CRITERIA},
@@ -332,6 +348,30 @@ def _use_counts(use: UseOfCode) -> dict[str, float]:
         "used_units": float(use.counted.used.sum()),
         "informative_units": float(use.counted.informative.sum()),
     }
+
+
+def _layer_counts(vae: LatentModel, use: Use, units: Units) -> dict[str, float]:
+    """Return counts of units by layer, and how far up anything is used; empty for a flat code."""
+    if vae.blocks is None:
+        return {}
+    counts: dict[str, float] = {}
+    for name, place in zip(vae.blocks.names, vae.blocks.slices, strict=True):
+        counts[f"{USED_UNITS.key}_{name}"] = float(use.used[place].sum())
+        counts[f"{INFORMATIVE_UNITS.key}_{name}"] = float(use.informative[place].sum())
+        counts[f"{ACTIVE_UNITS.key}_{name}"] = float(units.active[place].sum())
+    return {**counts, USED_LAYERS.key: float(_used_layers(vae, vae.blocks, use.used))}
+
+
+def _used_layers(vae: LatentModel, blocks: Blocks, used: Tensor) -> int:
+    """Return the number of the first layer from which on nothing is used, z1 being 0.
+
+    Above a layer without a used unit nothing reaches the data, whatever is used there, as what is
+    generated from it is a layer that nothing is made of: unless the decoder reads every layer.
+    """
+    lives = [bool(used[place].any()) for place in blocks.slices]
+    if vae.heeds(len(lives) - 1):
+        return max((i + 1 for i, alive in enumerate(lives) if alive), default=0)
+    return lives.index(False) if False in lives else len(lives)
 
 
 def _directions(use: UseOfCode) -> pd.DataFrame | None:
@@ -398,7 +438,9 @@ def measure_along_training(vae: LatentModel, test: Data, train: Data, seed: int)
     units = measure_units(vae, test, seed=seed)
     use = measure_use(vae, test, units, start=_ALONG_USE, most=_ALONG_USE_AT_MOST, seed=seed)
     units = _here(units)
-    columns = _moments(units) | _use_along(use) | {"elbo": _bound(vae, test, seed)}
+    columns = _moments(units) | _use_along(use) | _bound(vae, test, seed)
+    if vae.blocks is not None:
+        columns |= _layer_counts(vae, use.counted, units)
     if _has_marginals(vae, test):
         on_train = _moments(_here(measure_units(vae, train, seed=seed)))
         columns |= _information(vae, test, seed)
@@ -439,11 +481,16 @@ def _use_along(use: UseOfCode) -> dict[str, object]:
     }
 
 
-def _bound(vae: LatentModel, x: Data, seed: int) -> float:
-    """Return the ELBO: the same data and noise at each record, so that its changes are exact."""
+def _bound(vae: LatentModel, x: Data, seed: int) -> dict[str, object]:
+    """Return the ELBO, and the rate of each layer where there are layers.
+
+    The same data and noise at each record, so that its changes are exact.
+    """
     with OwnParams():
         found = estimate_bound(vae.datum_model, vae.datum_guide, x, samples=_BOUND_DRAWS, seed=seed)
-    return float(found.elbo.mean())
+    of_layers = found.rates if vae.blocks is not None else {}
+    rates = {f"rate_{name}": float(rate.mean()) for name, rate in of_layers.items()}
+    return {"elbo": float(found.elbo.mean()), **rates}
 
 
 def _information(vae: LatentModel, x: Data, seed: int) -> dict[str, object]:

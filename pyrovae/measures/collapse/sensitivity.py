@@ -10,7 +10,14 @@ from torch import Tensor, nn
 from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
-from pyrovae.measures.collapse.interventions import CHUNK, decoded, numbers, replaced
+from pyrovae.measures.collapse.interventions import (
+    CHUNK,
+    decoded,
+    explained,
+    layers_of,
+    numbers,
+    replaced,
+)
 from pyrovae.models.contract import LatentModel
 
 #: Share of the reconstructions' variance below which the decoder neglects a unit.
@@ -58,8 +65,10 @@ class Sensitivity:
 def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitivity:
     """Replace each unit of the codes of some data by a draw from the prior, and decode.
 
-    Works for every prior and posterior. On a sphere the other coordinates are scaled, so that the
-    code stays on it.
+    Works for every prior and posterior. Where there are layers, those below the unit's are
+    generated anew from its layer, with and without the replacement, by the same noise; the cost is
+    that of :func:`pyrovae.measures.collapse.interventions.explained`. On a sphere the other
+    coordinates are scaled, so that the code stays on it.
 
     Parameters
     ----------
@@ -77,15 +86,24 @@ def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitiv
         least = NEGLIGIBLE_SHARE * numbers(vae, z, x).var(0, correction=0).sum()
         variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
-        for some in torch.arange(z.shape[-1]).split(max(1, CHUNK // len(x))):
-            codes = torch.stack([replaced(z, u, other[:, u], vae.space) for u in some.tolist()])
-            after, log_after = decoded(vae, codes, x)
-            square = (after - before).square_()
-            shares.append(square.flatten(2).sum(2) / (2 * variance.clamp(min=1e-12)))
-            costs.append(log_before - log_after)
-            if vae.shows == "draw":
-                square = square.sum(-1)
-            maps.append(square.mean(1).sqrt())
+        for block, mine in layers_of(vae, range(z.shape[-1])):
+            if block:
+                noise = vae.noise_below(block, len(x))  # type: ignore[operator]
+                before, _ = decoded(vae, vae.regenerated(z, block, noise), x)
+                log_before = explained(vae, z, x, block)
+            for some in torch.tensor(mine).split(max(1, CHUNK // len(x))):
+                codes = torch.stack([replaced(z, u, other[:, u], vae.space) for u in some.tolist()])
+                if block:
+                    after, _ = decoded(vae, vae.regenerated(codes, block, noise), x)
+                    log_after = explained(vae, codes, x, block)
+                else:
+                    after, log_after = decoded(vae, codes, x)
+                square = (after - before).square_()
+                shares.append(square.flatten(2).sum(2) / (2 * variance.clamp(min=1e-12)))
+                costs.append(log_before - log_after)
+                if vae.shows == "draw":
+                    square = square.sum(-1)
+                maps.append(square.mean(1).sqrt())
     share, cost = torch.cat(shares).T, torch.cat(costs).T
     root = len(x) ** 0.5
     return Sensitivity(
@@ -118,4 +136,7 @@ def weight_norms(vae: LatentModel) -> Tensor:
     if layer is None:
         return torch.full((vae.latent_dim,), float("nan"))
     # Weights of a context stand behind those of the code.
-    return torch.linalg.vector_norm(layer.weight.detach()[:, : vae.latent_dim], dim=0)
+    norms = torch.linalg.vector_norm(layer.weight.detach()[:, : vae.latent_dim], dim=0)
+    # Of layers that it does not read there are none.
+    missing = norms.new_full((vae.latent_dim - len(norms),), float("nan"))
+    return torch.cat([norms, missing]) if len(missing) else norms

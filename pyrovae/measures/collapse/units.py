@@ -17,6 +17,7 @@ from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
+from pyrovae.distributions.joint import Joint
 from pyrovae.distributions.quadrature import kl_by_quadrature
 from pyrovae.measures.collapse.moments import DRAWS, moments
 from pyrovae.measures.collapse.nearest import nearest_kl
@@ -193,6 +194,8 @@ def encoded(vae: LatentModel, x: Data) -> Iterator[Distribution]:
 
 def _unit_kl(q: Distribution, p: Distribution, samples: int) -> tuple[Tensor, bool]:
     """Return KL(q_u || p_u) for each datum and unit, ``(n, latent_dim)``, and if it is exact."""
+    if isinstance(q, Joint) and isinstance(p, Joint):
+        return _layers_kl(q, p, samples)
     try:
         q_u, p_u = marginals(q), marginals(p)
     except NotImplementedError:
@@ -209,6 +212,29 @@ def _unit_kl(q: Distribution, p: Distribution, samples: int) -> tuple[Tensor, bo
     if integral.known.all():
         return integral.value, True
     return torch.where(integral.known, integral.value, _drawn_kl(q_u, p_u, samples)), False
+
+
+def _layers_kl(q: Joint, p: Joint, samples: int) -> tuple[Tensor, bool]:
+    """Return the KL of each unit of each layer, given what both laws draw before it: the mean.
+
+    A closed form stands for a unit's own draw where q has drawn before the layer all that p draws
+    before it. Else the mean is that of log q - log p at draws, which is no KL by itself: under a
+    bottom-up guide, of all layers but the top one.
+    """
+    z, q_laws = q.drawn((max(samples, 2),))
+    p_laws, parts = p.laws(z), q.blocks.split(z)
+    found, exact = [], True
+    for i, (own, other) in enumerate(zip(q_laws, p_laws, strict=True)):
+        if not q.knows(i) and not p.knows(i):
+            kl, known = _unit_kl(own, other, samples)
+            exact = exact and known
+        else:
+            q_u, p_u = marginals(own), marginals(other)
+            closed = analytic_kl(q_u, p_u) if p.knows(i) <= q.knows(i) else None
+            drawn = q_u.log_prob(parts[i]) - p_u.log_prob(parts[i]) if closed is None else closed
+            kl, exact = drawn.mean(0), False
+        found.append(kl)
+    return torch.cat(found, -1), exact
 
 
 def _drawn_kl(q_u: Distribution, p_u: Distribution, samples: int) -> Tensor:

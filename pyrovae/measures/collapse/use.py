@@ -15,6 +15,9 @@ decoder to places where it has never been, and idle units seem to be of use.) Gi
 other datum is one of the same context (:mod:`pyrovae.measures.collapse.within`): what is asked is
 what a unit says that the context does not.
 
+In a model with layers a unit of z_l, l > 1, is one of the code that z_{l-1} is generated from: what
+counts is the cost in log p(z_{l-1}|z_l), and in log p(x|z) where the decoder reads that layer too.
+
 Under a prior with several modes, units may carry a bit that no decoder heeds: informative, and not
 used. That is why the two are never one count.
 """
@@ -30,7 +33,7 @@ from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse.directions import Directions, aligned, find_directions
-from pyrovae.measures.collapse.interventions import CHUNK, log_likelihood, replaced
+from pyrovae.measures.collapse.interventions import CHUNK, explained, layers_of, replaced
 from pyrovae.measures.collapse.units import Units
 from pyrovae.measures.collapse.within import others
 from pyrovae.models.contract import LatentModel
@@ -53,7 +56,8 @@ class Use:
         E_x Var(z_u|x) / (Var_x(E[z_u|x]) + E_x Var(z_u|x)), ``(k,)``.
     cost, cost_se
         Rise of E[-log p(x|z)] when the unit is replaced by that of another datum, nats, and its
-        standard error over data and draws, ``(k,)``.
+        standard error over data and draws, ``(k,)``; of an upper layer, of what is generated from
+        it (:func:`pyrovae.measures.collapse.interventions.explained`).
     points
         In how many data each was replaced, ``(k,)``.
     first
@@ -165,19 +169,20 @@ def interventions(
             part = x[first : first + size]
             z = vae.encode(observed(part), **given(part)).sample()
             other = z[others(part, len(part), z.device)]
-            before = log_likelihood(vae, z, part)
-            for some in _split(open_, max(1, CHUNK // len(part))):
-                codes = torch.stack(
-                    [
-                        replaced(z, u, other[:, u], vae.space)
-                        if directions is None
-                        else directions.replaced(z, u, other)
-                        for u in some
-                    ]
-                )
-                after = log_likelihood(vae, codes, part)
-                for u, cost in zip(some, before - after, strict=True):
-                    costs[u] = torch.cat([costs[u], cost])
+            for block, mine in layers_of(vae, open_):
+                before = explained(vae, z, part, block)
+                for some in _split(mine, max(1, CHUNK // len(part))):
+                    codes = torch.stack(
+                        [
+                            replaced(z, u, other[:, u], vae.space)
+                            if directions is None
+                            else directions.replaced(z, u, other)
+                            for u in some
+                        ]
+                    )
+                    after = explained(vae, codes, part, block)
+                    for u, cost in zip(some, before - after, strict=True):
+                        costs[u] = torch.cat([costs[u], cost])
             first += len(part)
             size = first  # twice as many data as so far
             open_ = [u for u in open_ if not _decided(costs[u])]

@@ -55,9 +55,9 @@ class Evaluated(NamedTuple):
 class Density:
     """p(z) p(x|z) of a trained LatentModel, as a function of unconstrained coordinates ``u``.
 
-    On a space ``"real"``, ``u`` is the code itself. On the sphere the code is u/|u|
-    (:mod:`pyrovae.distributions.sphere_coordinates`): draws of ``u`` give exact draws of the code,
-    and p(x) is the same.
+    On a space ``"real"``, ``u`` is the code itself, of all layers where there are several. On the
+    sphere the code is u/|u| (:mod:`pyrovae.distributions.sphere_coordinates`): draws of ``u`` give
+    exact draws of the code, and p(x) is the same.
 
     It is the model of one datum (:meth:`pyrovae.models.contract.LatentModel.datum_model`): a
     hierarchical prior stands at its fitted scales.
@@ -174,12 +174,14 @@ class _Joint(nn.Module):
 
     def forward(self, x: Any, u: Tensor) -> tuple[Tensor, Tensor]:
         z = unit(u) if self._sphere else u
-        conditioned = poutine.condition(self.vae.datum_model, data={"z": z})
+        latents = self.vae.latents(z)
+        conditioned = poutine.condition(self.vae.datum_model, data=latents)
         with OwnParams():
             trace = poutine.trace(conditioned).get_trace(*_called(x))
-        log_prior, log_likelihood = (
-            site["fn"].log_prob(site["value"]) for site in (trace.nodes["z"], trace.nodes["x"])
+        first, *others, log_likelihood = (
+            trace.nodes[name]["fn"].log_prob(trace.nodes[name]["value"]) for name in (*latents, "x")
         )
+        log_prior = sum(others, first)
         if self._sphere:
             log_prior = log_prior + log_area(u.shape[-1]) + log_standard_normal(u)
         return log_prior, log_likelihood

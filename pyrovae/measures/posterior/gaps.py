@@ -18,8 +18,10 @@ from torch.func import functional_call
 from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
+from pyrovae.distributions.rebatched import Rebatched
 from pyrovae.measures.posterior.weights import draws_at_a_time
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.layered import LayeredVAE
 from pyrovae.models.posteriors.mean_field import MeanFieldNormal
 from pyrovae.models.vae import VAE
 
@@ -32,7 +34,8 @@ def best_in_family(vae: LatentModel, x: Data, *, steps: int, samples: int, seed:
     """Weigh draws from the best q of the family, of which each datum gets its own.
 
     Freed for each datum are the features that the posterior is given and the offsets of its heads.
-    That is the whole family where the heads give all of its parameters; flows keep their networks.
+    That is the whole family where the heads give all of its parameters; flows keep their networks,
+    and what reads another layer's code keeps what it makes of that.
     Of a user's own guide nothing but its input is known: there the best is among what the guide
     says for any input.
 
@@ -57,7 +60,7 @@ def best_in_family(vae: LatentModel, x: Data, *, steps: int, samples: int, seed:
     Tensor
         log p(x, z) - log q*(z|x), nats, ``(samples, n)``: their mean is ELBO*.
     """
-    free, q = _freed(vae, x) if isinstance(vae, VAE) else _freed_input(vae, x)
+    free, q = _free(vae, x)
     for tensor in free.values():
         tensor.requires_grad_()
     with seeded(seed, x.device):
@@ -90,6 +93,44 @@ def _log_weight(vae: LatentModel, q: Distribution, x: Data, n: int) -> Tensor:
         + vae.decode(z, **given(x)).log_prob(observed(x))
         - q.log_prob(z)
     )
+
+
+def _free(vae: LatentModel, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+    if isinstance(vae, VAE):
+        return _freed(vae, x)
+    return _freed_layers(vae, x) if isinstance(vae, LayeredVAE) else _freed_input(vae, x)
+
+
+def _freed_layers(vae: LayeredVAE, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:
+    """As :func:`_freed`, of all layers at once; what reads a layer's code keeps its networks."""
+    with torch.no_grad():
+        features = vae.features(observed(x))
+    free = {f"features{i}": each.clone() for i, each in enumerate(features)}
+    fixed: list[dict[str, Tensor]] = []
+    heads: list[list[str]] = []
+    for i, posterior in enumerate(vae.posteriors):
+        names = [name for name, part in posterior.named_children() if isinstance(part, nn.Linear)]
+        for name in names:
+            bias = getattr(posterior, name).bias.detach()
+            free[f"{i}.{name}"] = bias.expand(len(x), -1).clone()
+        fixed.append({name: p.detach() for name, p in posterior.named_parameters()})
+        heads.append(names)
+
+    def law(i: int, read: Tensor) -> Distribution:
+        batch = read.shape[:-1]
+        biases = {
+            f"{name}.bias": free[f"{i}.{name}"].expand(*batch, -1).flatten(0, -2)
+            for name in heads[i]
+        }
+        # A linear layer takes a bias for each row of a matrix, and of nothing larger.
+        flat = functional_call(vae.posteriors[i], {**fixed[i], **biases}, (read.flatten(0, -2),))
+        return Rebatched.of(flat, batch)
+
+    def q() -> Distribution:
+        found = [free[f"features{i}"] for i in range(len(features))]
+        return vae.encoded(found, (len(x),), law)
+
+    return free, q
 
 
 def _freed(vae: VAE, x: Data) -> tuple[dict[str, Tensor], Callable[[], Distribution]]:

@@ -32,7 +32,7 @@ def setting(presented: Presented) -> str:
     told = {*study.varying(), *encoding.labels}
     run, fixed = study.runs["run"].iloc[0], []
     for label in study.labels:
-        if label in told:
+        if label in told or study.runs[label].nunique() > 1:
             continue
         value = study.label(run, label).phrase()
         fixed.append(f"data set {value}" if label == "dataset" else value)

@@ -24,6 +24,7 @@ from pyrovae.study.store.folders import RunFolder
 _UNITS = 128
 #: Further columns of a run's units, with their headings.
 _MORE = {
+    "layer": "layer",
     "mi": "I(x; z) (nats, at most {ceiling:.2f})",
     "sensitivity": "sensitivity",
     "kl_below": "P(KL < ε)",
@@ -103,7 +104,8 @@ def _units(units: pd.DataFrame) -> list[list[Any]]:
 
 def _more(units: pd.DataFrame, ceiling: float) -> dict[str, list[float | None]]:
     """Return further measures of the same units, by heading: those that the run has."""
-    return {
+    layers = {"layer": [float(name[1:]) for name in units["layer"]]} if "layer" in units else {}
+    return layers | {
         title.format(ceiling=ceiling): [number(value, 4) for value in units[key]]
         for key, title in _MORE.items()
         if key in units

@@ -201,6 +201,8 @@ class CollapseReport:
     def _shown(self) -> pd.DataFrame:
         table = self.table
         shown = pd.DataFrame({COLUMNS["unit"]: table["unit"]})
+        if "layer" in table:
+            shown["layer"] = table["layer"]
         for key, title in list(COLUMNS.items())[1:]:
             shown[title] = table[key].map(_number)
         open_ = (table["used_cost"] - USED_NATS).abs() <= USED_ERRORS * table["used_cost_se"]
@@ -256,6 +258,7 @@ class CollapseReport:
                 f" ({scores['train_used_units']:.0f} and {scores['train_informative_units']:.0f} "
                 "on training data)"
             )
+        lines += self._layers()
         if self.directions is not None:
             lines.append(
                 "no axis of this code is special, as q(z|x) has dependent coordinates: taken one "
@@ -275,6 +278,34 @@ class CollapseReport:
                 f"does not hold the prior: {scores['above_floor_units']:.0f} units are above that"
             )
         return lines
+
+    def _layers(self) -> list[str]:
+        """Say what each layer does, and from where on nothing is used; empty for a flat code."""
+        if "layer" not in self.table:
+            return []
+        scores, lines, names = self.scores, [], sorted(set(self.table["layer"]), key=_height)
+        for name in names:
+            of = int((self.table["layer"] == name).sum())
+            lines.append(
+                f"{name}: {scores[f'used_units_{name}']:.0f} of {of} units used, "
+                f"{scores[f'informative_units_{name}']:.0f} informative, "
+                f"rate {scores[f'rate_{name}']:.2f} nats"
+            )
+        living = int(scores["used_layers"])
+        if living < len(names):
+            lines.append(f"from {names[living]} on nothing is used")
+        floors = self.table.groupby("layer")["kl_floor"].max()
+        drawn = [name for name in names if math.isnan(floors[name])]
+        if drawn:
+            lines.append(
+                f"{', '.join(drawn)}: the guide draws upwards, against the model, so that these "
+                "KLs are terms of the rate, which may be negative, and have no floor"
+            )
+        return lines
+
+
+def _height(layer: str) -> int:
+    return int(layer[1:])
 
 
 def _number(value: float) -> str:

@@ -19,6 +19,8 @@ from pyrovae.report.study.collapse_blame import collapse_blame
 from pyrovae.report.study.effects import effects, interactions
 from pyrovae.report.study.evolution import evolution
 from pyrovae.report.study.kl_profile import kl_profile
+from pyrovae.report.study.layer_rates import layer_rates
+from pyrovae.report.study.layers_in_use import layers_in_use
 from pyrovae.report.study.mean_vs_sample import mean_vs_sample
 from pyrovae.report.study.metric_correlation import metric_correlation
 from pyrovae.report.study.overview import overview
@@ -28,6 +30,7 @@ from pyrovae.report.study.rate_distortion import rate_distortion
 from pyrovae.report.study.reconstructions import reconstructions
 from pyrovae.report.study.samples import samples
 from pyrovae.report.study.sparsity import sparsity
+from pyrovae.report.study.used_by_layer import used_by_layer
 from pyrovae.report.study.variance_law import variance_law
 
 
@@ -66,6 +69,9 @@ ON_REQUEST: dict[str, Callable[..., Drawn | Iterator[Drawn]]] = {
     "collapse_blame": collapse_blame,
     "capacity_curve": capacity_of_study,
     "phase_diagram": phase_diagram,
+    "layer_rates": layer_rates,
+    "used_by_layer": used_by_layer,
+    "layers_in_use": layers_in_use,
 }
 #: Those that compute what they show, or need a package of their own: in no report.
 WHEN_ASKED: dict[str, Callable[..., Drawn | Iterator[Drawn]]] = {

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.schedules import is_schedule
-from pyrovae.study.config.resolve import REGISTRIES, SETTINGS
+from pyrovae.study.config.resolve import PARTS, REGISTRIES, SETTINGS
 
 
 class Exclusions:
@@ -85,8 +85,8 @@ def _name(entry: Mapping[str, Any], part: str) -> Any:
 
 def _parameters(part: str, name: str | None) -> Collection[str] | None:
     """Return what a part of a run consists of; ``None`` if only a user's own code knows."""
-    if part in SETTINGS:
-        return SETTINGS[part].model_fields
+    if part in SETTINGS | PARTS:
+        return (SETTINGS | PARTS)[part].model_fields
     if part not in REGISTRIES:
         return None if part == "model" else ()
     if name is not None and ":" in name:

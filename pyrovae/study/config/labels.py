@@ -30,7 +30,7 @@ LABELS = (*COMPONENTS, "latent_dim")
 #: The labels that are chosen by name from a registry and have parameters.
 NAMED = (*COMPONENTS, OPTIMIZER)
 #: The parts of a run whose settings are labels where they vary.
-_SETTINGS = ("condition", "training", "evaluation")
+_SETTINGS = ("condition", "layers", "training", "evaluation")
 #: Tells runs of an edited model apart; no parameter that people set.
 _SOURCE = "source"
 
@@ -72,6 +72,11 @@ _TITLES = {
     "condition.encoder": "Condition at the encoder",
     "condition.decoder": "Condition at the decoder",
     "condition.prior": "Condition at the prior",
+    "layers": "Layers",
+    "layers.sizes": "Layers",
+    "layers.guide": "Guide of layers",
+    "layers.skip": "Skip connections",
+    "layers.hidden": "Networks between layers",
     "training.lr": "Learning rate",
     "training.batch_size": "Batch size",
     OPTIMIZER: "Optimiser",
@@ -154,7 +159,7 @@ def label_of(config: RunConfig, part: str) -> Label:
     value: Any = config
     for key in part.split("."):
         value = getattr(value, key, None)
-    if part == "condition":
+    if part in ("condition", "layers"):
         return Label(part, "none" if value is None else value.told, {})
     if part not in NAMED:
         return Label(part, _plain(value), {})

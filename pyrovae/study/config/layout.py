@@ -17,7 +17,7 @@ from pyrovae.study.config import yaml
 from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.run import COMPONENTS, OPTIMIZER
 
-RUN_KEYS = (*COMPONENTS, "model", "condition", "latent_dim", "training", "evaluation")
+RUN_KEYS = (*COMPONENTS, "model", "condition", "layers", "latent_dim", "training", "evaluation")
 _METRICS = "evaluation.metrics"
 #: Letters of a value that a message shows at most.
 _SHOWN = 200
@@ -89,6 +89,8 @@ def _component(key: str, value: Any) -> Any:
         return {"name": value}
     if key == "condition" and isinstance(value, str | list):
         return {"on": value}
+    if key == "layers" and isinstance(value, list):
+        return {"sizes": value}
     if key == "training" and isinstance(value, Mapping) and "optimizer" in value:
         return {**value, "optimizer": _component(OPTIMIZER, value["optimizer"])}
     if (

@@ -15,6 +15,7 @@ from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.disentanglement.asked import keys_of
 from pyrovae.measures.evaluate import EvaluationSettings
 from pyrovae.models import by_path as user_models
+from pyrovae.models.layered.settings import Layers
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.posteriors import POSTERIORS
@@ -38,6 +39,8 @@ SETTINGS: dict[str, type[BaseModel]] = {
     "training": TrainingSettings,
     "evaluation": EvaluationSettings,
 }
+#: Parts that most runs do without.
+PARTS: dict[str, type[BaseModel]] = {"condition": ConditionSettings, "layers": Layers}
 #: Registries of what settings name, by the dotted path of the setting.
 INSIDE: dict[str, Registry] = {"training.optimizer": OPTIMIZERS, "evaluation.metrics": METRICS}
 #: From a dotted path inside a run to its place in the user's file.
@@ -74,6 +77,14 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
             ConditionSettings, content["condition"], "condition", place
         )
     latent_dim = content.get("latent_dim")
+    if content.get("layers") is not None:
+        layers = resolve_layers(content, place)
+        if latent_dim not in (None, layers.total):
+            raise ConfigError(
+                f"is the units of all layers, {layers.total} here: leave it out",
+                place("latent_dim"),
+            )
+        resolved["layers"], latent_dim = layers, layers.total
     if type(latent_dim) is not int or latent_dim < 1:
         problem = "is missing" if latent_dim is None else f"got {shown(latent_dim)}"
         raise ConfigError(f"must be a whole number of at least 1, {problem}", place("latent_dim"))
@@ -95,6 +106,33 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
         raise ConfigError(error.message, where) from None
     resolved["evaluation"] = resolved["evaluation"].model_copy(update={"metrics": metrics})
     return resolved
+
+
+def resolve_layers(content: Mapping[str, Any], place: Place) -> Layers:
+    """Return the layers of a run, their families with every parameter.
+
+    Raises
+    ------
+    ConfigError
+        For what is unknown or of a wrong type, and beside parts that layers do not go with.
+    """
+    if "model" in content:
+        raise ConfigError(
+            "is for models of built-in parts: a user's own model makes its own", place("layers")
+        )
+    if content.get("condition") is not None:
+        raise ConfigError("does not go with layers yet: leave one out", place("condition"))
+    layers = _resolve_settings(Layers, content["layers"], "layers", place)
+    assert isinstance(layers, Layers)
+    families: dict[str, Any] = {}
+    for key, registry in (("priors", PRIORS), ("posteriors", POSTERIORS)):
+        given = getattr(layers, key)
+        if given is not None:
+            families[key] = [
+                resolve_component(registry, part, f"layers.{key}[{i}]", place)
+                for i, part in enumerate(given)
+            ]
+    return layers.model_copy(update=families)
 
 
 def resolve_component(registry: Registry, value: Any, path: str, place: Place) -> dict[str, Any]:

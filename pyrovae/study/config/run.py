@@ -17,6 +17,7 @@ from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
 from pyrovae.datasets import DATASETS
 from pyrovae.measures.evaluate import EvaluationSettings
+from pyrovae.models.layered.settings import Layers
 from pyrovae.study.config import column_groups
 from pyrovae.study.config.condition import ConditionSettings
 from pyrovae.training import TrainingSettings
@@ -49,6 +50,7 @@ class RunConfig(BaseModel):
     posterior: dict[str, Any] | None = None
     likelihood: dict[str, Any] | None = None
     condition: ConditionSettings | None = None
+    layers: Layers | None = None
     objective: dict[str, Any]
     latent_dim: int = Field(gt=0)
     training: TrainingSettings
@@ -56,11 +58,12 @@ class RunConfig(BaseModel):
     seed: int = Field(ge=0)
 
     @model_serializer(mode="wrap")
-    def _without_condition(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # It came after runs had been stored: one without is what it was.
+    def _without_later_parts(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # They came after runs had been stored: one without is what it was.
         content: dict[str, Any] = serialise(self)
-        if content.get("condition", self) is None:
-            del content["condition"]
+        for later in ("condition", "layers"):
+            if content.get(later, self) is None:
+                del content[later]
         return content
 
     def identity(self, fingerprint: str) -> str:
@@ -88,9 +91,10 @@ class RunConfig(BaseModel):
     def has_variance_law(self) -> bool:
         """Whether Var(mu) + E(sigma²) = 1 is a law here: the prior is known to be N(0, I).
 
-        Given a context, Var(mu) is the variance within it, and the law that of q(z|c).
+        Given a context, Var(mu) is the variance within it, and the law that of q(z|c). Of layers
+        the prior is moved by the layer above.
         """
-        moved = self.condition is not None and self.condition.prior
+        moved = self.layers is not None or (self.condition is not None and self.condition.prior)
         return self.prior is not None and self.prior["name"] == "standard_normal" and not moved
 
     def cell(self) -> str:

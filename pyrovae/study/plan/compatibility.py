@@ -15,6 +15,7 @@ from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
 from pyrovae.models.condition import Condition
+from pyrovae.models.layered import Layers
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
@@ -33,6 +34,7 @@ NEEDS = {
     "posterior.covariance": "a posterior with known covariance",
     "posterior.real": "codes in real space",
     "training.batch": "minibatches of two or more",
+    "code.flat": "one flat code, without layers",
     "prior.factorized": "a prior with independent dimensions",
     "prior.reparameterizable": "a prior whose draws are functions of standard noise",
     "prior.density": "a prior that has the density of its draws",
@@ -142,6 +144,7 @@ def objective_conflict(
     prior: Mapping[str, Any] | None = None,
     posterior: Mapping[str, Any] | None = None,
     likelihood: Mapping[str, Any] | None = None,
+    layers: Layers | Mapping[str, Any] | None = None,
 ) -> str | None:
     """Return why an objective cannot be used with some parts, or ``None`` if it can.
 
@@ -149,6 +152,8 @@ def objective_conflict(
     ----------
     objective, prior, posterior, likelihood
         Each ``{"name": …, **parameters}``, resolved; a part that is ``None`` is not looked at.
+    layers
+        Of the code; ``None`` for a flat one.
     """
     entry = OBJECTIVES[objective["name"]]
     facts: dict[str, tuple[str, frozenset[str]]] = {}
@@ -162,6 +167,9 @@ def objective_conflict(
             likelihood["name"],
             LIKELIHOODS[likelihood["name"]].facts(likelihood),
         )
+    if layers is not None:
+        told = layers if isinstance(layers, Layers) else Layers(**layers)
+        facts["code"] = f"layers {told.told}", frozenset()
     for need in sorted(entry.requirements(objective)):
         part, _, fact = need.partition(".")
         if part in facts and fact not in facts[part][1]:
@@ -280,7 +288,13 @@ def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
     if reason:
         return "prior", reason
     objective = run["objective"]
-    reason = objective_conflict(objective, prior=prior, posterior=posterior, likelihood=likelihood)
+    reason = objective_conflict(
+        objective,
+        prior=prior,
+        posterior=posterior,
+        likelihood=likelihood,
+        layers=run.get("layers"),
+    )
     if reason:
         return "objective", reason
     needs = OBJECTIVES[objective["name"]].requirements(objective)

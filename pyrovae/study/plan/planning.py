@@ -23,6 +23,7 @@ from pyrovae.datasets.context import Columns, conditioned, learn
 from pyrovae.measures.posterior.density import has_density
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.layered import LayeredVAE, build_layered
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE, build_vae
@@ -215,7 +216,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         raise ConfigError(reason, run.place(component), file)
     try:
         with _place(run.config, dataset.event_shape):
-            vae = vae_of(run.config, dataset.event_shape, columns=dataset.columns)
+            vae = model_of(run.config, dataset.event_shape, columns=dataset.columns)
             try:
                 objective = OBJECTIVES.create(**run.config.objective)
             except ConfigError as error:
@@ -247,6 +248,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
             )
         except ConfigError as error:
             raise ConfigError(error.message, run.place("network"), file) from None
+    assert isinstance(vae, VAE | LayeredVAE)
     flops = _forward_flops(vae, run.config, ours)
     # A backward pass costs twice the forward pass.
     return sum(p.numel() for p in vae.parameters()), 3.0 * flops * training.steps
@@ -266,8 +268,11 @@ def _place(config: RunConfig, event_shape: tuple[int, ...]) -> torch.device:
     return torch.device("cpu" if small else "meta")
 
 
-def _forward_flops(vae: VAE, config: RunConfig, ours: bool) -> float:
-    """Return the operations of a batch's pass through both networks, on the meta device."""
+def _forward_flops(vae: VAE | LayeredVAE, config: RunConfig, ours: bool) -> float:
+    """Return the operations of a batch's pass through both networks, on the meta device.
+
+    What stands between layers is small beside them, and left out.
+    """
     n, shape = config.training.batch_size, vae.encoder_shape
     if ours:
         return n * (
@@ -332,6 +337,8 @@ def vae_of(
     if config.condition is not None:
         assert columns is not None
         condition = config.condition.of(columns)
+    if config.layers is not None:
+        raise ConfigError(f"has layers of codes ({config.layers.told}), where one flat code is due")
     return build_vae(
         event_shape,
         config.latent_dim,
@@ -352,10 +359,30 @@ def model_of(
     data: Tensor | None = None,
     columns: Columns | None = None,
 ) -> LatentModel:
-    """Build the untrained model of a run: the user's own, or a VAE (see :func:`vae_of`)."""
+    """Build the untrained model of a run: the user's own, one with layers, or :func:`vae_of`'s."""
     if config.model is not None:
         return user_models.build(config.model, event_shape, config.latent_dim, seed=config.seed)
+    if config.layers is not None:
+        return _layered_of(config, event_shape, data)
     return vae_of(config, event_shape, data=data, columns=columns)
+
+
+def _layered_of(config: RunConfig, event_shape: tuple[int, ...], data: Tensor | None) -> LayeredVAE:
+    assert config.layers is not None
+    assert config.network is not None
+    assert config.prior is not None
+    assert config.posterior is not None
+    assert config.likelihood is not None
+    return build_layered(
+        event_shape,
+        config.layers,
+        network=config.network,
+        prior=config.prior,
+        posterior=config.posterior,
+        likelihood=config.likelihood,
+        seed=config.seed,
+        data=data,
+    )
 
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:

@@ -80,8 +80,17 @@ class StudyResults:
         return label_of(self.configs[run], part)
 
     def varying(self) -> list[str]:
-        """Return the labels in which the runs differ, seeds apart."""
-        return [key for key in self.labels if self.runs[key].nunique() > 1]
+        """Return the labels in which the runs differ, seeds apart.
+
+        Of the number of latent units that is said by the layers, where it follows from them.
+        """
+        found = [key for key in self.labels if self.runs[key].nunique() > 1]
+        layers = next((key for key in ("layers", "layers.sizes") if key in found), None)
+        if layers and "latent_dim" in found:
+            counted = self.runs.groupby(layers, dropna=False)["latent_dim"].nunique()
+            if (counted == 1).all():
+                found.remove("latent_dim")
+        return found
 
     @cached_property
     def settling(self) -> Settling:
