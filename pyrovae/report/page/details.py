@@ -104,7 +104,9 @@ def _units(units: pd.DataFrame) -> list[list[Any]]:
 
 def _more(units: pd.DataFrame, ceiling: float) -> dict[str, list[float | None]]:
     """Return further measures of the same units, by heading: those that the run has."""
-    layers = {"layer": [float(name[1:]) for name in units["layer"]]} if "layer" in units else {}
+    layers: dict[str, list[float | None]] = {}
+    if "layer" in units:
+        layers["layer"] = [float(name[1:]) for name in units["layer"]]
     return layers | {
         title.format(ceiling=ceiling): [number(value, 4) for value in units[key]]
         for key, title in _MORE.items()
