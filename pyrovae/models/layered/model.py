@@ -309,6 +309,12 @@ def build_layered(
         with placed("network"):
             encoder, features = net.encoder(event_shape)
             outputs, *shape = like.output_shape
+            vectors = len(event_shape) == 1 or getattr(net, "reads_vectors", False)
+            if len(shape) == 1 and not vectors:
+                raise ConfigError(
+                    "gives images, and the likelihood takes a vector from the decoder: networks "
+                    "of vectors (mlp, gated_mlp) give one"
+                )
             decoder = net.decoder(layers.total if layers.skip else sizes[0], tuple(shape), outputs)
         with placed("layers.priors"):
             bases = layers.priors or [{"name": "standard_normal"} for _ in sizes[:-1]]
