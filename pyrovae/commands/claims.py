@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -155,13 +154,6 @@ def report(
         sys.exit(SOME_FAILED)
 
 
-def _brief(value: object) -> object:
-    """Return a number for reading, and nothing of what is not known."""
-    if isinstance(value, float):
-        return "" if math.isnan(value) else f"{value:.3g}"
-    return value
-
-
 def _plans(
     files: Path,
     chosen: Sequence[str],
@@ -262,4 +254,4 @@ def _shown(table: pd.DataFrame) -> str:
     """Return the table for the terminal; prior and posterior where they are told apart."""
     hidden = {key for key in ("prior", "posterior") if (table[key] == "").all()}
     shown = table[[key for key in _PRINTED if key not in hidden]]
-    return terminal.frame(shown.map(_brief))
+    return terminal.frame(shown.map(terminal.brief))

@@ -20,6 +20,7 @@ from pyrovae.commands import (
     options,
     plans,
     posterior,
+    published,
     reporting,
     representation,
     sharing,
@@ -283,6 +284,7 @@ def inspect_run(run: str, results: Path, points: int, units: int, out: Path | No
 
 for command in (
     claims.claims,
+    published.published,
     collapse.capacity,
     collapse.collapse,
     collapse.prune,

@@ -6,6 +6,7 @@ for ``grep``, and tables wide enough for their names.
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import sys
@@ -59,6 +60,13 @@ def filled(text: str, columns: int | None) -> str:
             break_on_hyphens=False,
         ) or [""]
     return "\n".join(lines)
+
+
+def brief(value: object) -> object:
+    """Return a number for reading, and nothing of what is not known."""
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.3g}"
+    return value
 
 
 def frame(table: pd.DataFrame) -> str:

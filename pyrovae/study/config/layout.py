@@ -21,7 +21,10 @@ RUN_KEYS = (*COMPONENTS, "model", "condition", "layers", "latent_dim", "training
 _METRICS = "evaluation.metrics"
 #: Letters of a value that a message shows at most.
 _SHOWN = 200
-STUDY_KEYS = ("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles")
+STUDY_KEYS = (
+    *("name", "description", "base", "grid", "zip", "exclude", "seeds", "profiles"),
+    "published",
+)
 
 
 def require_mapping(value: Any, place: str) -> None:

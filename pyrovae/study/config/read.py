@@ -82,7 +82,8 @@ class PlacedRun:
 class Study:
     """A study as read: its name and its runs, resolved but not yet checked against the data.
 
-    ``remarks`` are what a user should hear and what need not stop the study.
+    ``remarks`` are what a user should hear and what need not stop the study. ``published`` are the
+    tables of papers that the file names: see :mod:`pyrovae.published.tables`.
     """
 
     name: str
@@ -90,6 +91,7 @@ class Study:
     file: str
     runs: tuple[PlacedRun, ...]
     remarks: tuple[str, ...] = ()
+    published: tuple[Any, ...] = ()
 
 
 def load_study_file(path: Path, *, profile: str = "", overrides: Sequence[str] = ()) -> Study:
@@ -163,7 +165,11 @@ def read_study(
     name = _name(raw, profile)
     remarks: list[str] = []
     runs = tuple(_runs(raw, origins, remarks))
-    return Study(name, str(raw.get("description") or ""), file, runs, tuple(remarks))
+    published = raw.get("published") or []
+    if not isinstance(published, list):
+        raise ConfigError(f"must be a list of tables, got {shown(published)}", "published")
+    description = str(raw.get("description") or "")
+    return Study(name, description, file, runs, tuple(remarks), tuple(published))
 
 
 def _name(raw: Mapping[str, Any], profile: str) -> str:
