@@ -156,13 +156,18 @@ def _posterior(
 def _sample(
     model: Callable[[], None], design: Design, first: Guess, sampling: Sampling
 ) -> tuple[dict[str, Tensor], int]:
-    """Run NUTS with the effects partly centred, and give back the effects themselves."""
-    if not design.terms:
-        return run_nuts(model, first.sites, sampling)
-    reparam = {"effects": LocScaleReparam(first.centring)}
+    """Run NUTS with effects and noise partly centred, and give back these themselves."""
+    reparam = {site: LocScaleReparam(centring) for site, centring in first.centring.items()}
     draws, divergent = run_nuts(pyro.poutine.reparam(model, reparam), first.sites, sampling)
-    scale = draws["spread"][..., torch.as_tensor(design.term_of_column)]
-    draws["effects"] = scale ** (1 - first.centring) * draws.pop("effects_decentered")
+    scales = {"effects": "spread", "noise_by_cell": "noise_spread"}
+    for site, centring in first.centring.items():
+        scale = draws[scales[site]]
+        scale = (
+            scale[..., torch.as_tensor(design.term_of_column)]
+            if site == "effects"
+            else scale[..., None]
+        )
+        draws[site] = scale ** (1 - centring) * draws.pop(f"{site}_decentered")
     return draws, divergent
 
 

@@ -7,8 +7,8 @@ mean of all runs,
     \\eta_c = m + u\\,(\\alpha + \\sum_t x_{ct}^\\top \\beta_t), \\qquad
     \\beta_t \\sim N(0, s_t^2), \\quad s_t \\sim N^+(0, 1), \\quad \\alpha \\sim N(0, 1),
 
-    \\log \\sigma_c = \\log \\sigma + \\omega w_c, \\qquad
-    w_c \\sim N(0, 1), \\quad \\omega \\sim N^+(0, 1/2), \\quad
+    \\log \\sigma_c = \\log \\sigma + w_c, \\qquad
+    w_c \\sim N(0, \\omega^2), \\quad \\omega \\sim N^+(0, 1/2), \\quad
     y \\sim \\mathrm{law}(\\eta_c, \\sigma_c).
 
 Terms t are the factors and their pairs; the spread s_t of a term's effects is learned, so that a
@@ -80,9 +80,9 @@ def comparison(design: Design, rows: Rows, law: Likelihood) -> None:
     mean, sd = law.log_noise
     sites["log_noise"] = pyro.sample("log_noise", dist.Normal(mean * one, sd * one))
     if law.noise_differs:
-        sites["noise_spread"] = pyro.sample("noise_spread", dist.HalfNormal(0.5 * one))
+        spread_of_noise = pyro.sample("noise_spread", dist.HalfNormal(0.5 * one))
         sites["noise_by_cell"] = pyro.sample(
-            "noise_by_cell", dist.Normal(zero, one.expand(cells)).to_event(1)
+            "noise_by_cell", dist.Normal(zero, spread_of_noise.expand(cells)).to_event(1)
         )
     location, noise = by_cell(design, rows, sites)
     df = None
@@ -104,8 +104,12 @@ def by_cell(design: Design, rows: Rows, sites: dict[str, Tensor]) -> tuple[Tenso
     location = (rows.location + rows.unit * location).expand(*batch, len(design.cells))
     log_noise = sites["log_noise"][..., None]
     if "noise_by_cell" in sites:
-        log_noise = log_noise + sites["noise_spread"][..., None] * sites["noise_by_cell"]
+        log_noise = log_noise + sites["noise_by_cell"]
     return location, torch.exp(log_noise).expand(location.shape)
+
+
+#: Noise of cells is not taken to differ by more than this from what they share, on the log scale.
+_LARGEST_RATIO = 3.0
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,14 @@ class Guess:
     sites
         A value for each site of :func:`comparison`.
     centring
-        How far each coefficient is centred, from 0 to 1. The posterior is the same for any value;
-        NUTS is quickest where data and prior share the information about a coefficient as the
-        centring says (Papaspiliopoulos et al. 2007; Gorinova et al. 2020).
+        Of ``effects`` and ``noise_by_cell``, where they are sites: how far each element is centred,
+        from 0 to 1. The posterior is the same for any value; NUTS is quickest where data and prior
+        share the information about an element as the centring says (Papaspiliopoulos et al. 2007;
+        Gorinova et al. 2020).
     """
 
     sites: dict[str, Tensor]
-    centring: Tensor
+    centring: dict[str, Tensor]
 
 
 def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Guess:
@@ -137,15 +142,17 @@ def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Gu
     noise *= (len(y) / freedom) ** 0.5
     sites = {
         "log_noise": torch.tensor(np.log(noise)),
-        "noise_spread": torch.tensor(0.3, dtype=torch.float64),
-        "noise_by_cell": torch.zeros(len(design.cells), dtype=torch.float64),
         "df": torch.tensor(15.0, dtype=torch.float64),
     }
+    centring: dict[str, Tensor] = {}
+    if law.noise_differs:
+        found_noise, centring["noise_by_cell"] = _noise_by_cell(rows, noise, law)
+        sites |= found_noise
     columns = np.column_stack([np.ones(len(counts)), design.columns])
     centre, *found = np.linalg.pinv(columns) @ ((means - rows.location) / rows.unit)
     sites["intercept"] = torch.tensor(centre)
     if not design.terms:
-        return Guess(sites, torch.zeros(0))
+        return Guess(sites, centring)
     effects, terms = np.asarray(found), design.term_of_column
     error = seeds / np.maximum((design.columns**2 * counts[:, None]).sum(0), 1e-9)
     squares = [(effects[terms == t] ** 2).mean() for t in range(len(design.terms))]
@@ -157,4 +164,33 @@ def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Gu
     sites["spread"] = torch.tensor(spread)
     sites["effects"] = torch.tensor(effects)
     sites["effects_decentered"] = torch.tensor(effects / spread[terms] ** (1 - share))
-    return Guess(sites, torch.tensor(share))
+    centring["effects"] = torch.tensor(share)
+    return Guess(sites, centring)
+
+
+def _noise_by_cell(rows: Rows, pooled: float, law: Likelihood) -> tuple[dict[str, Tensor], Tensor]:
+    """Return values for the sites of noise that differs, and how far each cell's is centred.
+
+    The logarithm of a standard deviation of n values has about variance 1 / (2 (n - 1)).
+    """
+    index, y = rows.cell.numpy(), rows.y.numpy()
+    counts = np.bincount(index)
+    freedom = np.maximum(counts - 1, 1)
+    own = [y[index == c] for c in range(len(counts))]
+    raw = np.array([law.noise(v, np.full(len(v), v.mean()), rows.unit) for v in own])
+    error = np.where(counts > 1, 0.5 / freedom, np.inf)
+    # A cell whose runs agree says that its noise is small, not that it is none.
+    least = pooled * np.exp(-_LARGEST_RATIO)
+    log_ratio = np.log(np.maximum(raw * np.sqrt(counts / freedom), least) / pooled)
+    log_ratio[counts < 2] = 0.0
+    known = counts > 1
+    squares = (log_ratio[known] ** 2 - error[known]).mean() if known.any() else 0.0
+    spread = min(max(squares, 0.1**2) ** 0.5, 1.5)
+    share = spread**2 / (spread**2 + error)
+    log_ratio = share * log_ratio
+    sites = {
+        "noise_spread": torch.tensor(spread, dtype=torch.float64),
+        "noise_by_cell": torch.tensor(log_ratio),
+        "noise_by_cell_decentered": torch.tensor(log_ratio / spread ** (1 - share)),
+    }
+    return sites, torch.tensor(share)
