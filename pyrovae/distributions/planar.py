@@ -6,8 +6,7 @@ import torch
 from pyro.distributions.transforms.planar import ConditionedPlanar
 from torch import Tensor
 
-#: Halvings of the bracket, then Newton steps: together exact to rounding.
-_HALVINGS, _NEWTON = 20, 4
+from pyrovae.distributions.bent import bent_root
 
 
 class Planar(ConditionedPlanar):
@@ -29,24 +28,7 @@ class Planar(ConditionedPlanar):
         bias, u, w = self._params
         u_hat = self.u_hat(u, w)
         slope = (w * u_hat).sum(-1, keepdim=True)
-        target = (w * y).sum(-1, keepdim=True)
-        with torch.no_grad():
-            low, high = target - slope.abs(), target + slope.abs()
-            for _ in range(_HALVINGS):
-                middle = (low + high) / 2
-                below = middle + slope * torch.tanh(middle + bias) < target
-                low, high = torch.where(below, middle, low), torch.where(below, high, middle)
-            a = (low + high) / 2
-            for _ in range(_NEWTON):
-                a = torch.clamp(a - self._off(a, bias, slope, target), low, high)
-        # One more step, with a gradient: that of the implicit function.
-        a = a - self._off(a, bias, slope, target)
+        a = bent_root((w * y).sum(-1, keepdim=True), slope, bias)
         x = y - u_hat * torch.tanh(a + bias)
         self._call(x)  # Pyro keeps the Jacobian of the last call beside the last pair (x, y).
         return x
-
-    @staticmethod
-    def _off(a: Tensor, bias: Tensor, slope: Tensor, target: Tensor) -> Tensor:
-        t = torch.tanh(a + bias)
-        derivative = 1 + slope * (1 - t**2)
-        return (a + slope * t - target) / derivative.detach().clamp(min=1e-6)

@@ -282,7 +282,7 @@ def test_intervals_cover_what_they_say(kind: str) -> None:
     assert np.mean(contrasts) > 0.95 - 4 * 0.034
 
 
-#: Bounds of the default study, six seeds in each cell: under a full-rank posterior some of them have
+#: Bounds of the default study, six seeds in each cell: under a full-rank posterior some runs have
 #: lost a unit, under a mean-field one all agree.
 _BOUNDS = {
     ("flat", "full rank"): (-7.0507, -7.5225, -7.4017, -7.1305, -7.4888, -7.4203),

@@ -15,6 +15,8 @@ import torch
 from pyrovae.distributions.autoregressive import autoregressive, zuko
 from pyrovae.distributions.flow import Flow
 from pyrovae.distributions.planar import Planar
+from pyrovae.distributions.radial import Radial
+from pyrovae.distributions.sylvester import Frame, Sylvester, householder, orthogonal, permuted
 
 BATCH = 3
 
@@ -31,6 +33,32 @@ def lazy(kind: str, dim: int, context: int) -> torch.nn.Module:
     return module
 
 
+def drawn(*shape: int, scale: float = 1.0) -> torch.Tensor:
+    return scale * torch.randn(*shape, dtype=torch.float64)
+
+
+def frame(kind: str, dim: int, *batch: int) -> Frame:
+    if kind == "householder":
+        return householder(drawn(*batch, 3, dim))
+    if kind == "orthogonal":
+        return orthogonal(drawn(*batch, dim, max(1, dim - 1)))
+    return permuted(reverse=True)
+
+
+def sylvester(kind: str, dim: int, *batch: int, scale: float = 1.0) -> Sylvester:
+    m = max(1, dim - 1) if kind == "orthogonal" else dim
+    square = (*batch, m, m)
+    return Sylvester(
+        frame(kind, dim, *batch),
+        drawn(*square, scale=scale),
+        drawn(*square, scale=scale),
+        drawn(*batch, m),
+    )
+
+
+FRAMES = ("householder", "orthogonal", "permuted")
+
+
 def flow(kind: str, dim: int = 2) -> Flow:
     """Return three laws at once, far from the base: one for each context."""
     if kind == "planar":
@@ -40,12 +68,19 @@ def flow(kind: str, dim: int = 2) -> Flow:
             for _ in range(2)
         ]
         return Flow(normal(BATCH, dim), zuko.transforms.ComposedTransform(*maps))
+    if kind == "radial":
+        rings = [[drawn(BATCH, dim), drawn(BATCH, 1), drawn(BATCH, 1)] for _ in range(2)]
+        maps = [Radial(*ring) for ring in rings]
+        return Flow(normal(BATCH, dim), zuko.transforms.ComposedTransform(*maps))
+    if kind in FRAMES:
+        maps = [sylvester(kind, dim, BATCH) for _ in range(2)]
+        return Flow(normal(BATCH, dim), zuko.transforms.ComposedTransform(*maps))
     context = torch.randn(BATCH, 4, dtype=torch.float64)
     transform = lazy(kind.removeprefix("inverse_"), dim, 4)(context)
     return Flow(normal(BATCH, dim), transform.inv if kind.startswith("inverse") else transform)
 
 
-KINDS = ["planar", "affine", "spline", "inverse_affine", "inverse_spline"]
+KINDS = ["planar", "radial", *FRAMES, "affine", "spline", "inverse_affine", "inverse_spline"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -76,6 +111,42 @@ def test_planar_inverse_even_for_extreme_planes(scale: float) -> None:
     # Where w·u nears -1 the map is flat, and a digit of y stands for many of x.
     back = transform.inv(y.clone())
     torch.testing.assert_close(transform(back.clone()), y, rtol=1e-8, atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_frames_are_orthonormal(kind: str) -> None:
+    made, m = frame(kind, 5, 2), 4 if kind == "orthogonal" else 5
+    columns = torch.stack(
+        [made.back(v.expand(2, m)) for v in torch.eye(m, dtype=torch.float64)], -1
+    )
+    torch.testing.assert_close(
+        columns.mT @ columns, torch.eye(m, dtype=torch.float64).expand(2, m, m)
+    )
+    z = drawn(7, 2, 5)
+    torch.testing.assert_close(made.onto(z), (columns.mT @ z.unsqueeze(-1)).squeeze(-1))
+
+
+@pytest.mark.parametrize("kind", ["radial", *FRAMES])
+@pytest.mark.parametrize("scale", [0.01, 1.0, 5.0])
+def test_bent_maps_invert_and_know_their_jacobian(kind: str, scale: float) -> None:
+    dim = 4
+    transform = (
+        Radial(drawn(dim), drawn(1, scale=scale), drawn(1, scale=scale))
+        if kind == "radial"
+        else sylvester(kind, dim, scale=scale)
+    )
+    x = 3 * drawn(200, dim)
+    y = transform(x)
+    torch.testing.assert_close(transform(transform.inv(y.clone())), y, rtol=1e-8, atol=1e-8)
+    jacobian = torch.func.vmap(torch.func.jacrev(transform._call))(x)
+    torch.testing.assert_close(
+        transform.log_abs_det_jacobian(x, y), torch.linalg.slogdet(jacobian).logabsdet
+    )
+    # The inverse's gradient is the inverse of the map's.
+    back = torch.func.vmap(torch.func.jacrev(transform._inverse))(y)
+    torch.testing.assert_close(
+        back @ jacobian, torch.eye(dim).double().expand(200, 4, 4), atol=1e-5, rtol=0
+    )
 
 
 @pytest.mark.parametrize("kind", ["affine", "spline"])

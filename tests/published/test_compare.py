@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from published.test_tables import BASE
 from report.made import make_study
 from scipy import stats
 
+from published.test_tables import BASE
 from pyrovae.commands.main import main
 from pyrovae.published import PublishedTable, compare
 from pyrovae.published.compare import NOT_REPRODUCED, REPRODUCED, UNDECIDED, half_width
@@ -126,7 +126,7 @@ def test_the_report(tmp_path: Path) -> None:
     )
     raw = f"""
 name: made
-base: {{{', '.join(f'{k}: {v}' for k, v in {**BASE, 'posterior': 'iaf'}.items())}}}
+base: {{{", ".join(f"{k}: {v}" for k, v in {**BASE, "posterior": "iaf"}.items())}}}
 grid: {{prior: [{", ".join(PRIORS)}]}}
 seeds: 3
 published:
@@ -140,7 +140,9 @@ published:
 """
     file = tmp_path / "made.yaml"
     file.write_text(raw)
-    called = CliRunner().invoke(main, ["published", "report", str(file), "--results", str(tmp_path)])
+    called = CliRunner().invoke(
+        main, ["published", "report", str(file), "--results", str(tmp_path)]
+    )
     assert called.exit_code == 0, called.output
     found = pd.read_csv(tmp_path / "made/published/published.csv")
     assert list(found["verdict"]) == [NOT_REPRODUCED, REPRODUCED]
@@ -154,6 +156,8 @@ published:
 
 def test_of_what_has_not_been_run(tmp_path: Path) -> None:
     for names, told in (((), "has been run here"), (("mnist_burd",), "did you mean 'mnist_burda'")):
-        called = CliRunner().invoke(main, ["published", "report", *names, "--results", str(tmp_path)])
+        called = CliRunner().invoke(
+            main, ["published", "report", *names, "--results", str(tmp_path)]
+        )
         assert called.exit_code == 2
         assert told in called.output

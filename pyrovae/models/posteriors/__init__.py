@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior
-from pyrovae.models.posteriors.flows import InverseAutoregressive, NeuralSpline, Planar
+from pyrovae.models.posteriors.flows import InverseAutoregressive, NeuralSpline, Planar, Radial
 from pyrovae.models.posteriors.full_rank import FullRankNormal
 from pyrovae.models.posteriors.gaussian_mixture import GaussianMixture
 from pyrovae.models.posteriors.low_rank import LowRankNormal
@@ -16,6 +16,7 @@ from pyrovae.models.posteriors.mean_field import (
 from pyrovae.models.posteriors.relaxed_spike_slab import RelaxedSpikeSlab
 from pyrovae.models.posteriors.semi_amortized import SemiAmortized
 from pyrovae.models.posteriors.sphere import PowerSpherical, VonMisesFisher
+from pyrovae.models.posteriors.sylvester import Sylvester
 
 __all__ = [
     "POSTERIORS",
@@ -31,7 +32,9 @@ __all__ = [
     "Planar",
     "Posterior",
     "PowerSpherical",
+    "Radial",
     "RelaxedSpikeSlab",
     "SemiAmortized",
+    "Sylvester",
     "VonMisesFisher",
 ]

@@ -13,13 +13,15 @@ from torch.distributions import Distribution
 from pyrovae.distributions.autoregressive import autoregressive, zuko
 from pyrovae.distributions.flow import Flow
 from pyrovae.distributions.planar import Planar as PlanarTransform
+from pyrovae.distributions.radial import Radial as RadialTransform
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
 
-_Count = Annotated[int, Field(gt=0)]
+#: A number of maps, or of anything that there has to be one of.
+Count = Annotated[int, Field(gt=0)]
 
 
-class _OnNormal(Posterior):
-    """The base: a normal law with diagonal covariance from the encoder."""
+class OnNormal(Posterior):
+    """Base of flows: a normal law with diagonal covariance from the encoder."""
 
     def __init__(self, features: int, latent_dim: int) -> None:
         super().__init__(features, latent_dim)
@@ -31,7 +33,7 @@ class _OnNormal(Posterior):
 
 
 @POSTERIORS.register("planar")
-class Planar(_OnNormal):
+class Planar(OnNormal):
     r"""Planar flow: the encoder gives a normal law and some hyperplanes along which it is bent.
 
     .. math::
@@ -65,7 +67,7 @@ class Planar(_OnNormal):
     (torch.Size([5, 3]), torch.Size([5]))
     """
 
-    def __init__(self, features: int, latent_dim: int, *, transforms: _Count = 4) -> None:
+    def __init__(self, features: int, latent_dim: int, *, transforms: Count = 4) -> None:
         super().__init__(features, latent_dim)
         self.transforms = transforms
         self.planes = head(features, transforms * (2 * latent_dim + 1))
@@ -80,7 +82,56 @@ class Planar(_OnNormal):
         return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
 
 
-class _Autoregressive(_OnNormal):
+@POSTERIORS.register("radial")
+class Radial(OnNormal):
+    r"""Radial flow: the encoder gives a normal law and some centres around which space is drawn.
+
+    .. math::
+
+        z = f_K \circ \dots \circ f_1(z_0), \quad
+        f(z) = z + \frac{\beta\, (z - c)}{\alpha + |z - c|},
+        \quad z_0 \sim \mathcal{N}(\mu(x), \mathrm{diag}(\sigma(x)^2))
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension d of the code.
+    transforms
+        Number of radial maps, one after the other; each has its d + 2 parameters from the encoder.
+
+    References
+    ----------
+    Rezende & Mohamed 2015, eq. 14; arXiv:1505.05770
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import Radial
+    >>> q = Radial(16, 3, transforms=4)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> z = q.rsample()
+    >>> z.shape, q.log_prob(z).shape
+    (torch.Size([5, 3]), torch.Size([5]))
+    """
+
+    def __init__(self, features: int, latent_dim: int, *, transforms: Count = 4) -> None:
+        super().__init__(features, latent_dim)
+        self.transforms = transforms
+        self.rings = head(features, transforms * (latent_dim + 2))
+        # All centres at one place, with beta = 0, would learn alike.
+        torch.nn.init.normal_(self.rings.bias, std=0.3)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the law of a normal variable after all radial maps."""
+        rings = self.rings(features).unflatten(-1, (self.transforms, -1)).unbind(-2)
+        maps = [RadialTransform(*ring.split([self.latent_dim, 1, 1], dim=-1)) for ring in rings]
+        return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
+
+
+class _Autoregressive(OnNormal):
     """Masked networks, given the encoder's features, in the direction in which draws are cheap."""
 
     def _build(
@@ -145,8 +196,8 @@ class InverseAutoregressive(_Autoregressive):
         features: int,
         latent_dim: int,
         *,
-        transforms: _Count = 2,
-        hidden: Annotated[list[_Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
+        transforms: Count = 2,
+        hidden: Annotated[list[Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
     ) -> None:
         super().__init__(features, latent_dim)
         self._build("affine", transforms, hidden)
@@ -195,8 +246,8 @@ class NeuralSpline(_Autoregressive):
         features: int,
         latent_dim: int,
         *,
-        transforms: _Count = 2,
-        hidden: Annotated[list[_Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
+        transforms: Count = 2,
+        hidden: Annotated[list[Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
         bins: Annotated[int, Field(gt=1)] = 8,
     ) -> None:
         super().__init__(features, latent_dim)

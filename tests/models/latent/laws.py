@@ -25,6 +25,12 @@ PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("posterior", "iaf"): [{"hidden": [6]}],
     ("posterior", "nsf"): [{"hidden": [6], "bins": 4}],
     ("posterior", "planar"): [{"transforms": 2}],
+    ("posterior", "radial"): [{"transforms": 2}],
+    ("posterior", "sylvester"): [
+        {"kind": "householder", "transforms": 2, "reflections": 2},
+        {"kind": "orthogonal", "transforms": 2, "columns": 1},
+        {"kind": "triangular", "transforms": 2},
+    ],
 }
 #: Families that a prior made of the posterior is tested with: one for each space.
 ENCODERS = ("mean_field_normal", "von_mises_fisher")
