@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +68,28 @@ class Design:
         """``(cells, columns of all terms)``."""
         blocks = [term.columns for term in self.terms]
         return np.concatenate(blocks, axis=1) if blocks else np.zeros((len(self.cells), 0))
+
+    def parts(self, means: Matrix) -> Iterator[tuple[Term, Matrix]]:
+        """Yield each term of factors with its part in cell means, by least squares.
+
+        Parameters
+        ----------
+        means
+            ``(..., cells)``, in any unit.
+
+        Yields
+        ------
+        term, values
+            ``(..., levels)``, in the same unit: how far the levels lie from what simpler terms say.
+        """
+        terms = [term for term in self.terms if term.factors]
+        blocks = [np.ones((len(self.cells), 1)), *(term.columns for term in terms)]
+        fitted = means @ np.linalg.pinv(np.concatenate(blocks, axis=1)).T
+        at = 1
+        for term in terms:
+            size = term.columns.shape[1]
+            yield term, fitted[..., at : at + size] @ term.basis.T
+            at += size
 
     @property
     def term_of_column(self) -> NDArray[np.int64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,6 +12,7 @@ import xarray as xr
 from pyro.infer.reparam import LocScaleReparam
 from torch import Tensor
 
+from pyrovae.analysis.container import contain
 from pyrovae.analysis.design import Design, make_design
 from pyrovae.analysis.likelihoods import LIKELIHOODS
 from pyrovae.analysis.metrics import describe
@@ -19,7 +20,6 @@ from pyrovae.analysis.model import Guess, by_cell, comparison, guess, make_rows
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling, run_nuts
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.measures.arviz import bundle
 from pyrovae.measures.posterior.convergence import convergence
 from pyrovae.measures.scores import Score
 
@@ -92,15 +92,12 @@ def fit(
     draws, divergent = _sample(model, design, guess(design, rows, linked, law), sampling)
     draws["location"], draws["noise"] = by_cell(design, rows, draws)
     draws["mean"] = law.mean(draws["location"], draws["noise"], rows.total)
-    values = known[key].to_numpy(dtype=float)
-    posterior = _posterior(draws, design, sampling, metric=key, likelihood=law.link_name)
-    data = bundle({"posterior": posterior, "observed_data": xr.Dataset({"y": ("run", values)})})
+    data = contain(draws, design, rows, law, known, key, sampling)
     # All that is concluded is a function of the cells' means.
-    checked = {"mean": posterior["mean"].values}
-    stacked = posterior["mean"].stack(sample=("chain", "draw")).transpose("sample", "cell")
+    checked = {"mean": draws["mean"].numpy()}
     named = {f: ("cell", cells[f].to_numpy()) for f in factors}
     means = xr.DataArray(
-        stacked.values,
+        draws["mean"].flatten(0, 1).numpy(),
         dims=("sample", "cell"),
         coords={"cell": np.arange(len(cells)), **named, "runs": ("cell", runs_of.to_numpy())},
         name=key,
@@ -130,29 +127,6 @@ def _known(runs: pd.DataFrame, metric: str | Score) -> tuple[pd.DataFrame, Score
     return known, described
 
 
-def _posterior(
-    draws: Mapping[str, Tensor], design: Design, sampling: Sampling, **about: str
-) -> xr.Dataset:
-    """Return draws under their names and dimensions."""
-    sampled = ("chain", "draw")
-    variables = {
-        name: ((*sampled, *([_DIMS[name]] if name in _DIMS else [])), value.numpy())
-        for name, value in draws.items()
-    }
-    terms = [term.name for term in design.terms]
-    return xr.Dataset(
-        variables,
-        coords={
-            "chain": np.arange(sampling.chains),
-            "draw": np.arange(sampling.draws),
-            "cell": np.arange(draws["mean"].shape[-1]),
-            "term": terms,
-            "coefficient": [f"{terms[t]}[{i}]" for i, t in enumerate(design.term_of_column)],
-        },
-        attrs={"inference_library": "pyro", **about},
-    )
-
-
 def _sample(
     model: Callable[[], None], design: Design, first: Guess, sampling: Sampling
 ) -> tuple[dict[str, Tensor], int]:
@@ -169,13 +143,3 @@ def _sample(
         )
         draws[site] = scale ** (1 - centring) * draws.pop(f"{site}_decentered")
     return draws, divergent
-
-
-_DIMS = {
-    "spread": "term",
-    "effects": "coefficient",
-    "noise_by_cell": "cell",
-    "location": "cell",
-    "noise": "cell",
-    "mean": "cell",
-}

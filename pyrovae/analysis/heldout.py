@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.measures.arviz import compare
+from pyrovae.measures.arviz import compare, elpd
 from pyrovae.measures.posterior.weights import draw_guide, log_mean
 from pyrovae.study.store import derived
 from pyrovae.study.store.folders import RunFolder
@@ -130,6 +132,32 @@ def compare_cells(study: StudyResults, *, points: int, unsettled: bool = False) 
                 }
             )
     return pd.DataFrame(tables)
+
+
+def elpd_of_cells(study: StudyResults, *, points: int) -> dict[str, Any]:
+    """Return each cell's held-out log p(x) as ArviZ's ELPDData: ``az.compare`` takes the dict.
+
+    Parameters
+    ----------
+    study, points
+        As for :func:`compare_cells`.
+
+    Returns
+    -------
+    dict
+        By cell, the mean over its seeds for each datum. Cells of other data, or of another
+        likelihood, stand in one dict with them: compare those alone that have both in common.
+
+    Raises
+    ------
+    PyrovaeError
+        If a run has not been measured (:func:`measure_heldout`).
+    """
+    known = derived.read(study.store, _STAGE)
+    return {
+        str(cell): elpd(np.mean([_kept(study, known, run)[:points] for run in part["run"]], 0))
+        for cell, part in study.runs.groupby("cell", sort=False)
+    }
 
 
 def _kept(study: StudyResults, known: pd.DataFrame, run: str) -> NDArray[np.floating]:

@@ -37,6 +37,10 @@ class Likelihood(ABC):
     def prepare(self, values: Values) -> Values:
         """Return the values as the law takes them."""
 
+    def restored(self, values: Tensor) -> Tensor:
+        """Return values that the law draws in the metric's own unit."""
+        return values
+
     @abstractmethod
     def link(self, values: Values, total: Values) -> Values:
         """Return finite values on the scale of the effects, to place and size the priors."""
@@ -118,6 +122,10 @@ class Positive(Real):
     def prepare(self, values: Values) -> Values:
         """Return logarithms."""
         return np.log(values)
+
+    def restored(self, values: Tensor) -> Tensor:
+        """Return what they are logarithms of."""
+        return values.exp()
 
     def link(self, values: Values, total: Values) -> Values:
         """Return logarithms."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from pyrovae.analysis.active import counts_of
+from pyrovae.analysis.active import counts_of, first_of
 from pyrovae.measures.collapse.measure import INFORMATIVE_UNITS, USED_UNITS
 from pyrovae.measures.scores import COLLAPSE, Kind, Score, is_declared, score_of
 from pyrovae.study.config.labels import is_label
@@ -45,7 +45,17 @@ def describe(key: str, values: pd.Series, *, rope: float | None = None) -> Score
 
 
 def comparable(runs: pd.DataFrame) -> list[str]:
-    """Return the scores of a study that are compared and tabulated unless others are asked for.
+    """Return the scores of a study that are compared unless others are asked for.
+
+    Those are :func:`main_scores`, of the active units alone where that is known
+    (:func:`pyrovae.analysis.active.first_of`). The same scores of all units stand beside them in
+    tables; to compare both would be two looks at one question, and make each verdict rarer.
+    """
+    return [first_of(runs, score_of(key)).key for key in main_scores(runs)]
+
+
+def main_scores(runs: pd.DataFrame) -> list[str]:
+    """Return the scores of a study that are tabulated unless others are asked for.
 
     Those are the main ones that some run has; of counts of units those of
     :func:`pyrovae.analysis.active.counts_of`. Of scores that nobody has declared, such as those of

@@ -18,6 +18,7 @@ in some cells than in others: ω (zero for counts, where rounding hides it).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,15 +85,23 @@ def comparison(design: Design, rows: Rows, law: Likelihood) -> None:
         sites["noise_by_cell"] = pyro.sample(
             "noise_by_cell", dist.Normal(zero, spread_of_noise.expand(cells)).to_event(1)
         )
-    location, noise = by_cell(design, rows, sites)
-    df = None
+    sites["location"], sites["noise"] = by_cell(design, rows, sites)
     if law.heavy_tailed:
-        # Juárez and Steel (2010), from 2 on so that the variance is finite.
-        df = 2.0 + pyro.sample("df", dist.Gamma(2.0 * one, 0.1 * one))
-    cell = rows.cell
+        sites["df"] = pyro.sample("df", dist.Gamma(2.0 * one, 0.1 * one))
     with pyro.plate("runs", len(rows.y)):
-        family = law.law(location[cell], noise[cell], rows.unit, rows.total[cell], df)
-        pyro.sample("y", family, obs=rows.y)
+        pyro.sample("y", of_runs(rows, law, sites), obs=rows.y)
+
+
+def of_runs(rows: Rows, law: Likelihood, sites: Mapping[str, Tensor]) -> dist.TorchDistribution:
+    """Return the law of every run's value, ``(..., runs)``, for one draw of sites or many.
+
+    ``sites`` has ``location`` and ``noise`` of the cells, and ``df`` where the law is heavy-tailed.
+    """
+    cell = rows.cell
+    # Juárez and Steel (2010), from 2 on so that the variance is finite.
+    df = 2.0 + sites["df"][..., None] if law.heavy_tailed else None
+    location, noise = sites["location"][..., cell], sites["noise"][..., cell]
+    return law.law(location, noise, rows.unit, rows.total[cell], df)
 
 
 def by_cell(design: Design, rows: Rows, sites: dict[str, Tensor]) -> tuple[Tensor, Tensor]:

@@ -47,7 +47,7 @@ class CellPosterior:
     convergence
         R-hat, effective sizes and divergences, and whether they pass.
     data
-        All of it for ArviZ: parameters and cell means by chain and draw.
+        All of it for ArviZ: :mod:`pyrovae.analysis.container`.
     """
 
     metric: Score
@@ -281,14 +281,7 @@ class CellPosterior:
         return pd.DataFrame(rows, columns=["term", "level", *_SUMMARY, "positive"])
 
     def _parts(self) -> Iterator[tuple[str, str, Draws]]:
-        terms = [term for term in self.design.terms if term.factors]
-        blocks = [np.ones((len(self.design.cells), 1)), *(term.columns for term in terms)]
-        fitted = self.draws.values @ np.linalg.pinv(np.concatenate(blocks, axis=1)).T
-        at = 1
-        for term in terms:
-            size = term.columns.shape[1]
-            values = fitted[:, at : at + size] @ term.basis.T
-            at += size
+        for term, values in self.design.parts(self.draws.values):
             present = set(self.design.cells[list(term.factors)].itertuples(index=False, name=None))
             for level, column in zip(term.levels, values.T, strict=True):
                 if level in present:

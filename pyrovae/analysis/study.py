@@ -132,7 +132,7 @@ def analyse(
     study
         With at least two cells and two seeds.
     metrics
-        Columns of its runs; default all that :func:`pyrovae.analysis.metrics.comparable` names.
+        Columns of its runs; by default all that :func:`pyrovae.analysis.metrics.comparable` names.
     rope
         Half widths of the regions of practical equivalence, instead of the defaults.
     sampling

@@ -9,13 +9,18 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from matplotlib.figure import Figure
+from seaborn import FacetGrid
 
+from pyrovae.analysis.heldout import elpd_of_cells, measure_heldout
 from pyrovae.api.runs import Run, load_run
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.arviz import InferenceData
 from pyrovae.measures.scores import score_of
+from pyrovae.report.look import grids
 from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import KINDS, draw
@@ -50,6 +55,30 @@ class Posteriors(Mapping[str, InferenceData]):
         return len(self._study.runs)
 
 
+class Comparisons(Mapping[str, InferenceData]):
+    """The stored comparison of a study's cells in each metric, read from disk when asked for.
+
+    Parameters
+    ----------
+    study
+        That ``pyrovae study analyse`` has compared.
+    """
+
+    def __init__(self, study: StudyResults) -> None:
+        self._analysis = present(study).analysis
+
+    def __getitem__(self, metric: str) -> InferenceData:
+        if metric not in self._analysis.about["metrics"]:
+            raise KeyError(f"'{metric}' was not compared: {', '.join(self)}")
+        return self._analysis.posterior(metric)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._analysis.metrics())
+
+    def __len__(self) -> int:
+        return len(self._analysis.metrics())
+
+
 @dataclass(frozen=True)
 class Study(StudyResults):
     """A study's results, with what is made from them.
@@ -69,6 +98,80 @@ class Study(StudyResults):
     def posterior(self) -> Posteriors:
         """ArviZ's container (InferenceData, in 1.x a DataTree) by run: ``z``, see below."""
         return Posteriors(self)
+
+    @property
+    def comparison(self) -> Comparisons:
+        """The comparison of cells by metric, for ArviZ: :mod:`pyrovae.analysis.container`.
+
+        Iterating names the metrics whose chains passed; those of the others can be looked at.
+
+        Raises
+        ------
+        NothingToDraw
+            If the runs as they are have not been compared.
+        """
+        return Comparisons(self)
+
+    def heldout(self, *, points: int = 500, samples: int = 200) -> dict[str, Any]:
+        """Return held-out log p(x) of each cell as ArviZ's ELPDData: ``az.compare`` takes it.
+
+        What has not been measured is measured now, as ``pyrovae study compare`` does: seconds for
+        each run.
+
+        Parameters
+        ----------
+        points, samples
+            Test points, and draws from the guide for each.
+
+        Returns
+        -------
+        dict
+            By what tells a cell from the others.
+        """
+        measure_heldout(self, points=points, samples=samples)
+        titles = present(self).titles
+        found = elpd_of_cells(self, points=points)
+        return {titles[cell]: content for cell, content in found.items()}
+
+    def catplot(self, score: str, **options: Any) -> FacetGrid:
+        """Draw a score by cell with :func:`seaborn.catplot`, in the report's colours.
+
+        Parameters
+        ----------
+        score
+            A column of ``runs``.
+        **options
+            Of :func:`seaborn.catplot`, in place of what is chosen: a point for each run, the first
+            label along y and in colour, the second in columns.
+
+        Returns
+        -------
+        seaborn.FacetGrid
+            To go on with: its ``axes``, ``set``, ``refline``, ``savefig``.
+        """
+        return grids.catplot(present(self), score, options)
+
+    def relplot(
+        self, x: str, y: str, data: pd.DataFrame | None = None, **options: Any
+    ) -> FacetGrid:
+        """Draw one column against another with :func:`seaborn.relplot`, in the report's look.
+
+        Parameters
+        ----------
+        x, y
+            Columns of ``data``.
+        data
+            With the labels: ``runs`` (the default), ``units()`` or ``history()``.
+        **options
+            Of :func:`seaborn.relplot`, in place of what is chosen: the first label in colour, the
+            second by shape, or by dashes if ``kind="line"``.
+
+        Returns
+        -------
+        seaborn.FacetGrid
+            To go on with.
+        """
+        return grids.relplot(present(self), x, y, self.runs if data is None else data, options)
 
     def run(self, prefix: str) -> Run:
         """Open the finished run whose id starts with ``prefix``.

@@ -95,12 +95,14 @@ def plot(
 
     \b
     KIND is one of
+      of the study       overview
       of the comparison  effects, interactions, performance_profiles,
                          active_units, disentanglement, metric_correlation,
                          sparsity, rate_distortion
-      of the units       kl_profile, variance_law, evolution, factors,
-                         collapse_blame, capacity_curve (where nothing but
-                         latent_dim varies)
+      of the units       kl_profile, variance_law, factors, collapse_blame,
+                         capacity_curve (where nothing but latent_dim
+                         varies)
+      of training        evolution, settling
       of images          reconstructions, traversals, interpolations, samples
       of codes           code_map, code_umap (by umap-learn), units_by_label,
                          mean_vs_sample

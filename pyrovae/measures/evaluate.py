@@ -30,6 +30,7 @@ from pyrovae.measures.collapse.measure import (
 from pyrovae.measures.collapse.variance_loss import measure_variance_loss
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
 from pyrovae.measures.flops import RECONSTRUCTION_FLOPS, reconstruction_flops
+from pyrovae.measures.neighbours import nearest_observations
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
 from pyrovae.measures.scores import (
@@ -147,7 +148,8 @@ class Evaluation:
         The labels and covariates that the model was given; ``None`` without.
     images
         ``inputs``, ``reconstructions`` ``(k, *event)``; ``traversals`` ``(k, steps, *event)`` and
-        ``traversed`` units ``(k,)``, by decreasing KL; ``samples`` from the prior ``(k², *event)``;
+        ``traversed`` units ``(k,)``, by decreasing KL; ``samples`` from the prior ``(k², *event)``,
+        and of images ``nearest``, the training image that is nearest to each of them;
         ``interpolations`` between pairs of the inputs, ``(k // 2, steps, *event)``;
         ``sensitivity`` ``(latent_dim, *event)``, the root mean squared change of each element when
         a unit is replaced.
@@ -233,6 +235,8 @@ def evaluate(
     order = torch.from_numpy(np.argsort(-units["kl"].to_numpy(), kind="stable"))
     images = _images(vae, x, order[: settings.images], settings.images, seed)
     images["sensitivity"] = collapse.maps
+    if len(x.shape) == 4 and x.shape[1] in (1, 3) and len(dataset.train):
+        images["nearest"] = nearest_observations(images["samples"], dataset.train)
     return Evaluation(
         scores,
         estimators,

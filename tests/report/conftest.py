@@ -8,7 +8,7 @@ from collections.abc import Callable
 import matplotlib as mpl
 import pytest
 
-from pyrovae.api.stages import measure_study
+from pyrovae.analysis.udr import measure_udr
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.presented import present
 from pyrovae.report.study.gallery import draw
@@ -36,7 +36,7 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """Two priors, three seeds, eight units."""
     root = tmp_path_factory.mktemp("results") / "small"
     study = make_study(root, seeds=3, units=8, prior=PRIORS[:2])
-    measure_study(study)
+    measure_udr(study)
     return study
 
 

@@ -20,6 +20,7 @@ COMPUTING = (
     "pyrovae.datasets.load_dataset",
     "pyrovae.analysis.phase_diagram.load_dataset",
     "pyrovae.analysis.udr.udr",
+    "pyrovae.analysis.chance.score_representation",
     "pyrovae.analysis.heldout.heldout_log_px",
     "pyrovae.shrink.pruning.stage.prune_run",
     "pyrovae.study.store.folders.Store.write_run",
@@ -40,7 +41,8 @@ def _content(root: Path, own: Path) -> dict[str, str]:
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("results")
     networks = [{"name": "mlp", "hidden": [8]}, {"name": "conv", "channels": [4], "dense": 8}]
-    measure_study(make_study(root / "claims-networks", seeds=3, units=16, network=networks))
+    cells = [{"network": each, "evaluation.metrics": [{"name": "mig"}]} for each in networks]
+    measure_study(make_study(root / "claims-networks", seeds=3, units=16, cells=cells))
     return root
 
 

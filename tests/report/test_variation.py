@@ -35,20 +35,20 @@ def test_seed_and_points_stand_apart(small_study: StudyResults) -> None:
         line for line in variation.markdown(present(study)).splitlines() if line.startswith("| MIG")
     )
     pooled = math.sqrt((0.1**2 + 0) / 2)
-    assert row.split("|")[4].strip() == f"{pooled:.4f}"
+    assert row.split("|")[6].strip() == f"{pooled:.4f}"
 
 
 def test_without_resampling_there_is_no_error_to_show(small_study: StudyResults) -> None:
     rows = present(small_study).variation.query("score == 'dci'")
     assert rows["points_se"].isna().all()
     line = next(x for x in variation.markdown(present(small_study)).splitlines() if "DCI" in x)
-    assert line.split("|")[5].strip() == table.MISSING
+    assert line.split("|")[7].strip() == table.MISSING
 
 
 def test_a_score_without_its_active_units_tells_no_change(small_study: StudyResults) -> None:
     study = with_runs(small_study, mig_used_only=[math.nan] * len(small_study.runs))
     line = next(x for x in variation.markdown(present(study)).splitlines() if x.startswith("| MIG"))
-    assert [cell.strip() for cell in line.split("|")[6:8]] == [table.MISSING] * 2
+    assert [cell.strip() for cell in line.split("|")[8:10]] == [table.MISSING] * 2
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_change_without_dead_units_is_flagged(
     assert ((cells[0], "mig") in variation.changed(present(study))) == expected
     assert (cells[1], "mig") not in variation.changed(present(study))
     line = next(x for x in variation.markdown(present(study)).splitlines() if x.startswith("| MIG"))
-    assert line.split("|")[7].strip() == ("1 of 2" if expected else "0 of 2")
+    assert line.split("|")[9].strip() == ("1 of 2" if expected else "0 of 2")
     assert line.startswith("| MIG †") == expected
 
 

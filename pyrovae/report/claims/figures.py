@@ -13,7 +13,7 @@ from pyrovae.claims import Claim, Verdict
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, roles, theme, tighten
 
 
 def claim_figure(name: str, claim: Claim, verdict: Verdict, *, style: Style = PAPER) -> Drawn:
@@ -61,7 +61,7 @@ def _evidence(ax: Axes, verdict: Verdict, style: Style) -> None:
         y="y",
         hue="group",
         style="group",
-        palette=palette(len(groups)),
+        palette=roles(len(groups)),
         s=14,
         alpha=0.8,
         legend="brief" if several else False,
@@ -98,11 +98,11 @@ def _posterior(ax: Axes, verdict: Verdict, style: Style) -> None:
     ax.axvspan(
         max(verdict.region[0], left - width),
         min(verdict.region[1], right + width),
-        color=palette(3)[2],
+        color=roles(3)[2],
         alpha=0.15,
         lw=0,
     )
-    sns.histplot(x=draws, bins=40, stat="density", color=palette(1)[0], lw=0, ax=ax)
+    sns.histplot(x=draws, bins=40, stat="density", color=roles(1)[0], lw=0, ax=ax)
     # Of the same area as the histogram: as much of the prior as lies here.
     counts, edges = np.histogram(verdict.found.prior, bins=24, range=(left, right))
     density = counts / (len(verdict.found.prior) * np.diff(edges))

@@ -9,7 +9,7 @@ from pyrovae.measures.collapse import ACTIVE_VARIANCE
 from pyrovae.measures.posterior.blame import ENOUGH_POINTS
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.style import GREY, MARKERS, PAPER, Style, palette, theme
+from pyrovae.report.look.style import GREY, MARKERS, PAPER, Style, roles, theme
 
 #: Verdict to what the legend says; colours and markers in this order.
 WORDS = {
@@ -47,7 +47,7 @@ def blame(found: Found, *, style: Style = PAPER) -> Drawn:
                 y,
                 [y - np.minimum(low, y), np.maximum(high, y) - y],
                 fmt=MARKERS[i],
-                color=palette(4)[i],
+                color=roles(4)[i],
                 linewidth=0.7,
                 label=f"{label}: {len(part)}",
             )
@@ -56,8 +56,8 @@ def blame(found: Found, *, style: Style = PAPER) -> Drawn:
         ax.set(
             xscale="log",
             yscale="log",
-            xlabel=r"Var$_x$ of the guide's mean",
-            ylabel=r"Var$_x$ of the true posterior's mean",
+            xlabel=r"$\mathrm{Var}_x$ of the guide's mean",
+            ylabel=r"$\mathrm{Var}_x$ of the true posterior's mean",
         )
         figure.legend(loc="outside upper center", ncols=2)
     caption = (

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from pyrovae.measures.posterior.calibration import Calibration, band, ecdf_difference
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme
+from pyrovae.report.look.style import ACTIVE, IDLE, LIGHT_GREY, PAPER, Style, theme
 
 _BINS = 16
 _NOMINAL = np.linspace(0.05, 0.95, 19)
@@ -25,7 +25,7 @@ def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
     coverage = sbc.coverage(_NOMINAL)
     active = found.units["guide_active"].to_numpy()
     rejected = sbc.p_values < 0.01
-    colours = [palette(2)[0 if on else 1] for on in active]
+    colours = [ACTIVE if on else IDLE for on in active]
     dashes = ["-" if on else (0, (3, 1.5)) for on in active]
     with theme(style):
         figure = Figure(figsize=(style.text, 2.0), layout="constrained")
@@ -47,22 +47,22 @@ def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
             middle.plot(places, difference, **line)
             right.plot(_NOMINAL, coverage[:, u] - _NOMINAL, **line)
             rows.append(pd.DataFrame({"unit": u, "place": places, "ecdf_difference": difference}))
-        for label, i in (("active", True), ("collapsed", False)):
+        for label, i in (("active", True), ("idle", False)):
             if (active == i).any():
                 style_of = "-" if i else (0, (3, 1.5))
-                left.plot([], [], color=palette(2)[0 if i else 1], linestyle=style_of, label=label)
-        left.set(xlabel="rank of the code, scaled", ylabel="simulations", xlim=(0, 1))
+                left.plot([], [], color=ACTIVE if i else IDLE, linestyle=style_of, label=label)
+        left.set(xlabel="Rank of the code, scaled", ylabel="Simulations", xlim=(0, 1))
         left.set_ylim(bottom=0)
-        middle.set(xlabel="rank of the code, scaled", ylabel="ECDF − uniform", xlim=(0, 1))
-        right.set(xlabel="nominal content", ylabel="coverage − nominal", xlim=(0, 1))
-        figure.legend(loc="outside upper center", ncols=2, title="unit")
+        middle.set(xlabel="Rank of the code, scaled", ylabel="ECDF − uniform", xlim=(0, 1))
+        right.set(xlabel="Nominal content", ylabel="Coverage − nominal", xlim=(0, 1))
+        figure.legend(loc="outside upper center", ncols=2, title="Unit")
     data = pd.concat(rows, ignore_index=True)
     data = data.merge(pd.DataFrame({"unit": range(d), "p": sbc.p_values}), on="unit")
     caption = (
         f"Calibration of the encoder on {n} data simulated from the model, a line for each latent "
-        "unit: ranks of the true code among the guide's draws (grey: 99 % of counts of a uniform "
-        "law), their ECDF minus the uniform (grey: simultaneous 95 % band), and coverage of "
-        "central intervals minus their nominal content (grey: 99 %; below zero: too sure). "
+        "unit (dark: active in the guide; dashed: idle): ranks of the true code among the guide's "
+        "draws (grey: 99 % of counts of a uniform law), their ECDF minus the uniform (grey: simultaneous "
+        "95 % band), and coverage of central intervals minus their nominal content (grey: 99 %; below zero: too sure). "
         f"Uniformity of all units together: p = {sbc.p_value:.2g}; "
         f"{int(rejected.sum())} of {d} units are rejected at 1 %."
     )

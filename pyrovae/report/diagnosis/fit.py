@@ -7,11 +7,11 @@ from matplotlib.figure import Figure
 
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.report.look.style import ACTIVE, GREY, IDLE, PAPER, Style, theme
 
 _MEASURES = {
-    "shift": "shift of mean\n/ true sd",
-    "sd_ratio": "sd of guide\n/ true sd",
+    "shift": "Shift of mean\n/ true sd",
+    "sd_ratio": "Sd of guide\n/ true sd",
     "w1_sd": "$W_1$ distance\n/ true sd",
 }
 #: What a perfect guide has.
@@ -31,13 +31,12 @@ def fit(found: Found, *, style: Style = PAPER) -> Drawn:
         raise NothingToDraw("no point passed the gate: there is no reference to compare with")
     order = table.groupby("unit")["sd_reference"].mean().sort_values().index
     place = {unit: i for i, unit in enumerate(order)}
-    colours = palette(2)
     with theme(style):
         figure = Figure(figsize=(style.text, 3.4), layout="constrained")
         axes = figure.subplots(3, 1, sharex=True)
         for ax, (name, title) in zip(axes, _MEASURES.items(), strict=True):
             ax.axhline(_PERFECT[name], color=GREY, linewidth=0.6, dashes=(4, 2))
-            for active, marker, label in ((True, "o", "active"), (False, "s", "collapsed")):
+            for active, colour, label in ((True, ACTIVE, "active"), (False, IDLE, "idle")):
                 part = table[table["guide_active"] == active]
                 if part.empty:
                     continue
@@ -47,8 +46,9 @@ def fit(found: Found, *, style: Style = PAPER) -> Drawn:
                     x,
                     spread[0.5],
                     np.abs(spread[[0.1, 0.9]].sub(spread[0.5], axis=0)).T.to_numpy(),
-                    fmt=marker,
-                    color=colours[0 if active else 1],
+                    fmt="o",
+                    color=colour,
+                    mfc=colour if active else "white",
                     linewidth=0.8,
                     label=f"{label} ({part['unit'].nunique()} units)",
                 )
@@ -61,11 +61,11 @@ def fit(found: Found, *, style: Style = PAPER) -> Drawn:
         axes[1].set_yticks(ticks, [f"{t:g}" for t in ticks])
         axes[1].set_ylim(low, high)
         axes[2].set_xticks(range(len(order)), [str(unit) for unit in order])
-        axes[2].set_xlabel("latent unit, by true posterior's sd")
+        axes[2].set_xlabel("Latent unit, by the true posterior's sd")
         figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     caption = (
         "Guide against true posterior (NUTS) for each latent unit over "
         f"{table['datum'].nunique()} test points that pass the gate: median and 10 to 90 % range. "
-        "Dashed: a perfect guide."
+        "Filled: units that are active in the guide; hollow: idle ones. Dashed: a perfect guide."
     )
     return Drawn("fit", figure, table, caption)

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.diagnosis.words import ESTIMATORS
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.style import PAPER, Style, palette, theme
+from pyrovae.report.look.style import PAPER, Style, roles, theme
 
 
 def gaps(found: Found, *, style: Style = PAPER) -> Drawn:
@@ -20,7 +20,7 @@ def gaps(found: Found, *, style: Style = PAPER) -> Drawn:
         amortisation_gap=lambda table: table["elbo_best"] - table["elbo"],
     ).sort_values("approximation_gap", ignore_index=True)
     x = np.arange(len(points))
-    first, second, third = palette(3)
+    first, second, third = roles(3)
     bracket = found.data["bracket"]
     lower, upper = (np.asarray(bracket[name]) for name in ("lower", "upper"))
     order = np.argsort(lower)
@@ -36,14 +36,14 @@ def gaps(found: Found, *, style: Style = PAPER) -> Drawn:
                 x, points[name], error, fmt=marker, color=colour, label=label, linewidth=0.6
             )
         left.axhline(0, color="0.35", linewidth=0.6)
-        left.set(xlabel="test point, in order", ylabel="nats")
+        left.set(xlabel="Test point, in order", ylabel="Gap (nats)")
         left.legend(loc="upper left")
         places = np.arange(len(lower))
         centre = (lower + upper)[order] / 2
         right.vlines(places, lower[order] - centre, upper[order] - centre, color="0.8", zorder=0)
         right.plot(places, lower[order] - centre, "^", color=third, label="AIS: lower")
-        right.plot(places, upper[order] - centre, "v", color=palette(4)[3], label="BDMC: upper")
-        right.set(xlabel="simulated datum", ylabel="nats from the centre")
+        right.plot(places, upper[order] - centre, "v", color=roles(4)[3], label="BDMC: upper")
+        right.set(xlabel="Simulated datum", ylabel="From the centre (nats)")
         right.margins(y=0.3)
         for ax in (left, right):
             ax.xaxis.set_major_locator(MaxNLocator(integer=True))

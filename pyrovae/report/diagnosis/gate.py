@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from pyrovae.measures.posterior.convergence import MAX_R_HAT, MIN_ESS
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.report.look.style import GREY, PAPER, Style, roles, theme
 
 #: Where the axes may have ticks.
 _SIZES = (10, 20, 50, 100, 200, 400, 1000, 2000, 4000, 10_000, 20_000)
@@ -36,12 +36,12 @@ def gate(found: Found, *, style: Style = PAPER) -> Drawn:
                     points.loc[rows, "ess"],
                     points.loc[rows, "excess"],
                     marker,
-                    color=palette(4)[colour],
+                    color=roles(4)[colour],
                     label=f"{name}: {rows.sum()}",
                 )
         ax.axhline(MAX_R_HAT - 1, color=GREY, linewidth=0.6, dashes=(4, 2))
         ax.axvline(MIN_ESS, color=GREY, linewidth=0.6, dashes=(4, 2))
-        ax.set(xscale="log", yscale="log", xlabel="smallest ESS", ylabel=r"largest $\hat{R}-1$")
+        ax.set(xscale="log", yscale="log", xlabel="Smallest ESS", ylabel=r"Largest $\hat{R}-1$")
         for axis, ticks in ((ax.xaxis, _SIZES), (ax.yaxis, _EXCESSES)):
             low, high = axis.get_view_interval()
             shown = [tick for tick in ticks if low <= tick <= high]

@@ -9,7 +9,7 @@ from matplotlib.ticker import MaxNLocator
 from pyrovae.measures.arviz import GOOD_K, USABLE_K
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import GREY, PAPER, Style, roles, theme, tighten
 
 
 def khat(found: Found, *, style: Style = PAPER) -> Drawn:
@@ -38,7 +38,7 @@ def khat(found: Found, *, style: Style = PAPER) -> Drawn:
                     points["datum"][rows],
                     k[rows],
                     marker,
-                    color=palette(5)[colour],
+                    color=roles(5)[colour],
                     label=f"{name}: {rows.sum()}",
                 )
         for limit in (GOOD_K, USABLE_K):

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
-from pyrovae.report.look.style import PAPER, Style, palette, theme
+from pyrovae.report.look.style import PAPER, Style, roles, theme
 
 _PANELS = 8
 _BINS = 60
@@ -37,7 +37,7 @@ def modes(found: Found, *, style: Style = PAPER) -> Drawn:
     z, guide = (np.asarray(data[group]["z"]) for group in ("posterior", "guide"))
     columns = min(4, len(shown))
     lines = -(-len(shown) // columns)
-    blue, orange = palette(2)
+    blue, orange = roles(2)
     rows = []
     with theme(style):
         figure = Figure(figsize=(style.text, 0.5 + 1.4 * lines), layout="constrained")

@@ -12,7 +12,7 @@ from pyrovae.measures.posterior.predictive import STATISTICS, p_values
 from pyrovae.report.diagnosis.found import Found
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.mosaics import mosaic, show
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme
+from pyrovae.report.look.style import GREY, PAPER, Style, roles, theme
 
 _ROWS = 6
 
@@ -44,7 +44,7 @@ def replicates(found: Found, *, style: Style = PAPER) -> Drawn:
             p = p_values(replicated, truth)
             low, middle, high = np.quantile(replicated, [0.05, 0.5, 0.95], axis=0)
             ax.errorbar(
-                truth, middle, [middle - low, high - middle], fmt="o", color=palette(1)[0],
+                truth, middle, [middle - low, high - middle], fmt="o", color=roles(1)[0],
                 linewidth=0.6, markersize=2.5,
             )  # fmt: skip
             ends = [min(truth.min(), low.min()), max(truth.max(), high.max())]

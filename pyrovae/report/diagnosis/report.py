@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from pyrovae.core import atomic
-from pyrovae.measures.arviz import khat_plot, plots
+from pyrovae.measures.arviz import elpd, khat_plot, plots
 from pyrovae.measures.posterior.diagnose import Diagnosis
 from pyrovae.report.diagnosis.blame import blame
 from pyrovae.report.diagnosis.calibration import calibration
@@ -66,6 +66,12 @@ class DiagnosisReport(Found):
     def table(self) -> pd.DataFrame:
         """One row for each latent unit: :attr:`units`."""
         return self.units
+
+    @property
+    def elpd(self) -> Any:
+        """ArviZ's ELPDData of log p(x) of the test points with their Pareto k: for az.plot_khat."""
+        points = self.points
+        return elpd(points["log_px"].to_numpy(), points["pareto_k"].to_numpy())
 
     def text(self) -> str:
         """Return the main scores as lines of text."""

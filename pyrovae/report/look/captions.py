@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pandas as pd
+
+from pyrovae.analysis.chance import COSTLY_PERMUTATIONS, PERMUTATIONS
 from pyrovae.report.look import names
 from pyrovae.report.look.intervals import ENOUGH, LEVEL
 from pyrovae.report.look.presented import Presented
@@ -23,6 +26,17 @@ def interval(presented: Presented, shown_as: str) -> str:
     return (
         f"{shown_as}: {LEVEL:.0%} Student t intervals of the mean over {seeds(presented)}, within "
         "the range of the score; none where seeds agree exactly."
+    )
+
+
+def chance(data: pd.DataFrame) -> str:
+    """Return what the chance level is, of a figure whose data have one; else nothing."""
+    if "chance" not in data or data["chance"].isna().all():
+        return ""
+    return (
+        " Grey lines and bands: chance level, mean and range of the scores against factors whose "
+        f"rows are permuted ({PERMUTATIONS} times a cell, {COSTLY_PERMUTATIONS} for scores that "
+        "fit learners)."
     )
 
 

@@ -24,6 +24,8 @@ _TILE = 32
 #: Pixels between tiles, and between blocks of tiles.
 _GAP = 2
 _BLOCK_GAP = 9
+#: Colour of a frame.
+_FRAME = (0.84, 0.37, 0.0)
 #: Inches around a figure's content.
 _MARGIN = 0.03
 
@@ -64,6 +66,24 @@ def mosaic(images: Tensor) -> Pixels:
             tile = tiles[r, c].permute(1, 2, 0).numpy()
             canvas[r * high : r * high + high - _GAP, c * wide : c * wide + wide - _GAP] = tile
     return canvas
+
+
+def framed(images: Tensor) -> Tensor:
+    """Return images with a frame, as ``(n, 3, height, width)``: told apart from others at a glance.
+
+    Parameters
+    ----------
+    images
+        ``(n, channels, height, width)``, one or three channels; at least 8 pixels a side have a
+        frame of one pixel, others of more.
+    """
+    made = images.float().clamp(0, 1).expand(-1, 3, -1, -1).clone()
+    width = max(1, min(images.shape[-2:]) // 24)
+    colour = torch.tensor(_FRAME).view(3, 1, 1)
+    for edge in (slice(None, width), slice(-width, None)):
+        made[:, :, edge, :] = colour
+        made[:, :, :, edge] = colour
+    return made
 
 
 def grid_png(images: Tensor) -> bytes:

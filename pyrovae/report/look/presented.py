@@ -7,6 +7,7 @@ from functools import cached_property
 
 import pandas as pd
 
+from pyrovae.analysis.chance import chance_levels
 from pyrovae.analysis.study import StudyAnalysis, load_analysis
 from pyrovae.core.errors import NotSettled
 from pyrovae.report.look import summaries
@@ -101,9 +102,14 @@ class Presented:
         return pd.concat([counted, table.drop(columns=first)], axis=1)
 
     @cached_property
+    def chance(self) -> pd.DataFrame:
+        """See :func:`pyrovae.analysis.chance.chance_levels`."""
+        return chance_levels(self.study)
+
+    @cached_property
     def variation(self) -> pd.DataFrame:
         """See :func:`pyrovae.report.look.summaries.variation_table`."""
-        return summaries.variation_table(self.runs, self.labels)
+        return summaries.variation_table(self.runs, self.labels, self.chance)
 
     @cached_property
     def diagnosed(self) -> pd.DataFrame:

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pyrovae.analysis.active import count_of, counts_of
-from pyrovae.analysis.metrics import comparable
+from pyrovae.analysis.active import count_of, counts_of, first_of
+from pyrovae.analysis.metrics import main_scores
 from pyrovae.measures.collapse.measure import (
     ACTIVE_UNITS,
     EFFECTIVE_DIMENSION,
-    USED_UNITS,
     VARIANCE_LAW_IDLE,
     VARIANCE_LAW_USED,
 )
 from pyrovae.measures.evaluate import EvaluationSettings
-from pyrovae.measures.scores import ACTIVE_ONLY, DISENTANGLEMENT, USED_ONLY, Score, score_of
+from pyrovae.measures.scores import DISENTANGLEMENT, Score, score_of
 
 #: What stands for a score that a study does not have.
 MISSING = "–"
@@ -24,17 +23,7 @@ VISIBLE = 0.005
 
 def disentanglement_scores(runs: pd.DataFrame) -> list[Score]:
     """Return the disentanglement scores that some run has, in the order of the study's columns."""
-    return [score for score in map(score_of, comparable(runs)) if score.group == DISENTANGLEMENT]
-
-
-def first_of(runs: pd.DataFrame, score: Score) -> Score:
-    """Return the score of the active units alone, if it is known wherever that of all units is.
-
-    That of all units can be made by idle ones, whose means say nothing of their scale.
-    """
-    only = score.key + (USED_ONLY if count_of(runs) is USED_UNITS else ACTIVE_ONLY)
-    known = only in runs and bool(runs.loc[runs[score.key].notna(), only].notna().all())
-    return score_of(only) if known and runs[only].notna().any() else score
+    return [score for score in map(score_of, main_scores(runs)) if score.group == DISENTANGLEMENT]
 
 
 def dimension_scores(runs: pd.DataFrame) -> list[Score]:
@@ -55,7 +44,7 @@ def table_scores(runs: pd.DataFrame) -> list[Score]:
 
     The law of variance has a column for used and one for idle units where some run is under it.
     """
-    known = comparable(runs)
+    known = main_scores(runs)
     dimensions = [score.key for score in dimension_scores(runs)]
     before = [*dimensions, "elbo", *(["log_px"] if "log_px" in known else [])]
     usual = [str(metric["name"]) for metric in EvaluationSettings().metrics]
@@ -68,9 +57,9 @@ def table_scores(runs: pd.DataFrame) -> list[Score]:
 
 
 def _beside(runs: pd.DataFrame, score: Score) -> list[Score]:
-    """Return a score of active units before that of all where they can be told apart."""
+    """Return a score of active units before that of all, alone if they are practically the same."""
     if score.key not in runs or score.group != DISENTANGLEMENT:
         return [score]
     first = first_of(runs, score)
     apart = first != score and ((runs[first.key] - runs[score.key]).abs() > VISIBLE).any()
-    return [first, score] if apart else [score]
+    return [first, score] if apart else [first]

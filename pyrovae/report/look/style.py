@@ -27,6 +27,9 @@ _ORDER = (0, 1, 2, 4, 3, 9, 5, 7, 8, 6)
 #: For what is no level of anything: frames, iso-lines, explanations.
 GREY = "0.35"
 LIGHT_GREY = "0.8"
+#: Shades of active and of idle units where colour says nothing else of them; idle ones are hollow,
+#: or dashed, too.
+ACTIVE, IDLE = "0.1", "0.55"
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">")
 DASHES: tuple[Any, ...] = (
@@ -206,6 +209,30 @@ def prior_colours(names: Sequence[str]) -> list[Colour]:
             place = free.pop(0) if free else i % len(colours)
         found.append(colours[place])
     return found
+
+
+#: Paul Tol's "muted" scheme (Colour Schemes, SRON/EPS/TN/09-002, 2021), safe for all eyes: indigo,
+#: teal, olive, rose, cyan, wine, green, purple, sand, grey.
+_ROLES = (
+    "#332288",
+    "#44AA99",
+    "#999933",
+    "#CC6677",
+    "#88CCEE",
+    "#882255",
+    "#117733",
+    "#AA4499",
+    "#DDCC77",
+    "#888888",
+)
+
+
+def roles(n: int) -> list[Colour]:
+    """Return ``n`` colours of what is no level of a study: kinds of draws, of bounds, of data.
+
+    They are others than those of :func:`palette`, so that a prior's colour means that prior.
+    """
+    return [tuple(matplotlib.colors.to_rgb(_ROLES[i % len(_ROLES)])) for i in range(n)]
 
 
 def palette(n: int, *, ordered: bool = False) -> list[Colour]:

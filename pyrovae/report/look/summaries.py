@@ -8,13 +8,12 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from pyrovae.analysis.active import count_of, is_active
+from pyrovae.analysis.active import is_active, suffix_of
 from pyrovae.measures.collapse.measure import (
-    USED_UNITS,
     VARIANCE_LAW_IDLE,
     VARIANCE_LAW_USED,
 )
-from pyrovae.measures.scores import ACTIVE_ONLY, STANDARD_ERROR, USED_ONLY
+from pyrovae.measures.scores import STANDARD_ERROR
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.scores import VISIBLE, disentanglement_scores, table_scores
@@ -88,7 +87,9 @@ def with_variance_law(study: StudyResults, units: pd.DataFrame) -> pd.DataFrame:
     return study.runs.assign(**{key: column.astype(float) for key, column in found.items()})
 
 
-def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
+def variation_table(
+    runs: pd.DataFrame, labels: Sequence[str], chance: pd.DataFrame
+) -> pd.DataFrame:
     """Tell apart what a score varies with, for each cell.
 
     Parameters
@@ -97,6 +98,8 @@ def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         Of a study.
     labels
         That tell its cells apart.
+    chance
+        See :func:`pyrovae.analysis.chance.chance_levels`.
 
     Returns
     -------
@@ -106,9 +109,11 @@ def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
         ``points_se``, the root mean square of the runs' standard errors (NaN if none was
         estimated); ``active_only``, the mean score of the active units alone; ``change``, that less
         ``mean``, ``change_se``, its standard error over seeds, and ``changes``, whether it is more
-        than `VISIBLE` and, from three seeds on, more than twice ``change_se``.
+        than `VISIBLE` and, from three seeds on, more than twice ``change_se``; ``chance`` and
+        ``chance_active_only``, the same scores against permuted factors (NaN where not measured).
     """
-    only = USED_ONLY if count_of(runs) is USED_UNITS else ACTIVE_ONLY
+    only = suffix_of(runs)
+    by_chance = chance.set_index(["cell", "score"])["chance"].to_dict()
     rows: list[dict[Hashable, object]] = []
     for score in disentanglement_scores(runs):
         key = score.key
@@ -133,6 +138,8 @@ def variation_table(runs: pd.DataFrame, labels: Sequence[str]) -> pd.DataFrame:
                     "change": change,
                     "change_se": change_se,
                     "changes": bool(abs(change) > VISIBLE and sure),
+                    "chance": by_chance.get((cell, key), math.nan),
+                    "chance_active_only": by_chance.get((cell, key + only), math.nan),
                 }
             )
     return pd.DataFrame(rows)

@@ -17,7 +17,7 @@ from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import PAPER, Style, roles, theme, tighten
 from pyrovae.report.run.known import groups, is_grouped, labels_of
 from pyrovae.study.store.folders import RunFolder
 
@@ -172,7 +172,7 @@ def _panel(figure: Figure, ax: Axes, plane: Plane, label: pd.Series, style: Styl
         return
     group = groups(label)
     values = list(group.cat.categories)
-    for value, colour in zip(values, palette(len(values)), strict=True):
+    for value, colour in zip(values, roles(len(values)), strict=True):
         inside = (group == value).to_numpy()
         x, y = plane[inside].T
         ax.scatter(x, y, color=colour, label=figure_text(str(value)), **look)

@@ -44,7 +44,7 @@ from pyrovae.measures.scores import (
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.formats import save
 from pyrovae.report.look.notebook import as_html
-from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
+from pyrovae.report.look.style import ACTIVE, GREY, IDLE, LIGHT_GREY, PAPER, Style, theme, tighten
 from pyrovae.report.study.kl_profile import LINEAR_BELOW
 from pyrovae.study.store.folders import RunFolder
 from pyrovae.training.settled import Settled
@@ -591,7 +591,7 @@ def _tiles(data: pd.DataFrame, maps: np.ndarray, top: float, style: Style) -> Fi
 
 def _colour(active: bool) -> Any:
     """Return the shade of a kind of unit: colours stand for priors, in all figures."""
-    return "0.1" if active else "0.55"
+    return ACTIVE if active else IDLE
 
 
 #: How the points of active and of idle units are drawn.

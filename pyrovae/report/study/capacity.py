@@ -16,7 +16,7 @@ from pyrovae.report.look.formats import save
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.notebook import as_html
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import LIGHT_GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 from pyrovae.report.run.pruning import PruningReport
 from pyrovae.shrink.capacity.found import SCORES, Capacity, describe, observed, trainings_of
 from pyrovae.shrink.capacity.search import belief
@@ -34,20 +34,19 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
     """
     low, high = found.believed.interval()
     sizes = sorted(found.runs["latent_dim"].unique())
-    blue, orange = palette(2)
     with theme(style):
         figure = Figure(figsize=(style.column, 2.9), layout="constrained")
         axes = figure.subplots(2, 2, sharex=True).ravel()
         for ax, score in zip(axes, _PANELS, strict=True):
             means = found.runs.groupby("latent_dim")[score].mean()
             if not found.believed.open:
-                ax.axvspan(max(low, 1) / 1.03, high * 1.03, color=orange, alpha=0.2, lw=0)
-                ax.axvline(found.recommended, color=orange, lw=0.8)
+                ax.axvspan(max(low, 1) / 1.03, high * 1.03, color="0.88", lw=0)
+                ax.axvline(found.recommended, color=GREY, lw=0.8, ls=(0, (1, 1)))
             if score == "used_units":
-                ax.plot(sizes, sizes, color=LIGHT_GREY, lw=0.8, zorder=0)
+                ax.plot(sizes, sizes, color=GREY, lw=0.6, ls="--", zorder=0)
                 ax.set_ylim(0, 1.15 * found.runs[score].max())
-            ax.plot(means.index, means, color=blue, lw=0.9)
-            ax.scatter(found.runs["latent_dim"], found.runs[score], s=9, color=blue, zorder=3)
+            ax.plot(means.index, means, color="0.1", lw=0.9)
+            ax.scatter(found.runs["latent_dim"], found.runs[score], s=9, color="0.1", zorder=3)
             ax.set_xscale("log", base=2)
             ax.xaxis.set_major_locator(FixedLocator(_spaced(sizes)))
             ax.xaxis.set_minor_locator(NullLocator())
@@ -58,10 +57,11 @@ def capacity_curve(found: Capacity, *, style: Style = PAPER) -> Drawn:
         figure.align_ylabels()
         tighten(figure)
     caption = (
-        "Capacity search: used units, rate, distortion and train-test gap against latent_dim; "
-        f"a point for each of {len(found.runs)} trainings, lines through means. Grey: all units "
-        f"used. Orange: recommended latent_dim {found.recommended} with its 95 % interval, {low} "
-        f"to {high}."
+        "Capacity search: active units, rate, distortion and train-test gap against the number of "
+        "latent units; "
+        f"a point for each of {len(found.runs)} trainings, lines through means. Dashed: all "
+        f"units used. Dotted, shaded: recommended number of latent units, {found.recommended}, "
+        f"with its 95 % interval, {low} to {high}."
     )
     return Drawn("capacity", figure, found.runs, caption)
 

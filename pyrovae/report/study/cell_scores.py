@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae.analysis.active import criterion
+from pyrovae.analysis.active import criterion, first_of
 from pyrovae.measures.disentanglement.udr import UDR
 from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.look import captions, names
@@ -26,7 +26,7 @@ from pyrovae.report.look.intervals import ENOUGH, summarise
 from pyrovae.report.look.legends import legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import dimension_scores, disentanglement_scores, first_of
+from pyrovae.report.look.scores import dimension_scores, disentanglement_scores
 from pyrovae.report.look.style import GREY, LIGHT_GREY, PAPER, Style, theme, tighten
 
 #: Inches for each marker in a row, and at least for a row.
@@ -91,12 +91,11 @@ def disentanglement(presented: Presented, *, style: Style = PAPER) -> Drawn:
     beside = {only: key for key, only in first.items() if key != only}
     figure, data = draw_scores(presented, scores, style, beside)
     by = " and ".join(names.title(label).lower() for label in encoding.labels)
-    chance = " Dashed: chance level of FactorVAE." if "factor_vae_chance" in presented.runs else ""
     caption = (
         f"Disentanglement by {by}: posterior means against the ground-truth factors, on the test "
         f"set; higher is better, 1 is best{_exceptions(all_units)}. {_units(beside)}Small points: "
-        f"seeds; markers: their mean. {captions.interval(presented, 'Bars')}{chance} "
-        f"{captions.setting(presented)}"
+        f"seeds; markers: their mean. {captions.interval(presented, 'Bars')}"
+        f"{captions.chance(data)} {captions.setting(presented)}"
     )
     return Drawn("disentanglement", figure, data, caption.strip())
 
@@ -133,13 +132,15 @@ def draw_scores(
 ) -> tuple[Figure, pd.DataFrame]:
     """Draw scores side by side, and below each other for the labels beyond the second.
 
-    ``beside`` names for some scores another one, whose means stand hollow in the same panel.
+    ``beside`` names for some scores another one, whose means stand hollow in the same panel. Data
+    have ``chance``, ``chance_low`` and ``chance_high`` of scores whose chance level is known.
     """
     encoding = presented.encoding
     by = encoding.labels
     beside = beside or {}
     others = [score_of(key) for key in beside.values()]
     data = pd.concat([_with_intervals(presented.runs, by, s) for s in (*scores, *others)])
+    data = _with_chance(data, presented)
     levels = encoding.levels[encoding.first]
     lines = max(_name(encoding, level).count("\n") + 1 for level in levels)
     within = max(
@@ -183,8 +184,6 @@ def draw_scores(
                 shown = part[part["score"] == score.key]
                 also = part[part["score"] == beside.get(score.key)]
                 _draw(ax, shown, also, known, encoding, style, integer=score.kind == "count")
-                if score.key.startswith("factor_vae") and "factor_vae_chance" in block:
-                    ax.axvline(block["factor_vae_chance"].mean(), ls="--", lw=0.7, color=GREY)
             if title:
                 axes[0].set_title(names.wrapped(title, 60 // across), loc="left")
         for score, ax in zip(scores, places[-1], strict=False):
@@ -210,11 +209,29 @@ def _with_intervals(runs: pd.DataFrame, by: list[str], score: Score) -> pd.DataF
     return table.merge(summarise(shown, by, "value", score), on=by)
 
 
+def _with_chance(data: pd.DataFrame, presented: Presented) -> pd.DataFrame:
+    """Add the chance level of each cell and score where it was measured."""
+    known = presented.chance.drop(columns="n")
+    known = known[known["score"].isin(data["score"])]
+    if known.empty:
+        return data
+    cells = dict(zip(presented.runs["run"], presented.runs["cell"], strict=True))
+    keyed = data.assign(cell=data["run"].map(cells))
+    return keyed.merge(known, on=["cell", "score"], how="left").drop(columns="cell")
+
+
 def _of_cell(data: pd.DataFrame, encoding: Encoding, first: Any, second: Any) -> pd.DataFrame:
     cell = data[data[encoding.first] == first]
     if encoding.second:
         cell = cell[cell[encoding.second] == second]
     return cell.dropna(subset=["value"])
+
+
+def _chance(ax: Axes, summary: pd.Series, y: float, height: float) -> None:
+    """Draw a cell's chance level: a line, and a band around it."""
+    low, high = summary["chance_low"], summary["chance_high"]
+    ax.barh(y, high - low, left=low, height=height, color="0.88", lw=0, zorder=1)
+    ax.vlines(summary["chance"], y - height / 2, y + height / 2, color=GREY, lw=0.7, zorder=1.5)
 
 
 def _draw(
@@ -248,6 +265,8 @@ def _draw(
                 zorder=2.5,
             )
             summary = cell.iloc[0]
+            if not math.isnan(summary.get("chance", math.nan)):
+                _chance(ax, summary, y, step)
             if summary["n"] >= ENOUGH:
                 ax.plot(
                     [summary["low"], summary["high"]], [y, y], color=colours[first], lw=style.scale

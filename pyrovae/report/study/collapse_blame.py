@@ -53,7 +53,7 @@ def collapse_blame(presented: Presented, *, style: Style = PAPER) -> Drawn:
             left += width
         ax.set_yticks(y, [names.wrapped(title, 30) for title in cells["title"]])
         ax.invert_yaxis()
-        ax.set_xlabel("latent units (mean over seeds)")
+        ax.set_xlabel("Latent units (count, mean over seeds)")
         figure.legend(loc="outside upper center", ncols=2)
     failed = int(data["points_failed"].sum())
     caption = (
@@ -62,4 +62,4 @@ def collapse_blame(presented: Presented, *, style: Style = PAPER) -> Drawn:
         "model does not use them) or not (the inference network misses them). "
         f"{failed} of {int(data['points'].sum())} posteriors failed the gate and are left out."
     )
-    return Drawn("collapse_blame", figure, data, caption)
+    return Drawn("collapse-blame", figure, data, caption)

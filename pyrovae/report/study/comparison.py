@@ -47,12 +47,12 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
             ax.errorbar(-row["difference"], place, xerr=bar, fmt=marker, color=colour)
         ax.set_yticks(y, [names.wrapped(title, 34) for title in titles])
         ax.set_ylim(len(table) - 0.5, -0.5)
-        ax.set_xlabel("log p(x) − best, nats for each datum")
+        ax.set_xlabel("Held-out log p(x) less the best (nats)")
     caption = (
-        "Held-out log p(x) of each cell (importance-weighted bound, mean over seeds) below the "
-        "best cell, ± 2 standard errors of the difference, paired over test points (az.compare; "
-        f"from {ENOUGH_POINTS} points on). Not in these intervals: the spread over seeds, which is "
-        "in the table and may be larger."
+        "Held-out log p(x) per datum of each cell (importance-weighted bound, mean over seeds) "
+        "less that of the best cell, ± 2 standard errors of the difference, paired over test points "
+        f"(az.compare; from {ENOUGH_POINTS} points on). Not in these intervals: the spread over "
+        "seeds, which is in the table and may be larger."
     )
     return Drawn("comparison", figure, table, caption)
 

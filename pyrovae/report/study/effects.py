@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from pyrovae.measures.scores import Score, score_of
-from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
@@ -159,7 +158,7 @@ def _forest(
             equal = _equivalence(analysis.about["metrics"][metric], score)
             _shade(ax, equal)
             data.loc[data["metric"] == metric, "equivalence"] = equal
-            ax.set_title(figure_text(score.title))
+            ax.set_title(names.wrapped(score.title, 22))
             ax.set_xlabel(f"Effect ({score.unit})" if score.unit else "Effect")
         figure.align_xlabels()
         tighten(figure)

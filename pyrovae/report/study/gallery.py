@@ -29,6 +29,7 @@ from pyrovae.report.study.profiles import performance_profiles
 from pyrovae.report.study.rate_distortion import rate_distortion
 from pyrovae.report.study.reconstructions import reconstructions
 from pyrovae.report.study.samples import samples
+from pyrovae.report.study.settling import settling
 from pyrovae.report.study.sparsity import sparsity
 from pyrovae.report.study.used_by_layer import used_by_layer
 from pyrovae.report.study.variance_law import variance_law
@@ -54,6 +55,7 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
     "metric_correlation": metric_correlation,
     "sparsity": sparsity,
     "evolution": evolution,
+    "settling": settling,
     "reconstructions": reconstructions,
     "traversals": _each_traversals,
     "factors": factor_heatmaps,

@@ -8,7 +8,7 @@ from pyrovae.report.escapes import markdown as plain
 from pyrovae.report.escapes import markdown_line
 from pyrovae.report.look import names
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.tables import true_posterior, variation
+from pyrovae.report.tables import settling, true_posterior, variation
 from pyrovae.report.tables.cells import caption, markdown
 from pyrovae.study.store.diagnoses import DiagnosisFolder
 from pyrovae.study.store.results import StudyResults
@@ -43,6 +43,9 @@ def index_page(
     parts.append(
         f"{plain(caption(presented))} [Numbers](tables/cells.csv), [LaTeX](tables/cells.tex)."
     )
+    parts += ["## Convergence", settling.markdown(presented)]
+    noted = plain(" ".join(filter(None, (settling.CAPTION, study.settling.noted))))
+    parts.append(f"{noted} [Numbers](tables/settling.csv), [LaTeX](tables/settling.tex).")
     varied = variation.markdown(presented)
     if varied:
         parts += ["## What the disentanglement scores vary with", varied]

@@ -10,9 +10,11 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pyrovae.analysis.active import first_of
 from pyrovae.analysis.rank_correlation import ENOUGH_RUNS, rank_correlation, within_cells
+from pyrovae.measures.scores import Score, score_of
 from pyrovae.report.escapes import figure_text
-from pyrovae.report.look import captions
+from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
@@ -41,7 +43,10 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
     NothingToDraw
         If there are fewer than two scores or too few runs, or some have not settled.
     """
-    scores = disentanglement_scores(presented.runs)
+    all_units = disentanglement_scores(presented.runs)
+    # Axes are named by the score, their caption says of which units it is.
+    titles = {first_of(presented.runs, s).key: figure_text(s.title) for s in all_units}
+    scores = [score_of(key) for key in titles]
     if len(scores) < 2 or len(presented.runs) < ENOUGH_RUNS:
         raise NothingToDraw(
             f"a correlation of metrics takes two of them and {ENOUGH_RUNS} runs, here are "
@@ -63,12 +68,11 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
             for b in scores[:i]
         ]
     )
-    keys = [score.key for score in scores]
+    keys = list(titles)
     matrix = pd.DataFrame(np.nan, index=keys, columns=keys)
     for row in data.itertuples():
         matrix.loc[row.score, row.other] = row.correlation
         matrix.loc[row.other, row.score] = row.within_correlation
-    titles = {score.key: figure_text(score.title) for score in scores}
     with theme(style):
         size = style.column if len(keys) <= 8 else style.text
         # Few scores need no square: rows of two lines' height are enough.
@@ -95,22 +99,28 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
         ax.tick_params(axis="y", labelrotation=0)
         tighten(figure)
     caption = (
-        "Spearman rank correlation of the disentanglement scores. Below the diagonal: over the "
-        f"{len(presented.runs)} runs of the study (Locatello et al. 2019, figure 2), where it "
-        "compares the cells too. Above: of the seeds within each cell, over all cells. "
+        f"Spearman rank correlation of the disentanglement scores{_units(all_units, keys)}. "
+        f"Below the diagonal: over the {len(presented.runs)} runs of the study (Locatello et al. "
+        "2019, figure 2), where it compares the cells too. Above: of the seeds within each cell, "
+        "over all cells. "
         f"{_intervals(data)} {captions.setting(presented)}"
     )
     return Drawn("metric-correlation", figure, data, caption.strip())
 
 
-def _turn_if_long(ax: Axes, names: Sequence[str], size: float, style: Style) -> None:
+def _turn_if_long(ax: Axes, titles: Sequence[str], size: float, style: Style) -> None:
     """Turn the names of columns that have no room, in a figure of this width."""
     # A letter is about half as wide as high; row names and colour bar take two inches' worth.
-    room = (size - 1.6 * style.scale) / len(names) * 72
-    if max(map(len, names)) * 0.5 * style.small > room:
+    room = (size - 1.6 * style.scale) / len(titles) * 72
+    if max(map(len, titles)) * 0.5 * style.small > room:
         ax.tick_params(axis="x", labelrotation=45)
         for label in ax.get_xticklabels():
             label.set(ha="right", rotation_mode="anchor")
+
+
+def _units(scores: Sequence[Score], keys: Sequence[str]) -> str:
+    only = [score.title for score in scores if score.key not in keys]
+    return f", of the active units alone for {names.listed(only)}" if only else ""
 
 
 def _intervals(data: pd.DataFrame) -> str:

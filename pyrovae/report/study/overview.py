@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pyrovae.analysis.active import count_of, criterion
+from pyrovae.analysis.active import count_of, criterion, first_of
 from pyrovae.measures.collapse.bounds import ELBO, RATE
 from pyrovae.measures.scores import Score
 from pyrovae.report.look import captions, names
@@ -25,7 +25,8 @@ def overview(presented: Presented, *, style: Style = PAPER) -> Drawn:
         and ``n`` of its cell.
     """
     runs, by = presented.runs, presented.encoding.labels
-    scores: list[Score] = [ELBO, RATE, count_of(runs), *disentanglement_scores(runs)[:1]]
+    apart = [first_of(runs, score) for score in disentanglement_scores(runs)[:1]]
+    scores: list[Score] = [ELBO, RATE, count_of(runs), *apart]
     scores = [score for score in scores if score.key in runs and runs[score.key].notna().any()]
     figure, data = draw_scores(presented, scores, style)
     labels = names.listed([names.title(label).lower() for label in by])
@@ -34,7 +35,7 @@ def overview(presented: Presented, *, style: Style = PAPER) -> Drawn:
     )
     caption = (
         f"The study by {labels}, on the test set. {told}. {criterion(runs)} Small points: seeds; "
-        f"markers: their mean. {captions.interval(presented, 'Bars')} "
+        f"markers: their mean. {captions.interval(presented, 'Bars')}{captions.chance(data)} "
         f"{captions.setting(presented)}"
     )
     return Drawn("overview", figure, data, caption.strip())

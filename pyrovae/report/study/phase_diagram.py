@@ -50,12 +50,11 @@ def phase_diagram(presented: Presented, *, style: Style = PAPER) -> Drawn:
         counts.plot(grid, staircase, color=GREY, lw=1, label="theory")
         runs = data.drop_duplicates("run")
         spread = runs.groupby("level").cumcount() - 1
-        blue = palette(1)[0]
         counts.scatter(
             runs["level"] * 1.04**spread,
             runs["active_units"],
             s=14,
-            color=blue,
+            color="0.1",
             zorder=3,
             label=f"trained (one point a {'run' if others else 'seed'})",
         )

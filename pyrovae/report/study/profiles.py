@@ -8,7 +8,6 @@ from matplotlib.ticker import MaxNLocator
 
 from pyrovae.analysis.bootstrap import ENOUGH, ENOUGH_IN_TASK
 from pyrovae.measures.scores import score_of
-from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import captions, names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.encoding import Encoding
@@ -47,7 +46,7 @@ def performance_profiles(presented: Presented, *, style: Style = PAPER) -> Drawn
         for metric, ax in zip(metrics, axes, strict=True):
             _draw(ax, table[table["metric"] == metric], encoding)
             score = score_of(metric)
-            ax.set_xlabel(figure_text(score.axis_label))
+            ax.set_xlabel(names.wrapped(score.axis_label, 26))
             ax.set_title(score.direction, fontsize=style.small, loc="right")
         figure.supylabel("Runs above (share)")
         legend_above(figure, [line_group(encoding)])

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pandas as pd
+import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from pyrovae.measures.neighbours import LOOKED_AT
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
-from pyrovae.report.look.mosaics import blocks, fit, show
+from pyrovae.report.look.mosaics import blocks, fit, framed, show
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.shown import shown
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
@@ -52,13 +56,25 @@ def samples(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
         where = f" {title}." if title else ""
         told = shown(presented, part["run"])
         caption = (
-            f"Samples from each cell's model: {told} with z from the prior.{where} The first "
-            "finished seed of each cell."
+            f"Samples from each cell's model: {told} with z from the prior.{where} "
+            f"{_neighbours(presented, part['run'])}The first finished seed of each cell."
         )
         name = f"samples-{names.slug(title)}" if title else "samples"
         data = part[["run", *encoding.labels, "seed"]].reset_index(drop=True)
         made.append(Drawn(name, figure, data, caption))
     return made
+
+
+def _neighbours(presented: Presented, runs: Iterable[str]) -> str:
+    """Return what the framed row is, or what some runs lack for one."""
+    known = ["nearest" in presented.study.folder(run).images() for run in runs]
+    if not any(known):
+        return ""
+    some = "" if all(known) else ", where they are stored"
+    return (
+        f"Framed{some}: the training image (of the first {LOOKED_AT:,}) that is nearest to the "
+        "sample above it, by Euclidean distance. "
+    )
 
 
 def _draw(ax: Axes, presented: Presented, cells: pd.DataFrame, width: float) -> None:
@@ -92,7 +108,13 @@ def _block(presented: Presented, run: object, shape: tuple[int, int]) -> Tensor 
     """Return some samples of a run as ``(rows, columns, *event)``; ``None`` if there is no run."""
     if not isinstance(run, str):
         return None
-    drawn = presented.study.folder(run).images()["samples"]
+    images = presented.study.folder(run).images()
+    drawn, nearest = images["samples"], images.get("nearest")
     columns = min(shape[1], len(drawn))
     rows = min(shape[0], len(drawn) // columns)
-    return drawn[: rows * columns].unflatten(0, (rows, columns))
+    grid = drawn[: rows * columns].unflatten(0, (rows, columns))
+    if nearest is None or rows < 2:
+        return grid
+    # The last row shows what the row before it is nearest to.
+    beside = framed(nearest[(rows - 2) * columns : (rows - 1) * columns])
+    return torch.cat([grid[:-1].expand(-1, -1, beside.shape[1], -1, -1), beside[None]])

@@ -9,7 +9,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.ticker import MaxNLocator
 
-from pyrovae.analysis.active import count_of, criterion
+from pyrovae.analysis.active import count_of, criterion, first_of
 from pyrovae.analysis.rank_correlation import (
     ENOUGH_RUNS,
     LEVEL,
@@ -23,7 +23,7 @@ from pyrovae.report.look.legends import colour_group, legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.scores import disentanglement_scores, first_of
+from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
 

@@ -20,10 +20,8 @@ from pyrovae.report.look.legends import Group, legend_above, marker_group
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.panels import panels
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
+from pyrovae.report.look.style import GREY, IDLE, PAPER, Style, theme, tighten
 
-#: Colour of idle units.
-IDLE = "0.55"
 #: Of a panel whose values are that many times as large as another's, the rest would not be seen.
 _WIDE = 4.0
 SCALE = " Axes are linear up to 1 and logarithmic above."

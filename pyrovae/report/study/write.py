@@ -22,7 +22,7 @@ from pyrovae.report.study import gallery, methods
 from pyrovae.report.study.index import index_page
 from pyrovae.report.tables import cells as table
 from pyrovae.report.tables import effects as effects_table
-from pyrovae.report.tables import true_posterior
+from pyrovae.report.tables import settling, true_posterior
 from pyrovae.study.store.results import StudyResults
 
 #: Names the files of the last report, so that the next one removes what it no longer writes.
@@ -46,6 +46,7 @@ def write_report(
                                figures/<name>.txt     draft of a caption
                                tables/cells.csv       means and intervals
                                tables/cells.tex       booktabs, siunitx; .txt draft of its caption
+                               tables/settling.csv steps, rise of the bound, settled; .tex
                                tables/effects.csv     main effects and interactions; .tex
                                methods.txt            draft of a paragraph; .tex for LaTeX
                                references.bib         what it and the captions cite
@@ -98,6 +99,8 @@ def write_report(
     write("tables/cells.csv", presented.cells.to_csv(index=False).encode())
     write("tables/cells.tex", table.latex(presented).encode())
     write("tables/cells.txt", f"{table.caption(presented)}\n".encode())
+    write("tables/settling.csv", _csv(settling.by_cell(presented), presented))
+    write("tables/settling.tex", settling.latex(presented).encode())
     effects = effects_table.effects_table(presented)
     if not effects.empty:
         write("tables/effects.csv", _csv(effects, presented))

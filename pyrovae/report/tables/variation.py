@@ -15,7 +15,9 @@ from pyrovae.report.look.scores import MISSING, VISIBLE
 CHANGES = "†"
 
 CAPTION = (
-    "Means over runs, of the active units alone and of all units; the others are of all units. "
+    "Means over runs, of the active units alone and of all units; seed, points and change are of "
+    "all units. Chance: mean score against factors whose rows are permuted, of the active units "
+    "alone and of all units: what codes that tell nothing of the factors reach. "
     "Seed: standard deviation over the seeds of a cell, all scored on the same points. Points: "
     "standard error of one run's score from random halves of the evaluation points (delete-half "
     "jackknife), with the chance of votes and splits in it; the same points serve all seeds, so it "
@@ -41,9 +43,9 @@ def markdown(presented: Presented) -> str:
     if table.empty:
         return ""
     lines = [
-        "| Score | Active units | All units | Seed | Points | Change without inactive units "
-        "| Cells that change |",
-        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| Score | Active units | Chance | All units | Chance | Seed | Points "
+        "| Change without inactive units | Cells that change |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for key, rows in table.groupby("score", sort=False):
         weight = rows["n"] / rows["n"].sum()
@@ -52,7 +54,9 @@ def markdown(presented: Presented) -> str:
         cells = [
             escapes.markdown_line(title) + (f" {CHANGES}" if flagged else ""),
             _text((rows["active_only"] * weight).sum(min_count=1)),
+            _text((rows["chance_active_only"] * weight).sum(min_count=1)),
             _text((rows["mean"] * weight).sum()),
+            _text((rows["chance"] * weight).sum(min_count=1)),
             _text(_root_mean_square(rows["seed_sd"])),
             _text(_root_mean_square(rows["points_se"])),
             _text((rows["change"] * weight).sum(min_count=1), sign=True),
