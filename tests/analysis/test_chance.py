@@ -23,9 +23,8 @@ METRICS = [{"name": "mig"}]
 def measured(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
     """A study whose codes are its factors: far above chance."""
     root = tmp_path_factory.mktemp("results") / "known"
-    study = make_study(
-        root, seeds=2, units=4, prior=PRIORS[:2], **{"evaluation.metrics": [METRICS]}
-    )
+    cells = [{"prior": prior, "evaluation.metrics": METRICS} for prior in PRIORS[:2]]
+    study = make_study(root, seeds=2, units=4, cells=cells)
     for run in study.runs["run"]:
         folder = study.folder(run)
         factors = np.random.default_rng(int(run[:8], 16)).integers(3, size=(40, 3))

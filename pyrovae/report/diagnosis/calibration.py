@@ -61,8 +61,9 @@ def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
     caption = (
         f"Calibration of the encoder on {n} data simulated from the model, a line for each latent "
         "unit (dark: active in the guide; dashed: idle): ranks of the true code among the guide's "
-        "draws (grey: 99 % of counts of a uniform law), their ECDF minus the uniform (grey: simultaneous "
-        "95 % band), and coverage of central intervals minus their nominal content (grey: 99 %; below zero: too sure). "
+        "draws (grey: 99 % of counts of a uniform law), their ECDF minus the uniform (grey: "
+        "simultaneous 95 % band), and coverage of central intervals minus their nominal content "
+        "(grey: 99 %; below zero: too sure). "
         f"Uniformity of all units together: p = {sbc.p_value:.2g}; "
         f"{int(rejected.sum())} of {d} units are rejected at 1 %."
     )

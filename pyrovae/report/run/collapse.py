@@ -387,7 +387,7 @@ def profile(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     caption = (
         "KL(q(z_u|x) || p(z_u)) of each latent unit on the test set: mean (dot) and the range of "
         "the middle 90 % of the data (bar); mutual information I(x; z_u) (dash; "
-        f"at most log n = {report.ceiling:.2f} from n points). Logarithmic above "
+        f"at most log n = {report.ceiling:.2f} from n points). {_FILLED} Logarithmic above "
         f"{LINEAR_BELOW} nats."
     )
     columns = ["unit", "rank", "kl", "kl_se", "kl_q05", "kl_q50", "kl_q95", "mi", "used"]
@@ -430,7 +430,7 @@ def variance_law(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         tighten(figure)
     caption = (
         "Variance of the posterior mean and mean posterior variance, one point a latent unit, test "
-        "set; bars: standard errors over the data. "
+        f"set; bars: standard errors over the data. {_FILLED} "
         + (
             "Grey line: variance law, Var_x(mu_u) + E_x(sigma_u²) = 1 at the optimum under a "
             "standard normal prior (Asperti & Trentin 2020)."
@@ -492,9 +492,9 @@ def evolution(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
         f"{', '.join(_MEANINGS[name] for name in quantities)}. Linear below "
         f"{', '.join(f'{_LINEAR_BELOW[name]:g}' for name in quantities)}, logarithmic above. "
         "Lines: estimates along training, from few data. Points at the end: those of the table, "
-        "from more data and of the model that was kept. "
-        "Used at the end: replacing the unit costs more than "
-        f"{USED_NATS} nats and twice its standard error."
+        "from more data and of the model that was kept. Solid and filled: active units at the end, "
+        f"whose replacement costs more than {USED_NATS} nats and twice its standard error; dashed "
+        "and hollow: idle ones."
     )
     return Drawn("unit-evolution", figure, long, caption)
 
@@ -562,7 +562,8 @@ def sensitivity(report: CollapseReport, *, style: Style = PAPER) -> Drawn:
     caption = (
         "Decoder sensitivity: root mean squared change of E[x|z] when one unit of a test datum's "
         "code is replaced by a draw from the prior, in order of decreasing KL; one scale for all. "
-        "Share: half the mean squared change over the variance of the reconstructions."
+        "Share: half the mean squared change over the variance of the reconstructions. Grey: idle "
+        "units."
     )
     columns = ["unit", "rank", "sensitivity", "sensitivity_se", "replacement_cost", "used"]
     return Drawn("sensitivity", figure, data[columns], caption)
@@ -594,6 +595,7 @@ def _colour(active: bool) -> Any:
     return ACTIVE if active else IDLE
 
 
+_FILLED = "Filled: active units; hollow: idle ones."
 #: How the points of active and of idle units are drawn.
 _MARKS: tuple[dict[str, Any], ...] = (
     {"ls": "", "marker": "o", "color": _colour(True)},

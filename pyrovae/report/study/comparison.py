@@ -50,9 +50,9 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
         ax.set_xlabel("Held-out log p(x) less the best (nats)")
     caption = (
         "Held-out log p(x) per datum of each cell (importance-weighted bound, mean over seeds) "
-        "less that of the best cell, ± 2 standard errors of the difference, paired over test points "
-        f"(az.compare; from {ENOUGH_POINTS} points on). Not in these intervals: the spread over "
-        "seeds, which is in the table and may be larger."
+        "less that of the best cell, ± 2 standard errors of the difference, paired over test "
+        f"points (az.compare; from {ENOUGH_POINTS} points on). Not in these intervals: the "
+        "spread over seeds, which is in the table and may be larger."
     )
     return Drawn("comparison", figure, table, caption)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pyrovae.analysis.active import criterion
+from pyrovae.analysis.chance import COSTLY_PERMUTATIONS, PERMUTATIONS
 from pyrovae.analysis.judged import bar
 from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
@@ -20,11 +21,13 @@ from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look import names, sources
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import Presented
+from pyrovae.report.tables import settling
 from pyrovae.study.config.labels import LABELS, label_of
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.config.run import OPTIMIZER, RunConfig
 from pyrovae.study.store.columns import side_by_side
 from pyrovae.training.optimizers import OPTIMIZERS
+from pyrovae.training.settled import RISE_NATS, RISE_SHARE
 
 _PLURALS = {
     "dataset": "data sets",
@@ -146,6 +149,7 @@ def _marked(presented: Presented) -> str:
     parts += _estimators(
         [run["estimators"] for run in side_by_side(folder.metrics() for folder in folders)]
     )
+    parts += _chance(presented)
     parts += _comparison(presented)
     parts += _software([folder.environment() for folder in folders])
     identity = short_digest("".join(sorted(study.runs["run"])))
@@ -178,9 +182,19 @@ def _settled(presented: Presented) -> str:
         return f"{text}; {settling.told}."
     return (
         f"{text}; all had settled: over the last third at full learning rate the held-out bound "
-        "rose by no more than 0.1 % or 0.1 nats, and the numbers of used and of informative units "
-        "stood still."
+        "rose no more, or the training loss fell no more, than by "
+        f"{100 * RISE_SHARE:g} % or {RISE_NATS} nats, and the numbers of used and of informative "
+        f"units stood still.{_risen(presented)}"
     )
+
+
+def _risen(presented: Presented) -> str:
+    """Return by how much the bounds of cells rose over what runs were judged by."""
+    rises = settling.by_cell(presented)["rise"].dropna()
+    if rises.empty:
+        return ""
+    low, high = (f"{value:+.2f}".replace("-", "−") for value in (rises.min(), rises.max()))
+    return f" There the bound rose by {low} to {high} nats, mean over the seeds of a cell."
 
 
 def _optimizer(run: RunConfig) -> str:
@@ -224,6 +238,16 @@ def _estimators(stored: list[Mapping[str, Any]]) -> list[str]:
         for key, texts in said.items()
     ]
     return [f"Scores: {', '.join(scores)}."]
+
+
+def _chance(presented: Presented) -> list[str]:
+    if presented.chance.empty:
+        return []
+    return [
+        "Chance levels: the same scores against factors whose rows are permuted, "
+        f"{PERMUTATIONS} times for each cell, {COSTLY_PERMUTATIONS} times for scores that fit "
+        "learners."
+    ]
 
 
 def _comparison(presented: Presented) -> list[str]:

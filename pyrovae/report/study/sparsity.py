@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 import seaborn as sns
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from pyrovae.analysis.active import count_of, criterion, first_of
@@ -77,6 +78,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 legend=False,
                 ax=ax,
             )
+            _chance(ax, presented, score.key)
             ax.set(xlabel="", ylabel=names.wrapped(score.axis_label, 20))
             ax.set_title(_told(found[score.key]), color=GREY, fontsize=style.small)
             ax.xaxis.set_major_locator(MaxNLocator(4, integer=True))
@@ -97,9 +99,20 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         "of active units alone where they are known. ρ: "
         f"Spearman correlation of the seeds within each cell, over all cells, {interval}; cells "
         "whose seeds agree do not count. Over all runs it would compare the cells: what was varied "
-        f"moves both. {criterion(runs)} {captions.setting(presented)}"
+        f"moves both. {criterion(runs)}{captions.chance(presented.chance)} "
+        f"{captions.setting(presented)}"
     )
     return Drawn("sparsity", figure, _by_group(presented, found, count.key), caption.strip())
+
+
+def _chance(ax: Axes, presented: Presented, key: str) -> None:
+    """Draw the chance level of all cells, where it was measured: a line, and a band around it."""
+    known = presented.chance[presented.chance["score"] == key]
+    if len(known):
+        ax.axhspan(
+            known["chance_low"].min(), known["chance_high"].max(), color="0.92", lw=0, zorder=0
+        )
+        ax.axhline(known["chance"].mean(), color=GREY, lw=0.6, zorder=0)
 
 
 def _told(found: RankCorrelation) -> str:

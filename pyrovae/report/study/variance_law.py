@@ -96,9 +96,10 @@ def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
     )
     caption = (
         "Variance of the posterior means of each latent unit against the mean of its posterior "
-        f"variances, on the test set; a point for each unit of each run.{law} Hollow and grey: "
-        f"idle units.{SCALE if stretched else ''} {criterion(units)}{by_itself} "
-        f"{captions.seeds(presented).capitalize()} a cell. {captions.setting(presented)}"
+        f"variances, on the test set; a point for each unit of each run.{law} Filled: active "
+        f"units; hollow and grey: idle ones.{SCALE if stretched else ''} "
+        f"{criterion(units)}{by_itself} {captions.seeds(presented).capitalize()} a cell. "
+        f"{captions.setting(presented)}"
     )
     return Drawn("variance-law", figure, data, caption.strip())
 
