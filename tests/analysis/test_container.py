@@ -106,6 +106,6 @@ def test_arviz_takes_it_as_it_is():
         mpl.use("agg")
         az.plot_forest(data, var_names=["mean", "effect_prior"])
         az.plot_rank(data, var_names=["mean"])
-        getattr(az, "plot_ppc", None) and az.plot_ppc(data, num_pp_samples=5)
+        (az.plot_ppc if az.__version__ < "1" else az.plot_ppc_dist)(data)
         az.plot_khat(az.loo(data, pointwise=True))
         mpl.pyplot.close("all")

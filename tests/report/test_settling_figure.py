@@ -16,7 +16,7 @@ from pyrovae.study.store.results import StudyResults
 from pyrovae.training.settled import Settled
 from report.made import PRIORS, make_study
 
-MOVES = Settled(False, ("2 to 3 used units in the last third",), (2000, 3000), 0.7)
+MOVES = Settled(False, ("2 to 3 used units in the last third",), (2000, 3000), 0.75)
 
 
 @pytest.fixture(scope="module")
@@ -53,13 +53,13 @@ def test_every_run_is_a_line_that_ends_settled_or_not(watched: StudyResults):
 def test_the_table_has_what_is_stored(watched: StudyResults):
     rows = table.by_cell(present(watched))
     assert rows["settled"].tolist() == [1, 2]
-    assert rows["rise"].tolist() == pytest.approx([(-0.05 + 0.7) / 2, -0.05])
-    assert rows["rise_largest"].tolist() == pytest.approx([0.7, -0.05])
+    assert rows["rise"].tolist() == pytest.approx([(-0.05 + 0.75) / 2, -0.05])
+    assert rows["rise_largest"].tolist() == pytest.approx([0.75, -0.05])
     assert rows["steps_high"].tolist() == [3000, 3000]
     first = table.markdown(present(watched)).splitlines()[2]
     assert "1 of 2‡" in first
     assert "2,000–3,000" in first
-    assert "+0.33, at most +0.70" in first
+    assert "+0.35, at most +0.75" in first
     assert r"1 of 2\textsuperscript{\ddag}" in table.latex(present(watched))
 
 

@@ -229,9 +229,10 @@ def _of_cell(data: pd.DataFrame, encoding: Encoding, first: Any, second: Any) ->
 
 def _chance(ax: Axes, summary: pd.Series, y: float, height: float) -> None:
     """Draw a cell's chance level: a line, and a band around it."""
+    ends = [y - height / 2, y + height / 2]
     low, high = summary["chance_low"], summary["chance_high"]
-    ax.barh(y, high - low, left=low, height=height, color="0.88", lw=0, zorder=1)
-    ax.vlines(summary["chance"], y - height / 2, y + height / 2, color=GREY, lw=0.7, zorder=1.5)
+    ax.fill_betweenx(ends, low, high, color="0.88", lw=0, zorder=1)
+    ax.plot([summary["chance"]] * 2, ends, color=GREY, lw=0.7, zorder=1.5)
 
 
 def _draw(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, MaxNLocator, NullLocator
@@ -43,7 +45,7 @@ def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
     data = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()
     share = units.groupby(by, sort=False)["active"].mean().rename("active").reset_index()
     data = data.merge(share, on=by)
-    split = encoding.labels[1:]
+    split, known = encoding.labels[1:], False
     with theme(style):
         shown = encoding.panels(units, split)
         figure, axes, free = panels(len(shown), style, height=1.3 if split else 1.7, extra=0.45)
@@ -63,6 +65,11 @@ def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 legend=False,
                 ax=ax,
             )
+            floors = _floors(part, encoding.first)
+            for level, floor in floors.items():
+                colour = encoding.colours()[level]
+                ax.axhline(floor, color=colour, lw=0.6 * style.scale, ls=(0, (1, 3)), zorder=0)
+            known |= bool(floors)
             ax.set(xlabel="", ylabel="")
             ax.set_title(names.wrapped(title, 30))
         _scale(axes, float(data["mean"].max()), int(data["position"].max()))
@@ -75,13 +82,27 @@ def kl_profile(presented: Presented, *, style: Style = PAPER) -> Drawn:
             legend_above(figure, [group])
         tighten(figure)
     panel = f" Panels: {' and '.join(names.title(k).lower() for k in split)}." if split else ""
+    least = (
+        " Thin dotted lines: the least that a posterior of this family can have under the prior, "
+        "where that is above 0; an idle unit keeps it."
+        if known
+        else ""
+    )
     caption = (
         "Mean KL(q(z_u|x) || p(z_u)) over the test set for each latent unit, in decreasing order "
         f"within each run; logarithmic above {LINEAR_BELOW} nats, linear below. Lines: means over "
-        f"seeds. Bands: the range over {captions.seeds(presented)}.{panel} "
+        f"seeds. Bands: the range over {captions.seeds(presented)}.{least}{panel} "
         f"{captions.setting(presented)}"
     )
     return Drawn("kl-profile", figure, data, caption.strip())
+
+
+def _floors(units: pd.DataFrame, first: str) -> dict[Any, float]:
+    """Return the least KL that a unit can have, by level, where that is known and shown."""
+    if "kl_floor" not in units:
+        return {}
+    floors = units.groupby(first, sort=False)["kl_floor"].mean()
+    return {level: float(floor) for level, floor in floors.items() if floor > LINEAR_BELOW / 10}
 
 
 def _scale(axes: list[Axes], top: float, units: int) -> None:

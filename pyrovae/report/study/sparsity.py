@@ -27,6 +27,9 @@ from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 
+#: Part of a count that its runs are spread over.
+_SPREAD = 0.5
+
 
 @carries_mark
 def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
@@ -65,7 +68,7 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         figure, axes, _ = panels(len(scores), style, height=1.25, extra=0.4, share="none")
         for score, ax in zip(scores, axes, strict=True):
             sns.scatterplot(
-                runs,
+                runs.assign(**{count.key: _apart(runs, count.key)}),
                 x=count.key,
                 y=score.key,
                 hue=encoding.first,
@@ -95,14 +98,20 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
         some = "" if all(r.no_interval for r in found.values()) else f"{interval}, or "
         interval = f"{some}without an interval ({missing})"
     caption = (
-        "Disentanglement scores against the number of active units, a point for each run; those "
-        "of active units alone where they are known. ρ: "
-        f"Spearman correlation of the seeds within each cell, over all cells, {interval}; cells "
-        "whose seeds agree do not count. Over all runs it would compare the cells: what was varied "
+        "Disentanglement scores against the number of active units, a point for each run, "
+        "those of the same count spread sideways; scores of active units alone where they are "
+        f"known. ρ: Spearman correlation of the seeds within each cell, over all cells, {interval}; "
+        "cells whose seeds agree do not count. Over all runs it would compare the cells: what was varied "
         f"moves both. {criterion(runs)}{captions.chance(presented.chance)} "
         f"{captions.setting(presented)}"
     )
     return Drawn("sparsity", figure, _by_group(presented, found, count.key), caption.strip())
+
+
+def _apart(runs: pd.DataFrame, count: str) -> pd.Series:
+    """Return counts with runs of the same count spread a little: they would hide each other."""
+    place, many = runs.groupby(count).cumcount(), runs.groupby(count)[count].transform("size")
+    return runs[count] + _SPREAD * ((place + 0.5) / many - 0.5)
 
 
 def _chance(ax: Axes, presented: Presented, key: str) -> None:
