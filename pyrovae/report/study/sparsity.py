@@ -100,9 +100,9 @@ def sparsity(presented: Presented, *, style: Style = PAPER) -> Drawn:
     caption = (
         "Disentanglement scores against the number of active units, a point for each run, "
         "those of the same count spread sideways; scores of active units alone where they are "
-        f"known. ρ: Spearman correlation of the seeds within each cell, over all cells, {interval}; "
-        "cells whose seeds agree do not count. Over all runs it would compare the cells: what was varied "
-        f"moves both. {criterion(runs)}{captions.chance(presented.chance)} "
+        f"known. ρ: Spearman correlation of the seeds within each cell, over all cells, "
+        f"{interval}; cells whose seeds agree do not count. Over all runs it would compare the "
+        f"cells: what was varied moves both. {criterion(runs)}{captions.chance(presented.chance)} "
         f"{captions.setting(presented)}"
     )
     return Drawn("sparsity", figure, _by_group(presented, found, count.key), caption.strip())
