@@ -1,7 +1,8 @@
 """The gallery: every figure once, of a small study, with the call that makes it.
 
 ``python docs/_build/gallery.py`` trains the study and draws the pictures anew, in some minutes; the
-page is made from what that leaves.
+page is made from what that leaves. ``python docs/_build/gallery.py settling samples`` draws some
+figures of the study alone, which need neither a comparison nor a diagnosis.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -132,7 +133,30 @@ def make() -> None:
         _shrink(file, PICTURES / entry.picture)
         entries.append(entry)
         print(entry.name, flush=True)
-    (PICTURES / "gallery.json").write_text(json.dumps(entries, indent=1, ensure_ascii=False) + "\n")
+    _keep(entries)
+
+
+def renew(kinds: Iterable[str]) -> None:
+    """Train the study, and draw some of its figures anew; all others stay as they are."""
+    import pyrovae
+    from pyrovae.report.look.presented import present
+    from pyrovae.report.study.gallery import KINDS, draw
+
+    study = pyrovae.run_study(STUDY, progress=False)
+    known = [Entry(*entry) for entry in json.loads((PICTURES / "gallery.json").read_text())]
+    for kind in kinds:
+        found = next(iter(draw(present(study, unsettled=True), kind)))
+        entry = Entry("study", kind, f'study.figure("{kind}")', found.caption)
+        pages.save(found, PICTURES / entry.picture)
+        known = [each for each in known if each[:2] != entry[:2]] + [entry]
+    order = list(KINDS)
+    of_study = sorted((e for e in known if e.group == "study"), key=lambda e: order.index(e.name))
+    _keep([*of_study, *(entry for entry in known if entry.group != "study")])
+
+
+def _keep(entries: Sequence[Entry]) -> None:
+    text = json.dumps(entries, indent=1, ensure_ascii=False) + "\n"
+    (PICTURES / "gallery.json").write_text(text)
 
 
 def _drawn() -> Iterator[tuple[Entry, Any]]:
@@ -240,4 +264,4 @@ def _of_report(group: str, drawn: Iterable[Any]) -> Iterator[tuple[Entry, Any]]:
 if __name__ == "__main__":
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        make()
+        renew(sys.argv[1:]) if sys.argv[1:] else make()

@@ -52,8 +52,8 @@ USED_UNITS = declare(
         group=COLLAPSE,
         meaning=(
             "Latent units that the decoder uses: replacing one by another datum's costs more than "
-            "0.1 nats and two standard errors. Directions of the code, where q(z|x) has "
-            "dependent coordinates."
+            "0.1 nats and two standard errors. Where q(z|x) has dependent coordinates, directions "
+            "of the code are counted."
         ),
         main=True,
     )
@@ -67,7 +67,7 @@ INFORMATIVE_UNITS = declare(
         group=COLLAPSE,
         meaning=(
             "Latent units with which the encoder says something: less than 0.8 of their variance "
-            "is noise. Directions of the code, where q(z|x) has dependent coordinates."
+            "is noise. Where q(z|x) has dependent coordinates, directions are counted."
         ),
         main=True,
     )

@@ -232,7 +232,7 @@ def roles(n: int) -> list[Colour]:
 
     They are others than those of :func:`palette`, so that a prior's colour means that prior.
     """
-    return [tuple(matplotlib.colors.to_rgb(_ROLES[i % len(_ROLES)])) for i in range(n)]
+    return [matplotlib.colors.to_rgb(_ROLES[i % len(_ROLES)]) for i in range(n)]
 
 
 def palette(n: int, *, ordered: bool = False) -> list[Colour]:

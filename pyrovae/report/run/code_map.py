@@ -155,7 +155,7 @@ def _drawn(
     caption = (
         f"Posterior means of {len(plane)} test points{f', {title}' if title else ''}, seed {seed}, "
         f"by {told}. A panel for each label or factor; colours: its values, of many numbers from "
-        "least (dark) to most."
+        "the smallest (dark) to the largest."
     )
     data = pd.DataFrame({"x": plane[:, 0], "y": plane[:, 1], **labels}).assign(run=folder.id)
     return Drawn(name, figure, data, caption)

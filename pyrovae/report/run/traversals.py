@@ -97,7 +97,7 @@ def traversal_grid(
     caption = (
         f"Latent traversals{f', {title}' if title else ''}: each row changes one unit of the code "
         f"of test image {point + 1} from the {ENDS[0]:.0%} to the {ENDS[1]:.0%} quantile of the "
-        f"unit's {_OVER[over]}. Rows: units in order of decreasing KL; grey italics: inactive."
+        f"unit's {_OVER[over]}. Rows: units in order of decreasing KL; grey italics: idle."
     )
     return Drawn(f"traversals-{point + 1}", figure, data, caption)
 

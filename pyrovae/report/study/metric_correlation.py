@@ -99,9 +99,9 @@ def metric_correlation(presented: Presented, *, style: Style = PAPER) -> Drawn:
         ax.tick_params(axis="y", labelrotation=0)
         tighten(figure)
     caption = (
-        f"Spearman rank correlation of the disentanglement scores{_units(all_units, keys)}. "
-        f"Below the diagonal: over the {len(presented.runs)} runs of the study (Locatello et al. "
-        "2019, figure 2), where it compares the cells too. Above: of the seeds within each cell, "
+        f"Spearman rank correlation of the disentanglement scores{_units(all_units, keys)}: "
+        f"below the diagonal over the {len(presented.runs)} runs of the study (Locatello et al. "
+        "2019, figure 2), where it compares the cells too; above it of the seeds within each cell, "
         "over all cells. "
         f"{_intervals(data)} {captions.setting(presented)}"
     )

@@ -21,7 +21,7 @@ from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Colour, Style, theme, tighten
 
 #: Cells side by side.
-_ACROSS = 6
+_ACROSS = 3
 #: Axes of the bound show the part of training whole that begins here: its first values dwarf all
 #: differences.
 _FROM = 0.25
@@ -52,9 +52,11 @@ def settling(presented: Presented, *, style: Style = PAPER) -> Drawn:
     across = min(len(cells), _ACROSS)
     bands = math.ceil(len(cells) / across)
     with theme(style):
-        width = style.column if across <= 3 else style.text
-        figure = Figure(figsize=(width, (1.9 * bands + 0.4) * style.scale), layout="constrained")
-        grid = figure.subplots(2 * bands, across, sharex=True, squeeze=False)
+        width = style.column if across == 1 else style.text
+        figure = Figure(figsize=(width, (2.1 * bands + 0.5) * style.scale), layout="constrained")
+        grid = figure.subplots(
+            2 * bands, across, sharex=True, squeeze=False, height_ratios=[3, 2] * bands
+        )
         last = int(data["step"].max())
         for place in range(bands * across):
             band, column = divmod(place, across)
@@ -73,10 +75,10 @@ def settling(presented: Presented, *, style: Style = PAPER) -> Drawn:
             below.set_ylim(low - 0.15 * (high - low or 1), high + 0.15 * (high - low or 1))
             below.xaxis.set_major_locator(MaxNLocator(2, integer=True, steps=[1, 2, 5, 10]))
             below.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _steps(value)))
-            above.set_title(names.wrapped(presented.titles[row["cell"]], 90 // across))
+            above.set_title(names.wrapped(presented.titles[row["cell"]], 36))
             if column == 0:
                 above.set_ylabel(names.wrapped("Held-out ELBO (nats)", 14))
-                below.set_ylabel(names.wrapped(count.axis_label, 14))
+                below.set_ylabel(names.wrapped(count.axis_label, 12))
         for ax in grid.flat:
             ax.set_xlim(0, 1.04 * last)
         figure.supxlabel("Training steps")
