@@ -122,7 +122,7 @@ def test_legends_hide_nothing(draw: Any) -> None:
     figure = draw(_made(1.0, 1000)).figure
     figure.draw_without_rendering()
     (legend,) = figure.legends
-    assert [text.get_text() for text in legend.get_texts()][:2] == ["used (4)", "unused (2)"]
+    assert [text.get_text() for text in legend.get_texts()][:2] == ["active (4)", "idle (2)"]
     for ax in figure.axes:
         assert not ax.get_legend()
         assert not legend.get_window_extent().overlaps(ax.get_window_extent())

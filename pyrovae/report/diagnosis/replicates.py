@@ -37,7 +37,7 @@ def replicates(found: Found, *, style: Style = PAPER) -> Drawn:
         left, *right = figure.subplots(1, 4, width_ratios=[2.2, 1, 1, 1])
         show(left, mosaic(shown), columns=["x", *[""] * len(drawn)])
         left.xaxis.tick_top()
-        left.set_xlabel("observed and replicated")
+        left.set_xlabel("Observed and replicated")
         for ax, (name, statistic) in zip(right, STATISTICS.items(), strict=True):
             replicated = np.asarray(data["replicated"][name])
             truth = statistic(observed).numpy()
@@ -50,14 +50,14 @@ def replicates(found: Found, *, style: Style = PAPER) -> Drawn:
             ends = [min(truth.min(), low.min()), max(truth.max(), high.max())]
             ax.plot(ends, ends, color=GREY, linewidth=0.6)
             outside = float(((p < 0.05) | (p > 0.95)).mean())
-            ax.set(xlabel="observed", title=f"{name}\n{100 * outside:.0f} % outside")
+            ax.set(xlabel="Observed", title=f"{name}\n{100 * outside:.0f} % outside")
             rows.append(
                 pd.DataFrame(
                     {"statistic": name, "observed": truth, "low": low, "median": middle,
                      "high": high, "p": p}
                 )
             )  # fmt: skip
-        right[0].set_ylabel("replicated")
+        right[0].set_ylabel("Replicated")
     caption = (
         "Posterior predictive check: left, observed images (first column) and images drawn from "
         "the model given them, by way of the true posterior; right, statistics of observed and "

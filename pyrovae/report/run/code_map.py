@@ -71,7 +71,7 @@ def code_map(
         f"their first two principal components, which have {shares[0]:.0%} and {shares[1]:.0%} of "
         "the variance"
     )
-    axes = (f"component 1 ({shares[0]:.0%})", f"component 2 ({shares[1]:.0%})")
+    axes = (f"Component 1 ({shares[0]:.0%})", f"Component 2 ({shares[1]:.0%})")
     return _drawn(folder, plane, labels, told, axes, title, name, style)
 
 

@@ -72,7 +72,7 @@ _MEANINGS_OF_COLUMNS = (
 )
 #: Groups of scores that are told of a run's collapse.
 _GROUPS = (TEST, TRAINING, GAP, COLLAPSE, TRAINING_COLLAPSE, INFORMATION)
-_LABELS = {True: "used", False: "unused"}
+_LABELS = {True: "active", False: "idle"}
 
 
 @dataclass(frozen=True, repr=False)

@@ -9,7 +9,7 @@ from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
-from pyrovae.report.look.style import PAPER, Style, theme
+from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 #: Verdict to what the legend says, and its hatching.
 _PARTS = {
@@ -55,6 +55,7 @@ def collapse_blame(presented: Presented, *, style: Style = PAPER) -> Drawn:
         ax.invert_yaxis()
         ax.set_xlabel("Latent units (count, mean over seeds)")
         figure.legend(loc="outside upper center", ncols=2)
+        tighten(figure)
     failed = int(data["points_failed"].sum())
     caption = (
         f"Latent units of each cell by verdict, mean over {len(data)} diagnosed runs: active in "

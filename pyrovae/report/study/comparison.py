@@ -15,7 +15,7 @@ from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.formats import files
 from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented, present
-from pyrovae.report.look.style import GREY, PAPER, Style, theme
+from pyrovae.report.look.style import GREY, PAPER, Style, theme, tighten
 from pyrovae.study.store.results import StudyResults
 
 #: Test points that error bars need: the spread of fewer says too little of that of all.
@@ -48,6 +48,7 @@ def comparison(presented: Presented, table: pd.DataFrame, *, style: Style = PAPE
         ax.set_yticks(y, [names.wrapped(title, 34) for title in titles])
         ax.set_ylim(len(table) - 0.5, -0.5)
         ax.set_xlabel("Held-out log p(x) less the best (nats)")
+        tighten(figure)
     caption = (
         "Held-out log p(x) per datum of each cell (importance-weighted bound, mean over seeds) "
         "less that of the best cell, ± 2 standard errors of the difference, paired over test "
