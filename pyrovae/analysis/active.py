@@ -52,6 +52,15 @@ def first_of(runs: pd.DataFrame, score: Score) -> Score:
     return score_of(only) if known[only].notna().all() and not _same(known) else score
 
 
+def of_all(key: str) -> str:
+    """Return the key of the score of all units, given that of some units alone, or any other.
+
+    >>> of_all("mig_used_only"), of_all("mig")
+    ('mig', 'mig')
+    """
+    return key.removesuffix(USED_ONLY).removesuffix(ACTIVE_ONLY)
+
+
 def criterion(table: pd.DataFrame) -> str:
     """Return by which criterion units of a table of runs, units or records count as active."""
     if _known(table, USED_UNITS.key) or _known(table, "used"):

@@ -35,6 +35,7 @@ import pandas as pd
 import torch
 
 from pyrovae.analysis import bootstrap
+from pyrovae.analysis.active import of_all
 from pyrovae.analysis.factors import split_factors
 from pyrovae.analysis.fit import TOTAL, NothingToCompare, fit
 from pyrovae.analysis.metrics import comparable, describe
@@ -160,7 +161,11 @@ def analyse(
             raise ConfigError(f"no run has the metric '{key}'{did_you_mean(key, known)}")
     study.settling.require(unsettled=unsettled)
     open_runs = list(study.settling.unsettled)
-    described = {key: describe(key, runs[key], rope=rope.get(key)) for key in wanted}
+    described = {
+        # What is told of a score holds of the active units alone as well.
+        key: describe(key, runs[key], rope=rope.get(key, rope.get(of_all(key))))
+        for key in wanted
+    }
     found: dict[str, CellPosterior | str] = {}
     tasks = {key: (runs, metric, factors, sampling) for key, metric in described.items()}
     progress(

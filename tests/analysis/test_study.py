@@ -70,14 +70,18 @@ def test_what_passes_is_in_every_table(
         return CellPosterior(metric, design, flat, Convergence(1.0, 600.0, 600.0, 0.0), data)
 
     monkeypatch.setattr(analysis_study, "fit", known)
-    code, output = _analyse(study, "--rope", "mig=0.2", "--seed", "7")
+    code, output = _analyse(study, "--rope", "dci=0.2", "--seed", "7")
     assert code == 0, output
     stored = load_analysis(study)
     assert stored is not None
-    assert {"used_units", "elbo", "rate", "distortion", "mig", "dci"} <= set(stored.metrics())
+    assert {"used_units", "elbo", "rate", "distortion", "mig", "dci_used_only"} <= set(
+        stored.metrics()
+    )
     assert stored.refused() == {}
     about = json.loads((stored.root / "analysis.json").read_text())
-    assert about["metrics"]["mig"]["rope"] == 0.2
+    # Of active units alone where that is another score, for which what is told of DCI holds too.
+    assert about["metrics"]["dci_used_only"]["rope"] == 0.2
+    assert "dci" not in about["metrics"]
     assert about["sampling"]["seed"] == 7
     for name in (
         *("cells", "levels", "contrasts", "effects", "summary"),

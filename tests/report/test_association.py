@@ -26,7 +26,7 @@ def test_each_pair_of_metrics_has_its_correlation(main_study: StudyResults) -> N
         )
         assert row.low < row.correlation < row.high
     # Below the diagonal over all runs, above it within cells.
-    keys = ["mig", "dci", "factor_vae"]
+    keys = ["mig", "dci_used_only", "factor_vae"]
     for row in drawn.data.itertuples():
         i, j = keys.index(row.score), keys.index(row.other)
         assert shown[i, j] == pytest.approx(row.correlation)
