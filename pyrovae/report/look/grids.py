@@ -29,7 +29,6 @@ def catplot(
         "hue": names.title(encoding.first),
         "col": names.title(encoding.second) if encoding.second else None,
         "kind": "strip",
-        "jitter": 0.15,
         "height": 1.8 * style.scale,
         "aspect": 1.5,
         "palette": _palette(encoding),

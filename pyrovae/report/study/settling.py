@@ -49,8 +49,8 @@ def settling(presented: Presented, *, style: Style = PAPER) -> Drawn:
     count = count_of(history)
     data = _seen(presented, history, count)
     cells = runs.drop_duplicates("cell")
-    across = min(len(cells), _ACROSS)
-    bands = math.ceil(len(cells) / across)
+    bands = math.ceil(len(cells) / _ACROSS)
+    across = math.ceil(len(cells) / bands)
     with theme(style):
         width = style.column if across == 1 else style.text
         figure = Figure(figsize=(width, (2.1 * bands + 0.5) * style.scale), layout="constrained")
@@ -75,6 +75,8 @@ def settling(presented: Presented, *, style: Style = PAPER) -> Drawn:
             below.set_ylim(low - 0.15 * (high - low or 1), high + 0.15 * (high - low or 1))
             below.xaxis.set_major_locator(MaxNLocator(2, integer=True, steps=[1, 2, 5, 10]))
             below.xaxis.set_major_formatter(FuncFormatter(lambda value, _: _steps(value)))
+            # A cell above a free place has no neighbour to share tick labels with.
+            below.tick_params(labelbottom=place + across >= len(cells))
             above.set_title(names.wrapped(presented.titles[row["cell"]], 36))
             if column == 0:
                 above.set_ylabel(names.wrapped("Held-out ELBO (nats)", 14))
