@@ -13,6 +13,7 @@ from scipy import stats
 
 from pyrovae.report.look.presented import present
 from pyrovae.report.tables import cells as table
+from pyrovae.report.tables import settling
 from pyrovae.report.tables.effects import effects_table
 from pyrovae.report.tables.effects import latex as effects_latex
 from pyrovae.study.store.results import StudyResults
@@ -189,6 +190,8 @@ def test_latex_compiles_and_fits_the_page(
             r"\usepackage{booktabs,graphicx,longtable,siunitx}",
             r"\begin{document}\begin{table}\centering",
             table.latex(present(study)),
+            r"\end{table}\begin{table}\centering",
+            settling.latex(present(study)),
             r"\end{table}",
             "" if effects_table(present(study)).empty else effects_latex(present(study)),
             r"\end{document}",

@@ -110,7 +110,7 @@ def _texts(presented: Presented, mark: str) -> tuple[list[str], list[list[str]]]
                 *told,
                 f"{row['settled']} of {row['seeds']}{open_ones}",
                 _range(row["steps_low"], row["steps_high"]),
-                _range(row["window_low"], row["window_high"]),
+                _range(row["window_low"], row["window_high"]) if row["window_high"] else MISSING,
                 _rise(row["rise"], row["rise_largest"]),
                 _range(row["units_low"], row["units_high"]),
             ]
@@ -119,7 +119,7 @@ def _texts(presented: Presented, mark: str) -> tuple[list[str], list[list[str]]]
 
 
 def _range(low: float, high: float) -> str:
-    if math.isnan(low) or high == 0:
+    if math.isnan(low):
         return MISSING
     return f"{low:,.0f}" if low == high else f"{low:,.0f}–{high:,.0f}"
 
