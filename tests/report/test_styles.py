@@ -17,7 +17,7 @@ from pyrovae.report import STYLES, active_units, performance_profiles
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
 from pyrovae.report.look.formats import files
 from pyrovae.report.look.presented import present
-from pyrovae.report.look.style import palette, prior_colours
+from pyrovae.report.look.style import palette, prior_colours, roles
 from pyrovae.report.study.effects import effects
 from pyrovae.study.store.results import StudyResults
 from report.texts import cut_off, drawn_texts, overlaps
@@ -139,3 +139,8 @@ def test_plot_writes_one_kind(small_study: StudyResults, tmp_path: Path) -> None
         run = CliRunner().invoke(main, [*wrong, *options])
         assert run.exit_code == 2
         assert word in run.output
+
+
+def test_what_is_no_level_has_no_levels_colour() -> None:
+    assert not set(roles(10)) & {*palette(10), *palette(10, ordered=True)}
+    assert len(set(roles(10))) == 10
