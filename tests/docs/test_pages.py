@@ -123,3 +123,8 @@ def test_every_figure_is_in_the_gallery(pages: ModuleType):
     assert {"traversals-1", "traversals", "factors", "interpolations"} <= named["traverse"]
     pictures = {path.name for path in gallery.PICTURES.iterdir() if path.suffix != ".json"}
     assert pictures == {entry.picture for entry in entries}
+
+
+@pytest.mark.slow
+def test_arviz_and_seaborn_take_what_a_study_holds(pages: ModuleType):
+    assert len(list(pages.run(DOCS / "arviz-and-seaborn.md", short=True))) > 4
