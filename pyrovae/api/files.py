@@ -9,13 +9,35 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from pyrovae.api.runs import Run
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, DataError, did_you_mean
 from pyrovae.datasets.own_files import content_of
 from pyrovae.datasets.own_files.content import Content
+from pyrovae.datasets.own_files.texts import read_text, told
 from pyrovae.study.store.trained import data_of
+
+#: Data sets that may be of text.
+_TEXTS = ("files", "text", "grammar")
+
+
+def write_text(codes: Tensor, run: Run, path: Path) -> None:
+    """Write sequences of a run's vocabulary, a line each.
+
+    Raises
+    ------
+    ConfigError
+        If the run's data are no text.
+    """
+    dataset = run.config.dataset
+    own = data_of(run.folder, run.config) if dataset["name"] in _TEXTS else None
+    if own is None or not own.vocabulary or dataset.get("one_hot"):
+        raise ConfigError(f"run {run.id} is not of text")
+    between = " " if dataset.get("unit", "words") == "words" else ""
+    lines = (between.join(told(row, own.vocabulary)) for row in codes.flatten(1).tolist())
+    atomic.write_bytes(path, ("\n".join(lines) + "\n").encode())
 
 
 def read(path: Path, run: Run) -> Content:
@@ -35,9 +57,17 @@ def read(path: Path, run: Run) -> Content:
     chosen = dataset if dataset["name"] == "files" else {}
     if path.suffix.lower() != ".txt":
         return content_of(path, chosen)
-    own = data_of(run.folder, run.config) if chosen else None
+    own = data_of(run.folder, run.config) if dataset["name"] in _TEXTS else None
     if own is None or not own.vocabulary:
         raise DataError(f"{path}: text is not read here: save its codes as an .npy file")
+    if not chosen:
+        return read_text(
+            path,
+            unit=dataset.get("unit", "words"),
+            length=own.event_shape[-1],
+            known=own.vocabulary,
+            lower=dataset.get("lower", False),
+        )
     wide = len(own.vocabulary) if dataset["one_hot"] else 1
     return content_of(path, {**chosen, "length": own.event_shape[0] // wide}, own.vocabulary)
 

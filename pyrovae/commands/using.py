@@ -71,7 +71,7 @@ def encode(
     type=click.Path(dir_okay=False, path_type=Path),
     default=Path("samples.png"),
     show_default=True,
-    help="A picture (.png), arrays (.npy, .npz) or a table (.parquet, .csv).",
+    help="A picture (.png), arrays (.npy, .npz), a table (.parquet, .csv) or lines of text (.txt).",
 )
 @click.option("--noise", is_flag=True, help="Draw from p(x|z) too; without it, its mean is shown.")
 @_seed
@@ -90,12 +90,14 @@ def sample(
     from pyrovae.core import atomic
     from pyrovae.report.look.mosaics import grid_png
 
-    files.check_suffix(out, (".png", *files.ARRAYS, *files.TABLES))
+    files.check_suffix(out, (".png", ".txt", *files.ARRAYS, *files.TABLES))
     trained = load_run(run, results=results)
     context = files.context(trained, given, {})
     drawn = trained.sample(n, context=context, seed=seed, noise=noise)
     if out.suffix == ".png":
         atomic.write_bytes(out, grid_png(drawn))
+    elif out.suffix == ".txt":
+        files.write_text(drawn, trained, out)
     elif out.suffix in files.ARRAYS:
         files.write_arrays({"x": drawn.numpy()}, out)
     else:

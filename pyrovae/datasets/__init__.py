@@ -19,6 +19,7 @@ from pyrovae.datasets import (  # noqa: F401
     digits,
     dsprites,
     freyfaces,
+    grammar,
     linear_gaussian,
     mnist,
     mpi3d,
@@ -27,6 +28,7 @@ from pyrovae.datasets import (  # noqa: F401
     shapes3d,
     smallnorb,
     sprites,
+    text,
 )
 from pyrovae.datasets.base import Dataset, Split
 from pyrovae.datasets.common import DATASETS, made

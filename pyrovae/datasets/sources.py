@@ -46,6 +46,11 @@ SOURCES: dict[str, Source] = {
         licence="MIT (drawn by pyrovae; the factor grid is dSprites')",
         citation="Matthey, Higgins, Hassabis, Lerchner: dSprites (2017)",
     ),
+    "grammar": Source(
+        homepage="https://github.com/google-deepmind/dsprites-dataset",
+        licence="MIT (written by pyrovae; factors on a grid as in dSprites)",
+        citation="Matthey, Higgins, Hassabis, Lerchner: dSprites (2017)",
+    ),
     "linear_gaussian": Source(
         homepage="https://doi.org/10.1111/1467-9868.00196",
         licence="MIT (simulated by pyrovae)",

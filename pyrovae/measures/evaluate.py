@@ -45,6 +45,7 @@ from pyrovae.measures.scores import (
     declare,
 )
 from pyrovae.measures.traversal import between, levels, traverse
+from pyrovae.measures.words import measure_words
 from pyrovae.models.contract import LatentModel
 
 if TYPE_CHECKING:
@@ -288,6 +289,7 @@ def measure_splits(
     on_test = measure_collapse(vae, x, settings, samples, seed)
     scores = _bound_scores(vae, x, samples, seed) | on_test.scores
     scores |= measure_variance_loss(vae, x, seed=seed)
+    scores |= measure_words(vae, x, scores["log_px"])
     if x_train is None:
         return replace(on_test, scores=scores)
     on_train = measure_collapse(vae, x_train, settings, samples, seed)

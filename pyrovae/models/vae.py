@@ -297,6 +297,11 @@ def build_vae(
             planes = len(event_shape) > 1 and not getattr(net, "reads_vectors", False)
             at_encoder = condition.size if condition and condition.encoder else 0
             at_decoder = condition.size if condition and condition.decoder else 0
+            if at_encoder and getattr(net, "reads_tokens", False):
+                raise ConfigError(
+                    "reads tokens alone: condition.encoder: false leaves the encoder without the "
+                    "condition"
+                )
             read = joined_shape(event_shape, at_encoder, planes=planes)
             encoder, features = net.encoder(read if at_encoder else event_shape)
             outputs, *decoded = like.output_shape

@@ -129,17 +129,25 @@ class Wrapped(LatentModel):
 
     def decode(self, z: Tensor) -> Distribution:
         """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
-        return self.decode_with_mean(z)[0]
+        given = self._decoded(z)
+        return self.likelihood(given) if self.likelihood is not None else self._own(given, z)
 
     def decode_with_mean(self, z: Tensor) -> tuple[Distribution, Tensor]:
         """Return p(x|z) and E[x|z] of the same codes, decoded once."""
-        batch = z.shape[:-1]
-        given = self._run("decode", z.reshape(-1, self.latent_dim))
+        given = self._decoded(z)
         if self.likelihood is not None:
-            given = given.reshape(*batch, *self.likelihood.output_shape)
             return self.likelihood(given), self.likelihood.mean(given)
-        law = Rebatched.of(_law(given, len(self._shape), "decode"), batch)
+        law = self._own(given, z)
         return law, law.mean
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        given = self._run("decode", z.reshape(-1, self.latent_dim))
+        if self.likelihood is None:
+            return given
+        return given.reshape(*z.shape[:-1], *self.likelihood.output_shape)
+
+    def _own(self, given: Tensor, z: Tensor) -> Distribution:
+        return Rebatched.of(_law(given, len(self._shape), "decode"), z.shape[:-1])
 
     def prior_law(self) -> Distribution:
         """Return p(z), global sites at their medians: batch ``()``, event ``(latent_dim,)``."""

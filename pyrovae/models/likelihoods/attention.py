@@ -65,6 +65,8 @@ class Attention(Autoregressive):
     (torch.Size([5]), torch.Size([6]), torch.Size([2, 5, 6]))
     """
 
+    tokens = True
+
     def __init__(
         self,
         event_shape: tuple[int, ...],

@@ -35,7 +35,8 @@ class Autoregressive(Likelihood):
 
     shows = "draw"
     conditional: nn.Module
-    #: Whether 0 ends a sequence.
+    #: Whether elements are tokens of a sequence, and whether 0 ends it.
+    tokens = False
     ends = False
 
     def __init__(self, event_shape: tuple[int, ...], *, levels: int, grey: bool) -> None:
@@ -69,6 +70,16 @@ class Autoregressive(Likelihood):
         datum, place = beyond[0].tolist()
         index = [datum, *(int(i) for i in torch.unravel_index(torch.tensor(place), x.shape[1:]))]
         return index, "sequences that end with their first 0 (ends: false lets 0 be a code)"
+
+    def words(self, x: Tensor) -> Tensor | None:
+        """Return how many tokens count in each sequence: those up to its end, that included."""
+        if not self.tokens:
+            return None
+        flat = x.flatten(1)
+        if not self.ends:
+            return torch.full((len(x),), flat.shape[1], device=x.device)
+        end = (flat == 0).long()
+        return (end.cumsum(1) - end == 0).sum(1)
 
     def mean(self, output: Tensor) -> Tensor:
         """Return a draw of x, ``(*b, *event_shape)``: there is no mean without drawing."""

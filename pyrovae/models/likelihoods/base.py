@@ -174,6 +174,10 @@ class Likelihood(Scheduled):
             scale = scale * (share + _LEAST_SHARE)
         return loc, scale.expand_as(loc)
 
+    def words(self, x: Tensor) -> Tensor | None:
+        """Return how many tokens each sequence has, ``(n,)``; ``None`` for data that are none."""
+        return None
+
     def mean(self, output: Tensor) -> Tensor:
         """Return what a reconstruction shows (:attr:`shows`), shape ``(*b, *event_shape)``."""
         return self(output).mean

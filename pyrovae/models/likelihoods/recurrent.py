@@ -71,6 +71,8 @@ class Recurrent(Autoregressive):
     tensor([0., 0., 0., 0., 0.], grad_fn=<ExpBackward0>)
     """
 
+    tokens = True
+
     def __init__(
         self,
         event_shape: tuple[int, ...],

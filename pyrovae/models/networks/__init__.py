@@ -8,5 +8,15 @@ from pyrovae.models.networks.conv import Conv
 from pyrovae.models.networks.gated_mlp import GatedMlp
 from pyrovae.models.networks.mlp import Mlp
 from pyrovae.models.networks.residual_conv import ResidualConv
+from pyrovae.models.networks.tokens import Tokens
 
-__all__ = ["NETWORKS", "BurgessConv", "Conv", "GatedMlp", "Mlp", "Network", "ResidualConv"]
+__all__ = [
+    "NETWORKS",
+    "BurgessConv",
+    "Conv",
+    "GatedMlp",
+    "Mlp",
+    "Network",
+    "ResidualConv",
+    "Tokens",
+]

@@ -299,7 +299,7 @@ def test_a_network_of_images_cannot_give_a_vector() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "levels"),
-    [("pixelcnn", {}), ("recurrent", {"levels": 3}), ("attention", {"levels": 3})],
+    [("pixelcnn", 2), ("recurrent", 3), ("attention", 3)],
 )
 def test_they_pass_the_checks_of_every_likelihood(name: str, levels: int) -> None:
     run(LIKELIHOOD_CHECKS, Subject(name, {"levels": levels}))
