@@ -96,12 +96,11 @@ def text(
     known = _vocabulary(train, vocabulary, at_least)
     size = length or max(map(len, train)) + 1
     memory.require(4 * size * (len(train) + len(held)), f"the text in {place}", "length")
-    parts = [
+    first, second = (
         torch.from_numpy(coded(lines, known, size, other=RARE).astype(np.float32))
         for lines in (train, held)
-    ]
-    dataset = Dataset("text", *map(Split, parts))
-    return Content(parts[0], vocabulary=known).told(dataset)
+    )
+    return Content(first, vocabulary=known).told(Dataset("text", Split(first), Split(second)))
 
 
 def _lines(place: Path, unit: str, lower: bool) -> list[list[str]]:
