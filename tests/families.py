@@ -42,9 +42,20 @@ def small_vae(
     )
 
 
+#: Parameters that fit the small data set, and keep small what would be large.
+_FITTING: dict[str, dict[str, Any]] = {
+    "vampprior": {"pseudo_inputs": 6},
+    "attention": {"levels": 2, "ends": False, "width": 4, "heads": 1, "layers": 1},
+    "recurrent": {"levels": 2, "ends": False, "hidden": 4},
+    "pixelcnn": {"radius": 1, "layers": 1, "channels": 4},
+}
+#: Steps in a row make a program of the small images too large: tests of sequences train it.
+STEP_BY_STEP = frozenset({"recurrent"})
+
+
 def small(name: str) -> dict[str, Any]:
     """Return an entry with parameters that fit the small data set."""
-    return {"name": name, **({"pseudo_inputs": 6} if name == "vampprior" else {})}
+    return {"name": name, **_FITTING.get(name, {})}
 
 
 def small_program(*names: str, seed: int = 0) -> LossProgram:

@@ -57,7 +57,7 @@ class ElementByElement(TorchDistribution):
         validate_args: bool | None = None,
     ) -> None:
         self._network, self._given, self._given_dims = network, given, given_dims
-        self._tensors = dict(network.named_parameters()) | dict(network.named_buffers())
+        self._tensors = _tensors_of(network)
         self.levels, self.unit, self.ends = levels, unit, ends
         batch = given.shape[: given.dim() - given_dims]
         super().__init__(batch, torch.Size(event_shape), validate_args=validate_args)
@@ -100,12 +100,20 @@ class ElementByElement(TorchDistribution):
         given = self._of_batch(shape)
         return given.reshape(shape.numel(), *given.shape[len(shape) :])
 
+    def _run(self, *args: Tensor, **named: Tensor) -> Tensor:
+        """Call the network with the tensors of the law, which are mostly those that it has."""
+        here = _tensors_of(self._network)
+        if all(here[name] is tensor for name, tensor in self._tensors.items()):
+            found: Tensor = self._network(*args, **named)
+            return found
+        return functional_call(self._network, self._tensors, args, named)
+
     def elements(self, value: Tensor) -> Levels:
         """Return the laws of the elements of x given those before them: batch ``(*s, *event)``."""
         event = len(self.event_shape)
         shape = torch.broadcast_shapes(value.shape[: value.dim() - event], self.batch_shape)
         x = value.expand(*shape, *self.event_shape).reshape(shape.numel(), *self.event_shape)
-        logits = functional_call(self._network, self._tensors, (self._flat(shape), x))
+        logits = self._run(self._flat(shape), x)
         return Levels(logits.reshape(*shape, *self.event_shape, self.levels), unit=self.unit)
 
     def numbers(self, value: Tensor) -> Tensor:
@@ -151,6 +159,9 @@ class ElementByElement(TorchDistribution):
         shape = torch.Size(u.shape[: u.dim() - len(self.event_shape)])
         flat = u.reshape(shape.numel(), *self.event_shape)
         with torch.no_grad():
-            tensors, given = self._tensors, self._flat(shape)
-            x = functional_call(self._network, tensors, (given,), {"u": flat}).reshape(u.shape)
+            x = self._run(self._flat(shape), u=flat).reshape(u.shape)
         return x.masked_fill(self._is_over(x), 0.0) if self.ends else x
+
+
+def _tensors_of(module: nn.Module) -> dict[str, Tensor]:
+    return dict(module.named_parameters()) | dict(module.named_buffers())

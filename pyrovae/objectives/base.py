@@ -5,7 +5,7 @@ Nothing here calls ``.item()``: an objective can be traced into a graph (see ``t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -35,6 +35,8 @@ class Objective(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset({"posterior.reparameterizable"})
     #: How a user gets around :attr:`needs`, if there is a way.
     hint: ClassVar[str] = ""
+    #: A column of the record along training that :meth:`groups` depends on; empty if on none.
+    heeds = ""
 
     @classmethod
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
@@ -78,6 +80,13 @@ class Objective(nn.Module):
         ``objective`` (the objective's own). The keys must not change with the step.
         """
         return {}
+
+    def heed(self, seen: Sequence[tuple[int, float]]) -> None:
+        """Take in the steps of all records so far and their values of the column :attr:`heeds`.
+
+        What follows is a function of these alone: a run goes on after an interruption as it would
+        have without.
+        """
 
     def forward(
         self, vae: LatentModel, x: Data, hyper: Mapping[str, Tensor], data_size: int

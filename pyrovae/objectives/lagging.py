@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
+from pyrovae.core.registry import LATER
 from pyrovae.objectives.base import OBJECTIVES, Update
 from pyrovae.objectives.elbo import Elbo
 
@@ -19,10 +21,9 @@ class Lagging(Elbo):
 
     .. math:: \mathcal{L} = D + R
 
-    The original goes on until the mutual information of data and code stops rising, and until the
-    inner loop has converged. Here both numbers are given: what a run does depends on its
-    configuration alone. There the model moves alone at the end of each inner loop; here the guide
-    moves with it, on the same minibatch.
+    The original's inner loop goes on until it has converged; here its length is given. There the
+    model moves alone at the end of each inner loop; here the guide moves with it, on the same
+    minibatch.
 
     Parameters
     ----------
@@ -30,6 +31,11 @@ class Lagging(Elbo):
         Updates of the guide alone before each joint update.
     until
         Steps, of either kind, after which all are joint.
+    stop
+        ``until``: that alone decides. ``information``: the first record along training whose
+        mutual information of data and code, on held-out data, is below that of a record before
+        (the original's rule, which looks after each epoch), but at the latest ``until``. It then
+        takes a posterior with known marginals.
 
     References
     ----------
@@ -48,19 +54,36 @@ class Lagging(Elbo):
         *,
         inner: Annotated[int, Field(gt=0)] = 10,
         until: Annotated[int, Field(ge=0)] = _UNTIL,
+        stop: Annotated[Literal["until", "information"], LATER] = "until",
     ) -> None:
         super().__init__()
-        self.inner, self.until = inner, until
+        self.inner, self.until, self.stop = inner, until, stop
+        self.heeds = "mutual_information" if stop == "information" else ""
+        self._end = until
+
+    @classmethod
+    def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return what mutual information takes besides, if it decides."""
+        needs = super().requirements(parameters)
+        if parameters.get("stop") == "information":
+            needs |= {"posterior.marginals"}
+        return needs
+
+    def heed(self, seen: Sequence[tuple[int, float]]) -> None:
+        """End the inner loops at the first record whose mutual information is below the best."""
+        best = accumulate((value for _, value in seen), max)
+        ends = [step for (step, value), most in zip(seen, best, strict=True) if value < most]
+        self._end = min([self.until, *ends])
 
     @classmethod
     def constant_from(cls, parameters: Mapping[str, Any]) -> float:
-        """Return the step from which on all updates are joint."""
+        """Return the step from which on all updates are joint, at the latest."""
         return max(super().constant_from(parameters), parameters.get("until", _UNTIL))
 
     def groups(self, step: int) -> dict[str, Update]:
         """Return whether the model is updated at a step."""
         period = self.inner + 1
         done = step + 1
-        joint = done > self.until or done % period == 0
-        count = min(done, self.until) // period + max(done - self.until, 0)
+        joint = done > self._end or done % period == 0
+        count = min(done, self._end) // period + max(done - self._end, 0)
         return {"model": Update(count=max(count, 1), on=joint)}

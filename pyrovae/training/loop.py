@@ -100,6 +100,9 @@ class Snapshot:
     seen
         Step and loss of each record so far, ``(n, 2)`` in double precision, where the learning rate
         hangs on them; else empty.
+    heeded
+        Step of each record so far and its value of what the objective heeds, ``(n, 2)``; empty if
+        it heeds nothing.
     """
 
     step: int
@@ -109,6 +112,7 @@ class Snapshot:
     buffers: Tensors = field(default_factory=dict)
     validated: Validated = field(default_factory=Validated)
     seen: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.float64))
+    heeded: Tensor = field(default_factory=lambda: torch.empty(0, 2, dtype=torch.float64))
 
 
 @dataclass(frozen=True)
@@ -379,11 +383,15 @@ class _Slot:
         self._course = Course(settings)
         self.records: list[Record] = []
         self._validated = Validated() if member.start is None else member.start.validated
+        self._heeded: list[tuple[int, float]] = []
         if member.start is None:
             self.step, self._window = 0, torch.empty(0, 3)
             nan = float("nan")
             self.records.append(Record(0, nan, nan, nan, *self._measured()))
+            self._heed(self.records[-1])
         else:
+            self._heeded = [(int(step), value) for step, value in member.start.heeded.tolist()]
+            member.program.objective.heed(self._heeded)
             self.step, self._window = member.start.step, member.start.window
             self._course.see((step, loss, loss) for step, loss in member.start.seen.tolist())
         self._look()
@@ -407,7 +415,8 @@ class _Slot:
 
     def undecided_after(self, n: int) -> bool:
         """Return whether what follows in ``n`` steps depends on what is seen then."""
-        return self._course.heeds and self._course.is_mark(self.step + n)
+        heeds = self._course.heeds or bool(self.member.program.objective.heeds)
+        return heeds and self._course.is_mark(self.step + n)
 
     def until_pause(self, ahead: int) -> int:
         """Return the number of steps, in ``ahead`` steps, until something is to be looked at."""
@@ -441,6 +450,7 @@ class _Slot:
         measured, validation_loss = self._measured()
         self.records.append(Record(self.step, loss, distortion, rate, measured, validation_loss))
         self._window = torch.empty(0, 3)
+        self._heed(self.records[-1])
         self._course.see([(self.step, loss, validation_loss)])
         if self.member.validate and self.step >= self.member.constant_from:
             best = self.member.settings.keep == "best"
@@ -448,6 +458,14 @@ class _Slot:
                 self.step, validation_loss, (lambda: self._here(state, size)) if best else None
             )
         self._look()
+
+    def _heed(self, record: Record) -> None:
+        """Tell the objective what it heeds of a record."""
+        objective = self.member.program.objective
+        found = getattr(record.measured, "columns", {}).get(objective.heeds)
+        if found is not None:
+            self._heeded.append((record.step, float(found)))
+        objective.heed(self._heeded)
 
     def _look(self) -> None:
         if self._validated.ends(self.member.settings):
@@ -489,8 +507,9 @@ class _Slot:
         params, buffers = self._here(state, size)
         moments = tree_map(_copied, member_of(state.moments, self.place, size))
         seen = torch.tensor(self._course.seen, dtype=torch.float64).reshape(-1, 2)
+        heeded = torch.tensor(self._heeded, dtype=torch.float64).reshape(-1, 2)
         snapshot = Snapshot(
-            self.step, params, moments, self._window, buffers, self._validated, seen
+            self.step, params, moments, self._window, buffers, self._validated, seen, heeded
         )
         self.member.keep(snapshot, self.records)
 

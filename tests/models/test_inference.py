@@ -64,6 +64,8 @@ def vae_of(kind: str, name: str, *, latent_dim: int = 2) -> tuple[VAE, Tensor]:
     x = torch.rand(3, WIDTH)
     if name in ("poisson", "negative_binomial"):
         x = (5 * x).floor()
+    if name in ("pixelcnn", "recurrent", "attention"):
+        x = x.round()
     parts = {"prior": "standard_normal", "posterior": "mean_field_normal", "likelihood": "gaussian"}
     parts[kind] = name
     if "sphere" in (PRIORS[parts["prior"]].space, POSTERIORS[parts["posterior"]].space):

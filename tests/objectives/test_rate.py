@@ -12,7 +12,7 @@ from families import small_images, small_vae
 from objectives.test_decomposition import codes, made
 from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES, Annealed, Balanced, Capacity, Delta, FreeBits, Lagging
-from pyrovae.training import LossProgram, Trainer, TrainingSettings
+from pyrovae.training import LossProgram, Member, Trainer, TrainingSettings
 
 
 def scalars(**values: float) -> dict[str, torch.Tensor]:
@@ -119,6 +119,64 @@ def test_lagging_trains_the_model_at_the_end_of_each_inner_loop() -> None:
     settings = TrainingSettings(steps=3, batch_size=8, records=1, lr=1e-2)
     Trainer(program, small_images(), settings, compiled=False).train(program, seed=0)
     assert not any(torch.equal(p, before[name]) for name, p in vae.named_parameters())
+
+
+class Seen:
+    """What is measured of a run whose mutual information was written down before."""
+
+    def __init__(self, information: float) -> None:
+        self.columns = {"mutual_information": information}
+
+
+def test_inner_loops_end_when_the_mutual_information_falls() -> None:
+    objective = Lagging(inner=2, until=100, stop="information")
+    plain = Lagging(inner=2, until=7)
+
+    def on(which: Lagging) -> list[tuple[bool, int]]:
+        updates = [which.groups(step)["model"] for step in range(12)]
+        return [(update.on, update.count) for update in updates]
+
+    objective.heed([(0, 0.1), (3, 0.5), (5, 0.5)])
+    assert sum(update for update, _ in on(objective)) == 4
+    objective.heed([(0, 0.1), (3, 0.5), (5, 0.5), (7, 0.4), (9, 0.9), (11, 0.3)])
+    assert on(objective) == on(plain)  # and they do not begin again
+    objective.heed([])
+    assert sum(update for update, _ in on(objective)) == 4
+    before = OBJECTIVES.resolve("lagging", {})
+    assert before == {"inner": 10, "until": 1000}  # runs keep their identity
+    both = OBJECTIVES["lagging"].requirements({"stop": "information"})
+    assert both - OBJECTIVES["lagging"].requirements({}) == {"posterior.marginals"}
+
+
+def test_a_run_heeds_its_records_and_goes_on_after_an_interruption_as_without() -> None:
+    settings = TrainingSettings(steps=12, batch_size=8, records=6, lr=1e-2)
+    values = iter([0.1, 0.5, 0.6, 0.4, 0.9, 0.9, 0.9])  # at 0, 2, 4, 6 … steps
+    data = small_images()
+
+    def program(**given: Any) -> LossProgram:
+        return LossProgram(small_vae(), Lagging(inner=3, **given))
+
+    heeding, kept = program(until=100, stop="information"), []
+    member = Member(
+        heeding,
+        0,
+        settings,
+        measure=lambda _: Seen(next(values)),
+        keep=lambda snapshot, records: kept.append(snapshot),
+    )
+    trainer = Trainer(heeding, data, settings, compiled=False)
+    list(trainer.train_together([member], keep_seconds=0))
+    told = program(until=6)
+    Trainer(told, data, settings, compiled=False).train(told, 0)
+    for name, value in told.named_parameters():
+        assert torch.equal(heeding.get_parameter(name), value), name
+    start = next(snapshot for snapshot in kept if snapshot.step == 8)
+    assert start.heeded.tolist() == [[0, 0.1], [2, 0.5], [4, 0.6], [6, 0.4], [8, 0.9]]
+    again = program(until=100, stop="information")
+    resumed = Member(again, 0, settings, measure=lambda _: Seen(0.0), start=start)
+    list(trainer.train_together([resumed]))
+    for name, value in told.named_parameters():
+        assert torch.equal(again.get_parameter(name), value), name
 
 
 def gaussian_vae(sigma: float = 0.5) -> VAE:

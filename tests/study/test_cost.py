@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.vae import build_vae
-from pyrovae.study.plan.cost import forward_flops
+from pyrovae.study.plan.cost import conditional_flops, forward_flops
 
 SHAPES = {
     "mlp": (3, 5, 7),
@@ -18,12 +19,14 @@ SHAPES = {
     "conv": (3, 33, 20),
     "burgess_conv": (1, 64, 64),
     "residual_conv": (2, 31, 16),
+    "tokens": (6,),
 }
 _OTHERS: dict[str, list[dict[str, Any]]] = {
     "burgess_conv": [{"variant": "locatello"}],
     "mlp": [{"hidden": [5], "decoder_hidden": [4, 6]}, {"norm": "batch", "dropout": 0.5}],
     "gated_mlp": [{"hidden": [5], "norm": "layer"}],
     "conv": [{"norm": "batch", "dropout": 0.5}],
+    "tokens": [{"reader": "mean", "levels": 9}, {"reader": "conv"}, {"reader": "lstm"}],
 }
 
 
@@ -49,3 +52,20 @@ def test_operations_are_those_that_torch_counts(name: str) -> None:
 def test_every_network_of_this_package_is_counted() -> None:
     ours = {name for name in NETWORKS if NETWORKS[name].__module__.startswith("pyrovae.")}
     assert ours == set(SHAPES)
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "given"),
+    [
+        ("pixelcnn", (3, 5, 4), {"radius": 3, "layers": 4, "channels": 6, "levels": 4}),
+        ("recurrent", (5,), {"levels": 7}),
+    ],
+)
+def test_a_network_inside_a_likelihood_is_counted(
+    name: str, shape: tuple[int, ...], given: dict[str, Any]
+) -> None:
+    likelihood = LIKELIHOODS.create(name, shape, **given)
+    with torch.device("meta"):
+        away = LIKELIHOODS.create(name, shape, **given)
+    assert conditional_flops(likelihood) == conditional_flops(away) > 0
+    assert conditional_flops(LIKELIHOODS.create("gaussian", shape)) == 0

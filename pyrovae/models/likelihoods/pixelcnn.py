@@ -276,8 +276,7 @@ class _Masked(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return ``(n, outputs, height, width)``."""
-        weight = self.inner.weight * self.mask
-        return nn.functional.conv2d(x, weight, self.inner.bias)
+        return nn.functional.conv2d(x, self.inner.weight * self.mask, self.inner.bias)
 
 
 def _plane_of(n: int, planes: int) -> Tensor:

@@ -10,8 +10,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
+from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.core.measuring import in_mode
+from pyrovae.models.likelihoods import Autoregressive, Likelihood
 
 
 def forward_flops(network: nn.Module, shape: tuple[int, ...]) -> float:
@@ -31,6 +33,23 @@ def forward_flops(network: nn.Module, shape: tuple[int, ...]) -> float:
     # One datum has no batch to be normalised by.
     with torch.no_grad(), in_mode(network, training=False), _Counting() as counting:
         network(torch.zeros(1, *shape))
+    return counting.total
+
+
+def conditional_flops(likelihood: Likelihood) -> float:
+    """Return those of a likelihood whose law has a network inside, for one datum; else 0.
+
+    Of its dense and convolutional layers: products inside attention are not counted.
+    """
+    if not isinstance(likelihood, Autoregressive):
+        return 0.0
+    given, x = (torch.zeros(1, *s) for s in (likelihood.output_shape, likelihood.event_shape))
+    if any(p.is_meta for p in likelihood.parameters()):
+        with torch.device("meta"), FlopCounterMode(display=False) as counter:
+            likelihood.conditional(given.to("meta"), x.to("meta"))
+        return float(counter.get_total_flops())
+    with torch.no_grad(), in_mode(likelihood, training=False), _Counting() as counting:
+        likelihood.conditional(given, x)
     return counting.total
 
 
@@ -63,7 +82,13 @@ def _linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> _Counted:
 
 
 def _conv2d(
-    x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+    x: Tensor,
+    weight: Tensor,
+    bias: Any = None,
+    stride: Any = (1, 1),
+    padding: Any = (0, 0),
+    dilation: Any = (1, 1),
+    groups: int = 1,
 ) -> _Counted:
     sides = [
         (side + 2 * p - d * (k - 1) - 1) // s + 1
@@ -94,6 +119,19 @@ def _conv_transpose2d(
     return (len(x), weight.shape[1] * groups, *sides), 2.0 * x.numel() * weight[0].numel()
 
 
+def _conv1d(
+    x: Tensor, weight: Tensor, bias: Any, stride: Any, padding: Any, dilation: Any, groups: int
+) -> _Counted:
+    sides = stride[0], padding[0], dilation[0]
+    length = (x.shape[2] + 2 * sides[1] - sides[2] * (weight.shape[2] - 1) - 1) // sides[0] + 1
+    shape = (len(x), len(weight), length)
+    return shape, 2.0 * math.prod(shape) * weight[0].numel()
+
+
+def _embedding(tokens: Tensor, weight: Tensor, *_: Any, **__: Any) -> _Counted:
+    return (*tokens.shape, weight.shape[1]), 0.0
+
+
 def _norm(x: Tensor, *_: Any, **__: Any) -> _Counted:
     # Beside products of matrices it is next to nothing, and torch's counter leaves it out.
     return tuple(x.shape), 0.0
@@ -102,6 +140,8 @@ def _norm(x: Tensor, *_: Any, **__: Any) -> _Counted:
 _LAYERS: dict[Any, Callable[..., _Counted]] = {
     **dict.fromkeys((F.layer_norm, F.batch_norm, F.group_norm), _norm),
     F.linear: _linear,
+    F.embedding: _embedding,
+    F.conv1d: _conv1d,
     F.conv2d: _conv2d,
     F.conv_transpose2d: _conv_transpose2d,
 }

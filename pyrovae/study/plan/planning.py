@@ -39,7 +39,7 @@ from pyrovae.study.plan.compatibility import (
     unknown_need,
     validation_conflict,
 )
-from pyrovae.study.plan.cost import forward_flops
+from pyrovae.study.plan.cost import conditional_flops, forward_flops
 from pyrovae.training import LossProgram
 from pyrovae.training.rehearsal import rehearse, rehearse_optimizer
 
@@ -276,7 +276,9 @@ def _forward_flops(vae: VAE | LayeredVAE, config: RunConfig, ours: bool) -> floa
     n, shape = config.training.batch_size, vae.encoder_shape
     if ours:
         return n * (
-            forward_flops(vae.decoder, (vae.decoder_width,)) + forward_flops(vae.encoder, shape)
+            forward_flops(vae.decoder, (vae.decoder_width,))
+            + conditional_flops(vae.likelihood)
+            + forward_flops(vae.encoder, shape)
         )
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
         vae.decoder(torch.empty(n, vae.decoder_width))

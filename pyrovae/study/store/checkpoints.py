@@ -70,7 +70,7 @@ class Checkpoints:
     def save(self, run_id: str, checkpoint: Checkpoint) -> None:
         """Write a checkpoint in place of the run's last one."""
         snapshot = checkpoint.snapshot
-        tensors = {"window": snapshot.window, "seen": snapshot.seen}
+        tensors = {"window": snapshot.window, "seen": snapshot.seen, "heeded": snapshot.heeded}
         groups = {"params": snapshot.params, "buffers": snapshot.buffers}
         groups |= {f"{_MOMENTS}{slot}": group for slot, group in snapshot.moments.items()}
         seen = snapshot.validated
@@ -126,6 +126,8 @@ class Checkpoints:
             )
             if "seen" in tensors:  # files of before there were plateaus have none
                 snapshot = replace(snapshot, seen=tensors["seen"])
+            if "heeded" in tensors:
+                snapshot = replace(snapshot, heeded=tensors["heeded"])
             return Checkpoint(
                 snapshot,
                 pd.DataFrame(json.loads(metadata["history"])),
