@@ -60,6 +60,24 @@ LINEAR: dict[str, Any] = {
 }
 
 
+#: Two layers of codes, and one.
+LAYERED: dict[str, Any] = {
+    "name": "layered",
+    "base": {
+        "dataset": {"name": "digits"},
+        "network": {"name": "mlp", "hidden": [64]},
+        "prior": "standard_normal",
+        "posterior": "mean_field_normal",
+        "likelihood": "bernoulli",
+        "objective": "elbo",
+        "training": {"steps": 600, "batch_size": 64, "records": 6},
+        "evaluation": {"points": 300, "metrics": []},
+    },
+    "grid": {"layers": [{"sizes": [8, 4, 2]}, {"sizes": [8, 4, 2], "guide": "ladder"}]},
+    "seeds": 2,
+}
+
+
 #: Of the one picture that has no caption of its own.
 _MOVING = "All of these test images side by side, each unit sweeping through its range and back."
 
@@ -187,8 +205,9 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     sizes = {**LINEAR, "name": "sizes"}
     capacity = pyrovae.capacity(sizes, seeds=1, trainings=4, unsettled=True, progress=False)
     searched = pyrovae.load_study("results/sizes-capacity")
+    layered = pyrovae.run_study(LAYERED, progress=False)
     for kind in (kind for kind in KINDS if kind not in BY_EXTRAS):
-        for source in (study, theory, searched):
+        for source in (study, theory, searched, layered):
             with suppress(NothingToDraw):
                 found = next(iter(draw(present(source, unsettled=True), kind)))
                 yield Entry("study", kind, f'study.figure("{kind}")', found.caption), found

@@ -132,6 +132,7 @@ def test_a_run_without_layers_is_what_it_was() -> None:
     assert label_of(flat, "layers").shown() == "none"
 
 
+@pytest.mark.slow
 def test_runs_of_one_structure_train_together_as_alone(tmp_path: Path) -> None:
     plan = tiny_plan(tmp_path, "seeds=2", text=json.dumps(content()))
     outcome = run(plan, tmp_path / "a")

@@ -13,6 +13,7 @@ from torch.distributions import Distribution, Independent, MultivariateNormal
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl
+from pyrovae.distributions.joint import Joint
 from pyrovae.measures.collapse.interventions import decoded
 from pyrovae.measures.collapse.moments import moments
 from pyrovae.models.contract import LatentModel
@@ -191,6 +192,8 @@ def _coupling(q: Any, q_pruned: Any, directions: Tensor) -> Callable[[Tensor], T
 
     Where ``q_pruned`` is the law of ``q`` along the directions, that is the draw along them.
     """
+    if isinstance(q, Joint):
+        return lambda z: q_pruned.sample()  # lower layers are other laws: no noise is shared
     if isinstance(q, MultivariateNormal):
         factor = torch.linalg.cholesky(directions @ q.covariance_matrix @ directions.T)
         # z' = loc' + L' L^-1 A (z - loc), with one matrix for all draws.

@@ -174,6 +174,8 @@ def prune_run(
     config = folder.config()
     if config.condition is not None:
         raise PyrovaeError(f"{folder.id}: {CONDITIONAL}")
+    if config.layers is not None:
+        raise PyrovaeError(f"{folder.id}: {LAYERED}")
     dataset = data_of(folder, config)
     vae = vae_of(config, dataset.event_shape)
     folder.restore(vae)
@@ -207,6 +209,11 @@ def prune_run(
     return PrunedRun(**known, folder=stored, finetuned=elbo, finetuning=tuned)
 
 
+#: Why a stored run with layers is not.
+LAYERED = (
+    "layers are pruned as a view of the whole model, which is no run of its own: "
+    "pyrovae.prune(pyrovae.load_run(…), x)"
+)
 #: Why a conditional model is not pruned.
 CONDITIONAL = (
     "a conditional model is not pruned: what its idle units hold may depend on what it is given"

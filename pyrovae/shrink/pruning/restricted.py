@@ -12,14 +12,17 @@ from collections.abc import Callable, Iterable
 import pyro
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, MultivariateNormal
+from torch.distributions import Distribution
 from torch.utils.flop_counter import FlopCounterMode
 
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.measuring import measuring
 from pyrovae.measures.collapse import posterior_means
+from pyrovae.measures.flops import reconstruction_flops
 from pyrovae.models.contract import LatentModel
+from pyrovae.models.layered import LayeredVAE
 from pyrovae.shrink.pruning.compare import compare
+from pyrovae.shrink.pruning.layers import RestrictedLayers, reachable
 from pyrovae.shrink.pruning.prune_run import (
     CRITERIA,
     NothingToPrune,
@@ -27,6 +30,7 @@ from pyrovae.shrink.pruning.prune_run import (
     kept_units,
     parameters_of,
 )
+from pyrovae.shrink.pruning.some_units import restricted_law
 from pyrovae.shrink.pruning.surgery import NothingLeft, unit_directions
 
 
@@ -61,15 +65,15 @@ class Restricted(LatentModel):
         self.latent_dim, self.event_shape, self.space = len(keep), vae.event_shape, vae.space
         self.register_buffer("keep", keep)
         self.register_buffer("means", means)
-        _restricted(vae.prior_law(), keep)
+        restricted_law(vae.prior_law(), keep)
 
     def prior_law(self) -> Distribution:
         """Return p(z) of the units that stay: batch ``()``, event ``(k,)``."""
-        return _restricted(self.whole.prior_law(), self.keep)
+        return restricted_law(self.whole.prior_law(), self.keep)
 
     def encode(self, x: Tensor) -> Distribution:
         """Return q(z|x) of the units that stay: batch ``(*b,)``, event ``(k,)``."""
-        return _restricted(self.whole.encode(x), self.keep)
+        return restricted_law(self.whole.encode(x), self.keep)
 
     def decode(self, z: Tensor) -> Distribution:
         """Return p(x|z) with the other units at their means."""
@@ -120,11 +124,18 @@ def prune_view(
     Parameters and errors are those of :func:`pyrovae.shrink.pruning.prune_run.prune_model`.
     """
     keep = kept_units(active(CRITERIA[criterion]))
+    if isinstance(vae, LayeredVAE):
+        keep = reachable(vae.blocks, keep, skip=vae.layers.skip)
     if len(keep) == vae.latent_dim:
         raise NothingToPrune(
             f"{name}: all {len(keep)} units are active by {criterion}: nothing to prune"
         )
-    pruned = Restricted(vae, keep, posterior_means(vae, train).mean(0))
+    means = posterior_means(vae, train).mean(0)
+    pruned: LatentModel = (
+        RestrictedLayers(vae, keep, means)
+        if isinstance(vae, LayeredVAE)
+        else Restricted(vae, keep, means)
+    )
     directions = unit_directions(keep, vae.latent_dim)
     flops = _flops(vae, x)
     return PrunedModel(
@@ -143,26 +154,8 @@ def prune_view(
 
 
 def _flops(vae: LatentModel, x: Tensor) -> float:
+    if vae.blocks is not None:
+        return reconstruction_flops(vae, x)
     with measuring(vae), torch.no_grad(), FlopCounterMode(display=False) as counter:
         vae.decode(vae.encode(x[:1]).mean)
     return float(counter.get_total_flops())
-
-
-def _restricted(law: Distribution, keep: Tensor) -> Distribution:
-    """Return the law of some of a vector's elements."""
-    if isinstance(law, MultivariateNormal):
-        covariance = law.covariance_matrix[..., keep, :][..., keep]
-        return pyro.distributions.MultivariateNormal(law.loc[..., keep], covariance)
-    if isinstance(law, Independent) and law.reinterpreted_batch_ndims == 1:
-        base = law.base_dist
-        named = [name for name in base.arg_constraints if name in vars(base)]
-        if named and not base.event_shape:
-            chosen = {
-                name: torch.as_tensor(getattr(base, name)).expand(base.batch_shape)[..., keep]
-                for name in named
-            }
-            return type(base)(**chosen).to_event(1)
-    raise PyrovaeError(
-        f"cannot prune: {type(law).__name__} is not known to be closed under marginals: without "
-        "some of its dimensions it is another law"
-    )
