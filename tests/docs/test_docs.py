@@ -19,6 +19,7 @@ from report.made import PRIORS, make_study
 
 import pyrovae
 from pyrovae.core.schedules import at
+from pyrovae.report.study.gallery import ON_REQUEST
 from pyrovae.study.config.read import load_study_file
 from pyrovae.study.plan.planning import make_plan
 
@@ -152,6 +153,16 @@ def test_conditions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         exec(compile(block, "conditions.md", "exec"), told)
     assert told["context"].shape == (8, 10)
     assert told["threes"].shape == (8, *told["data"].event_shape)
+
+
+def test_layers(tmp_path: Path):
+    _write_blocks("layers.md", tmp_path)
+    runs = make_plan(load_study_file(tmp_path / "deep.yaml")).runs[::2]
+    layers = [run.config.layers for run in runs]
+    assert [each and each.told for each in layers] == ["16", "16, 8", "16, 8, 4, ladder"]
+    assert [run.config.latent_dim for run in runs] == [16, 24, 28]
+    named = set(re.findall(r"plot (\w+)", (ROOT / "docs/layers.md").read_text()))
+    assert named <= set(ON_REQUEST)
 
 
 def test_optimisers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -61,7 +61,8 @@ class Diagnosis:
     marginals
         One row for each test point and unit: guide against reference.
     units
-        One row for each unit: activity by guide and by true posterior, and who is to blame.
+        One row for each unit: activity by guide and by true posterior, and who is to blame; in a
+        layered model with its ``layer``.
     data
         Draws and everything that figures need; see :func:`diagnose`.
     """
@@ -155,6 +156,8 @@ def diagnose(
     points = _points_table(datum, reference, k, bounds)
     units = _units_table(vae, dataset_, reference, generator, seed)
     marginals = _marginals(weighted, reference, datum, units)
+    if vae.blocks is not None:
+        units.insert(1, "layer", [vae.blocks.names[i] for i in vae.blocks.of_units])
     scores = {
         **_point_scores(points, reference),
         **_gap_scores(bounds),

@@ -44,9 +44,9 @@ def card(
     fingerprint
         Of the data set.
     """
-    title = ", ".join(
-        label_of(config, part).phrase() for part in ("network", "prior", "posterior", "latent_dim")
-    )
+    parts = ["network", "prior", "posterior", "latent_dim"]
+    parts += [] if config.layers is None else ["layers"]
+    title = ", ".join(label_of(config, part).phrase() for part in parts)
     lines = [
         f"# Run {run}",
         "",
