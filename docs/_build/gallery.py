@@ -74,7 +74,7 @@ LAYERED: dict[str, Any] = {
         "evaluation": {"points": 300, "metrics": []},
     },
     "grid": {"layers": [{"sizes": [8, 4, 2]}, {"sizes": [8, 4, 2], "guide": "ladder"}]},
-    "seeds": 2,
+    "seeds": 1,
 }
 
 
