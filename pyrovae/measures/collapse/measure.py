@@ -128,8 +128,8 @@ USED_LAYERS = declare(
         unit="count",
         group=COLLAPSE,
         meaning=(
-            "Layers up to that from which on nothing is used: those with an active unit, from z1 "
-            "upwards without a gap; where the decoder reads all, up to the last such layer."
+            "Layers up to that from which on nothing is used: those with a unit that is active and "
+            "informative, from z1 upwards without a gap; where the decoder reads all, up to the last such layer."
         ),
     )
 )
@@ -359,16 +359,19 @@ def _layer_counts(vae: LatentModel, use: Use, units: Units) -> dict[str, float]:
         counts[f"{USED_UNITS.key}_{name}"] = float(use.used[place].sum())
         counts[f"{INFORMATIVE_UNITS.key}_{name}"] = float(use.informative[place].sum())
         counts[f"{ACTIVE_UNITS.key}_{name}"] = float(units.active[place].sum())
-    return {**counts, USED_LAYERS.key: float(_used_layers(vae, vae.blocks, use.used))}
+    return {**counts, USED_LAYERS.key: float(_used_layers(vae, vae.blocks, use))}
 
 
-def _used_layers(vae: LatentModel, blocks: Blocks, used: Tensor) -> int:
+def _used_layers(vae: LatentModel, blocks: Blocks, use: Use) -> int:
     """Return the number of the first layer from which on nothing is used, z1 being 0.
 
     Above a layer without a used unit nothing reaches the data, whatever is used there, as what is
     generated from it is a layer that nothing is made of: unless the decoder reads every layer.
+    A unit counts here that is informative too: with a ladder, an upper layer that says nothing of x
+    may be noise that the layers below are made of, in the guide as in the prior.
     """
-    lives = [bool(used[place].any()) for place in blocks.slices]
+    both = use.used & use.informative
+    lives = [bool(both[place].any()) for place in blocks.slices]
     if vae.heeds(len(lives) - 1):
         return max((i + 1 for i, alive in enumerate(lives) if alive), default=0)
     return lives.index(False) if False in lives else len(lives)

@@ -56,7 +56,8 @@ def layers_in_use(presented: Presented, *, style: Style = PAPER) -> Drawn:
         ax.set_xlabel("Layers in use, from z1 upwards")
         tighten(figure)
     caption = (
-        "Layers in use, from z1 upwards until the first without an active unit (with skip "
+        "Layers in use, from z1 upwards until the first without a unit that is active and "
+        "informative (with skip "
         "connections, up to the last that has one); from there on nothing is used. Outlines: the "
         "layers that there are. Bars: means over seeds; points: "
         f"seeds ({captions.seeds(presented)}). {captions.setting(presented)}"
