@@ -56,6 +56,10 @@ def any_study(
 def test_texts_stay_apart_and_on_the_page(any_study: StudyResults, kind: str) -> None:
     if kind in ("metric_correlation", "sparsity") and len(any_study.runs) < ENOUGH_RUNS:
         pytest.skip("a correlation takes more runs")
+    if kind == "settling":  # Made runs have no bound along training: see test_settling_figure.
+        with pytest.raises(NothingToDraw, match="no held-out bound"):
+            next(draw(present(any_study), kind))
+        return
     if kind in ANALYSED and not any_study.varying():
         with pytest.raises(NothingToDraw, match="nothing varies"):
             next(draw(present(any_study), kind))
@@ -69,7 +73,7 @@ def test_texts_stay_apart_and_on_the_page(any_study: StudyResults, kind: str) ->
         _check(drawn.figure)
 
 
-@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("kind", [kind for kind in FIGURES if kind != "settling"])
 def test_texts_of_the_main_study_stay_apart(main_figure: Callable[[str], Drawn], kind: str) -> None:
     _check(main_figure(kind).figure)
 

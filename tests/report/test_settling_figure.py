@@ -15,6 +15,7 @@ from pyrovae.report.tables import settling as table
 from pyrovae.study.store.results import StudyResults
 from pyrovae.training.settled import Settled
 from report.made import PRIORS, make_study
+from report.texts import cut_off, overlaps
 
 MOVES = Settled(False, ("2 to 3 used units in the last third",), (2000, 3000), 0.75)
 
@@ -35,7 +36,7 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> StudyResults:
 
 
 def test_every_run_is_a_line_that_ends_settled_or_not(watched: StudyResults):
-    drawn = settling(present(watched))
+    (drawn,) = settling(present(watched))
     above, *_ = drawn.figure.axes
     lines = [line for line in above.get_lines() if len(line.get_xdata()) == 13]
     assert len(lines) == 2
@@ -48,6 +49,18 @@ def test_every_run_is_a_line_that_ends_settled_or_not(watched: StudyResults):
     assert judged["step"].min() == 2000
     assert "3 of 4 runs had" in drawn.caption
     assert "hollow" in drawn.caption
+    assert overlaps(drawn.figure) == []
+    assert cut_off(drawn.figure) == []
+
+
+def test_many_cells_take_several_pages(
+    watched: StudyResults, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pyrovae.report.study.settling._CELLS", 1)
+    first, second = settling(present(watched))
+    assert (first.name, second.name) == ("settling-1", "settling-2")
+    assert "1 of 2 runs had" in first.caption
+    assert not set(first.data["run"]) & set(second.data["run"])
 
 
 def test_the_table_has_what_is_stored(watched: StudyResults):

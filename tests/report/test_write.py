@@ -58,6 +58,8 @@ def test_each_figure_has_its_pictures_data_and_caption(
         "cells.csv",
         "cells.tex",
         "cells.txt",
+        "settling.csv",
+        "settling.tex",
         "variation.csv",
     }
 

@@ -20,35 +20,59 @@ from pyrovae.report.look.marks import carries_mark
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.style import GREY, PAPER, Colour, Style, theme, tighten
 
-#: Cells side by side.
-_ACROSS = 3
+#: Cells side by side, and in a figure: more would not fit a page.
+_ACROSS, _CELLS = 3, 9
 #: Axes of the bound show the part of training whole that begins here: its first values dwarf all
 #: differences.
 _FROM = 0.25
 
 
 @carries_mark
-def settling(presented: Presented, *, style: Style = PAPER) -> Drawn:
-    """Draw held-out bound and active units of every run along training, a column for each cell.
+def settling(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
+    """Draw held-out bound and active units of every run along training, two panels for each cell.
 
     Returns
     -------
-    Drawn
-        ``data`` has a row for each run and record: ``step``, ``elbo`` (nats per datum), the count
-        of active units, ``settled`` and ``in_window``, whether the run was judged by this record.
+    list of Drawn
+        One for each nine cells; ``data`` has a row for each run and record: ``step``, ``elbo``
+        (nats per datum), the count of active units, ``settled`` and ``in_window``,
+        whether the run was judged by this record.
 
     Raises
     ------
     NothingToDraw
         If the runs were trained by version 0.1.0, which recorded no held-out bound.
     """
-    runs, encoding = presented.runs, presented.encoding
-    history = presented.study.history()
+    runs, history = presented.runs, presented.study.history()
     if ELBO.key not in history or history[ELBO.key].isna().all():
         raise NothingToDraw("no held-out bound was recorded along training")
     count = count_of(history)
     data = _seen(presented, history, count)
     cells = runs.drop_duplicates("cell")
+    parts = [cells.iloc[first : first + _CELLS] for first in range(0, len(cells), _CELLS)]
+    return [
+        _drawn(
+            presented,
+            data[data["cell"].isin(part["cell"])].reset_index(drop=True),
+            part,
+            count,
+            f"settling-{i}" if len(parts) > 1 else "settling",
+            style,
+        )
+        for i, part in enumerate(parts, 1)
+    ]
+
+
+def _drawn(
+    presented: Presented,
+    data: pd.DataFrame,
+    cells: pd.DataFrame,
+    count: Score,
+    name: str,
+    style: Style,
+) -> Drawn:
+    """Draw some of the cells."""
+    encoding = presented.encoding
     bands = math.ceil(len(cells) / _ACROSS)
     across = math.ceil(len(cells) / bands)
     with theme(style):
@@ -87,16 +111,16 @@ def settling(presented: Presented, *, style: Style = PAPER) -> Drawn:
         figure.align_ylabels()
         legend_above(figure, [*([marker_group(encoding)] if encoding.second else []), _ends()])
         tighten(figure)
-    settled = int(runs["run"].isin(data.loc[data["settled"], "run"]).sum())
+    settled, total = data.loc[data["settled"], "run"].nunique(), data["run"].nunique()
     caption = (
-        f"Every run along training, a column for each cell: held-out ELBO per datum (above, on the "
-        f"scale of all but the first {_FROM:.0%} of training) and active units on held-out data. A "
-        "line for each seed; its thick part is the last third of training at full learning rate, "
-        "by which the run was judged; it ends in a filled marker where the run had settled, in a "
-        f"hollow one where it had not. {settled} of {len(runs)} runs had. {criterion(history)} "
+        f"Every run along training, two panels for each cell: held-out ELBO per datum (above, "
+        f"on the scale of all but the first {_FROM:.0%} of training) and active units on held-out "
+        "data. A line for each seed; its thick part is the last third of training at full learning "
+        "rate, by which the run was judged; it ends in a filled marker where the run had settled, "
+        f"in a hollow one where it had not. {settled} of {total} runs had. {criterion(data)} "
         f"{captions.setting(presented)}"
     )
-    return Drawn("settling", figure, data.drop(columns="cell"), caption.strip())
+    return Drawn(name, figure, data.drop(columns="cell"), caption.strip())
 
 
 def _seen(presented: Presented, history: pd.DataFrame, count: Score) -> pd.DataFrame:
