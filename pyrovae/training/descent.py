@@ -35,21 +35,25 @@ class Descent:
         Then their gradients are scaled so that the norm of all together is at most this.
     rates
         Factors on the learning rates of groups; 1 for those that are left out.
+    in_place
+        Whether parameters and moments may be written to: of one model on a CPU.
     """
 
     optimizer: Optimizer = field(default_factory=Adam)
     clip_value: float | None = None
     clip_norm: float | None = None
     rates: Mapping[str, float] = field(default_factory=dict)
+    in_place: bool = False
 
     @classmethod
-    def of(cls, settings: TrainingSettings) -> Descent:
+    def of(cls, settings: TrainingSettings, *, in_place: bool = False) -> Descent:
         """Return what a run's settings ask for."""
         return cls(
             OPTIMIZERS.create(**settings.optimizer),
             settings.clip_value,
             settings.clip_norm,
             settings.rates.model_dump(),
+            in_place,
         )
 
     def start(self, program: LossProgram, params: Tensors) -> Moments:
@@ -100,7 +104,10 @@ class Descent:
             factor = self.rates.get(group, 1.0)
             rate = rate if factor == 1 else factor * rate
             number = hyper[f"{group}.count"] if group in own else count
-            moved, remembered = optimizer.update(part, slopes, before, number, rate)
+            # What an objective may leave as it was has to be there still.
+            in_place = self.in_place and group not in own
+            update = optimizer.update_in_place if in_place else optimizer.update
+            moved, remembered = update(part, slopes, before, number, rate)
             if group in own:
                 on = hyper[f"{group}.on"] > 0
                 moved = _where(on, moved, part)

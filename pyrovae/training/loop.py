@@ -224,7 +224,8 @@ class Trainer:
                 [torch.zeros((*lead, *draw.shape), dtype=draw.dtype) for draw in self._draws],
                 {name: torch.zeros(lead) for name in program.hyper(0)},
             )
-        self._descent = Descent.of(settings)
+        lean = not compiled and size == 1 and data.device.type == "cpu"
+        self._descent = Descent.of(settings, in_place=lean)
         state = many(State.of(program, self._descent), size, data.device)
         # What a layer keeps of a traced pass (a weight that it computes) is of no use outside.
         with torch.device(data.device), computing_in(settings.precision), untouched(program):

@@ -27,7 +27,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
 
 #: Share of its peak above which a learning rate lets a run move.
 AWAKE = 0.1
@@ -214,6 +213,9 @@ def _rise(step: NDArray[np.int64], values: NDArray[np.float64]) -> tuple[float, 
     """Return by how much the line through values rises over all steps, and its standard error."""
     if not np.isfinite(values).all():
         return float("nan"), float("nan")
+    # Imported late: `plan` and `status` do without it, and it takes a second.
+    from scipy import stats
+
     line, length = stats.linregress(step, values), step[-1] - step[0]
     return float(line.slope * length), float(line.stderr * length)
 
@@ -247,6 +249,9 @@ def _of_trends(
     """Return which units are about to pass the threshold, in either direction."""
     falling, rising = [], []
     units = told.shape[1]
+    # Imported late: `plan` and `status` do without it, and it takes a second.
+    from scipy import stats
+
     # Each of all units is looked at.
     sure = float(stats.t.ppf(1 - _LEVEL / (2 * units), len(step) - 2))
     for unit, values in enumerate(told.T):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_map, tree_map_
 
+from pyrovae.training.lean import lean, without_idle
 from pyrovae.training.step import State, StepFunction, compile_step, trace
 
 #: Runs before a capture: kernels are compiled and libraries make their work space.
@@ -60,8 +61,11 @@ class Stepper:
         # Loss, distortion and rate of each step, and of each member.
         self._told = torch.zeros((*inputs[0].shape, 3), device=device)
         arguments = (*state, data, inputs, self._row, self._told)
-        graph = trace(_in_place(step), *arguments)
-        run = compile_step(graph) if compiled else graph
+        act = _in_place(step)
+        if compiled:
+            run = compile_step(trace(act, *arguments))
+        else:
+            run = without_idle(trace(lean(act), *arguments))
         self._run: Callable[[], Any] = lambda: run(*arguments)
         if device.type == "cuda":
             self._run = _captured(self._run)
@@ -98,13 +102,18 @@ def _in_place(step: StepFunction) -> Callable[..., None]:
         now = tree_map(lambda rows: rows.index_select(0, row).squeeze(0), inputs)
         count, lr, index, noise, hyper = now
         new = step(params, moments, buffers, count, lr, data, index, noise, hyper)
-        tree_map_(lambda place, tensor: place.copy_(tensor), (params, moments), new[:2])
+        tree_map_(_put, (params, moments), new[:2])
         for name, tensor in new[2].items():
             buffers[name].copy_(tensor)
         told.index_copy_(0, row, new[3].unsqueeze(0))
         row.add_(1)
 
     return act
+
+
+def _put(place: Tensor, tensor: Tensor) -> None:
+    if tensor is not place:  # else an optimiser has written there itself
+        place.copy_(tensor)
 
 
 def _captured(run: Callable[[], Any]) -> Callable[[], Any]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -59,6 +61,40 @@ class Adam(Averaging):
     ) -> tuple[Tensors, Moments]:
         """Return parameters and moments after a step."""
         return self._adam(params, with_decay(params, grads, self.weight_decay), moments, step, lr)
+
+    def update_in_place(
+        self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor
+    ) -> tuple[Tensors, Moments]:
+        """As :meth:`update`, by one kernel for all parameters."""
+        return self._fused(torch.ops.aten._fused_adam_, params, grads, moments, step, lr)
+
+    def _fused(
+        self,
+        kernel: Any,
+        params: Tensors,
+        grads: Tensors,
+        moments: Moments,
+        step: Tensor,
+        lr: Tensor,
+    ) -> tuple[Tensors, Moments]:
+        names = list(grads)
+        kernel.tensor_lr(
+            [params[name] for name in names],
+            # It goes through memory in order: as the parameter lies, so must its gradient.
+            [_lying_as(params[name], grads[name]) for name in names],
+            [moments["first"][name] for name in names],
+            [moments["second"][name] for name in names],
+            [],
+            [step] * len(names),
+            lr=lr,
+            beta1=self.betas[0],
+            beta2=self.betas[1],
+            weight_decay=self.weight_decay,
+            eps=self.eps,
+            amsgrad=False,
+            maximize=False,
+        )
+        return params, moments
 
     def _adam(
         self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor
@@ -123,3 +159,15 @@ class AdamW(Adam):
         """Return parameters and moments after a step."""
         shrunk = {name: p * (1 - lr * self.weight_decay) for name, p in params.items()}
         return self._adam(shrunk, grads, moments, step, lr)
+
+    def update_in_place(
+        self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor
+    ) -> tuple[Tensors, Moments]:
+        """As :meth:`update`, by one kernel for all parameters."""
+        return self._fused(torch.ops.aten._fused_adamw_, params, grads, moments, step, lr)
+
+
+def _lying_as(place: Tensor, tensor: Tensor) -> Tensor:
+    if tensor.stride() == place.stride():
+        return tensor
+    return torch.empty_like(place).copy_(tensor)

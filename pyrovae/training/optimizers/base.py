@@ -65,6 +65,15 @@ class Optimizer:
         """
         raise NotImplementedError
 
+    def update_in_place(
+        self, params: Tensors, grads: Tensors, moments: Moments, step: Tensor, lr: Tensor
+    ) -> tuple[Tensors, Moments]:
+        """As :meth:`update`, of one model on a CPU; what is given may be written to and returned.
+
+        For an optimiser that has a kernel which does all of it at once.
+        """
+        return self.update(params, grads, moments, step, lr)
+
 
 class Averaging(Optimizer):
     """Base of those that remember two moving averages: Adam and its kin."""
