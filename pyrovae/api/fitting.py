@@ -136,7 +136,7 @@ def fit(
     device
         Where to train: ``cpu`` or ``cuda``. The model comes back on the device that it was on.
     compiled
-        Whether the step is compiled: half a minute or more once, for steps that are a third faster.
+        Whether the step is compiled: half a minute or more once, for steps that are a fifth faster.
     progress
         Whether to show a bar on a terminal or in a notebook, and lines elsewhere.
 

@@ -32,7 +32,7 @@ def run_study(
     results: str | Path = "results",
     progress: bool | Callable[[Event], None] = True,
     workers: int | None = None,
-    compiled: bool = False,
+    compiled: bool | None = None,
     device: str = "cpu",
     ensemble: int | None = None,
     address: str | None = None,
@@ -61,8 +61,7 @@ def run_study(
         Whether to show it, or a function that is called with each
         :class:`pyrovae.study.watch.events.Event` instead.
     workers, compiled, device, ensemble, address, max_hours, force
-        See :class:`pyrovae.study.execute.runner.RunOptions`. Compiling takes half a minute or more
-        once for each program, and makes steps a third faster.
+        See :class:`pyrovae.study.execute.runner.RunOptions`.
 
     Raises
     ------

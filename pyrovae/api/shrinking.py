@@ -303,7 +303,7 @@ def _search_of_study(
         unsettled=unsettled,
         workers=options.get("workers") or available_cores(),
         device=options.get("device", "cpu"),
-        compiled=options.get("compiled", False),
+        compiled=options.get("compiled"),
         **asked,
     )
 

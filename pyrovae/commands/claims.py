@@ -86,7 +86,7 @@ def run(
     unsettled: bool,
     workers: int | None,
     device: str,
-    compiled: bool,
+    compiled: bool | None,
 ) -> None:
     """Run the studies of the claims NAMES (default: all) and report; finished runs are kept.
 

@@ -62,7 +62,7 @@ def prune(
     finetune: int,
     samples: int,
     points: int,
-    compiled: bool,
+    compiled: bool | None,
 ) -> None:
     """Remove RUN's unused latent units and store the smaller run in <study>-pruned.
 
@@ -113,7 +113,7 @@ def capacity(
     unsettled: bool,
     workers: int | None,
     device: str,
-    compiled: bool,
+    compiled: bool | None,
 ) -> None:
     """Search the latent_dim that the data of FILE need, with few TRAININGS.
 

@@ -117,7 +117,7 @@ def study_run(
     max_hours: float | None,
     checkpoint_minutes: float,
     force: bool,
-    compiled: bool,
+    compiled: bool | None,
     quiet: bool,
     log: tuple[str, ...],
 ) -> None:
@@ -193,6 +193,7 @@ def study_plan(
     """
     from pyrovae.study.config.told import varying
     from pyrovae.study.execute.cores import available_cores
+    from pyrovae.study.plan.compiling import told, verdicts
     from pyrovae.study.plan.planning import labels_of
     from pyrovae.study.store.folders import Store
 
@@ -217,6 +218,8 @@ def study_plan(
         f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
         f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
     )
+    for line in told(verdicts(plan)):
+        terminal.say(line)
 
 
 @study.command("copy")

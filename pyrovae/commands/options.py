@@ -38,7 +38,10 @@ seed = click.IntRange(min=0, max=2**32 - 1)
 workers = click.option("--workers", type=count(1, 1024), help="Processes.  [default: one a core]")
 
 compiled = click.option(
-    "--compile/--no-compile", "compiled", default=True, help="Compile training steps."
+    "--compile/--no-compile",
+    "compiled",
+    default=None,
+    help="Compile training steps, or do not.  [default: those for which it pays]",
 )
 device = click.option(
     "--device",

@@ -45,7 +45,7 @@ def search_capacity(
     largest: int = 512,
     workers: int = 1,
     device: str = "cpu",
-    compiled: bool = True,
+    compiled: bool | None = None,
     unsettled: bool = False,
 ) -> Capacity:
     """Search the latent_dim that the data of a study need.

@@ -38,6 +38,7 @@ from pyrovae.shrink.pruning.turn import (
 )
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.execute.execution import environment
+from pyrovae.study.plan.compiling import pays
 from pyrovae.study.plan.planning import Plan, PlannedRun, vae_of
 from pyrovae.study.store.folders import RunFolder, Store
 from pyrovae.study.store.history import history_table
@@ -145,7 +146,7 @@ def prune_run(
     finetune: int = 0,
     samples: int = 100,
     points: int = 2000,
-    compiled: bool = True,
+    compiled: bool | None = None,
 ) -> PrunedRun:
     """Prune a stored run and store the result in the study ``<study>-pruned``.
 
@@ -163,7 +164,7 @@ def prune_run(
     samples, points
         Draws for each of so many test data, for the ELBO before and after.
     compiled
-        Whether fine-tuning is compiled.
+        Whether fine-tuning is compiled; ``None``: where it pays.
 
     Raises
     ------
@@ -199,6 +200,8 @@ def prune_run(
     records = [Record(0, nan, nan, nan, measure_along_training(pruned, test, some, config.seed))]
     tuned: FineTuning | None = None
     if finetune:
+        if compiled is None:
+            compiled = pays(finetune, smaller.training.batch_size, dataset.event_shape)
         pruned, tuned, records = fine_tune(
             pruned, smaller, dataset, finetune, points=points, samples=samples, compiled=compiled
         )

@@ -27,6 +27,7 @@ from pyrovae.datasets import Dataset, Split
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS, Execution, crash
 from pyrovae.study.execute.workers import be_single_threaded
 from pyrovae.study.plan.batches import Task
+from pyrovae.study.plan.compiling import Compiled
 from pyrovae.study.store.folders import Store
 from pyrovae.study.watch.events import Event
 from pyrovae.training.step import use_persistent_cache
@@ -72,7 +73,7 @@ class RayExecutor:
         datasets: dict[str, Dataset],
         *,
         address: str | None,
-        compiled: bool,
+        compiled: Compiled,
         device: str = "cpu",
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
@@ -213,7 +214,7 @@ class _Workshop:
         self,
         place: tuple[str, str],
         flag: Any,
-        compiled: bool,
+        compiled: Compiled,
         device: str,
         checkpoint_seconds: float,
     ) -> None:

@@ -28,6 +28,7 @@ from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.schedules import constant_from
 from pyrovae.study.execute.memory import give_back
 from pyrovae.study.plan.batches import Task
+from pyrovae.study.plan.compiling import Compiled, is_compiled
 from pyrovae.study.plan.planning import PlannedRun, model_of, program_of
 from pyrovae.study.store.checkpoints import Checkpoint
 from pyrovae.study.store.diagnoses import diagnose_into
@@ -49,7 +50,7 @@ class Execution:
     store
         Where results go.
     compiled
-        Whether training steps are compiled.
+        Whether training steps are compiled, or the programs of which they are.
     device
         Where runs are trained and measured: ``cpu``, ``cuda:0``, …
     stop
@@ -62,7 +63,7 @@ class Execution:
         self,
         store: Store,
         *,
-        compiled: bool,
+        compiled: Compiled,
         device: str = "cpu",
         stop: Callable[[], bool] = lambda: False,
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
@@ -192,7 +193,7 @@ class Execution:
                 program,
                 self._data[1],
                 task.runs[0].config.training,
-                compiled=self._compiled,
+                compiled=is_compiled(task, self._compiled),
                 size=task.size,
             )
             give_back()

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits
 from pyrovae.datasets import Dataset
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS, Execution, crash
 from pyrovae.study.plan.batches import Task
+from pyrovae.study.plan.compiling import Compiled
 from pyrovae.study.store.folders import Store
 from pyrovae.study.watch.events import Event
 
@@ -30,7 +31,7 @@ class InlineExecutor:
     datasets
         By fingerprint.
     compiled
-        Whether training steps are compiled.
+        Whether training steps are compiled, or the programs of which they are.
     device
         ``cpu``, ``cuda:0``, …
     checkpoint_seconds
@@ -42,7 +43,7 @@ class InlineExecutor:
         store: Store,
         datasets: dict[str, Dataset],
         *,
-        compiled: bool,
+        compiled: Compiled,
         device: str = "cpu",
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:

@@ -20,6 +20,7 @@ from pyrovae.study.execute.hardware import devices, ensemble_size
 from pyrovae.study.execute.inline import InlineExecutor
 from pyrovae.study.execute.workers import LocalExecutor
 from pyrovae.study.plan.batches import batches
+from pyrovae.study.plan.compiling import Compiled, verdicts
 from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
 from pyrovae.study.store.folders import Store
 from pyrovae.study.store.lock import locked
@@ -75,7 +76,7 @@ class RunOptions:
     workers
         Number of processes; one a core, or one a GPU, by default. ``inline`` has none.
     compiled
-        Whether training steps are compiled.
+        Whether training steps are compiled; ``None``: those for which it pays, as the plan says.
     device
         ``cpu`` or ``cuda``.
     ensemble
@@ -95,7 +96,7 @@ class RunOptions:
     executor: str = "local"
     address: str | None = None
     workers: int | None = None
-    compiled: bool = True
+    compiled: bool | None = None
     device: str = "cpu"
     ensemble: int | None = None
     max_hours: float | None = None
@@ -184,6 +185,8 @@ def _executor(store: Store, plan: Plan, options: RunOptions) -> Executor:
             f"unknown executor '{options.executor}'{did_you_mean(options.executor, EXECUTORS)}",
             "executor",
         )
+    paying = frozenset(v.program for v in verdicts(plan, options.device) if v.pays)
+    compiled: Compiled = paying if options.compiled is None else options.compiled
     if options.executor == "ray":
         from pyrovae.study.execute.cluster import RayExecutor
 
@@ -191,7 +194,7 @@ def _executor(store: Store, plan: Plan, options: RunOptions) -> Executor:
             store,
             plan.datasets,
             address=options.address,
-            compiled=options.compiled,
+            compiled=compiled,
             device=options.device,
             checkpoint_seconds=options.checkpoint_seconds,
         )
@@ -200,7 +203,7 @@ def _executor(store: Store, plan: Plan, options: RunOptions) -> Executor:
         return InlineExecutor(
             store,
             plan.datasets,
-            compiled=options.compiled,
+            compiled=compiled,
             device=places[0],
             checkpoint_seconds=options.checkpoint_seconds,
         )
@@ -208,7 +211,7 @@ def _executor(store: Store, plan: Plan, options: RunOptions) -> Executor:
         store,
         plan.datasets,
         workers=options.workers or len(places),
-        compiled=options.compiled,
+        compiled=compiled,
         devices=places,
         checkpoint_seconds=options.checkpoint_seconds,
     )

@@ -19,6 +19,7 @@ from pyrovae.datasets import Dataset
 from pyrovae.study.execute.execution import CHECKPOINT_SECONDS, Execution, crash
 from pyrovae.study.execute.memory import keep_shared
 from pyrovae.study.plan.batches import Task
+from pyrovae.study.plan.compiling import Compiled
 from pyrovae.study.store.folders import Store
 from pyrovae.study.watch.events import Event
 from pyrovae.training.step import use_persistent_cache
@@ -26,19 +27,26 @@ from pyrovae.training.step import use_persistent_cache
 #: Workers that are forked from one process in which nothing but imports happened start at once and
 #: share the memory of what is imported. Elsewhere than on Linux, libraries do not bear a fork.
 _START_METHOD = "forkserver" if sys.platform == "linux" else "spawn"
-#: What a worker needs sooner or later and imports only then: the compiler and its parts, and what
-#: writes a run's results. Names that a version does not have are passed over.
+#: What a worker needs sooner or later and imports only then: what traces a step, measures a run and
+#: writes its results. Names that a version does not have are passed over.
 _PRELOADED = [
     __name__,
     "torch._dynamo",
+    "torch._inductor",
+    "scipy.stats",
+    "sklearn.ensemble",
+    "arviz",
+    "h5netcdf.legacyapi",
+    "pyarrow.parquet",
+]
+#: The compiler and its parts, where steps are compiled.
+_COMPILERS = [
     "torch._inductor.compile_fx",
     "torch._inductor.codegen.cuda_combined_scheduling",
     "torch._inductor.codegen.wrapper_fxir",
     "torch.distributed.tensor.experimental",
     "torch.export._trace",
     "torch.utils.cpp_extension",
-    "h5netcdf.legacyapi",
-    "pyarrow.parquet",
 ]
 #: How often a run is started again whose process was ended from outside.
 _RESTARTS = 1
@@ -61,7 +69,7 @@ class LocalExecutor:
     workers
         Number of processes.
     compiled
-        Whether training steps are compiled.
+        Whether training steps are compiled, or the programs of which they are.
     devices
         Dealt out to the workers in turn.
     checkpoint_seconds
@@ -74,7 +82,7 @@ class LocalExecutor:
         datasets: dict[str, Dataset],
         *,
         workers: int,
-        compiled: bool,
+        compiled: Compiled,
         devices: Sequence[str] = ("cpu",),
         checkpoint_seconds: float = CHECKPOINT_SECONDS,
     ) -> None:
@@ -83,7 +91,7 @@ class LocalExecutor:
         self._arguments = (store.root, shared, compiled, checkpoint_seconds)
         self._context: Any = torch.multiprocessing.get_context(_START_METHOD)
         if _START_METHOD == "forkserver":
-            self._context.set_forkserver_preload(_PRELOADED)
+            self._context.set_forkserver_preload(_PRELOADED + (_COMPILERS if compiled else []))
         self._size = workers
         self._workers: dict[Connection, _Worker] = {}
         self._pending: list[Task] = []
@@ -223,7 +231,7 @@ def _work(
     device: str,
     root: Path,
     datasets: dict[str, Dataset],
-    compiled: bool,
+    compiled: Compiled,
     checkpoint_seconds: float,
 ) -> None:
     """Execute tasks until the other end hangs up."""
