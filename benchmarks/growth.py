@@ -11,17 +11,14 @@ a study: what several share counts once. Linux only.
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+from benchmarks import watched
 from benchmarks.contenders import PROBLEMS, Problem
 
 STUDY = """
@@ -68,22 +65,19 @@ def data() -> None:
 
 def runs() -> None:
     """Print the cost of a study by number of runs of 300 steps."""
-    print("| runs | wall s | CPU s | CPU s a run |\n|---:|---:|---:|---:|")
+    print("| runs | wall s | CPU s | CPU s a run |\n|---|---:|---:|---:|")
     for seeds in (2, 8, 32):
-        with tempfile.TemporaryDirectory() as folder, _watched() as seen:
-            _study(Path(folder), seeds=seeds, steps=300)
+        seen = _study(seeds=seeds, steps=300)
         print(f"| {seeds} | {seen.wall:.1f} | {seen.cpu:.1f} | {seen.cpu / seeds:.2f} |")
 
 
 def workers() -> None:
     """Print the memory of a study by number of workers; 60,000 images of 1 kB."""
     print("| workers | MiB, all processes | to one worker |\n|---:|---:|---:|")
-    with tempfile.TemporaryDirectory() as folder:  # so that no study has to compile
-        _study(Path(folder), seeds=1, steps=2, data=60_000)
+    _study("--compile", seeds=1, steps=2, data=60_000)  # so that no study has to compile
     first = 0.0
     for n in (1, 2, 4):
-        with tempfile.TemporaryDirectory() as folder, _watched() as seen:
-            _study(Path(folder), "--workers", str(n), seeds=4, steps=1000, data=60_000)
+        seen = _study("--compile", "--workers", str(n), seeds=4, steps=1000, data=60_000)
         first = first or seen.memory
         print(f"| {n} | {seen.memory:.0f} | {seen.memory / first:.2f} |")
 
@@ -94,83 +88,17 @@ def start() -> None:
     with tempfile.TemporaryDirectory() as cache:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         for name in ("first", "second"):
-            with tempfile.TemporaryDirectory() as folder, _watched() as seen:
-                _study(Path(folder), seeds=1, steps=2)
+            seen = _study("--compile", seeds=1, steps=2)
             print(f"| {name} | {seen.wall:.1f} | {seen.cpu:.1f} |")
 
 
-def _study(folder: Path, *options: str, seeds: int, steps: int, data: int = 5_000) -> None:
+def _study(*options: str, seeds: int, steps: int, data: int = 5_000) -> watched.Seen:
     """Run a study in a process of its own, with all that `pyrovae study run` does."""
-    file = folder / "growth.yaml"
-    file.write_text(STUDY.format(seeds=seeds, steps=steps, data=data))
-    command = [sys.executable, "-m", "pyrovae", "study", "run", str(file), "--quiet"]
-    subprocess.run([*command, "--results", str(folder), *options], check=True)
-
-
-@dataclass
-class _Seen:
-    """What the processes that this one starts take.
-
-    Attributes
-    ----------
-    wall, cpu
-        Seconds.
-    memory
-        The largest sum of proportional set sizes, MiB.
-    """
-
-    wall: float = 0.0
-    cpu: float = 0.0
-    memory: float = 0.0
-
-
-@contextmanager
-def _watched() -> Iterator[_Seen]:
-    """Look at all descendants five times a second; the result is complete at the end."""
-    seen, over, spent = _Seen(), threading.Event(), dict[int, float]()
-
-    def look() -> None:
-        while not over.wait(0.2):
-            alive = _descendants(os.getpid())
-            seen.memory = max(seen.memory, sum(map(_pss, alive)))
-            # A process that ended keeps what it had: nobody needs to have waited for it.
-            spent.update({pid: max(spent.get(pid, 0.0), _cpu(pid)) for pid in alive})
-
-    watcher, begun = threading.Thread(target=look), time.perf_counter()
-    watcher.start()
-    try:
-        yield seen
-    finally:
-        over.set()
-        watcher.join()
-        seen.wall, seen.cpu = time.perf_counter() - begun, sum(spent.values())
-
-
-def _descendants(pid: int) -> list[int]:
-    found = []
-    try:
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            for child in map(int, (task / "children").read_text().split()):
-                found += [child, *_descendants(child)]
-    except OSError:
-        pass  # it has ended meanwhile
-    return found
-
-
-def _cpu(pid: int) -> float:
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return 0.0
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def _pss(pid: int) -> float:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0.0
-    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:")) / 1024
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "growth.yaml"
+        file.write_text(STUDY.format(seeds=seeds, steps=steps, data=data))
+        command = [sys.executable, "-m", "pyrovae", "study", "run", str(file), "--quiet"]
+        return watched.run([*command, "--results", folder, *options])
 
 
 PARTS = {part.__name__: part for part in (latent_dim, data, runs, workers, start)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from math import prod
 from typing import Any
 
 import torch
@@ -14,16 +16,14 @@ from benchmarks.contenders import Contender, Problem
 def layers(problem: Problem) -> tuple[nn.Module, int, nn.Module]:
     """Return encoder, width of its output, and decoder to logits of the image's shape."""
     if problem.network["name"] == "mlp":
-        (hidden,) = problem.network["hidden"]
-        pixels = problem.shape[1] * problem.shape[2]
-        encoder = nn.Sequential(nn.Flatten(), nn.Linear(pixels, hidden), nn.ReLU())
+        hidden, pixels = problem.network["hidden"], prod(problem.shape)
+        encoder = nn.Sequential(nn.Flatten(), *_dense([pixels, *hidden]))
         decoder = nn.Sequential(
-            nn.Linear(problem.latent, hidden),
-            nn.ReLU(),
-            nn.Linear(hidden, pixels),
+            *_dense([problem.latent, *reversed(hidden)]),
+            nn.Linear(hidden[0], pixels),
             nn.Unflatten(1, problem.shape),
         )
-        return encoder, hidden, decoder
+        return encoder, hidden[-1], decoder
     down: list[nn.Module] = []
     for inputs in (1, 32, 32, 32):
         down += [nn.Conv2d(inputs, 32, 4, stride=2, padding=1), nn.ReLU()]
@@ -36,6 +36,13 @@ def layers(problem: Problem) -> tuple[nn.Module, int, nn.Module]:
         up += [nn.ConvTranspose2d(32, 32, 4, stride=2, padding=1), nn.ReLU()]
     up.append(nn.ConvTranspose2d(32, 1, 4, stride=2, padding=1))
     return nn.Sequential(*down), 256, nn.Sequential(*up)
+
+
+def _dense(widths: list[int]) -> list[nn.Module]:
+    layers: list[nn.Module] = []
+    for inputs, outputs in pairwise(widths):
+        layers += [nn.Linear(inputs, outputs), nn.ReLU()]
+    return layers
 
 
 class Vae(nn.Module):
