@@ -78,8 +78,9 @@ def _compare_compiled(prior: str, posterior: str, likelihood: str) -> None:
 @pytest.mark.parametrize(
     ("prior", "posterior", "likelihood"),
     [
-        # Each family once, with the mixture that test_ensemble compiles: the others take a minute.
-        pytest.param(*names, marks=[] if i in (0, 11, 14) else pytest.mark.slow)
+        # Each family once, with those that test_ensemble and test_stepper compile: the others take
+        # a minute.
+        pytest.param(*names, marks=[] if i in (11, 14) else pytest.mark.slow)
         for i, names in enumerate(COMBINATIONS)
     ],
 )

@@ -71,7 +71,7 @@ def test_weights_depend_on_the_seed_alone() -> None:
         assert torch.equal(a, b)
 
 
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_probabilistic_pca_reaches_the_exact_likelihood(compiled: bool) -> None:
     # The family of the guide holds the true posterior: at the optimum the bound is tight.
     data = load_dataset("linear_gaussian", rank=2, dim=5, n_train=20_000, n_test=1000)
