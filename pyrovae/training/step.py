@@ -9,18 +9,22 @@ minibatch gather, forward pass, gradients and optimiser. ``torch.compile`` then 
 from __future__ import annotations
 
 import os
+import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import platformdirs
 import pyro
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrovae.core.digest import short_digest
 from pyrovae.core.given import Data, Given, beside, observed
 from pyrovae.core.measuring import buffers_written, in_mode
 from pyrovae.core.noise import Draw, Recorder, Supply
@@ -36,6 +40,8 @@ from pyrovae.training.optimizers import Moments, Tensors
 #: their default parameters, one has more: ``flow`` with ``semi_amortized``, whose ascent unrolls
 #: the flow's derivatives. The others have up to 3,100; a step of 1,600 takes one core a minute.
 MOST_NODES = 5000
+#: Seconds that a process waits for another which compiles the same step.
+_PATIENCE = 300.0
 #: What is done where nothing else is asked for.
 _ADAM = Descent()
 
@@ -262,6 +268,27 @@ def use_persistent_cache() -> None:
     os.environ.setdefault("TORCHINDUCTOR_AUTOGRAD_CACHE", "1")
 
 
+@contextmanager
+def _alone(graph: torch.fx.GraphModule) -> Iterator[None]:
+    """Hold off other processes that compile the same graph: they find it in the cache afterwards.
+
+    Where no file can be locked, or another does not come to an end, nobody waits.
+    """
+    folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.gettempdir())
+    shapes = [str(node.meta.get("tensor_meta")) for node in graph.graph.nodes]
+    lock = FileLock(folder / f"{short_digest(graph.code + str(shapes))}.lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_PATIENCE)
+    except (OSError, Timeout):
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
+
+
 def compile_step(graph: torch.fx.GraphModule) -> StepFunction:
     """Return the graph compiled by inductor, or the graph itself where that cannot work or pay.
 
@@ -287,7 +314,7 @@ def compile_step(graph: torch.fx.GraphModule) -> StepFunction:
             return compiled(*args)
         tried = True
         try:
-            with warnings.catch_warnings():
+            with _alone(graph), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # inductor's own deprecations
                 return compiled(*args)
         except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as why:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
 import pyro
 import pytest
 import torch
@@ -138,6 +143,36 @@ def test_a_step_too_large_to_compile_runs_as_it_is(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("pyrovae.training.step.MOST_NODES", len(graph.graph.nodes) - 1)
     with pytest.warns(RuntimeWarning, match=r"\d+ operations .* runs uncompiled"):
         assert compile_step(graph) is graph
+
+
+def test_a_step_is_compiled_by_one_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    inside, most = [0], [0]
+
+    def slowly(graph: Any, **_: Any) -> Any:
+        def first(*args: Any) -> Any:
+            inside[0] += 1
+            most[0] = max(most[0], inside[0])
+            time.sleep(0.05)
+            inside[0] -= 1
+            return graph(*args)
+
+        return first
+
+    monkeypatch.setattr(torch, "compile", slowly)
+    graphs = [trace(lambda x, k=k: x * k, torch.ones(3)) for k in (2, 2, 2)]
+    other = trace(lambda x: x + 1, torch.ones(3))
+
+    def together(*graphs: Any) -> int:
+        most[0] = 0
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda graph: compile_step(graph)(torch.ones(3)), graphs))
+        return most[0]
+
+    assert together(*graphs) == 1
+    assert together(graphs[0], other) == 2
 
 
 def test_traced_program_leaves_the_parameter_store_alone() -> None:
