@@ -23,12 +23,12 @@ def test_long_training_is_compiled_and_short_is_not(tmp_path: Path) -> None:
 
 
 def test_runs_of_a_program_share_the_cost(tmp_path: Path) -> None:
-    alone = pays(40_000, 32, (1, 16, 16))
+    alone = pays(20_000, 32, (1, 16, 16))
     assert not alone
-    plan = tiny_plan(tmp_path, "training.steps=40000", "seeds=4")
+    plan = tiny_plan(tmp_path, "training.steps=20000", "seeds=4")
     assert all(v.pays for v in verdicts(plan))
     # What is done already counts too: a study goes on as it began.
-    assert saving(40_000, 32, (1, 16, 16)) * 4 == pytest.approx(verdicts(plan)[0].saved)
+    assert saving(20_000, 32, (1, 16, 16)) * 4 == pytest.approx(verdicts(plan)[0].saved)
 
 
 def test_larger_minibatches_save_more() -> None:
