@@ -129,7 +129,8 @@ USED_LAYERS = declare(
         group=COLLAPSE,
         meaning=(
             "Layers up to that from which on nothing is used: those with a unit that is active and "
-            "informative, from z1 upwards without a gap; where the decoder reads all, up to the last such layer."
+            "informative, from z1 upwards without a gap; where the decoder reads all, up to the "
+            "last such layer."
         ),
     )
 )
