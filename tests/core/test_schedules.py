@@ -86,8 +86,13 @@ def test_half_cycles_by_hand() -> None:
 
 # --- wherever a number is ------------------------------------------------------------------------
 
-#: Numbers that are used once, before training.
-STARTS = {("prior", "gaussian_mixture", "spread"), ("prior", "vampprior", "spread")}
+#: Numbers that are used once, before training, or that decide what a step consists of.
+STARTS = {
+    ("prior", "gaussian_mixture", "spread"),
+    ("prior", "vampprior", "spread"),
+    ("likelihood", "attention", "word_dropout"),
+    ("likelihood", "recurrent", "word_dropout"),
+}
 #: Pairs of numbers.
 BOUNDS = {"log_scale_bounds"}
 MODEL_PARTS = ("prior", "posterior", "likelihood", "objective")
@@ -134,7 +139,7 @@ def test_counts_take_none_and_say_why(
     registry: Registry, name: str, key: str, field: FieldInfo
 ) -> None:
     given = {"schedule": "linear", "from": 1, "to": 2, "steps": 10}
-    needed = {"path": "x.npy"} if name == "files" and key != "path" else {}
+    needed = {"path": "x.npy"} if name in ("files", "text") and key != "path" else {}
     with pytest.raises(ConfigError, match="does not change along training") as error:
         registry.resolve(name, {**needed, key: given})
     assert error.value.place == key

@@ -23,7 +23,7 @@ ALL = {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS}
 ZERO = {
     "seed", "alpha", "beta", "gamma", "weight", "floor", "delta", "capacity", "off_diagonal",
     "diagonal", "until", "min_std", "weight_decay", "momentum", "dropout",
-    "noise",
+    "noise", "word_dropout",
 }  # fmt: skip
 #: ... except where a name means another thing.
 NOT_ZERO = {("delta", "weight"), ("info", "weight")}
@@ -71,7 +71,7 @@ def test_senseless_numbers_are_refused(
 
 
 def _plan(kind: str, name: str, key: str, value: Any) -> None:
-    needed = {"path": "x.npy"} if name == "files" else {}
+    needed = {"path": "x.npy"} if name in ("files", "text") else {}
     given = {"name": name, **needed, key: value}
     resolved = resolve_component(ALL[kind], given, kind, lambda path: path)
     if kind == "objective":  # what depends on two numbers is seen when it is made

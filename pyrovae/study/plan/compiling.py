@@ -17,8 +17,9 @@ from pyrovae.study.plan.planning import Plan
 #: Whether steps are compiled, or the programs of which they are.
 Compiled = bool | Collection[str]
 
-#: CPU seconds that compiling a step takes from an empty cache. This and what follows was measured:
-#: ``benchmarks/README.md``.
+#: CPU seconds that compiling a step takes from an empty cache: programs of the default study took
+#: 25 to 30 each on an idle machine. What follows is from two networks on a loaded one, scaled
+#: (``benchmarks/README.md``).
 COMPILE_SECONDS = 27.0
 #: Seconds that compiling saves of a step: of calls of operations …
 SAVED_CALLS = 0.9e-3
