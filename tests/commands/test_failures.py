@@ -46,6 +46,8 @@ def _arguments(path: tuple[str, ...], place: Place, **other: str) -> list[str]:
     valid = {**place.valid(), **other}
     if path[0] == "claims":
         valid["names"] = other.get("names", "sparsity")
+    if path[0] == "published":
+        valid["names"] = other.get("names", "mnist_burda")
     if path == ("list",):
         valid["kind"] = other.get("kind", "compat")
     if path == ("study", "copy"):
