@@ -38,6 +38,8 @@ SLOW = {
     "diagnose",
     "claims run",
     "claims report",
+    "published run",
+    "published report",
     "study compare",
     "study import",
 }
@@ -125,6 +127,7 @@ def _calls(place: Place, made: StudyResults) -> dict[str, list[list[str]]]:
         "list": [[kind] for kind in kinds],
         "inspect": [[valid["run"], *out]],
         "claims list": [[]],
+        "published list": [[]],
         "collapse": [[valid["run"], *out]],
         "metrics": [[valid["codes"], valid["factors"], "--metric", "mig", "--metric", "sap"]],
         "traverse": [[valid["run"], "--units", "2", "--steps", "2", *out]],
