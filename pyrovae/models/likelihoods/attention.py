@@ -101,7 +101,8 @@ class _Block(nn.Module):
         super().__init__()
         self.heads = heads
         self.look, self.think = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.asked = nn.Linear(width, 3 * width)
+        # A bias of the keys would change nothing, and drift with rounding.
+        self.asked = nn.Linear(width, 3 * width, bias=False)
         self.answer = nn.Linear(width, width)
         self.dense = nn.Sequential(
             nn.Linear(width, 4 * width), nn.GELU(), nn.Linear(4 * width, width)
