@@ -23,7 +23,7 @@ from pyrovae.measures.disentanglement import gaussian_total_correlation, mig
 from pyrovae.measures.evaluate import EvaluationSettings, evaluate
 from pyrovae.report.look.drawn import NothingToDraw
 from pyrovae.report.look.presented import present
-from pyrovae.report.look.style import palette
+from pyrovae.report.look.style import roles
 from pyrovae.report.run.code_map import code_map, principal_plane
 from pyrovae.report.run.known import GROUPS, groups
 from pyrovae.report.run.units_by_label import units_by_label, use_by_label
@@ -126,7 +126,7 @@ def test_a_map_has_each_point_in_the_colour_of_its_label(
     label = folder.labels().columns[0]
     values = sorted(folder.labels()[label].unique())
     assert len(ax.collections) == len(values) == 10
-    for points, value, colour in zip(ax.collections, values, palette(10), strict=True):
+    for points, value, colour in zip(ax.collections, values, roles(10), strict=True):
         assert to_rgb(points.get_facecolor()[0][:3]) == pytest.approx(colour)
         inside = drawn.data[drawn.data[label] == value]
         assert_allclose(points.get_offsets(), inside[["x", "y"]])

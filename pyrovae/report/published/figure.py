@@ -13,7 +13,7 @@ from pyrovae.published import Compared, PublishedTable
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
-from pyrovae.report.look.style import GREY, PAPER, Style, palette, theme, tighten
+from pyrovae.report.look.style import GREY, PAPER, Style, roles, theme, tighten
 
 
 def figure(
@@ -61,7 +61,7 @@ def figure(
                 place - 0.14,
                 xerr=width if np.isfinite(width) else None,
                 fmt="o",
-                color=palette(1)[0],
+                color=roles(1)[0],
                 lw=0.9,
                 capsize=2,
                 label="here (95 % interval; ticks: runs)" if place == at[0] else None,
