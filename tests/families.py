@@ -45,6 +45,8 @@ def small_vae(
 #: Parameters that fit the small data set, and keep small what would be large.
 _FITTING: dict[str, dict[str, Any]] = {
     "vampprior": {"pseudo_inputs": 6},
+    "sylvester": {"transforms": 1, "reflections": 2},
+    "radial": {"transforms": 1},
     "attention": {"levels": 2, "ends": False, "width": 4, "heads": 1, "layers": 1},
     "recurrent": {"levels": 2, "ends": False, "hidden": 4},
     "pixelcnn": {"radius": 1, "layers": 1, "channels": 4},

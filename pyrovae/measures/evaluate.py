@@ -236,7 +236,8 @@ def evaluate(
     order = torch.from_numpy(np.argsort(-units["kl"].to_numpy(), kind="stable"))
     images = _images(vae, x, order[: settings.images], settings.images, seed)
     images["sensitivity"] = collapse.maps
-    if len(x.shape) == 4 and x.shape[1] in (1, 3) and len(dataset.train):
+    shape = observed(x).shape
+    if len(shape) == 4 and shape[1] in (1, 3) and len(dataset.train):
         images["nearest"] = nearest_observations(images["samples"], dataset.train)
     return Evaluation(
         scores,

@@ -102,7 +102,7 @@ def compare(table: PublishedTable, study: StudyResults) -> tuple[list[Compared],
     if len(study.runs) and table.quantity not in study.runs:
         raise PyrovaeError(f"study {study.name}: its runs have no {table.quantity}")
     found = [_compared(table, row, study) for row in table.rows]
-    return found, _ordered(table, found) if table.by == "order" else None
+    return found, ordered(table, found) if table.by == "order" else None
 
 
 def _compared(table: PublishedTable, row: PublishedRow, study: StudyResults) -> Compared:
@@ -130,7 +130,8 @@ def _verdict(table: PublishedTable, row: PublishedRow, ours: np.ndarray) -> tupl
     return REPRODUCED, ""
 
 
-def _ordered(table: PublishedTable, found: Sequence[Compared]) -> Ordered:
+def ordered(table: PublishedTable, found: Sequence[Compared]) -> Ordered:
+    """Return whether figures stand in the paper's order; one of ``found`` for each row."""
     both = [
         (a, b) if a.row.value < b.row.value else (b, a)
         for a, b in itertools.combinations(found, 2)

@@ -200,6 +200,7 @@ def test_score_of_codes_of_a_model_and_of_a_run(run: pyrovae.Run, data: Dataset,
     assert without.scores
 
 
+@pytest.mark.slow
 def test_diagnose_of_a_model_is_that_of_its_stored_run(run: pyrovae.Run, data: Dataset):
     asked = {"points": 2, "warmup": 20, "draws": 100, "chains": 2, "guide_samples": 200}
     asked |= {"annealed_chains": 2, "temperatures": 10, "leapfrog": 1, "simulated": 2}

@@ -75,6 +75,7 @@ def tutorial(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_tutorials_prior_works(tutorial: Path):
     assert "Independent logistic laws" in _run(tutorial, "-m", "pyrovae", "list", "priors")
     assert _run(tutorial, "-m", "docs.documented").strip() == ""  # its parts among all others
@@ -106,6 +107,7 @@ def test_getting_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     assert (tmp_path / "mine.pdf").stat().st_size > 1000
 
 
+@pytest.mark.slow
 def test_from_a_folder_of_pictures_to_a_page(tmp_path: Path):
     text = (ROOT / "docs/getting-started.md").read_text()
     shown = next(b for b in re.findall(r"^```sh\n(.*?)^```", text, re.M | re.S) if "pictures" in b)

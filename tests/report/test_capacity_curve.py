@@ -38,7 +38,7 @@ def test_it_shows_each_training_and_what_is_recommended(sizes_study: StudyResult
     )
     assert len(drawn.data) == len(SIZES) * 2
     # The made runs use 10 to 12 units where there are enough.
-    told = int(drawn.caption.split("recommended latent_dim ")[1].split()[0])
+    told = int(drawn.caption.split("recommended number of latent units, ")[1].split(",")[0])
     assert 10 <= told <= 12
 
 

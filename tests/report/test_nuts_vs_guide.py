@@ -58,7 +58,7 @@ def test_medians_over_points_are_drawn_unit_by_unit(tmp_path: Path) -> None:
         assert shown == pytest.approx({3 - unit: medians[unit] for unit in range(4)})
     assert [t.get_text() for t in axes[-1].get_xticklabels()] == ["3", "2", "1", "0"]
     legend = [t.get_text() for t in drawn.figure.legends[0].get_texts()]
-    assert legend == ["active (3 units)", "collapsed (1 units)"]
+    assert legend == ["active (3 units)", "idle (1 units)"]
     assert overlaps(drawn.figure) == []
     assert cut_off(drawn.figure) == []
 

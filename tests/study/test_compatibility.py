@@ -76,7 +76,7 @@ TRAINED = [
     *(("vampprior", q) for q in ("mean_field_normal", "iaf", "von_mises_fisher")),
 ]
 #: Compiled by default: a flow and a mixture, and global sites. Others take up to minutes each.
-COMPILED = [("gaussian_mixture", "iaf"), ("ard", "mean_field_normal")]
+COMPILED = [("ard", "mean_field_normal")]
 #: Whose step would take minutes to compile: it runs as it is, and a warning says so.
 TOO_LARGE = [("flow", "semi_amortized")]
 #: Parameters with which an objective shows in 30 steps what it does.

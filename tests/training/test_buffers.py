@@ -149,7 +149,8 @@ def test_each_member_ends_where_it_ends_alone(layer: str) -> None:
         assert all(layer == "instance_norm" and "num_batches" in name for name in same)
 
 
-@pytest.mark.parametrize("size", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("size", [1, 2])
 def test_compiled_steps_write_the_same(size: int) -> None:
     layer = "spectral_norm" if size == 1 else "dropout"
     compiled, _ = _trained(layer, list(range(size)), compiled=True)

@@ -104,6 +104,7 @@ def test_the_short_list_has_every_family() -> None:
     assert {c[2] for c in COVERING} == set(OF_IMAGES)
 
 
+@pytest.mark.slow
 def test_each_member_ends_where_it_ends_alone_compiled() -> None:
     _compare(("gaussian_mixture", "full_rank_normal", "bernoulli"), compiled=True)
 

@@ -79,6 +79,7 @@ def test_a_study_uses_the_plugin(plugged: Path) -> None:
     assert (runs["mean_correlation[power=2]"] <= runs["mean_correlation"]).all()
 
 
+@pytest.mark.slow
 def test_the_report_says_what_the_plugin_declares_and_without_it_nothing(
     installed: Path, plugged: Path, tmp_path: Path
 ) -> None:
