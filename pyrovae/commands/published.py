@@ -66,16 +66,17 @@ def run(
 
     profile = options.chosen_profile(profile, quick)
     files = _files(names)
-    for file in files:
-        published_tables(load_study_file(file, profile=profile, overrides=overrides))
+    studies = [load_study_file(file, profile=profile, overrides=overrides) for file in files]
+    for study in studies:  # what is wrong is told before anything is trained
+        published_tables(study)
     made = [plans.planned(file, profile, overrides) for file in files]
     how = RunOptions(workers=workers or available_cores(), device=device, compiled=compiled)
     failed: dict[str, str] = {}
     for plan in made:
         click.echo(f"{plan.name}: {len(plan.runs)} runs")
         failed |= run_plan(plan, results, how, console=Console()).failed
-    for file in files:
-        _report(load_study_file(file, profile=profile, overrides=overrides), results)
+    for study in studies:
+        _report(study, results)
     for run_id, reason in failed.items():
         click.echo(f"failed {run_id}: {reason}", err=True)
     if failed:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -129,14 +129,14 @@ class VAE(LatentModel):
         Tensor
             The observations, ``(n, *event_shape)``.
         """
-        self._announce(*self._model_parts)
+        announce(self, self._site, self._model_parts)
         return self._generate(self.prior(), x, n, context, learn=x is not None)
 
     def datum_model(
         self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
     ) -> Tensor:
         """:meth:`model` with the prior's global sites at their medians."""
-        self._announce(*self._model_parts)
+        announce(self, self._site, self._model_parts)
         return self._generate(self.prior.fitted(), x, n, context, learn=False)
 
     def _generate(
@@ -181,16 +181,9 @@ class VAE(LatentModel):
 
     def datum_guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """q(z|x) alone, or q(z|x, c)."""
-        self._announce(*self._guide_parts)
+        announce(self, self._site, self._guide_parts)
         with pyro.plate("data", len(x), dim=-1):
             return pyro.sample("z", self.encode(x, n if isinstance(n, Tensor) else context))
-
-    def _announce(self, *parts: str) -> None:
-        """Tell Pyro which parameters there are to train; a frozen part has none."""
-        for part in parts:
-            module = getattr(self, part)
-            if any(p.requires_grad for p in module.parameters()):
-                pyro.module(f"{self._site}.{part}", module)
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
         """Return q(z|x), or q(z|x, c): batch ``(*b,)``, event ``(latent_dim,)``."""
@@ -328,6 +321,14 @@ def build_vae(
     parts = {"network": network, "prior": prior, "posterior": posterior, "likelihood": likelihood}
     vae.configuration = {key: part for key, part in parts.items() if isinstance(part, Mapping)}
     return vae
+
+
+def announce(model: nn.Module, site: str, parts: Sequence[str]) -> None:
+    """Tell Pyro which parameters of a model's parts there are to train; a frozen part has none."""
+    for part in parts:
+        module = getattr(model, part)
+        if any(p.requires_grad for p in module.parameters()):
+            pyro.module(f"{site}.{part}", module)
 
 
 def made(registry: Registry, part: Any, *context: Any) -> Any:

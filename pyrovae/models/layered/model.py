@@ -22,7 +22,7 @@ from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.networks import NETWORKS, Network
 from pyrovae.models.posteriors import POSTERIORS, Posterior
 from pyrovae.models.priors import PRIORS, Prior
-from pyrovae.models.vae import made, placed
+from pyrovae.models.vae import announce, made, placed
 
 _instances = itertools.count()
 
@@ -115,12 +115,12 @@ class LayeredVAE(LatentModel):
 
     def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """Generative model; see :meth:`pyrovae.models.vae.VAE.model`."""
-        self._announce(*self._model_parts)
+        announce(self, self._site, self._model_parts)
         return self._generate(self.prior(), x, n, learn=x is not None)
 
     def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
         """:meth:`model` with the top prior's global sites at their medians."""
-        self._announce(*self._model_parts)
+        announce(self, self._site, self._model_parts)
         return self._generate(self.prior.fitted(), x, n, learn=False)
 
     def _generate(self, prior: Distribution, x: Tensor | None, n: int, *, learn: bool) -> Tensor:
@@ -139,7 +139,7 @@ class LayeredVAE(LatentModel):
 
     def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
         """q(z1 … zL|x) alone."""
-        self._announce(*self._guide_parts)
+        announce(self, self._site, self._guide_parts)
         with pyro.plate("data", len(x), dim=-1):
             known = self._sampled(self.encode(x))
         return torch.cat([known[i] for i in range(len(self.blocks))], -1)
@@ -149,13 +149,6 @@ class LayeredVAE(LatentModel):
         for i in law.order:
             known[i] = pyro.sample(self.blocks.names[i], law.law(i, known))
         return known
-
-    def _announce(self, *parts: str) -> None:
-        """Tell Pyro which parameters there are to train; a frozen part has none."""
-        for part in parts:
-            module = getattr(self, part)
-            if any(p.requires_grad for p in module.parameters()):
-                pyro.module(f"{self._site}.{part}", module)
 
     def latents(self, z: Tensor) -> dict[str, Tensor]:
         """Return the values of the latent sites at codes ``(*b, latent_dim)``."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 import pyro.distributions as dist
 import torch
 from pydantic import Field
 from torch import Tensor
-from torch.distributions import Distribution
+from torch.distributions import Distribution, Transform
 
 from pyrovae.distributions.autoregressive import autoregressive, zuko
 from pyrovae.distributions.flow import Flow
@@ -30,6 +31,18 @@ class OnNormal(Posterior):
 
     def _base(self, features: Tensor) -> Distribution:
         return dist.Normal(self.loc(features), positive(self.scale(features))).to_event(1)
+
+    def _chained(
+        self,
+        features: Tensor,
+        given: Tensor,
+        transforms: int,
+        made: Callable[[int, Tensor], Transform],
+    ) -> Distribution:
+        """Return the base's law after maps, each of its number and its share of ``given``."""
+        shares = given.unflatten(-1, (transforms, -1)).unbind(-2)
+        maps = [made(i, share) for i, share in enumerate(shares)]
+        return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
 
 
 @POSTERIORS.register("planar")
@@ -76,10 +89,12 @@ class Planar(OnNormal):
 
     def forward(self, features: Tensor) -> Distribution:
         """Return the law of a normal variable after all planar maps."""
-        planes = self.planes(features).unflatten(-1, (self.transforms, -1)).unbind(-2)
         sizes = [1, self.latent_dim, self.latent_dim]
-        maps = [PlanarTransform(plane.split(sizes, dim=-1)) for plane in planes]
-        return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
+
+        def made(_: int, plane: Tensor) -> Transform:
+            return PlanarTransform(plane.split(sizes, dim=-1))
+
+        return self._chained(features, self.planes(features), self.transforms, made)
 
 
 @POSTERIORS.register("radial")
@@ -126,9 +141,11 @@ class Radial(OnNormal):
 
     def forward(self, features: Tensor) -> Distribution:
         """Return the law of a normal variable after all radial maps."""
-        rings = self.rings(features).unflatten(-1, (self.transforms, -1)).unbind(-2)
-        maps = [RadialTransform(*ring.split([self.latent_dim, 1, 1], dim=-1)) for ring in rings]
-        return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
+
+        def made(_: int, ring: Tensor) -> Transform:
+            return RadialTransform(*ring.split([self.latent_dim, 1, 1], dim=-1))
+
+        return self._chained(features, self.rings(features), self.transforms, made)
 
 
 class _Autoregressive(OnNormal):

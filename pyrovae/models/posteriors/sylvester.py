@@ -9,8 +9,6 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.distributions.autoregressive import zuko
-from pyrovae.distributions.flow import Flow
 from pyrovae.distributions.sylvester import (
     Frame,
     householder,
@@ -98,9 +96,7 @@ class Sylvester(OnNormal):
 
     def forward(self, features: Tensor) -> Distribution:
         """Return the law of a normal variable after all maps."""
-        given = self.maps(features).unflatten(-1, (self.transforms, -1)).unbind(-2)
-        maps = [self._map(i, each) for i, each in enumerate(given)]
-        return Flow(self._base(features), zuko.transforms.ComposedTransform(*maps))
+        return self._chained(features, self.maps(features), self.transforms, self._map)
 
     def _map(self, i: int, given: Tensor) -> SylvesterTransform:
         frame, upper, tilde, bias = given.split(self._sizes, dim=-1)

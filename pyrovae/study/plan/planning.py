@@ -30,7 +30,7 @@ from pyrovae.models.vae import VAE, build_vae
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
-from pyrovae.study.config.run import COMPONENTS, OWN, RunConfig, label
+from pyrovae.study.config.run import COMPONENTS, MODEL_PARTS, OWN, RunConfig, label
 from pyrovae.study.config.schedules import constant_from
 from pyrovae.study.config.size import largest, require_memory
 from pyrovae.study.plan.compatibility import (
@@ -331,10 +331,6 @@ def vae_of(
     """
     if config.model is not None:
         raise ConfigError(f"model '{config.model['name']}' is a user's own: it has no known parts")
-    assert config.network is not None
-    assert config.prior is not None
-    assert config.posterior is not None
-    assert config.likelihood is not None
     condition = None
     if config.condition is not None:
         assert columns is not None
@@ -344,10 +340,7 @@ def vae_of(
     return build_vae(
         event_shape,
         config.latent_dim,
-        network=config.network,
-        prior=config.prior,
-        posterior=config.posterior,
-        likelihood=config.likelihood,
+        **_parts_of(config),
         seed=config.seed,
         data=data,
         condition=condition,
@@ -371,20 +364,16 @@ def model_of(
 
 def _layered_of(config: RunConfig, event_shape: tuple[int, ...], data: Tensor | None) -> LayeredVAE:
     assert config.layers is not None
-    assert config.network is not None
-    assert config.prior is not None
-    assert config.posterior is not None
-    assert config.likelihood is not None
     return build_layered(
-        event_shape,
-        config.layers,
-        network=config.network,
-        prior=config.prior,
-        posterior=config.posterior,
-        likelihood=config.likelihood,
-        seed=config.seed,
-        data=data,
+        event_shape, config.layers, **_parts_of(config), seed=config.seed, data=data
     )
+
+
+def _parts_of(config: RunConfig) -> dict[str, Any]:
+    """Return the parts that a model is built from, of a run whose model is no one's own."""
+    parts = {key: getattr(config, key) for key in MODEL_PARTS}
+    assert None not in parts.values()
+    return parts
 
 
 def program_of(config: RunConfig, dataset: Dataset) -> LossProgram:
