@@ -119,10 +119,12 @@ def family_page(kind: str, title: str, intro: str) -> str:
 def scores_table(metric: str) -> str:
     """Return a table of what a metric stores: keys, titles with units, directions, meanings."""
     from pyrovae.measures.disentanglement import METRICS
+    from pyrovae.measures.disentanglement.asked import keys_of
 
+    (key,) = keys_of([{"name": metric}])
     rows = ["| stored as | score | better | meaning |", "|---|---|---|---|"]
     rows += [
-        f"| `{s.key}` | {_in_table(s.axis_label)} | {s.better} | {_in_table(s.meaning)} |"
+        f"| `{key + s.key.removeprefix(metric)}` | {_in_table(s.axis_label)} | {s.better} | {_in_table(s.meaning)} |"
         for s in METRICS.scores_of(metric)
     ]
     return "\n".join(rows)

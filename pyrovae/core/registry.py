@@ -23,6 +23,7 @@ import sys
 import typing
 import warnings
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, Generic, TypeVar
@@ -38,6 +39,17 @@ T = TypeVar("T", bound=Callable[..., Any])
 
 class _Mark:
     """See :data:`LATER` and :data:`PLACE`."""
+
+
+@dataclass(frozen=True)
+class Before:
+    """Annotates a parameter of a metric that came after scores had been stored: what they are of.
+
+    Where that is not the default, the keys of scores say which it is, so that a stored column keeps
+    its meaning: ``explicitness`` is what it was, ``explicitness[classifier=softmax]`` the new one.
+    """
+
+    value: Any
 
 
 #: Annotates a parameter that came after runs had been stored. At its default it is left out of what
@@ -133,6 +145,12 @@ class Registry(Generic[T]):
         if dotted.is_path(name) or name not in self:
             return frozenset()
         return _places(self[name])
+
+    def before(self, name: str) -> dict[str, Any]:
+        """Return what the parameters that are marked :class:`Before` were before they came."""
+        if dotted.is_path(name) or name not in self:
+            return {}
+        return dict(_before(self[name]))
 
     def resolve(self, name: str, given: dict[str, Any]) -> dict[str, Any]:
         """Validate ``given`` and fill in the defaults; by a dotted path, ``source`` is among them.
@@ -235,6 +253,17 @@ class Registry(Generic[T]):
 def _places(entry: Callable[..., Any]) -> frozenset[str]:
     fields = parameters_of(entry, "placed").model_fields
     return frozenset(name for name, field in fields.items() if PLACE in field.metadata)
+
+
+@cache
+def _before(entry: Callable[..., Any]) -> Mapping[str, Any]:
+    fields = parameters_of(entry, "marked").model_fields
+    return {
+        name: mark.value
+        for name, field in fields.items()
+        for mark in field.metadata
+        if isinstance(mark, Before)
+    }
 
 
 #: Where what is built in stands.

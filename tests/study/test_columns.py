@@ -12,6 +12,7 @@ from report.made import PRIORS, make_study
 from tiny_study import TINY, tiny_plan
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.measures.disentanglement.asked import keys_of
 from pyrovae.report.look.presented import present
 from pyrovae.report.look.scores import disentanglement_scores
 from pyrovae.report.page.write import render_page
@@ -82,6 +83,23 @@ def test_of_several_of_one_name_the_first_version_kept_the_last():
     assert has_all(new)
     assert has_all(_stored(DEFAULT, FIVE, scores={}, **{"mig": DEFAULT, "mig[n_bins=5]": FIVE}))
     assert has_all(_stored(DEFAULT, FIVE, scores={}))  # There are no factors.
+
+
+def test_a_column_keeps_its_meaning_when_a_default_is_another():
+    """Explicitness was by one regression against the rest before there was a choice."""
+    sizes = {"n_train": 10_000, "n_test": 5_000}
+    before = _stored({"name": "explicitness", **sizes}, scores={"explicitness": 0.96})
+    chosen, softmax, rest = (
+        {"name": "explicitness", **classifier, **sizes}
+        for classifier in ({}, {"classifier": "softmax"}, {"classifier": "one_vs_rest"})
+    )
+    new = keys_of([chosen])
+    assert new == keys_of([softmax]) == ["explicitness[classifier=softmax]"]
+    assert keys_of([rest]) == ["explicitness"]
+    assert keys_of([rest, softmax]) == ["explicitness", *new]
+    after = _stored(softmax, scores={new[0]: 1.0}, **{new[0]: softmax})
+    again = _stored(rest, scores={"explicitness": 0.97}, explicitness=rest)
+    assert _keys(before, after, again) == [{"explicitness"}, set(new), {"explicitness"}]
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,8 @@ def keys_of(metrics: Sequence[Asked]) -> list[str]:
 
     Of several of one name, the one with default parameters keeps the name as it is, or the first
     if none has; the others' keys tell what differs from the defaults: ``mig``, ``mig[n_bins=5]``.
+    For a parameter that came later, what scores were before stands for the default, and a key
+    always tells another value (:class:`~pyrovae.core.registry.Before`).
 
     Parameters
     ----------
@@ -35,6 +37,7 @@ def keys_of(metrics: Sequence[Asked]) -> list[str]:
     """
     told = [(m["name"], _told(m, metrics)) for m in metrics]
     plain: dict[str, dict[str, Any]] = {}
+    before = {name: METRICS.before(name) for name, _ in told}
     for i, (name, parameters) in enumerate(told):
         if (name, parameters) in told[:i]:
             raise ConfigError(
@@ -42,9 +45,9 @@ def keys_of(metrics: Sequence[Asked]) -> list[str]:
             )
         if not parameters:
             plain[name] = parameters
-        else:
+        elif not before[name].keys() & parameters.keys():
             plain.setdefault(name, parameters)
-    return [name if p == plain[name] else variant_key(name, p) for name, p in told]
+    return [name if p == plain.get(name) else variant_key(name, p) for name, p in told]
 
 
 def _told(metric: Asked, others: Sequence[Asked]) -> dict[str, Any]:
@@ -60,8 +63,11 @@ def _told(metric: Asked, others: Sequence[Asked]) -> dict[str, Any]:
     if name not in METRICS:
         return given
     fields = METRICS.parameters(name).model_fields
+    before = METRICS.before(name)
+    usual = {key: field.default for key, field in fields.items()} | before
+    whole = {key: fields[key].default for key in before} | given
     return {
         key: value
-        for key, value in given.items()
-        if key not in fields or to_jsonable_python(fields[key].default) != value
+        for key, value in whole.items()
+        if key not in usual or to_jsonable_python(usual[key]) != value
     }

@@ -18,6 +18,8 @@ ORIGINAL_ESTIMATORS = MappingProxyType[str, dict[str, Any]](
     {
         # Eastwood & Williams 2018: a lasso, next to a random forest.
         "dci": {"learner": "lasso"},
+        # Ridgeway & Mozer 2018: a regression for each value of a factor.
+        "explicitness": {"classifier": "one_vs_rest"},
         # Kim & Mnih 2018, with the sizes that Carbonneau et al. 2020 give for it.
         "factor_vae": {"batch_size": 200, "n_train": 800, "n_test": 800},
         # Suter et al. 2019: the largest deviation, and factors as they are.

@@ -82,10 +82,8 @@ def _whole(metric: dict[str, Any]) -> dict[str, Any]:
     if dotted.is_path(name):  # Results are read without importing what somebody's study names.
         return metric
     try:
-        return {
-            "name": name,
-            **METRICS.resolve(name, {k: v for k, v in metric.items() if k != "name"}),
-        }
+        given = METRICS.before(name) | {k: v for k, v in metric.items() if k != "name"}
+        return {"name": name, **METRICS.resolve(name, given)}
     except PyrovaeError:
         return metric  # It has lost a parameter since, or is that of a plug-in which is gone.
 

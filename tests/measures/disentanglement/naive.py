@@ -166,7 +166,36 @@ def sap_continuous(codes, factors):
     return sum(gaps) / len(gaps)
 
 
-def explicitness(codes, factors, seed):
+def one_vs_rest(z, v, z_test, values):
+    """A regression for each value; what they say in units of their sum, (values, points)."""
+    scores = np.array(
+        [LogisticRegression().fit(z, v == value).predict_proba(z_test)[:, 1] for value in values]
+    )
+    return scores / scores.sum(axis=0)
+
+
+def softmax(z, v, z_test, values):
+    """The most probable weights under a standard normal law, by Newton's method on all of them."""
+    d, m = z.shape[1] + 1, len(values)
+    x, y = np.column_stack([z, np.ones(len(z))]), v[:, None] == np.array(values)
+
+    def told(points, weights):
+        logits = points @ weights.reshape(d, m)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    prior = np.repeat(np.append(np.ones(d - 1), 1e-9), m)  # free intercepts
+    weights = np.zeros(d * m)
+    for _ in range(50):
+        p = told(x, weights)
+        slope = (x.T @ (p - y)).ravel() + prior * weights
+        spread = np.einsum("na,nb->nab", p, -p) + np.einsum("na,ab->nab", p, np.eye(m))
+        curve = np.einsum("ni,nj,nab->iajb", x, x, spread).reshape(d * m, d * m)
+        weights = weights - np.linalg.solve(curve + np.diag(prior), slope)
+    return told(np.column_stack([z_test, np.ones(len(z_test))]), weights).T
+
+
+def explicitness(codes, factors, seed, fit=softmax):
     """Ridgeway & Mozer 2018, sec. 3: the area is the share of pairs that are in order."""
     train, test = split(len(codes), np.random.default_rng(seed))
     mean, std = codes[train].mean(axis=0), codes[train].std(axis=0)
@@ -174,13 +203,7 @@ def explicitness(codes, factors, seed):
     areas_of_factors = []
     for v in factors.T:
         values = sorted(set(v[train].tolist()))
-        scores = np.array(
-            [
-                LogisticRegression().fit(z[train], v[train] == value).predict_proba(z[test])[:, 1]
-                for value in values
-            ]
-        )
-        scores = scores / scores.sum(axis=0)
+        scores = fit(z[train], v[train], z[test], values)
         areas = []
         for value, score in zip(values, scores, strict=True):
             yes, no = score[v[test] == value], score[v[test] != value]

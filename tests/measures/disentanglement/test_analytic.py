@@ -221,6 +221,14 @@ def test_binary(metric, case, expected):
     assert score == pytest.approx(expected, abs=0.02)
 
 
+def test_a_softmax_tells_values_that_lie_between_others():
+    """Of ten values in a perfect code, one against the rest cannot: its areas are monotone."""
+    case = draw("perfect", 3_000)
+    metric = METRICS["explicitness"]
+    assert metric(*case, rng=0).score == pytest.approx(1, abs=5e-4)
+    assert metric(*case, rng=0, classifier="one_vs_rest").score < 0.98
+
+
 @pytest.mark.parametrize(
     ("case", "expected"),
     {

@@ -38,7 +38,7 @@ def test_every_metric_is_created_from_the_registry(name):
         "beta_vae": {"batch_size": 64, "n_train": 10_000, "n_test": 5_000},
         "sap": {"factor_kind": "categorical", "n_train": 10_000, "n_test": 5_000},
         "modularity": {"n_bins": 20, "binning": "uniform"},
-        "explicitness": {"n_train": 10_000, "n_test": 5_000},
+        "explicitness": {"classifier": "softmax", "n_train": 10_000, "n_test": 5_000},
         "irs": {"quantile": 0.99, "n_factor_bins": 20},
     }.items(),
 )
