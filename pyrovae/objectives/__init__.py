@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyrovae.models.sites import Terms
 from pyrovae.objectives.base import OBJECTIVES, Objective, Update
+from pyrovae.objectives.constrained import Geco
 from pyrovae.objectives.dip import DipI, DipII
 from pyrovae.objectives.elbo import Annealed, Autoencoder, Beta, Elbo
 from pyrovae.objectives.factor import Factor
@@ -11,6 +12,7 @@ from pyrovae.objectives.importance import Dreg, Iwae
 from pyrovae.objectives.info import Info
 from pyrovae.objectives.lagging import Lagging
 from pyrovae.objectives.rate import Capacity, Delta, FreeBits
+from pyrovae.objectives.regularized import Rae
 from pyrovae.objectives.scale import Balanced, LearnedSigma
 from pyrovae.objectives.tighter import Ciwae, Miwae, Piwae
 from pyrovae.objectives.total_correlation import BetaTC
@@ -32,6 +34,7 @@ __all__ = [
     "Elbo",
     "Factor",
     "FreeBits",
+    "Geco",
     "Info",
     "Iwae",
     "Lagging",
@@ -39,6 +42,7 @@ __all__ = [
     "Miwae",
     "Objective",
     "Piwae",
+    "Rae",
     "Terms",
     "Update",
     "WaeGan",

@@ -37,6 +37,8 @@ class Objective(nn.Module):
     hint: ClassVar[str] = ""
     #: A column of the record along training that :meth:`groups` depends on; empty if on none.
     heeds = ""
+    #: Whether derivatives of the decoder by the code are part of the loss.
+    differentiates = False
 
     @classmethod
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:

@@ -93,6 +93,7 @@ QUICK: dict[str, dict[str, object]] = {
     "miwae": {"particles": 2, "bounds": 2},
     "piwae": {"particles": 2, "bounds": 2},
     "wae_gan": {"hidden": [8]},
+    "geco": {"target": 2.0, "constrain": "rate"},
 }
 
 
@@ -137,7 +138,9 @@ def test_pairs_train_compiled(prior: str, posterior: str) -> None:
 def test_objectives_train(objective: str, compiled: bool) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not registered in the param store.*")
-        _train(small_vae(likelihood="gaussian", latent_dim=2), objective, compiled=compiled)
+        family = "fixed_scale_normal" if objective == "rae" else "mean_field_normal"
+        vae = small_vae("standard_normal", family, "gaussian", latent_dim=2)
+        _train(vae, objective, compiled=compiled)
 
 
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
@@ -325,6 +328,8 @@ BAD = [
     ("objective: {name: delta, weight: 1}", "objective.weight", "greater than 1"),
     ("objective: learned_sigma", "objective", "scale is learned"),
     ("objective: balanced", "objective", "likelihood 'bernoulli' does not qualify"),
+    ("objective: rae", "objective", "fixed_scale_normal"),
+    ("objective: {name: geco, average: 1}", "objective.average", "less than 1"),
 ]
 
 

@@ -22,6 +22,7 @@ from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import analytic_kl, marginals
+from pyrovae.distributions.fixed_scale import FixedScaleNormal
 from pyrovae.distributions.joint import Joint
 from pyrovae.distributions.quadrature import Parts, kl_by_quadrature, parts_of
 from pyrovae.distributions.rebatched import without_batch
@@ -150,6 +151,16 @@ def family(law: Distribution) -> Family | None:
             loc=raw[..., 0], scale=raw[..., 1].exp(), **_filled(fixed, raw), validate_args=False
         ),
         lambda place, width: torch.stack([place, width.log()], -1),
+    )
+
+
+@family.register
+def _(law: FixedScaleNormal) -> Family:
+    scale = law.scale.flatten()[0].double()
+    return Family(
+        (FixedScaleNormal, float(scale)),
+        lambda raw: FixedScaleNormal(raw[..., 0], scale.expand(raw.shape[:-1])),
+        lambda place, width: place.unsqueeze(-1),
     )
 
 

@@ -34,6 +34,7 @@ class Autoregressive(Likelihood):
     """
 
     shows = "draw"
+    properties = frozenset()
     conditional: nn.Module
     #: Whether elements are tokens of a sequence, and whether 0 ends it.
     tokens = False

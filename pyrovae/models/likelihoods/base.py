@@ -42,8 +42,9 @@ class Likelihood(Scheduled):
     #: What :meth:`mean` returns: E[x|z], the most probable x, either, element by element, or, where
     #: there is no mean, a draw.
     shows: Literal["mean", "mode", "either", "draw"] = "mean"
-    #: ``squared_error``: -log p(x|z) is a squared error but for one scale.
-    properties: ClassVar[frozenset[str]] = frozenset()
+    #: ``squared_error``: -log p(x|z) is a squared error but for one scale. ``mean``: E[x|z] is a
+    #: function of the decoder's output that has derivatives.
+    properties: ClassVar[frozenset[str]] = frozenset({"mean"})
 
     def __init__(self, event_shape: tuple[int, ...]) -> None:
         super().__init__()

@@ -56,6 +56,8 @@ class Categorical(Likelihood):
     tensor(-65.9167)
     """
 
+    properties = frozenset()
+
     def __init__(
         self,
         event_shape: tuple[int, ...],

@@ -80,6 +80,7 @@ class Mixed(Likelihood):
     """
 
     shows = "either"
+    properties = frozenset()
 
     def __init__(
         self,

@@ -8,6 +8,7 @@ from pyrovae.models.posteriors.full_rank import FullRankNormal
 from pyrovae.models.posteriors.gaussian_mixture import GaussianMixture
 from pyrovae.models.posteriors.low_rank import LowRankNormal
 from pyrovae.models.posteriors.mean_field import (
+    FixedScaleNormal,
     MeanFieldLaplace,
     MeanFieldLogistic,
     MeanFieldNormal,
@@ -20,6 +21,7 @@ from pyrovae.models.posteriors.sylvester import Sylvester
 
 __all__ = [
     "POSTERIORS",
+    "FixedScaleNormal",
     "FullRankNormal",
     "GaussianMixture",
     "InverseAutoregressive",

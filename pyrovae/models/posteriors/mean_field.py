@@ -8,7 +8,8 @@ import pyro.distributions as dist
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.core.schedules import Number, Within
+from pyrovae.core.schedules import Number, Positive, Within
+from pyrovae.distributions.fixed_scale import FixedScaleNormal as FixedScaleNormalLaw
 from pyrovae.distributions.logistic import Logistic
 from pyrovae.distributions.student_t import StudentT
 from pyrovae.models.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
@@ -59,6 +60,53 @@ class MeanFieldNormal(LocationScale):
     """
 
     law = dist.Normal
+
+
+@POSTERIORS.register("fixed_scale_normal")
+class FixedScaleNormal(Posterior):
+    r"""Normal with one standard deviation for all data and dimensions, which is not learned.
+
+    .. math:: q(z \mid x) = \mathcal{N}(z \mid \mu(x), \sigma^2 I)
+
+    The noise that a deterministic autoencoder (objective ``rae``) is measured with; under other
+    objectives the constant-variance VAE.
+
+    Parameters
+    ----------
+    features
+        Width of the encoder's output.
+    latent_dim
+        Dimension of the code.
+    scale
+        sigma, or a schedule of it.
+
+    References
+    ----------
+    Ghosh et al. 2020, sec. 3.1; arXiv:1903.12436
+
+    Examples
+    --------
+    >>> import torch
+    >>> from pyrovae.models.posteriors import FixedScaleNormal
+    >>> q = FixedScaleNormal(16, 3, scale=0.1)(torch.randn(5, 16))
+    >>> q.batch_shape, q.event_shape
+    (torch.Size([5]), torch.Size([3]))
+    >>> q.variance[0]
+    tensor([0.0100, 0.0100, 0.0100], grad_fn=<SelectBackward0>)
+    """
+
+    properties = FACTORIZED | {"fixed_scale"}
+    scale: Tensor
+
+    def __init__(self, features: int, latent_dim: int, *, scale: Positive = 0.1) -> None:
+        super().__init__(features, latent_dim)
+        self.loc = head(features, latent_dim)
+        self.set_number("scale", scale)
+
+    def forward(self, features: Tensor) -> Distribution:
+        """Return the product of ``latent_dim`` normal laws of one scale."""
+        loc = self.loc(features)
+        return FixedScaleNormalLaw(loc, self.scale.expand_as(loc)).to_event(1)
 
 
 @POSTERIORS.register("laplace")

@@ -32,12 +32,14 @@ NEEDS = {
     "posterior.marginals": "a posterior with known one-dimensional marginals",
     "posterior.moments": "a posterior with known mean and variance",
     "posterior.covariance": "a posterior with known covariance",
+    "posterior.fixed_scale": "a posterior whose scale is not learned",
     "posterior.real": "codes in real space",
     "training.batch": "minibatches of two or more",
     "code.flat": "one flat code, without layers",
     "prior.factorized": "a prior with independent dimensions",
     "prior.reparameterizable": "a prior whose draws are functions of standard noise",
     "prior.density": "a prior that has the density of its draws",
+    "likelihood.mean": "a likelihood whose mean has derivatives",
     "likelihood.learned_scale": "a likelihood whose scale is learned",
     "likelihood.squared_error": "a Gaussian likelihood with one shared sigma",
 }
@@ -201,6 +203,11 @@ def training_conflict(
     if training.batch_size < 2:
         reason = "batch normalisation compares data within a minibatch: it needs 2 or more"
         return "training.batch_size", reason
+    if getattr(objective, "differentiates", False):
+        return "network", (
+            f"objective '{name}' has derivatives of the decoder in its loss, in which batch "
+            "normalisation cannot keep its statistics: norm: layer can"
+        )
     if isinstance(model, VAE) and model.posterior.needs_model:
         family = POSTERIORS.name_of(type(model.posterior))
         return "network", (

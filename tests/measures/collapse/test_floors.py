@@ -44,6 +44,7 @@ def _two(raw: np.ndarray) -> Density:
 
 Q: dict[str, tuple[Callable[[np.ndarray], Density], int]] = {
     "mean_field_normal": (lambda r: lambda z: norm.logpdf(z, r[0], np.exp(r[1])), 2),
+    "fixed_scale_normal": (lambda r: lambda z: norm.logpdf(z, r[0], 0.1), 2),
     "full_rank_normal": (lambda r: lambda z: norm.logpdf(z, r[0], np.exp(r[1])), 2),
     "laplace": (lambda r: lambda z: laplace.logpdf(z, r[0], np.exp(r[1])), 2),
     "logistic": (lambda r: lambda z: logistic.logpdf(z, r[0], np.exp(r[1])), 2),
@@ -97,6 +98,7 @@ def _vae(prior: str, posterior: str, latent_dim: int = 3) -> VAE:
     ("posterior", "prior"),
     [
         *(("mean_field_normal", prior) for prior in P),
+        ("fixed_scale_normal", "standard_normal"),
         ("full_rank_normal", "student_t"),
         ("laplace", "standard_normal"),
         ("laplace", "spike_slab"),
