@@ -44,7 +44,7 @@ from report.made import PRIORS, compare_study, make_study
 PLUGIN = Path(__file__).parents[1] / "core" / "plugin" / "pyrovae_cauchy" / "__init__.py"
 _BEST_HIGH = (
     *("beta_vae", "dci", "dcimig", "explicitness", "factor_vae", "irs", "jemmig", "mig"),
-    *("mig_sup", "modularity", "sap", "udr"),
+    *("mig_sup", "modularity", "sap", "udr", "infom", "infoc", "infoe", "mcc"),
 )
 #: Written down apart from the declarations: unit and direction.
 KNOWN = {
@@ -233,7 +233,12 @@ def test_the_documentation(plugin: None, monkeypatch: pytest.MonkeyPatch):
 def test_all_that_metrics_store_is_declared(plugin: None):
     factors = np.random.default_rng(0).integers(3, size=(120, 2))
     codes = factors + 0.3 * np.random.default_rng(1).normal(size=(120, 2))
-    quick = {"dci": {"learner": "lasso"}, "beta_vae": {"n_train": 50, "n_test": 50}}
+    quick = {
+        "dci": {"learner": "lasso"},
+        "beta_vae": {"n_train": 50, "n_test": 50},
+        # What the plain column is of; by default the key tells the classifier.
+        "explicitness": {"classifier": "one_vs_rest"},
+    }
     metrics = [{"name": name, **quick.get(name, {})} for name in METRICS]
     active = np.array([True, False])
     stored, _ = score_representation(

@@ -25,8 +25,10 @@ from pyrovae.measures.disentanglement.explicitness import explicitness
 from pyrovae.measures.disentanglement.factor_vae import factor_vae
 from pyrovae.measures.disentanglement.files import score_files
 from pyrovae.measures.disentanglement.inactive import only_active, with_and_without_inactive
+from pyrovae.measures.disentanglement.infomec import infoc, infoe, infom
 from pyrovae.measures.disentanglement.irs import irs
 from pyrovae.measures.disentanglement.jemmig import jemmig
+from pyrovae.measures.disentanglement.mcc import mcc
 from pyrovae.measures.disentanglement.mig import mig
 from pyrovae.measures.disentanglement.mig_sup import mig_sup
 from pyrovae.measures.disentanglement.modularity import modularity
@@ -53,9 +55,13 @@ __all__ = [
     "explicitness",
     "factor_vae",
     "gaussian_total_correlation",
+    "infoc",
+    "infoe",
+    "infom",
     "irs",
     "is_costly",
     "jemmig",
+    "mcc",
     "mig",
     "mig_sup",
     "min_factors",

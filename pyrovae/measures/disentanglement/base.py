@@ -63,6 +63,7 @@ class _Facts:
     parts: tuple[Score, ...]
     min_factors: int
     costly: bool
+    real_factors: bool
 
 
 class Metrics(Registry[Metric]):
@@ -86,6 +87,7 @@ class Metrics(Registry[Metric]):
         parts: Sequence[Score] = (),
         min_factors: int = 1,
         costly: bool = False,
+        real_factors: bool = False,
     ) -> Callable[[M], M]:
         """Return a decorator that adds a metric.
 
@@ -105,6 +107,8 @@ class Metrics(Registry[Metric]):
             ``factors=None``; 2 if it asks which factor a code belongs to.
         costly
             Whether it fits learners: repeating it, as standard errors do, takes long.
+        real_factors
+            Whether it takes factors that are real numbers, not categories.
 
         Raises
         ------
@@ -124,7 +128,9 @@ class Metrics(Registry[Metric]):
         def add(metric: M) -> M:
             registered(metric)
             own = _main(score, metric)
-            self._facts[name] = _Facts(own, tuple(map(_grouped, parts)), min_factors, costly)
+            self._facts[name] = _Facts(
+                own, tuple(map(_grouped, parts)), min_factors, costly, real_factors
+            )
             return metric
 
         return add
@@ -147,6 +153,11 @@ class Metrics(Registry[Metric]):
         """Tell whether a metric fits learners, for seconds rather than milliseconds."""
         return self._of(name).costly
 
+    def takes_real_factors(self, name: str) -> bool:
+        """Tell whether a metric takes factors that are real numbers, or needs none."""
+        facts = self._of(name)
+        return facts.real_factors or not facts.min_factors
+
     def _of(self, name: str) -> _Facts:
         metric = self[name]
         if name in self._facts:
@@ -158,7 +169,7 @@ class Metrics(Registry[Metric]):
                     for s in (facts.score, *facts.parts)
                 )
                 return replace(facts, score=score, parts=tuple(parts))
-        return _Facts(_main(undeclared(name), metric), (), min_factors=1, costly=False)
+        return _Facts(_main(undeclared(name), metric), (), 1, costly=False, real_factors=False)
 
 
 METRICS = Metrics()

@@ -44,7 +44,7 @@ def sap(
     codes
         (n, d).
     factors
-        (n, k), whole numbers.
+        (n, k), whole numbers, or real ones where they are continuous.
     rng
         Chooses training and test points, and seeds the classifier.
     factor_kind
@@ -86,7 +86,7 @@ def sap(
     >>> [round(sap(codes, factors, 0, **ordered).score, 2) for codes in (factors, turned)]
     [1.0, 0.04]
     """
-    z, v = check_pair(codes, factors)
+    z, v = check_pair(codes, factors, whole=factor_kind == "categorical")
     rng = np.random.default_rng(rng)
     d = z.shape[1]
     if d == 1:

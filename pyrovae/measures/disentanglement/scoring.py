@@ -13,7 +13,7 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.measures.disentanglement.base import METRICS, min_factors, needs_factors
 from pyrovae.measures.disentanglement.original import ORIGINAL_ESTIMATORS
 from pyrovae.measures.disentanglement.uncertainty import with_standard_error
-from pyrovae.measures.disentanglement.validation import check_pair
+from pyrovae.measures.disentanglement.validation import are_whole, check_pair
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def score(
         (n, d) and (n, k). Without factors only metrics that do not need them can be asked for.
     metrics
         Names from ``METRICS``; None for all that these arrays allow: those that compare factors
-        are left out if there is a single one.
+        are left out if there is a single one, those that want categories if factors are real.
     seed
         Each metric draws from a stream of its own, made of the seed and its name: a score does not
         depend on which others are asked for.
@@ -66,10 +66,15 @@ def score(
     if seed < 0:
         raise ConfigError(f"a seed is not negative, got {seed}", "seed")
     if factors is not None:
-        check_pair(codes, factors)
+        check_pair(codes, factors, whole=False)
     if metrics is None:
         given = 0 if factors is None else np.shape(factors)[1]
-        metrics = [name for name in METRICS if min_factors(name) <= given]
+        real = factors is not None and not are_whole(factors)
+        metrics = [
+            name
+            for name in METRICS
+            if min_factors(name) <= given and (not real or METRICS.takes_real_factors(name))
+        ]
 
     rows: list[dict[str, Any]] = []
     for name in dict.fromkeys(metrics):

@@ -10,11 +10,13 @@ information, and each metric treats it so.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.measures.disentanglement.base import Codes, Factors
+from pyrovae.measures.disentanglement.base import Codes
 
 
 def check_codes(codes: ArrayLike) -> Codes:
@@ -39,14 +41,17 @@ def check_codes(codes: ArrayLike) -> Codes:
 
 
 def check_pair(
-    codes: ArrayLike, factors: ArrayLike | None, *, min_factors: int = 1
-) -> tuple[Codes, Factors]:
+    codes: ArrayLike, factors: ArrayLike | None, *, min_factors: int = 1, whole: bool = True
+) -> tuple[Codes, Any]:
     """Return codes (n, d) as floats and factors (n, k) as integers.
 
     Parameters
     ----------
     min_factors
         How many factors the metric compares; 2 for those that ask which factor a code belongs to.
+    whole
+        Whether factors are categories. Otherwise they may be real numbers, and are returned as
+        floats.
 
     Raises
     ------
@@ -64,12 +69,18 @@ def check_pair(
         raise ConfigError(
             f"this metric needs at least {min_factors} factors, got {array.shape[1]}", "factors"
         )
-    if not np.array_equal(array, np.round(array)):
+    if whole and not are_whole(array):
         raise ConfigError("factors are categories: give whole numbers (bin real ones)", "factors")
     constant = np.flatnonzero(np.ptp(array, axis=0) == 0)
     if constant.size:
         raise ConfigError(f"factor {constant[0]} never varies: leave it out", "factors")
-    return checked, array.astype(np.int64)
+    return checked, array.astype(np.int64 if whole else np.float64)
+
+
+def are_whole(factors: ArrayLike) -> bool:
+    """Tell whether factors are whole numbers, of whatever type."""
+    array = np.asarray(factors)
+    return np.array_equal(array, np.round(array))
 
 
 def _matrix(values: ArrayLike, place: str) -> NDArray[np.number]:

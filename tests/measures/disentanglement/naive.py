@@ -5,10 +5,12 @@ learn from), and the order of the votes' draws, so that chance is the same in bo
 """
 
 from collections import Counter
+from itertools import permutations
 from math import log
 
 import numpy as np
 from scipy.linalg import sqrtm
+from scipy.special import digamma
 from scipy.stats import spearmanr
 from sklearn.ensemble import GradientBoostingClassifier
 from sklearn.linear_model import Lasso, LogisticRegression
@@ -134,6 +136,63 @@ def wasserstein_correlation(codes, factors):
     return 2 * np.trace(c) - 2 * np.trace(sqrtm(c * np.diag(c)[:, None]).real)
 
 
+def mcc(codes, factors):
+    """Hyvarinen & Morioka 2016: every assignment of factors to codes is tried."""
+    d, k = codes.shape[1], factors.shape[1]
+    table = [[abs(np.corrcoef(z, v)[0, 1]) for v in factors.T] for z in codes.T]
+    return max(
+        sum(table[u][j] for j, u in enumerate(chosen)) / k for chosen in permutations(range(d), k)
+    )
+
+
+def neighbour_information(codes, factors, n=10):
+    """Ross 2014, eq. 2, point by point, in units of the factors' entropies."""
+    table = []
+    for z in codes.T:
+        away = abs(z[:, None] - z[None, :])
+        row = []
+        for v, h in zip(factors.T, entropies(factors), strict=True):
+            terms = []
+            for i, distances in enumerate(away):
+                same = sorted(distances[v == v[i]])  # itself first
+                near = min(n, len(same) - 1)
+                within = sum(distances <= same[near])  # itself among them
+                terms.append(digamma(near) - digamma(len(same)) - digamma(within - 1))
+            row.append(max(0, digamma(len(z)) + sum(terms) / len(z)) / h)
+        table.append(row)
+    return table
+
+
+def shares(rows):
+    """The largest part of each row's sum, from [1/length, 1] to [0, 1]; the mean over rows."""
+    found = [(max(row) / sum(row) - 1 / len(row)) / (1 - 1 / len(row)) for row in rows]
+    return sum(found) / len(found)
+
+
+def infom(codes, factors):
+    """Hsu et al. 2023, sec. 4; no code here is narrower than a twentieth of the widest."""
+    return shares(neighbour_information(codes, factors))
+
+
+def infoc(codes, factors):
+    return shares([*zip(*neighbour_information(codes, factors), strict=True)])
+
+
+def infoe(codes, factors):
+    """Hsu et al. 2023, sec. 4: Newton's method finds the regression, with and without codes."""
+    z = (codes - codes.mean(axis=0)) / codes.std(axis=0)
+    scores = []
+    for v in factors.T:
+        values, counts = np.unique(v, return_counts=True)
+        weight = (len(v) / len(values) / counts)[np.searchsorted(values, v)]
+        left = []
+        for read in (z, np.zeros((len(z), 0))):
+            p = softmax(read, v, read, values.tolist(), weight, penalty=1e-9)
+            left.append(-np.mean([log(p[values.tolist().index(a), i]) for i, a in enumerate(v)]))
+        scores.append(1 - left[0] / left[1])
+    return sum(scores) / len(scores)
+
+
 def split(n, rng):
     """Training and test points: a permutation, cut at two thirds."""
     order = rng.permutation(n)
@@ -174,8 +233,8 @@ def one_vs_rest(z, v, z_test, values):
     return scores / scores.sum(axis=0)
 
 
-def softmax(z, v, z_test, values):
-    """The most probable weights under a standard normal law, by Newton's method on all of them."""
+def softmax(z, v, z_test, values, weight=1.0, penalty=1.0):
+    """The most probable weights under a normal law, by Newton's method on all of them."""
     d, m = z.shape[1] + 1, len(values)
     x, y = np.column_stack([z, np.ones(len(z))]), v[:, None] == np.array(values)
 
@@ -184,13 +243,14 @@ def softmax(z, v, z_test, values):
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
-    prior = np.repeat(np.append(np.ones(d - 1), 1e-9), m)  # free intercepts
+    prior = np.repeat(np.append(np.full(d - 1, penalty), 1e-9), m)  # free intercepts
+    of_point = np.broadcast_to(weight, len(z))
     weights = np.zeros(d * m)
     for _ in range(50):
         p = told(x, weights)
-        slope = (x.T @ (p - y)).ravel() + prior * weights
+        slope = (x.T @ (of_point[:, None] * (p - y))).ravel() + prior * weights
         spread = np.einsum("na,nb->nab", p, -p) + np.einsum("na,ab->nab", p, np.eye(m))
-        curve = np.einsum("ni,nj,nab->iajb", x, x, spread).reshape(d * m, d * m)
+        curve = np.einsum("n,ni,nj,nab->iajb", of_point, x, x, spread).reshape(d * m, d * m)
         weights = weights - np.linalg.solve(curve + np.diag(prior), slope)
     return told(np.column_stack([z_test, np.ones(len(z_test))]), weights).T
 

@@ -83,6 +83,18 @@ EXACT = {
         "monotone": 1,
         "collapsed": 0,
     },
+    "mcc": {
+        "perfect": 1,
+        "permuted": 1,
+        # a turned code is a sum of two of equal variance
+        "half_rotated": (2 / np.sqrt(2) + 1) / 3,
+        "duplicated": 1,
+        "missing": 2 / 3,
+        # two codes for three factors: b has none of its own
+        "merged": (1 / np.sqrt(2) + 1) / 3,
+        "monotone": np.corrcoef(np.arange(LEVELS), 2.0 ** np.arange(LEVELS))[0, 1],
+        "collapsed": 0,
+    },
     "irs": {
         "perfect": 1,
         "permuted": 1,
@@ -182,11 +194,48 @@ BINARY = {
         "monotone": 1,
         "collapsed": 1 / 2,
     },
+    "infoe": {
+        "perfect": 1,
+        "permuted": 1,
+        "half_rotated": 1,
+        "duplicated": 1,
+        "missing": 2 / 3,
+        # a sum of 1 leaves a at 1/2, in half of the points
+        "merged": (1 / 2 + 1 / 2 + 1) / 3,
+        "monotone": 1,
+        "collapsed": 0,
+    },
+}
+
+
+# Every value a category; shares of the largest information, moved from [1/k, 1] or [1/d, 1].
+DISCRETE = {
+    "infom": {
+        "perfect": 1,
+        "permuted": 1,
+        "half_rotated": 1 / 2,
+        "duplicated": 1,
+        # e knows nothing of any, as if equally much of all
+        "missing": 2 / 3,
+        "merged": (1 / 4 + 1) / 2,
+        "monotone": 1,
+        "collapsed": 0,
+    },
+    "infoc": {
+        "perfect": 1,
+        "permuted": 1,
+        "half_rotated": 1 / 2,
+        "duplicated": (1 / 2 - 1 / 6) / (5 / 6),
+        "missing": 2 / 3,
+        "merged": 1,
+        "monotone": 1,
+        "collapsed": 0,
+    },
 }
 
 
 def test_no_combination_is_missing():
-    tables = EXACT | STOCHASTIC | BINARY | {"dci": DCI}
+    tables = EXACT | STOCHASTIC | BINARY | DISCRETE | {"dci": DCI}
     assert tables.keys() == set(METRICS)
     for row in tables.values():
         assert row.keys() == REPRESENTATIONS.keys()
@@ -199,6 +248,12 @@ def table(expected):
 @pytest.mark.parametrize(("metric", "case", "expected"), table(EXACT))
 def test_exact(metric, case, expected):
     assert METRICS[metric](*make(case)).score == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize(("metric", "case", "expected"), table(DISCRETE))
+def test_discrete(metric, case, expected):
+    result = METRICS[metric](*make(case, levels=5), code_kind="discrete")
+    assert result.score == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(("metric", "case", "expected"), table(STOCHASTIC))
@@ -279,7 +334,8 @@ def test_independent_noise(distribution):
     factors = draw("perfect", n).factors
     rng = np.random.default_rng(1)
     codes = rng.normal(size=(n, 3)) if distribution == "normal" else rng.uniform(size=(n, 3))
-    score = {name: METRICS[name](codes, factors, 0).score for name in METRICS if name != "dci"}
+    left_out = {"dci", *DISCRETE}  # dear; the ratios of noise are any
+    score = {n: METRICS[n](codes, factors, 0).score for n in METRICS if n not in left_out}
     plug_in_bias = 19 * 9 / (2 * n)  # nats: Miller 1955
     for gap in ("mig", "mig_sup", "dcimig"):
         assert 0 <= score[gap] < plug_in_bias / H
@@ -287,6 +343,8 @@ def test_independent_noise(distribution):
     assert METRICS["dci"](codes[:1_500], binary, 0).score < 0.05
     assert score["sap"] == pytest.approx(0, abs=0.03)
     assert score["explicitness"] == pytest.approx(0.5, abs=0.02)
+    assert 0 <= score["infoe"] < 2 * 3 * 9 / (2 * n) / H  # 27 weights learn half a nat each
+    assert score["mcc"] < 4 / np.sqrt(n)
     for vote in ("factor_vae", "beta_vae"):
         assert score[vote] == pytest.approx(1 / 3, abs=0.03)
     assert score["average_mutual_information"] < 1.2 * 19 * 19 / (2 * n)

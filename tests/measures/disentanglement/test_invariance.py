@@ -17,7 +17,10 @@ DETERMINISTIC = [
     "gaussian_total_correlation",
     "wasserstein_correlation",
     "average_mutual_information",
+    "mcc",
 ]
+#: By neighbours, or by a regression that ends where it is nearly the best.
+NEARLY = ["infom", "infoc", "infoe"]
 SEEDED = ["factor_vae", "beta_vae", "sap", "explicitness"]
 # a factor of its own for each code
 SCALE_FREE_PER_CODE = [
@@ -30,6 +33,7 @@ SCALE_FREE_PER_CODE = [
     "factor_vae",  # without its threshold
     "gaussian_total_correlation",
     "average_mutual_information",
+    "mcc",
 ]
 SCALE_FREE = [*SCALE_FREE_PER_CODE, "irs"]
 
@@ -51,7 +55,7 @@ def score(name, codes, factors):
 
 
 def test_every_metric_is_covered():
-    assert {*DETERMINISTIC, *SEEDED, "dci"} == set(METRICS)
+    assert {*DETERMINISTIC, *SEEDED, *NEARLY, "dci"} == set(METRICS)
 
 
 @pytest.mark.parametrize("name", [*DETERMINISTIC, *SEEDED])
@@ -82,6 +86,18 @@ def test_dci_sees_neither_order_nor_sign_nor_scale(seed, exponents):
     assert METRICS["dci"](moved, factors, 0).score == pytest.approx(
         METRICS["dci"](codes, factors, 0).score, abs=0.02
     )
+
+
+@pytest.mark.parametrize("name", NEARLY)
+@given(seed=SEED, exponents=st.lists(st.integers(-2, 2), min_size=4, max_size=4))
+@settings(max_examples=5, deadline=None)
+def test_order_sign_and_scale_where_chance_is_small(name, seed, exponents):
+    """Codes here are all active at any of these scales."""
+    codes, factors, rng = sample(seed)
+    moved = (codes * (-2.0) ** np.array(exponents))[:, rng.permutation(4)]
+    rows, columns = rng.permutation(300), rng.permutation(3)
+    again = score(name, moved[rows], factors[rows][:, columns])
+    assert again == pytest.approx(score(name, codes, factors), abs=2e-3)
 
 
 @pytest.mark.parametrize("name", DETERMINISTIC)

@@ -64,6 +64,13 @@ def joint_entropy_less_gap(case: Noisy) -> float:
     return 1 - (h + left - (spread - left)) / (h + np.log(N_BINS))
 
 
+def left_of_two(noise: float) -> float:
+    """H(v | z) of one of two values, 0 and 1, under noise: Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(200)
+    log_odds = (nodes * noise + 0.5) / noise**2  # of the right value, given 1
+    return weights @ np.logaddexp(0, -log_odds) / weights.sum()
+
+
 def robustness(case: Noisy) -> float:
     """Given its factor, a code deviates by |noise|, whose 99 % quantile is the normal's 99.5 %."""
     largest = np.abs(case.codes - case.codes.mean(axis=0)).max(axis=0)
@@ -102,6 +109,9 @@ EXPECTED = {
     "sap": (2, lambda case: norm.cdf(0.5 / case.noise) - 1 / 2, 0.02),
     # the area of two normals at distance 1
     "explicitness": (2, lambda case: norm.cdf(1 / (case.noise * np.sqrt(2))), 0.01),
+    # as in a channel of two inputs, whose log odds are linear in what is received
+    "infoe": (2, lambda case: 1 - left_of_two(case.noise) / np.log(2), 0.01),
+    "mcc": (8, Noisy.correlation, 0.01),
     "gaussian_total_correlation": (8, lambda case: 0, 0.001),
     "wasserstein_correlation": (8, lambda case: 0, 0.01),
     # Miller's bias
@@ -110,7 +120,7 @@ EXPECTED = {
 
 
 def test_every_metric_has_an_expected_value():
-    assert {*EXPECTED, "dci"} == set(METRICS)
+    assert {*EXPECTED, "dci", "infom", "infoc"} == set(METRICS)
 
 
 @pytest.mark.parametrize("noise", NOISE)
@@ -118,7 +128,7 @@ def test_every_metric_has_an_expected_value():
 def test_score(metric, noise):
     levels, expected, tolerance = EXPECTED[metric]
     # learners are dear
-    case = noisy(noise, levels, n=15_000 if metric in ("sap", "explicitness") else 60_000)
+    case = noisy(noise, levels, n=15_000 if METRICS.is_costly(metric) else 60_000)
     score = METRICS[metric](case.codes, case.factors, 0).score
     assert score == pytest.approx(expected(case), abs=tolerance)
 
@@ -159,6 +169,21 @@ def test_learners_fall_with_noise(metric):
         scores.append(METRICS[metric](case.codes, case.factors, 0).score)
     assert scores == sorted(scores, reverse=True)
     assert scores[0] > scores[-1] + 0.1
+
+
+@pytest.mark.parametrize("noise", NOISE)
+def test_information_from_neighbours(noise):
+    """Without bins: h(z) of a mixture of normals less h(noise), by quadrature."""
+    case = noisy(noise, 8, n=4_000)
+    grid = np.linspace(-6 * noise, 7 + 6 * noise, 4_001)
+    density = norm.pdf((grid - np.arange(8)[:, None]) / noise).mean(axis=0) / noise
+    told = entr(density).sum() * (grid[1] - grid[0]) - norm.entropy(scale=noise)
+    found = METRICS["infom"](case.codes, case.factors, 0)
+    information = np.array(found.parts["information"])
+    np.testing.assert_allclose(np.diag(information), told / np.log(8), atol=0.02)
+    assert np.max(information - np.diag(np.diag(information))) < 0.01
+    if noise == NOISE[0]:
+        assert found.score == pytest.approx(1, abs=0.02)
 
 
 def test_area_does_not_see_a_monotone_map():

@@ -18,7 +18,7 @@ SMALL = make("perfect", levels=4)
 @pytest.mark.parametrize("name", list(METRICS))
 def test_every_metric_has_a_summary_and_a_source(name):
     assert METRICS.summary(name).endswith((".", "?"))
-    assert any(year in METRICS.source(name) for year in ("2017", "2018", "2019", "2020"))
+    assert any(year in METRICS.source(name) for year in ("2017", "2018", "2019", "2020", "2023"))
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -70,6 +70,11 @@ def test_parameters_are_validated(name, parameters, place):
     with pytest.raises(ConfigError) as caught:
         METRICS.create(name, *SMALL, 0, **parameters)
     assert caught.value.place == place
+
+
+def test_which_metrics_take_real_factors():
+    real = {name for name in METRICS if needs_factors(name) and METRICS.takes_real_factors(name)}
+    assert real == {"mcc"}
 
 
 def test_which_metrics_need_factors():

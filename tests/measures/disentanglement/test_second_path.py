@@ -15,6 +15,10 @@ DETERMINISTIC = [
     "jemmig",
     "modularity",
     "irs",
+    "mcc",
+    "infom",
+    "infoc",
+    "infoe",
     "average_mutual_information",
     "gaussian_total_correlation",
     "wasserstein_correlation",
@@ -39,7 +43,10 @@ def test_every_metric_has_a_second_path():
 def test_deterministic(metric, seed):
     codes, factors = mixed(seed)
     expected = getattr(naive, metric)(codes, factors)
-    assert METRICS[metric](codes, factors).score == pytest.approx(expected, abs=1e-6)
+    score = METRICS[metric](codes, factors).score
+    # Of neighbours a tie may be broken otherwise; a regression ends a little before its optimum.
+    near = {"infom": 1e-3, "infoc": 1e-3, "infoe": 1e-4}.get(metric, 1e-6)
+    assert score == pytest.approx(expected, abs=near)
 
 
 @pytest.mark.parametrize("seed", SEEDS)

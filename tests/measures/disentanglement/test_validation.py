@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from pyrovae.core.errors import ConfigError, PyrovaeError
-from pyrovae.measures.disentanglement import METRICS, needs_factors
+from pyrovae.measures.disentanglement import METRICS, needs_factors, score
 
 RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(4, size=(200, 3))
 CODES = FACTORS + 0.3 * RNG.normal(size=(200, 3))
 SUPERVISED = [name for name in METRICS if needs_factors(name)]
-COMPARE_FACTORS = ["beta_vae", "dci", "dcimig", "factor_vae", "mig_sup", "modularity"]
+COMPARE_FACTORS = ["beta_vae", "dci", "dcimig", "factor_vae", "infom", "mig_sup", "modularity"]
 
 
 def but(array, place, value):
@@ -51,6 +51,9 @@ def test_bad_codes_are_refused(name, message):
 @pytest.mark.parametrize("name", SUPERVISED)
 @pytest.mark.parametrize("message", list(BAD_FACTORS))
 def test_bad_factors_are_refused(name, message):
+    if message == "whole numbers" and METRICS.takes_real_factors(name):
+        assert METRICS[name](CODES, BAD_FACTORS[message]).score > 0.9
+        return
     with pytest.raises(ConfigError, match=message) as caught:
         METRICS[name](CODES, BAD_FACTORS[message])
     assert caught.value.place == "factors"
@@ -107,6 +110,16 @@ def test_whole_numbers_of_any_type_are_factors(name):
     expected = METRICS[name](CODES, FACTORS, 0).score
     assert METRICS[name](CODES, FACTORS.astype(np.float32), 0).score == expected
     assert METRICS[name](CODES.tolist(), FACTORS.tolist(), 0).score == expected
+
+
+def test_real_factors_go_to_the_metrics_that_take_them():
+    real = FACTORS + 0.1 * RNG.normal(size=FACTORS.shape)
+    table = score(CODES, real)
+    assert {"mcc", "gaussian_total_correlation"} <= set(table["metric"])
+    assert "mig" not in set(table["metric"])
+    with pytest.raises(ConfigError, match="metric 'mig': factors are categories"):
+        score(CODES, real, ["mig"])
+    assert METRICS["sap"](CODES, real, factor_kind="continuous").score > 0.8
 
 
 def test_booleans_are_factors():
