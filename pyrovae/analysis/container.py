@@ -71,7 +71,13 @@ def contain(
     """
     cells = cell_names(design)
     terms = [term.name for term in design.terms]
-    about = {"inference_library": "pyro", "metric": metric, "likelihood": law.link_name}
+    about = {
+        "inference_library": "pyro",
+        "metric": metric,
+        "likelihood": law.link_name,
+        "target_accept": sampling.target_accept,
+        "thin": sampling.thin,
+    }
     sampled = {
         "chain": np.arange(sampling.chains),
         "draw": np.arange(sampling.draws),

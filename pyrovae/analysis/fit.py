@@ -16,15 +16,17 @@ from pyrovae.analysis.container import contain
 from pyrovae.analysis.design import Design, make_design
 from pyrovae.analysis.likelihoods import LIKELIHOODS
 from pyrovae.analysis.metrics import describe
-from pyrovae.analysis.model import Guess, by_cell, comparison, guess, make_rows
+from pyrovae.analysis.model import Guess, Rows, by_cell, comparison, guess, make_rows
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import Sampling, run_nuts
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.measures.posterior.convergence import convergence
+from pyrovae.measures.posterior.convergence import MIN_ESS, convergence
 from pyrovae.measures.scores import Score
 
 #: Column with the largest count that ``count`` metrics can have.
 TOTAL = "latent_dim"
+#: Draws of all chains from which on they can be expected to pass the gate: fewer are not run again.
+_ENOUGH = 2 * MIN_ESS
 
 
 class NothingToCompare(PyrovaeError):
@@ -50,7 +52,8 @@ def fit(
     factors
         Columns that tell cells apart; runs that agree in all of them are seeds of one cell.
     sampling
-        How NUTS is run.
+        How NUTS is run. Chains that do not pass their gate are thrown away, and others run once, as
+        :meth:`~pyrovae.analysis.sampling.Sampling.careful` says.
 
     Returns
     -------
@@ -83,18 +86,22 @@ def fit(
         total = known.loc[first, TOTAL].astype(float).reset_index(drop=True)
     else:
         total = pd.Series(np.zeros(len(cells)))
-    rows = make_rows(known[key], code, total, law)
+    rows = make_rows(known[key], code, total, law, design)
     linked = law.link(known[key].to_numpy(dtype=float), total.to_numpy()[code])
 
-    def model() -> None:
+    def model(rows: Rows) -> None:
         comparison(design, rows, law)
 
-    draws, divergent = _sample(model, design, guess(design, rows, linked, law), sampling)
-    draws["location"], draws["noise"] = by_cell(design, rows, draws)
-    draws["mean"] = law.mean(draws["location"], draws["noise"], rows.total)
-    data = contain(draws, design, rows, law, known, key, sampling)
-    # All that is concluded is a function of the cells' means.
-    checked = {"mean": draws["mean"].numpy()}
+    first_guess = guess(design, rows, linked, law)
+    for how in (sampling, sampling.careful()):
+        draws, divergent = _sample(model, rows, design, first_guess, how)
+        draws["location"], draws["noise"] = by_cell(design, rows, draws)
+        draws["mean"] = law.mean(draws["location"], draws["noise"], rows.total)
+        # All that is concluded is a function of the cells' means.
+        told = convergence({"mean": draws["mean"].numpy()}, divergent=divergent)
+        if told.passed or how.chains * how.draws < _ENOUGH:
+            break
+    data = contain(draws, design, rows, law, known, key, how)
     named = {f: ("cell", cells[f].to_numpy()) for f in factors}
     means = xr.DataArray(
         draws["mean"].flatten(0, 1).numpy(),
@@ -102,7 +109,7 @@ def fit(
         coords={"cell": np.arange(len(cells)), **named, "runs": ("cell", runs_of.to_numpy())},
         name=key,
     )
-    return CellPosterior(metric, design, means, convergence(checked, divergent=divergent), data)
+    return CellPosterior(metric, design, means, told, data)
 
 
 def _known(runs: pd.DataFrame, metric: str | Score) -> tuple[pd.DataFrame, Score]:
@@ -128,11 +135,16 @@ def _known(runs: pd.DataFrame, metric: str | Score) -> tuple[pd.DataFrame, Score
 
 
 def _sample(
-    model: Callable[[], None], design: Design, first: Guess, sampling: Sampling
-) -> tuple[dict[str, Tensor], int]:
+    model: Callable[[Rows], None], rows: Rows, design: Design, first: Guess, sampling: Sampling
+) -> tuple[dict[str, Tensor], float]:
     """Run NUTS with effects and noise partly centred, and give back these themselves."""
-    reparam = {site: LocScaleReparam(centring) for site, centring in first.centring.items()}
-    draws, divergent = run_nuts(pyro.poutine.reparam(model, reparam), first.sites, sampling)
+
+    def reparametrised(rows: Rows, centring: dict[str, Tensor]) -> None:
+        config = {site: LocScaleReparam(share) for site, share in centring.items()}
+        pyro.poutine.reparam(model, config)(rows)
+
+    reads = (rows, first.centring)
+    draws, divergent = run_nuts(reparametrised, reads, first.sites, sampling)
     scales = {"effects": "spread", "noise_by_cell": "noise_spread"}
     for site, centring in first.centring.items():
         scale = draws[scales[site]]

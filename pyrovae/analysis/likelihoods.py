@@ -61,7 +61,7 @@ class Likelihood(ABC):
 
     @abstractmethod
     def law(
-        self, location: Tensor, noise: Tensor, unit: float, total: Tensor, df: Tensor | None
+        self, location: Tensor, noise: Tensor, unit: Tensor, total: Tensor, df: Tensor | None
     ) -> dist.TorchDistribution:
         """Return the distribution of values.
 
@@ -104,7 +104,7 @@ class Real(Likelihood):
         return _rms(values - means) / unit
 
     def law(
-        self, location: Tensor, noise: Tensor, unit: float, total: Tensor, df: Tensor | None
+        self, location: Tensor, noise: Tensor, unit: Tensor, total: Tensor, df: Tensor | None
     ) -> dist.TorchDistribution:
         """Return Student's t; ``noise`` counts in ``unit``."""
         return dist.StudentT(df, location, noise * unit)
@@ -164,7 +164,7 @@ class Proportion(Likelihood):
         return _rms((values - means) / np.sqrt(means * (1 - means)))
 
     def law(
-        self, location: Tensor, noise: Tensor, unit: float, total: Tensor, df: Tensor | None
+        self, location: Tensor, noise: Tensor, unit: Tensor, total: Tensor, df: Tensor | None
     ) -> dist.TorchDistribution:
         """Return the beta law."""
         precision = noise**-2
@@ -202,7 +202,7 @@ class Count(Likelihood):
         return max(_rms(values - means), 0.3)
 
     def law(
-        self, location: Tensor, noise: Tensor, unit: float, total: Tensor, df: Tensor | None
+        self, location: Tensor, noise: Tensor, unit: Tensor, total: Tensor, df: Tensor | None
     ) -> dist.TorchDistribution:
         """Return the rounded normal law; ``noise`` counts in units."""
         return RoundedNormal(total * torch.sigmoid(location), noise, total, validate_args=False)

@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -32,9 +33,8 @@ from pyrovae.analysis.design import Design
 from pyrovae.analysis.likelihoods import Likelihood
 
 
-@dataclass(frozen=True)
-class Rows:
-    """What the model conditions on.
+class Rows(NamedTuple):
+    """What the model conditions on; a tuple of tensors, so that a traced program can read others.
 
     Attributes
     ----------
@@ -45,17 +45,22 @@ class Rows:
     total
         Largest count of each cell; zero for metrics that count nothing.
     location, unit
-        Mean and standard deviation of the values on the scale of the link.
+        Mean and standard deviation of the values on the scale of the link, ``()``.
+    columns
+        Of the design, ``(cells, columns)``.
     """
 
     y: Tensor
     cell: Tensor
     total: Tensor
-    location: float
-    unit: float
+    location: Tensor
+    unit: Tensor
+    columns: Tensor
 
 
-def make_rows(values: pd.Series, cell: pd.Series, total: pd.Series, law: Likelihood) -> Rows:
+def make_rows(
+    values: pd.Series, cell: pd.Series, total: pd.Series, law: Likelihood, design: Design
+) -> Rows:
     """Prepare a metric's values."""
     raw, counted = values.to_numpy(dtype=float), total.to_numpy(dtype=float)
     index = torch.tensor(cell.to_numpy())
@@ -64,8 +69,9 @@ def make_rows(values: pd.Series, cell: pd.Series, total: pd.Series, law: Likelih
         torch.tensor(law.prepare(raw)),
         index,
         torch.tensor(counted),
-        float(linked.mean()),
-        float(linked.std()),
+        torch.tensor(linked.mean()),
+        torch.tensor(linked.std()),
+        torch.as_tensor(design.columns),
     )
 
 
@@ -108,7 +114,7 @@ def by_cell(design: Design, rows: Rows, sites: dict[str, Tensor]) -> tuple[Tenso
     """Return location and noise of each cell, ``(..., cells)``, for one draw of sites or many."""
     location = sites["intercept"][..., None]
     if design.terms:
-        location = location + sites["effects"] @ torch.as_tensor(design.columns).T
+        location = location + sites["effects"] @ rows.columns.T
     batch = sites["intercept"].shape
     location = (rows.location + rows.unit * location).expand(*batch, len(design.cells))
     log_noise = sites["log_noise"][..., None]
@@ -142,12 +148,12 @@ class Guess:
 
 def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Guess:
     """Return the guess for a metric whose values are ``linked`` on the scale of the effects."""
-    index, y = rows.cell.numpy(), rows.y.numpy()
+    index, y, unit = rows.cell.numpy(), rows.y.numpy(), float(rows.unit)
     counts = np.bincount(index, minlength=len(design.cells))
     means = np.bincount(index, linked) / counts
     freedom = max(len(y) - len(counts), 1)
-    seeds = ((linked - means[index]) ** 2).sum() / freedom / rows.unit**2
-    noise = law.noise(y, (np.bincount(index, y) / counts)[index], rows.unit)
+    seeds = ((linked - means[index]) ** 2).sum() / freedom / unit**2
+    noise = law.noise(y, (np.bincount(index, y) / counts)[index], unit)
     noise *= (len(y) / freedom) ** 0.5
     sites = {
         "log_noise": torch.tensor(np.log(noise)),
@@ -158,7 +164,7 @@ def guess(design: Design, rows: Rows, linked: np.ndarray, law: Likelihood) -> Gu
         found_noise, centring["noise_by_cell"] = _noise_by_cell(rows, noise, law)
         sites |= found_noise
     columns = np.column_stack([np.ones(len(counts)), design.columns])
-    centre, *found = np.linalg.pinv(columns) @ ((means - rows.location) / rows.unit)
+    centre, *found = np.linalg.pinv(columns) @ ((means - float(rows.location)) / unit)
     sites["intercept"] = torch.tensor(centre)
     if not design.terms:
         return Guess(sites, centring)
@@ -182,11 +188,11 @@ def _noise_by_cell(rows: Rows, pooled: float, law: Likelihood) -> tuple[dict[str
 
     The logarithm of a standard deviation of n values has about variance 1 / (2 (n - 1)).
     """
-    index, y = rows.cell.numpy(), rows.y.numpy()
+    index, y, unit = rows.cell.numpy(), rows.y.numpy(), float(rows.unit)
     counts = np.bincount(index)
     freedom = np.maximum(counts - 1, 1)
     own = [y[index == c] for c in range(len(counts))]
-    raw = np.array([law.noise(v, np.full(len(v), v.mean()), rows.unit) for v in own])
+    raw = np.array([law.noise(v, np.full(len(v), v.mean()), unit) for v in own])
     error = np.where(counts > 1, 0.5 / freedom, np.inf)
     # A cell whose runs agree says that its noise is small, not that it is none.
     least = pooled * np.exp(-_LARGEST_RATIO)

@@ -1,40 +1,36 @@
-"""NUTS on the comparison, chain by chain, with the global random state left alone.
+"""NUTS on the comparison, all chains side by side, with the global random state left alone.
 
 A Pyro program costs a few milliseconds to run and to differentiate, whatever its size, and NUTS
 does so some ten thousand times. So the program runs once, under a tracer: its log density and
-gradient become one graph on one flat vector, which takes a tenth of the time.
+gradient, for all chains at once, become part of the sampler's step
+(:mod:`pyrovae.measures.posterior.nuts`), which is one graph of tensor operations. The data are an
+input of it, so that what is compiled for one metric serves all others that have as many runs and
+the same law.
 
 NUTS takes as many steps as the longest direction of a posterior has lengths of the shortest. So
-the vector is measured twice. First from a guess, along and in units of the curvature there, for a
-pilot run of every chain from a far start. Then from the mean of all pilots' second halves, in units
-of their common covariance, shrunk towards the first units; each chain goes on in these units from
+the space is measured twice. First from a guess, along and in units of the curvature there, for a
+pilot run of every chain from a far start. Then from the mean of all pilots' draws, in units of
+their common covariance, shrunk towards the first units; each chain goes on in these units from
 where its pilot ended. The law that is sampled stays the same, whatever the units.
-
-If too many transitions diverge for the gate, the step was too long somewhere: all chains are run
-once more from where they ended, with shorter steps, and the first ones are thrown away.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyro
 import torch
-from pyro.infer import MCMC, NUTS
+from pyro import poutine
 from pyro.infer.autoguide import init_to_value
 from pyro.infer.mcmc.util import initialize_model
 from torch import Tensor
-from torch.func import grad_and_value
+from torch.func import grad_and_value, vmap
 
 from pyrovae.core.errors import PyrovaeError
-from pyrovae.measures.posterior.convergence import MAX_DIVERGENT
-from pyrovae.training.step import trace
-
-#: From a flat vector to gradient and value of the potential energy.
-Program = Callable[[Tensor], tuple[Tensor, Tensor]]
+from pyrovae.measures.posterior.nuts import Sampler
 
 
 @dataclass(frozen=True)
@@ -45,25 +41,45 @@ class Sampling:
     ----------
     chains
         Independent, each from a start of its own.
-    draws, warmup
-        In each chain. Half of the warm-up is the pilot.
+    draws
+        In each chain.
+    warmup
+        In each chain, in three parts of one length: the pilot's own warm-up, its draws, and the
+        warm-up of what is kept.
     target_accept
-        Nearer to one: smaller steps, fewer divergences. Where too many transitions diverge, chains
-        are run again at :data:`CAREFUL`.
+        Nearer to one: smaller steps, fewer divergences.
     seed
         Of all chains.
+    thin
+        Only every so manieth draw is kept.
     """
 
     chains: int = 4
     draws: int = 600
-    warmup: int = 240
-    target_accept: float = 0.85
+    warmup: int = 600
+    target_accept: float = 0.95
     seed: int = 0
+    thin: int = 1
+
+    def careful(self) -> Sampling:
+        """Return what is tried once more where these chains do not pass their gate.
+
+        Steps are shorter (Stan's reference manual, on divergent transitions), and each draw that is
+        kept stands for four times as many.
+        """
+        shorter = max(_CAREFUL, self.target_accept)
+        return replace(self, target_accept=shorter, thin=4 * self.thin)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the step is compiled: that costs about as much as 300 iterations without."""
+        return self.draws + self.warmup > _WORTH_COMPILING
 
 
-#: Acceptance aimed at where too many transitions diverged (Stan's reference manual, on divergent
-#: transitions, has the same remedy).
-CAREFUL = 0.95
+#: Iterations of a chain from which on compiling pays, though nothing be in the cache.
+_WORTH_COMPILING = 500
+#: Acceptance aimed at the second time.
+_CAREFUL = 0.99
 
 
 class NoStart(PyrovaeError):
@@ -71,14 +87,19 @@ class NoStart(PyrovaeError):
 
 
 def run_nuts(
-    model: Callable[[], None], guess: dict[str, Tensor], sampling: Sampling
-) -> tuple[dict[str, Tensor], int]:
+    model: Callable[..., None],
+    reads: tuple[Any, ...],
+    guess: dict[str, Tensor],
+    sampling: Sampling,
+) -> tuple[dict[str, Tensor], float]:
     """Sample a model's posterior.
 
     Parameters
     ----------
     model
-        Without arguments; its sites are continuous and of fixed shape.
+        Of ``reads``; its sites are continuous and of fixed shape.
+    reads
+        Nested tensors: all numbers that another data set would have otherwise.
     guess
         Value of each site, somewhere in the bulk of the posterior.
     sampling
@@ -88,8 +109,8 @@ def run_nuts(
     -------
     dict
         Site to draws, ``(chains, draws, *event)``.
-    int
-        Number of transitions that diverged.
+    float
+        Share of transitions that diverged.
 
     Raises
     ------
@@ -105,8 +126,8 @@ def run_nuts(
     ):
         warnings.simplefilter("ignore")
         try:
-            start, potential, transforms, _ = initialize_model(
-                model, init_strategy=init_to_value(values=guess)
+            start, _, transforms, _ = initialize_model(
+                model, model_args=reads, init_strategy=init_to_value(values=guess)
             )
         except ValueError as failure:  # what Pyro raises then
             raise NoStart(
@@ -114,48 +135,44 @@ def run_nuts(
                 "least-squares fit"
             ) from failure
         shapes = {site: value.shape for site, value in start.items()}
+
+        def log_density(flat: Tensor, *reads: Any) -> Tensor:
+            free = _split(flat, shapes)
+            values = {site: transforms[site].inv(free[site]) for site in free}
+            trace = poutine.trace(poutine.condition(model, values)).get_trace(*reads)
+            jacobians = [
+                transforms[site].log_abs_det_jacobian(values[site], free[site]).sum()
+                for site in free
+            ]
+            return trace.log_prob_sum() - sum(jacobians)
+
+        def target(z: Tensor, centre: Tensor, axes: Tensor, *reads: Any) -> tuple[Tensor, Tensor]:
+            def at(one: Tensor) -> Tensor:
+                return log_density(centre + axes @ one, *reads)
+
+            gradient, value = vmap(grad_and_value(at))(z)
+            return value, gradient
+
         centre = torch.cat([value.detach().reshape(-1) for value in start.values()])
-        axes = _axes(_traced(lambda flat: potential(_split(flat, shapes)), centre), centre)
-
-        def in_units(centre: Tensor, axes: Tensor) -> Program:
-            # Traced at another tensor than `centre`, which the tracer would take for the input.
-            origin = torch.zeros_like(centre)
-            return _traced(lambda flat: potential(_split(centre + axes @ flat, shapes)), origin)
-
-        torch.manual_seed(sampling.seed)
+        unit = torch.eye(len(centre)).to(centre)
+        axes = _axes(lambda z: target(z, centre, unit, *reads)[1], len(centre))
+        generator = torch.Generator().manual_seed(sampling.seed)
         # Farther out than the posterior, so that R-hat can tell whether chains forget it.
-        far = [4 * torch.rand_like(centre) - 2 for _ in range(sampling.chains)]
-        accept, half = sampling.target_accept, sampling.warmup // 2
-        pilot, _ = _chains(in_units(centre, axes), far, half - half // 2, half // 2, accept)
+        starts = 4 * torch.rand(sampling.chains, len(centre), generator=generator).to(centre) - 2
+        part = max(sampling.warmup // 3, 1)
+        run = Sampler(target, warmup=part, compiled=sampling.compiled)
+        how: dict[str, Any] = {"generator": generator, "target_accept": sampling.target_accept}
+        pilot = run(starts, centre, axes, *reads, draws=part, **how).z
         mean, root = _shape(pilot.flatten(0, 1))
-        starts = [torch.linalg.solve(root, chain[-1] - mean) for chain in pilot]
+        starts = torch.linalg.solve(root, (pilot[:, -1] - mean).T).T.contiguous()
         centre, axes = centre + axes @ mean, axes @ root
-        program, lengths = in_units(centre, axes), (sampling.draws, sampling.warmup - half)
-        found, divergent = _chains(program, starts, *lengths, accept)
-        too_many = divergent > MAX_DIVERGENT * sampling.chains * sampling.draws
-        if too_many and accept < CAREFUL:
-            found, divergent = _chains(program, list(found[:, -1]), *lengths, CAREFUL)
-        found = centre + found @ axes.T
-    free = _split(found, shapes)
+        found = run(starts, centre, axes, *reads, draws=sampling.thin * sampling.draws, **how)
+    free = _split(centre + found.z[:, :: sampling.thin] @ axes.T, shapes)
     draws = {
         site: transforms[site].inv(value) if site in transforms else value
         for site, value in free.items()
     }
-    return draws, divergent
-
-
-def _chains(
-    program: Program, starts: Sequence[Tensor], draws: int, warmup: int, accept: float
-) -> tuple[Tensor, int]:
-    """Run NUTS from each start; return draws ``(chains, draws, d)`` and how many diverged."""
-    found, divergent = [], 0
-    for first in starts:
-        kernel = NUTS(potential_fn=_Potential(program), target_accept_prob=accept)
-        mcmc = MCMC(kernel, draws, warmup, initial_params={"flat": first}, disable_progbar=True)
-        mcmc.run()
-        found.append(mcmc.get_samples()["flat"])
-        divergent += len(mcmc.diagnostics()["divergences"]["chain 0"])
-    return torch.stack(found), divergent
+    return draws, float(found.diverging.double().mean())
 
 
 #: Draws of a pilot that are worth one independent draw, about.
@@ -188,49 +205,25 @@ def _split(flat: Tensor, shapes: dict[str, torch.Size]) -> dict[str, Tensor]:
     }
 
 
-def _traced(potential: Callable[[Tensor], Tensor], flat: Tensor) -> Program:
-    graph = trace(grad_and_value(potential), flat)
-    return torch.jit.trace(graph, flat, check_trace=False)
-
-
 #: Curvatures count as at least this: less would mean steps longer than any prior is wide.
 _FLAT = 0.25
 
 
-def _axes(program: Program, centre: Tensor) -> Tensor:
+def _axes(gradient: Callable[[Tensor], Tensor], d: int) -> Tensor:
     """Return the principal axes of the posterior at a point, as columns of its length there.
 
     The curvature is taken by central differences of the gradient; where it is negative its size
     counts (Betancourt 2013, the SoftAbs metric).
+
+    Parameters
+    ----------
+    gradient
+        Of the log density, at shifts ``(n, d)`` from the point.
+    d
+        Coordinates.
     """
-    step = 1e-4
-    shifts = step * torch.eye(len(centre), dtype=centre.dtype)
-    rows = [(program(centre + d)[0] - program(centre - d)[0]) / (2 * step) for d in shifts]
-    hessian = torch.stack(rows)
+    shifts = 1e-4 * torch.eye(d, dtype=torch.float64)
+    hessian = (gradient(shifts) - gradient(-shifts)) / 2e-4
     size, directions = torch.linalg.eigh((hessian + hessian.T) / 2)
-    return directions / size.abs().clamp(min=_FLAT).sqrt()
-
-
-class _Potential:
-    """The traced program as NUTS wants it: differentiable, on a dictionary of sites."""
-
-    def __init__(self, program: Program) -> None:
-        self._program = program
-
-    def __call__(self, sites: dict[str, Tensor]) -> Tensor:
-        return _Known.apply(sites["flat"], self._program)
-
-
-class _Known(torch.autograd.Function):
-    """A value whose gradient came along with it."""
-
-    @staticmethod
-    def forward(ctx: Any, flat: Tensor, program: Program) -> Tensor:
-        gradient, value = program(flat.detach())
-        ctx.save_for_backward(gradient)
-        return value
-
-    @staticmethod
-    def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None]:
-        (gradient,) = ctx.saved_tensors
-        return outer[0] * gradient, None
+    # As what it becomes later: other strides would be compiled apart.
+    return (directions / size.abs().clamp(min=_FLAT).sqrt()).contiguous()

@@ -24,7 +24,7 @@ from pyrovae.core.errors import PyrovaeError
 )
 @click.option("--chains", type=options.count(2), default=4, show_default=True)
 @click.option("--draws", type=options.count(4), default=600, show_default=True)
-@click.option("--warmup", type=options.count(20), default=240, show_default=True)
+@click.option("--warmup", type=options.count(20), default=600, show_default=True)
 @click.option("--seed", type=options.seed, default=0, show_default=True)
 @options.unsettled
 @options.workers

@@ -37,7 +37,9 @@ def _contained(kind: Kind) -> tuple[Any, pd.DataFrame]:
     }[kind]
     runs = CELLS.iloc[cell].assign(run=[f"run{i}" for i in range(12)], score=value)
     runs = runs.assign(seed=np.tile(np.arange(SEEDS), 4)).reset_index(drop=True)
-    rows = make_rows(runs["score"], pd.Series(cell), pd.Series(np.full(4, float(TOTAL))), law)
+    rows = make_rows(
+        runs["score"], pd.Series(cell), pd.Series(np.full(4, float(TOTAL))), law, DESIGN
+    )
     shape = (CHAINS, DRAWS)
     torch.manual_seed(0)
 

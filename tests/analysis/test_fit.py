@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,17 +16,17 @@ from scipy import stats
 from analysis.simulated import POSTERIORS, PRIORS, simulate
 from pyrovae.analysis import NotConverged, NothingToCompare, Sampling, fit
 from pyrovae.analysis.posterior import CellPosterior
-from pyrovae.analysis.sampling import CAREFUL
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.measures.posterior.convergence import Convergence
 from pyrovae.measures.scores import Score
 
+module = importlib.import_module("pyrovae.analysis.fit")
+
 FACTORS = ["prior", "posterior"]
-#: Enough for means; too short for the gate, which is tested apart. At once with steps so short that
-#: nothing is run again.
-SHORT = Sampling(chains=2, draws=60, warmup=60, target_accept=CAREFUL)
+#: Enough for means; too short for the gate, which is tested apart.
+SHORT = Sampling(chains=2, draws=60, warmup=90, target_accept=0.85)
 #: Enough for what does not depend on the numbers.
-TINY = Sampling(chains=2, draws=6, warmup=16, target_accept=CAREFUL)
+TINY = Sampling(chains=2, draws=4, warmup=6, target_accept=0.5)
 KINDS = ("real", "positive", "proportion", "count")
 PASSED = Convergence(1.0, 1000.0, 1000.0, 0.0)
 
@@ -306,3 +309,29 @@ def test_cells_of_very_unequal_noise_pass_the_gate() -> None:
     noise = posterior.data.posterior["noise"].mean(("chain", "draw")).values
     full_rank = [c[1] == "full rank" for c in _BOUNDS]
     assert noise[full_rank].min() > 2 * noise[np.logical_not(full_rank)].max()
+
+
+def test_chains_that_do_not_pass_are_run_once_more_with_more_care(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Not if there were too few draws to begin with; what is kept says how it was made."""
+    seen: list[Sampling] = []
+    right = module.run_nuts
+
+    def told(model: Any, reads: Any, guess: Any, sampling: Sampling) -> Any:
+        seen.append(sampling)
+        # No draws but the first of each chain: chains that never moved.
+        draws, divergent = right(model, reads, guess, replace(TINY, draws=1))
+        count = (sampling.draws,)
+        return {k: v.repeat_interleave(count[0], 1) for k, v in draws.items()}, divergent
+
+    monkeypatch.setattr(module, "run_nuts", told)
+    runs, _ = simulate(np.random.default_rng(5), "real")
+    for draws, times in ((400, 2), (399, 1)):
+        seen.clear()
+        asked = Sampling(chains=2, draws=draws, warmup=90)
+        found = fit(runs, metric("real"), FACTORS, sampling=asked)
+        assert not found.convergence.passed
+        assert seen == [asked, asked.careful()][:times]
+        assert found.data.posterior.attrs["thin"] == (4 if times == 2 else 1)
+    assert asked.careful().target_accept > asked.target_accept

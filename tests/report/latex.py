@@ -2,8 +2,28 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
+from functools import cache
 from pathlib import Path
+
+import pytest
+
+#: What documents of the tests load that a small TeX distribution lacks.
+_PACKAGES = ("booktabs.sty", "longtable.sty", "siunitx.sty", "times.sty")
+
+
+@cache
+def _missing() -> str:
+    if not shutil.which("pdflatex"):
+        return "pdflatex is not installed"
+    for name in _PACKAGES:
+        if subprocess.run(["kpsewhich", name], capture_output=True, check=False).returncode:
+            return f"pdflatex is installed, {name} is not"
+    return ""
+
+
+needs_latex = pytest.mark.skipif(bool(_missing()), reason=_missing())
 
 
 def compiled(folder: Path, document: str) -> str:

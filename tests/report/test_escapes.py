@@ -7,7 +7,6 @@ import html
 import io
 import os
 import re
-import shutil
 import socket
 from pathlib import Path
 
@@ -29,7 +28,7 @@ from pyrovae.report.tables.cells import latex
 from pyrovae.study.store.results import StudyResults
 from pyrovae.study.watch.follow import view
 from pyrovae.study.watch.live import RunProgress, Snapshot
-from report.latex import compiled
+from report.latex import compiled, needs_latex
 
 HOSTILE = [
     "<script>alert(1)</script>",
@@ -133,7 +132,7 @@ def test_latex_has_no_special_characters_left() -> None:
     assert escapes.latex("[red]*`") == r"{[}red]{*}\`{}"
 
 
-@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex here")
+@needs_latex
 def test_latex_compiles_it(hostile_study: StudyResults, tmp_path: Path) -> None:
     parts = [
         *map(escapes.latex, HOSTILE),

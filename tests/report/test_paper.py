@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
-
-import pytest
 
 from pyrovae.report import escapes
 from pyrovae.report.look import style
@@ -16,11 +13,9 @@ from pyrovae.report.study.methods import latex_methods
 from pyrovae.report.study.write import files
 from pyrovae.report.tables import cells as table
 from pyrovae.study.store.results import StudyResults
-from report.latex import compiled
+from report.latex import compiled, needs_latex
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("pdflatex") is None, reason="pdflatex is not installed"
-)
+pytestmark = needs_latex
 
 #: ICML's measures, without its style file.
 PREAMBLE = r"""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +16,7 @@ from pyrovae.report.tables import settling
 from pyrovae.report.tables.effects import effects_table
 from pyrovae.report.tables.effects import latex as effects_latex
 from pyrovae.study.store.results import StudyResults
-from report.latex import compiled
+from report.latex import compiled, needs_latex
 from report.made import POSTERIORS, PRIORS, make_study
 
 
@@ -172,7 +171,7 @@ def test_scores_of_active_units_stand_first(main_study: StudyResults) -> None:
     assert "MIG, active units only ↑" not in header
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@needs_latex
 @pytest.mark.parametrize("which", ["main", "lone", "odd"])
 def test_latex_compiles_and_fits_the_page(
     which: str, main_study: StudyResults, lone_study: StudyResults, tmp_path: Path

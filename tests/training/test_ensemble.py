@@ -140,8 +140,10 @@ def test_a_member_that_diverges_is_frozen_and_the_others_go_on() -> None:
     expected = {e.member: e for e in _together(healthy)}
     for i in (0, 2):
         # Same program, same places: to the bit, whatever the neighbour does.
-        assert ended[i].records == expected[i].records or math.isnan(ended[i].records[0].loss)
-        assert ended[i].records[1:] == expected[i].records[1:]
+        # As text, in which two losses that are no numbers are the same.
+        first = ended[i].records[0]
+        assert str(first) == str(expected[i].records[0]) or math.isnan(first.loss)
+        assert str(ended[i].records[1:]) == str(expected[i].records[1:])
         ours, theirs = _parameters(members[i].program), _parameters(healthy[i].program)
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)
 
@@ -175,6 +177,6 @@ def test_going_on_from_a_snapshot_gives_the_same_trajectory(size: int) -> None:
     ]
     for ended in trainer.train_together(resumed):
         i = ended.member
-        assert (kept[i][1] + ended.records)[1:] == expected[i][1:]
+        assert str((kept[i][1] + ended.records)[1:]) == str(expected[i][1:])
         ours, theirs = _parameters(resumed[i].program), _parameters(whole[i].program)
         assert all(torch.equal(ours[name], theirs[name]) for name in ours)

@@ -55,7 +55,7 @@ class Convergence:
         return not self.reason
 
 
-def convergence(draws: Mapping[str, np.ndarray], *, divergent: int) -> Convergence:
+def convergence(draws: Mapping[str, np.ndarray], *, divergent: float) -> Convergence:
     """Check chains.
 
     Parameters
@@ -63,7 +63,7 @@ def convergence(draws: Mapping[str, np.ndarray], *, divergent: int) -> Convergen
     draws
         What is concluded from, by name: ``(chain, draw, *shape)`` each, at least one.
     divergent
-        Number of transitions that diverged, in all chains together.
+        Share of transitions that diverged.
     """
     chains = list(draws.values())
     # numpy's max and min keep NaN: a quantity that never moved does not pass.
@@ -71,7 +71,7 @@ def convergence(draws: Mapping[str, np.ndarray], *, divergent: int) -> Convergen
         r_hat=_largest(rhat(values) for values in chains),
         ess_bulk=-_largest(-ess(values, "bulk") for values in chains),
         ess_tail=-_largest(-ess(values, "tail") for values in chains),
-        divergent=divergent / (chains[0].shape[0] * chains[0].shape[1]),
+        divergent=divergent,
     )
 
 

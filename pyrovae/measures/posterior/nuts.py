@@ -33,8 +33,8 @@ _WARMUP_DEPTH = 6
 #: Leapfrog steps whose noise is drawn at a time.
 _CHUNK = 64
 
-#: Coordinates ``(b, d)`` to log density ``(b,)`` and its gradient ``(b, d)``.
-Target = Callable[[Tensor], tuple[Tensor, Tensor]]
+#: Coordinates ``(b, d)``, and what else it reads, to log density ``(b,)`` and gradient ``(b, d)``.
+Target = Callable[..., tuple[Tensor, Tensor]]
 
 
 class Tree(NamedTuple):
@@ -348,6 +348,106 @@ class Samples:
     gradients: int
 
 
+class Sampler:
+    """The sampler's step for one target, run once and kept: it serves many runs.
+
+    Parameters
+    ----------
+    target
+        Coordinates ``(b, d)``, and what else it reads, to log density and gradient.
+    warmup
+        Iterations in which each chain tunes its step size and diagonal metric.
+    max_depth
+        Doublings at which a trajectory is cut.
+    compiled
+        Whether the step is compiled, which pays off from some ten thousand steps.
+    """
+
+    def __init__(
+        self, target: Target, *, warmup: int, max_depth: int = 10, compiled: bool = False
+    ) -> None:
+        self._target, self._warmup, self._deep = target, warmup, max_depth
+        self._compiled = compiled
+        self._schedule, self._places = Schedule.of(warmup), check_places(max_depth)
+        self._step: Callable[..., Any] | None = None
+
+    def __call__(
+        self,
+        start: Tensor,
+        *reads: Any,
+        draws: int,
+        generator: Generator,
+        target_accept: float = 0.8,
+        progress: Callable[[float], None] = lambda share: None,
+    ) -> Samples:
+        """Run one chain from each of some coordinates.
+
+        Parameters
+        ----------
+        start
+            ``(b, d)``; scatter them more widely than the posterior, or R-hat sees nothing.
+        *reads
+            What the target reads besides coordinates: nested tensors, of the same shapes each time.
+        draws
+            Iterations of each chain after warm-up.
+        generator
+            Of all randomness.
+        target_accept
+            Mean acceptance probability that the step size is tuned to.
+        progress
+            Called with the share that is done, now and then.
+        """
+        (b, d), dtype = start.shape, start.dtype
+
+        def noise_of(n: int) -> list[Noise]:
+            uniform = torch.rand(n, 3, b, generator=generator, dtype=dtype)
+            normal = torch.randn(n, b, d, generator=generator, dtype=dtype)
+            return [Noise(u[0], u[1], u[2], r) for u, r in zip(uniform, normal, strict=True)]
+
+        tuning = Tuning.initial(start)
+        log_density, gradient = self._target(start, *reads)
+        (first,) = noise_of(1)
+        every = torch.ones(b, dtype=torch.bool)
+        tree, sub = start_at(start, gradient, log_density, self._deep)
+        tree, sub = begin(tree, sub, every, every, tuning.inverse_metric, first)
+        machine = Machine(tree, sub, tuning, torch.zeros(b, dtype=torch.long))
+        # The tracer tells inputs apart as objects: one tensor in two places would become one input.
+        machine = tree_map(torch.clone, machine)
+        accept = torch.tensor(target_accept, dtype=dtype)
+        if self._step is None:
+            graph = trace(self._advance, machine, first, accept, *reads)
+            self._step = compile_step(graph) if self._compiled else graph
+        step: Callable[..., Any] = self._step
+        iterations = self._warmup + draws
+        kept = _Kept(b, iterations, d, dtype)
+        gradients = 1
+        while (least := int(machine.iteration.min())) < iterations:
+            progress(least / iterations)
+            for noise in noise_of(_CHUNK):
+                before = machine
+                machine, told = step(before, noise, accept, *reads)
+                kept.keep(before, told, machine.tree)
+            gradients += _CHUNK
+        return kept.samples(self._warmup, gradients)
+
+    def _advance(
+        self, machine: Machine, noise: Noise, target_accept: Tensor, *reads: Any
+    ) -> tuple[Machine, Ended]:
+        tree, sub, tuning, iteration = machine
+        warming = iteration < self._warmup
+        deepest = torch.where(warming, min(self._deep, _WARMUP_DEPTH), self._deep)
+
+        def target(z: Tensor) -> tuple[Tensor, Tensor]:
+            return self._target(z, *reads)
+
+        tree, sub, grown, told = advance(tree, sub, tuning, noise, target, self._places, deepest)
+        tuning = self._schedule.update(
+            tuning, told.ended, iteration, tree.chosen[:, 0], told.accept, target_accept
+        )
+        tree, sub = begin(tree, sub, told.ended, grown, tuning.inverse_metric, noise)
+        return Machine(tree, sub, tuning, iteration + told.ended), told
+
+
 def sample(
     density: Density,
     start: Tensor,
@@ -360,71 +460,23 @@ def sample(
     compiled: bool = False,
     progress: Callable[[float], None] = lambda share: None,
 ) -> Samples:
-    """Run NUTS with a step size and diagonal metric of its own for every chain.
+    """Run NUTS on the density of a model, one chain from each of ``start`` ``(b, d)``.
 
-    Parameters
-    ----------
-    density
-        Of all chains.
-    start
-        Coordinates ``(b, d)``; scatter them more widely than the posterior, or R-hat sees nothing.
-    warmup, draws
-        Iterations of each chain.
-    generator
-        Of all randomness.
-    target_accept
-        Mean acceptance probability that the step size is tuned to.
-    max_depth
-        Doublings at which a trajectory is cut.
-    compiled
-        Whether the step is compiled, which pays off from some ten thousand steps.
-    progress
-        Called with the share that is done, now and then.
+    The other parameters are those of :class:`Sampler` and its call.
     """
-    b, d = start.shape
-    schedule, places = Schedule.of(warmup), check_places(max_depth)
 
     def target(z: Tensor) -> tuple[Tensor, Tensor]:
         found = density(z)
         return found.tempered(), found.gradient()
 
-    def step(machine: Machine, noise: Noise) -> tuple[Machine, Ended]:
-        tree, sub, tuning, iteration = machine
-        warming = iteration < warmup
-        deepest = torch.where(warming, min(max_depth, _WARMUP_DEPTH), max_depth)
-        tree, sub, grown, told = advance(tree, sub, tuning, noise, target, places, deepest)
-        tuning = schedule.update(
-            tuning, told.ended, iteration, tree.chosen[:, 0], told.accept, target_accept
-        )
-        tree, sub = begin(tree, sub, told.ended, grown, tuning.inverse_metric, noise)
-        return Machine(tree, sub, tuning, iteration + told.ended), told
-
-    def noise_of(n: int) -> list[Noise]:
-        uniform = torch.rand(n, 3, b, generator=generator)
-        normal = torch.randn(n, b, d, generator=generator)
-        return [Noise(u[0], u[1], u[2], r) for u, r in zip(uniform, normal, strict=True)]
-
-    tuning = Tuning.initial(start)
-    log_density, gradient = target(start)
-    (first,) = noise_of(1)
-    every = torch.ones(b, dtype=torch.bool)
-    tree, sub = start_at(start, gradient, log_density, max_depth)
-    tree, sub = begin(tree, sub, every, every, tuning.inverse_metric, first)
-    machine = Machine(tree, sub, tuning, torch.zeros(b, dtype=torch.long))
-    # The tracer tells inputs apart as objects: one tensor in two places would become one input.
-    machine = tree_map(torch.clone, machine)
-    graph = trace(step, machine, first)
-    call: Callable[..., Any] = compile_step(graph) if compiled else graph
-    kept = _Kept(b, warmup + draws, d)
-    gradients = 1
-    while (least := int(machine.iteration.min())) < warmup + draws:
-        progress(least / (warmup + draws))
-        for noise in noise_of(_CHUNK):
-            before = machine
-            machine, told = call(before, noise)
-            kept.keep(before, told, machine.tree)
-        gradients += _CHUNK
-    return kept.samples(warmup, gradients)
+    sampler = Sampler(target, warmup=warmup, max_depth=max_depth, compiled=compiled)
+    return sampler(
+        start,
+        draws=draws,
+        generator=generator,
+        target_accept=target_accept,
+        progress=progress,
+    )
 
 
 class Machine(NamedTuple):
@@ -439,10 +491,10 @@ class Machine(NamedTuple):
 class _Kept:
     """Collects what each iteration leaves behind."""
 
-    def __init__(self, b: int, iterations: int, d: int) -> None:
-        self._z = torch.empty(b, iterations, d)
+    def __init__(self, b: int, iterations: int, d: int, dtype: torch.dtype) -> None:
+        self._z = torch.empty(b, iterations, d, dtype=dtype)
         #: Log density, acceptance, step size, leaves, depth, diverging.
-        self._told = torch.empty(b, iterations, 6)
+        self._told = torch.empty(b, iterations, 6, dtype=dtype)
 
     def keep(self, before: Machine, told: Ended, tree: Tree) -> None:
         """Write the iterations that have just ended; those beyond the last are dropped."""

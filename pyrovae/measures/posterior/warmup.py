@@ -33,7 +33,7 @@ class DualAverage(NamedTuple):
         zero = torch.zeros_like(log_step)
         return cls(log_step + 2.302585, zero, zero, log_step, zero)
 
-    def update(self, accept: Tensor, target: float) -> DualAverage:
+    def update(self, accept: Tensor, target: Tensor | float) -> DualAverage:
         """Return the state after an iteration with mean acceptance probability ``accept``."""
         count = self.seen + 1
         share = 1 / (count + _T0)
@@ -142,7 +142,7 @@ class Schedule(NamedTuple):
         iteration: Tensor,
         z: Tensor,
         accept: Tensor,
-        target: float,
+        target: Tensor | float,
     ) -> Tuning:
         """Return the tuning after an iteration of some chains.
 
