@@ -52,6 +52,11 @@ PAGES = {
         "Metrics",
         "Disentanglement scores: functions of codes and factors, and of nothing else.",
     ),
+    "sampler": (
+        "Samplers",
+        "Laws of codes that are fitted to a trained run, to generate from in the prior's place: "
+        "`pyrovae sample RUN --sampler mixture`, and `evaluation: {samplers: [mixture]}` in a study.",
+    ),
 }
 #: Stands in a page for the table of what takes a schedule.
 _SCHEDULED = "<!-- parameters that take a schedule -->"
@@ -99,10 +104,11 @@ def on_page_content(content: str, **_: Any) -> str:
 def registries() -> dict[str, Any]:
     """Return all registries by kind."""
     from pyrovae.measures.disentanglement import METRICS
+    from pyrovae.measures.samplers import SAMPLERS
     from pyrovae.study.config.resolve import REGISTRIES
     from pyrovae.training.optimizers import OPTIMIZERS
 
-    return {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS}
+    return {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS, "sampler": SAMPLERS}
 
 
 def family_page(kind: str, title: str, intro: str) -> str:

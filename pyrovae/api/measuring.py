@@ -15,6 +15,7 @@ from pyrovae.api.parts import configured, settings
 from pyrovae.api.runs import Run, stored_run
 from pyrovae.api.subjects import data_for, device_of, model_of, name_of, on_cpu
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.registry import Registry
 from pyrovae.distributions.marginals import is_standard_normal
 from pyrovae.measures.collapse import posterior_means
 from pyrovae.measures.collapse.measure import CollapseSettings
@@ -25,6 +26,7 @@ from pyrovae.measures.evaluate import EvaluationSettings, measure_splits
 from pyrovae.measures.evaluate import evaluate as measure
 from pyrovae.measures.posterior.diagnose import diagnose as diagnose_model
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.models.contract import LatentModel
 from pyrovae.report.diagnosis import DiagnosisReport
 from pyrovae.report.run.collapse import CollapseReport
@@ -157,8 +159,8 @@ def evaluate(
         metrics compare codes with. A :class:`pyrovae.datasets.Dataset` has its own.
     **options
         As ``evaluation`` of a study: ``points``, ``samples``, ``metrics``, ``standard_errors``,
-        ``collapse``, ``guide_draws``, ``images``. A metric is a name, a mapping of a name and
-        parameters, or a function of your own.
+        ``collapse``, ``guide_draws``, ``images``, ``samplers``. A metric is a name, a mapping of a
+        name and parameters, or a function of your own.
 
     Returns
     -------
@@ -210,21 +212,29 @@ def _has_law(vae: LatentModel) -> bool:
 def _evaluation(given: dict[str, Any]) -> EvaluationSettings:
     if given.get("diagnostics") is not None:
         raise ConfigError("are what pyrovae.diagnose makes", "diagnostics")
-    asked = settings(EvaluationSettings, {**given, "metrics": []})
-    metrics = given.get("metrics", EvaluationSettings().metrics)
-    if isinstance(metrics, str) or not isinstance(metrics, Sequence):
-        raise ConfigError(f"must be a list, got {metrics!r}", "metrics")
-    taken = []
-    for i, metric in enumerate(metrics):
-        try:
-            taken.append(configured(METRICS, metric))
-        except ConfigError as error:
-            raise error.at(f"metrics[{i}]") from None
+    asked = settings(EvaluationSettings, {**given, "metrics": [], "samplers": []})
+    taken = {
+        "metrics": _listed("metrics", METRICS, given.get("metrics", EvaluationSettings().metrics)),
+        "samplers": _listed("samplers", SAMPLERS, given.get("samplers", ())),
+    }
     try:
-        keys_of(taken)
+        keys_of(taken["metrics"])
     except ConfigError as error:
         raise error.at("metrics") from None
-    return asked.model_copy(update={"metrics": taken})
+    return asked.model_copy(update=taken)
+
+
+def _listed(place: str, registry: Registry, given: Any) -> list[dict[str, Any]]:
+    """Return a list of parts with every parameter."""
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ConfigError(f"must be a list, got {given!r}", place)
+    taken = []
+    for i, part in enumerate(given):
+        try:
+            taken.append(configured(registry, part))
+        except ConfigError as error:
+            raise error.at(f"{place}[{i}]") from None
+    return taken
 
 
 def diagnose(

@@ -15,6 +15,7 @@ from pyrovae.api.stages import measure_study
 from pyrovae.api.studies import Study, load_study
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.study.config.read import load_study_file, read_study
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.study.execute.runner import EXECUTORS, RunOptions, run_plan
@@ -165,6 +166,7 @@ def _require_importable(plan: Plan) -> None:
         chosen = [(key, registry, getattr(run.config, key)) for key, registry in REGISTRIES.items()]
         chosen.append(("training.optimizer", OPTIMIZERS, run.config.training.optimizer))
         chosen += [("evaluation.metrics", METRICS, m) for m in run.config.evaluation.metrics]
+        chosen += [("evaluation.samplers", SAMPLERS, s) for s in run.config.evaluation.samplers]
         for place, registry, part in chosen:
             problem = part and registry.not_elsewhere(part["name"])
             if problem:

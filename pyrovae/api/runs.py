@@ -13,9 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
+from torch.distributions import Distribution
 
 from pyrovae.api.conditions import context_for
 from pyrovae.api.observations import explained, observations
+from pyrovae.api.parts import configured
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import measuring
@@ -27,11 +29,13 @@ from pyrovae.distributions.sphere_coordinates import unit as on_sphere
 from pyrovae.measures.collapse import estimate_bound, posterior_means
 from pyrovae.measures.collapse.moments import moments
 from pyrovae.measures.collapse.units import encoded
+from pyrovae.measures.samplers import SAMPLERS, fit_sampler
+from pyrovae.measures.samplers.base import refusal
 from pyrovae.measures.traversal import Over, between, levels, traverse
 from pyrovae.models.contract import LatentModel
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.store.folders import RunFolder, find_run
-from pyrovae.study.store.trained import load_model
+from pyrovae.study.store.trained import data_of, load_model
 
 
 @dataclass(frozen=True)
@@ -176,22 +180,46 @@ class Run:
         data = self._data(x, context=context)
         return _answer(x, lambda: self._decoded(posterior_means(self.model, data), **given(data)))
 
-    def sample(self, n: int, *, context: Any = None, seed: int = 0, noise: bool = False) -> Tensor:
+    def sample(
+        self,
+        n: int,
+        *,
+        context: Any = None,
+        seed: int = 0,
+        noise: bool = False,
+        sampler: Any = None,
+    ) -> Tensor:
         """Return E[x|z] of ``n`` draws from the prior, ``(n, *event_shape)``.
 
         Of a conditional run, draws given a context: ``run.sample(8, context={"digit": "3"})``.
 
         With ``noise``, draws from p(x|z): observations as the model makes them, such as rows of a
         table.
+
+        With a ``sampler`` (``"mixture"``, or a mapping of its name and parameters), draws from the
+        law that it makes of the codes of the run's training data, which have to be at hand.
         """
         _whole("n", n, 1)
         _whole("seed", seed, 0)
+        law = None if sampler is None else self._law_of_codes(sampler, seed)
         told = self._told(context, n, "sample")
         with measuring(self.model), torch.no_grad(), seeded(seed):
-            z = self.model.draw_prior(n, **told)
+            z = self.model.draw_prior(n, **told) if law is None else law.sample((n,))
             if noise or self.model.shows == "draw":
                 return self.model.decode(z, **told).sample()
             return self._decoded(z, **told)
+
+    def _law_of_codes(self, sampler: Any, seed: int) -> Distribution:
+        try:
+            asked = configured(SAMPLERS, sampler)
+        except ConfigError as error:
+            raise error.at("sampler") from None
+        reason = refusal(self.model.space, self.model.condition is not None)
+        if reason:
+            raise ConfigError(reason, "sampler")
+        train = data_of(self.folder, self.config).train
+        first = train.take(slice(self.config.evaluation.points))
+        return fit_sampler(self.model, first.floats(), asked, seed=seed)
 
     def interpolate(self, a: Any, b: Any, *, context: Any = None, steps: int = 8) -> Any:
         """Return what lies between two observations, ``(steps, *event_shape)``.

@@ -25,6 +25,7 @@ _REGISTRIES = {
     "objectives": ("pyrovae.objectives", "OBJECTIVES"),
     "optimizers": ("pyrovae.training.optimizers", "OPTIMIZERS"),
     "metrics": ("pyrovae.measures.disentanglement", "METRICS"),
+    "samplers": ("pyrovae.measures.samplers", "SAMPLERS"),
 }
 _KINDS = (*_REGISTRIES, "schedules")
 

@@ -74,10 +74,23 @@ def encode(
     help="A picture (.png), arrays (.npy, .npz), a table (.parquet, .csv) or lines of text (.txt).",
 )
 @click.option("--noise", is_flag=True, help="Draw from p(x|z) too; without it, its mean is shown.")
+@click.option(
+    "--sampler",
+    metavar="NAME",
+    help="Draw codes from a law that is fitted to those of the training data, not from the prior: "
+    "`pyrovae list samplers`. Parameters as YAML: `{name: mixture, components: 20}`.",
+)
 @_seed
 @_given
 def sample(
-    run: str, results: Path, n: int, out: Path, noise: bool, seed: int, given: tuple[str, ...]
+    run: str,
+    results: Path,
+    n: int,
+    out: Path,
+    noise: bool,
+    sampler: str | None,
+    seed: int,
+    given: tuple[str, ...],
 ) -> None:
     """Draw observations from the model of RUN.
 
@@ -89,11 +102,13 @@ def sample(
     from pyrovae.api.runs import load_run
     from pyrovae.core import atomic
     from pyrovae.report.look.mosaics import grid_png
+    from pyrovae.study.config import yaml
 
     files.check_suffix(out, (".png", ".txt", *files.ARRAYS, *files.TABLES))
     trained = load_run(run, results=results)
     context = files.context(trained, given, {})
-    drawn = trained.sample(n, context=context, seed=seed, noise=noise)
+    asked = None if sampler is None else yaml.parse(sampler, "--sampler")
+    drawn = trained.sample(n, context=context, seed=seed, noise=noise, sampler=asked)
     if out.suffix == ".png":
         atomic.write_bytes(out, grid_png(drawn))
     elif out.suffix == ".txt":

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+)
 from torch import Tensor
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.params import OwnParams
@@ -33,6 +40,7 @@ from pyrovae.measures.flops import RECONSTRUCTION_FLOPS, reconstruction_flops
 from pyrovae.measures.neighbours import nearest_observations
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.measures.samplers.measure import measure_samplers
 from pyrovae.measures.scores import (
     ACTIVE_ONLY,
     COLLAPSE,
@@ -116,6 +124,18 @@ class EvaluationSettings(BaseModel):
         default=None, description="a closer look at the posterior, by NUTS; minutes for each run"
     )
     images: int = Field(default=8, gt=0, description="reconstructions, traversed units and steps")
+    samplers: list[dict[str, Any]] = Field(
+        default_factory=list,
+        description="laws that are fitted to the codes, to generate from in the prior's place",
+    )
+
+    @model_serializer(mode="wrap")
+    def _without_none(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # They came after runs had been stored, which are not to be measured again for none.
+        content: dict[str, Any] = serialise(self)
+        if not content.get("samplers", True):
+            del content["samplers"]
+        return content
 
 
 @dataclass(frozen=True)
@@ -210,6 +230,9 @@ def evaluate(
         seed=seed,
     )
     units, scores = collapse.table, collapse.scores
+    if settings.samplers and not len(x_train):
+        raise ConfigError("are fitted to codes of training data: give train", "samplers")
+    scores |= measure_samplers(vae, x, x_train, settings.samplers, scores, seed=seed)
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
     scores[RECONSTRUCTION_FLOPS.key] = reconstruction_flops(vae, x)
     if "loading" in dataset.exact and not isinstance(x, Given):

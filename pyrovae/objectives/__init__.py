@@ -8,9 +8,11 @@ from pyrovae.objectives.constrained import Geco
 from pyrovae.objectives.dip import DipI, DipII
 from pyrovae.objectives.elbo import Annealed, Autoencoder, Beta, Elbo
 from pyrovae.objectives.factor import Factor
+from pyrovae.objectives.hamiltonian import Hamiltonian
 from pyrovae.objectives.importance import Dreg, Iwae
 from pyrovae.objectives.info import Info
 from pyrovae.objectives.lagging import Lagging
+from pyrovae.objectives.latent_reconstruction import LatentReconstruction
 from pyrovae.objectives.rate import Capacity, Delta, FreeBits
 from pyrovae.objectives.regularized import Rae
 from pyrovae.objectives.scale import Balanced, LearnedSigma
@@ -35,9 +37,11 @@ __all__ = [
     "Factor",
     "FreeBits",
     "Geco",
+    "Hamiltonian",
     "Info",
     "Iwae",
     "Lagging",
+    "LatentReconstruction",
     "LearnedSigma",
     "Miwae",
     "Objective",

@@ -37,8 +37,9 @@ class Objective(nn.Module):
     hint: ClassVar[str] = ""
     #: A column of the record along training that :meth:`groups` depends on; empty if on none.
     heeds = ""
-    #: Whether derivatives of the decoder by the code are part of the loss.
-    differentiates = False
+    #: Why no network may have batch normalisation, in words after the objective's name; empty if
+    #: any may.
+    against_batch_norm = ""
 
     @classmethod
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:

@@ -29,7 +29,7 @@ class Rae(Objective):
 
     Nothing is drawn: the noise of q(z|x) is what the penalty takes the place of. It goes with the
     posterior ``fixed_scale_normal``, since nothing would train a scale. The prior is not in the
-    loss: generate with a law of the codes (``pyrovae sample --from mixture``).
+    loss: generate with a law of the codes (``pyrovae sample RUN --sampler mixture``).
 
     The squared norm of the Jacobian is estimated without bias by one random direction u of the code
     for each datum, |J u|² with u ~ N(0, I).
@@ -73,7 +73,11 @@ class Rae(Objective):
     ) -> None:
         super().__init__()
         self.penalty, self.weight, self.beta = penalty, weight, beta
-        self.differentiates = penalty == "gradient"
+        if penalty == "gradient":
+            self.against_batch_norm = (
+                "has derivatives of the decoder in its loss, in which batch normalisation cannot "
+                "keep its statistics"
+            )
 
     @classmethod
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:

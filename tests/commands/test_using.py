@@ -70,6 +70,16 @@ def test_samples_are_those_of_the_run(place: Place) -> None:
     assert set(np.unique(np.load("n.npz")["x"])) == {0, 1}
 
 
+def test_samples_from_the_codes_of_the_training_data(place: Place) -> None:
+    asked = "{name: mixture, components: 2}"
+    told = place.invoke("sample", place.run.name, "--n", "5", "--sampler", asked, "--out", "m.npy")
+    assert told.exit_code == 0, told.output
+    drawn = run_of(place).sample(5, sampler={"name": "mixture", "components": 2})
+    np.testing.assert_array_equal(np.load("m.npy"), drawn)
+    for wrong, told_why in (("mixtur", "unknown sampler 'mixtur'"), ("{", "not valid YAML")):
+        assert told_why in place.refused("sample", place.run.name, "--sampler", wrong)
+
+
 def test_scores_of_each_observation_add_up(place: Place) -> None:
     np.savez(place.root / "mine.npz", x=images(12), label=np.arange(12) % 3)
     told = place.invoke(

@@ -9,16 +9,22 @@ from collections.abc import Iterator
 
 from pyrovae.core import docstring
 from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.study.config.resolve import REGISTRIES
 from pyrovae.training.optimizers import OPTIMIZERS
 
 #: Kinds whose every member is a formula, and those that have formulas where they are one.
-WITH_FORMULA = ("prior", "posterior", "likelihood", "objective", "optimizer", "metric")
+WITH_FORMULA = ("prior", "posterior", "likelihood", "objective", "optimizer", "metric", "sampler")
 
 
 def gaps() -> Iterator[str]:
     """Tell what each registered part's docstring lacks."""
-    for kind, registry in {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS}.items():
+    for kind, registry in {
+        **REGISTRIES,
+        "optimizer": OPTIMIZERS,
+        "metric": METRICS,
+        "sampler": SAMPLERS,
+    }.items():
         for name in registry:
             part = registry[name]
             asked = {"References": docstring.reference(part)}

@@ -20,6 +20,7 @@ from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import Dataset, Split
 from pyrovae.distributions import analytic_kl
+from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
@@ -93,6 +94,7 @@ QUICK: dict[str, dict[str, object]] = {
     "miwae": {"particles": 2, "bounds": 2},
     "piwae": {"particles": 2, "bounds": 2},
     "wae_gan": {"hidden": [8]},
+    "latent_reconstruction": {"weight": 0.1},
     "geco": {"target": 2.0, "constrain": "rate"},
 }
 
@@ -248,13 +250,15 @@ def test_list_compat_prints_every_name_in_140_columns(
 
 
 @pytest.mark.parametrize(
-    "kind", [*(f"{k}s" for k in REGISTRIES), "optimizers", "metrics", "schedules"]
+    "kind", [*(f"{k}s" for k in REGISTRIES), "optimizers", "metrics", "samplers", "schedules"]
 )
 def test_list_tells_name_parameters_meaning_and_source(kind: str) -> None:
     result = CliRunner().invoke(main, ["list", kind])
     assert result.exit_code == 0, result.output
     assert max(map(len, result.output.splitlines())) <= 140
-    registry = (REGISTRIES | {"optimizer": OPTIMIZERS}).get(kind.removesuffix("s"))
+    registry = (REGISTRIES | {"optimizer": OPTIMIZERS, "sampler": SAMPLERS}).get(
+        kind.removesuffix("s")
+    )
     for name in registry or ():
         assert f"│ {name} " in result.output
         assert registry.summary(name).endswith(".")  # one whole sentence
@@ -328,6 +332,16 @@ BAD = [
     ("objective: {name: delta, weight: 1}", "objective.weight", "greater than 1"),
     ("objective: learned_sigma", "objective", "scale is learned"),
     ("objective: balanced", "objective", "likelihood 'bernoulli' does not qualify"),
+    (
+        "latent_dim: 2\n  evaluation: {samplers: [kde]}",
+        "evaluation.samplers[0].name",
+        "unknown sampler 'kde'",
+    ),
+    (
+        "latent_dim: 2\n  evaluation: {samplers: [{name: mixture, components: 0}]}",
+        "evaluation.samplers[0].components",
+        "greater than 0",
+    ),
     ("objective: rae", "objective", "fixed_scale_normal"),
     ("objective: {name: geco, average: 1}", "objective.average", "less than 1"),
 ]

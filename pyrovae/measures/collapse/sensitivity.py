@@ -116,9 +116,11 @@ def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitiv
 
 
 def first_layer(vae: LatentModel) -> nn.Linear | None:
-    """Return the decoder's layer that reads the code, if that is a dense layer."""
+    """Return the decoder's layer that reads the code, if that is one dense layer."""
     decoder = getattr(vae, "decoder", None)
     for module in decoder.modules() if isinstance(decoder, nn.Module) else ():
+        if not getattr(module, "reads_code_once", True):
+            return None
         if isinstance(module, nn.Linear):
             width = getattr(vae, "decoder_width", vae.latent_dim)
             return module if module.in_features == width else None

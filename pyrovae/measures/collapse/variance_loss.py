@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -96,7 +97,7 @@ def measure_variance_loss(vae: LatentModel, x: Data, *, seed: int = 0) -> dict[s
             made.add(mean)
             error += float((seen - mean).double().square().sum())
         drawn = _Variance()
-        for index in torch.arange(_GENERATED).split(CHUNK):
+        for index in _chunks():
             # Under a context, that of the data in turn.
             told = given(x[index % len(x)])
             drawn.add(vae.reconstruct(vae.draw_prior(len(index), **told), **told))
@@ -108,6 +109,26 @@ def measure_variance_loss(vae: LatentModel, x: Data, *, seed: int = 0) -> dict[s
         VARIANCE_LOSS.key: data.mean - drawn.mean,
     }
     return {key: value for key, value in found.items() if math.isfinite(value)}
+
+
+def sample_variance(vae: LatentModel, draw: Callable[[int], Tensor]) -> float:
+    """Return the mean over elements of the variance of E[x|z], z as ``draw`` gives them.
+
+    Parameters
+    ----------
+    vae
+        A model without a condition.
+    draw
+        A number n to codes ``(n, latent_dim)``.
+    """
+    drawn = _Variance()
+    for index in _chunks():
+        drawn.add(vae.reconstruct(draw(len(index))))
+    return drawn.mean
+
+
+def _chunks() -> tuple[Tensor, ...]:
+    return torch.arange(_GENERATED).split(CHUNK)
 
 
 class _Variance:

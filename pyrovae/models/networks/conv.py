@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -10,6 +11,7 @@ from torch import nn
 from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS, Dropout, Norm
 from pyrovae.models.networks.dense import dense
 from pyrovae.models.networks.image import OverBatch, halvings, normalised
+from pyrovae.models.networks.skip import Skip, SkipDecoder
 
 
 @NETWORKS.register("conv")
@@ -29,6 +31,9 @@ class Conv:
         and places), ``batch`` or none, as for ``mlp``.
     dropout
         Share of units that are set to 0 at each training step, after the dense layers.
+    skip
+        Whether every layer of the decoder reads the code, as for ``mlp``; a convolution has it as
+        further channels, the same at every place.
 
     References
     ----------
@@ -55,10 +60,11 @@ class Conv:
         activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
         norm: Norm = None,
         dropout: Dropout = 0.0,
+        skip: Skip = False,
     ) -> None:
         self.channels, self.dense = list(channels), dense
         self.activation = ACTIVATIONS[activation]
-        self.norm, self.dropout = norm, dropout
+        self.norm, self.dropout, self.skip = norm, dropout, skip
 
     def _dense(self, inputs: int, outputs: int) -> list[nn.Module]:
         return dense(inputs, outputs, self.activation(), self.norm, self.dropout)
@@ -83,19 +89,29 @@ class Conv:
         sizes = halvings("conv", event_shape, len(self.channels))
         height, width = sizes[-1]
         inner = self.channels[-1]
-        layers: list[nn.Module] = [
-            *self._dense(latent_dim, self.dense),
-            *self._dense(self.dense, inner * height * width),
-            nn.Unflatten(-1, (inner, height, width)),
+        again = latent_dim if self.skip else 0
+        stages: list[list[nn.Module]] = [
+            self._dense(latent_dim, self.dense),
+            [
+                *self._dense(self.dense + again, inner * height * width),
+                nn.Unflatten(-1, (inner, height, width)),
+            ],
         ]
         channels = [*reversed(self.channels[:-1]), outputs_per_element * event_shape[0]]
         for i, (outputs, size) in enumerate(zip(channels, reversed(sizes[:-1]), strict=True)):
             odd = (size[0] % 2, size[1] % 2)
-            layer = nn.ConvTranspose2d(inner, outputs, 4, stride=2, padding=1, output_padding=odd)
+            layer = nn.ConvTranspose2d(
+                inner + again, outputs, 4, stride=2, padding=1, output_padding=odd
+            )
             if i < len(channels) - 1:
-                layers += [*normalised(layer, self.norm), self.activation()]
+                stages.append([*normalised(layer, self.norm), self.activation()])
             else:
-                layers.append(layer)
+                stages.append([layer])
             inner = outputs
-        layers.append(nn.Unflatten(1, (outputs_per_element, event_shape[0])))
-        return OverBatch(nn.Sequential(*layers), event_dims=1)
+        stages[-1].append(nn.Unflatten(1, (outputs_per_element, event_shape[0])))
+        whole: nn.Module = (
+            SkipDecoder([nn.Sequential(*stage) for stage in stages])
+            if self.skip
+            else nn.Sequential(*chain.from_iterable(stages))
+        )
+        return OverBatch(whole, event_dims=1)

@@ -10,6 +10,7 @@ from torch import nn
 from pyrovae.models.networks.base import NETWORKS, Dropout, Norm
 from pyrovae.models.networks.dense import dense
 from pyrovae.models.networks.mlp import Mlp
+from pyrovae.models.networks.skip import Skip
 
 
 @NETWORKS.register("gated_mlp")
@@ -31,6 +32,8 @@ class GatedMlp(Mlp):
         Of both maps, before the gate: ``layer``, ``batch`` or none, as for ``mlp``.
     dropout
         Share of hidden units that are set to 0 at each training step, after the gate.
+    skip
+        Whether every layer of the decoder reads the code, as for ``mlp``.
 
     References
     ----------
@@ -58,8 +61,11 @@ class GatedMlp(Mlp):
         decoder_hidden: list[Annotated[int, Field(gt=0)]] | None = None,
         norm: Norm = None,
         dropout: Dropout = 0.0,
+        skip: Skip = False,
     ) -> None:
-        super().__init__(hidden=hidden, decoder_hidden=decoder_hidden, norm=norm, dropout=dropout)
+        super().__init__(
+            hidden=hidden, decoder_hidden=decoder_hidden, norm=norm, dropout=dropout, skip=skip
+        )
 
     def _hidden(self, inputs: int, outputs: int) -> list[nn.Module]:
         return dense(inputs, 2 * outputs, nn.GLU(), self.norm, self.dropout)

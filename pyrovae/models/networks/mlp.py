@@ -11,6 +11,7 @@ from torch import nn
 
 from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS, Dropout, Norm
 from pyrovae.models.networks.dense import dense
+from pyrovae.models.networks.skip import Skip, SkipDecoder
 
 
 @NETWORKS.register("mlp")
@@ -34,6 +35,9 @@ class Mlp:
     dropout
         Share of hidden units that are set to 0 at each training step, after the activation
         (Srivastava et al. 2014; jmlr.org/papers/v15/srivastava14a); measures see all units.
+    skip
+        Whether every layer of the decoder reads the code (Dieng et al. 2019; arXiv:1807.04863), not
+        only the first.
 
     References
     ----------
@@ -63,12 +67,13 @@ class Mlp:
         decoder_hidden: list[Annotated[int, Field(gt=0)]] | None = None,
         norm: Norm = None,
         dropout: Dropout = 0.0,
+        skip: Skip = False,
     ) -> None:
         self.hidden = list(hidden)
         mirrored = list(reversed(self.hidden))
         self.decoder_hidden = mirrored if decoder_hidden is None else list(decoder_hidden)
         self.activation = ACTIVATIONS[activation]
-        self.norm, self.dropout = norm, dropout
+        self.norm, self.dropout, self.skip = norm, dropout, skip
 
     def _hidden(self, inputs: int, outputs: int) -> list[nn.Module]:
         return dense(inputs, outputs, self.activation(), self.norm, self.dropout)
@@ -88,8 +93,19 @@ class Mlp:
         """Return the decoder."""
         widths = [latent_dim, *self.decoder_hidden]
         shape = (outputs_per_element, *event_shape)
+        if self.skip and self.decoder_hidden:
+            return self._skipping(widths, shape)
         return nn.Sequential(
             *self._layers(widths),
             nn.Linear(widths[-1], math.prod(shape)),
             nn.Unflatten(-1, shape),
         )
+
+    def _skipping(self, widths: list[int], shape: tuple[int, ...]) -> SkipDecoder:
+        again = [widths[0], *(width + widths[0] for width in widths[1:])]
+        stages = [
+            nn.Sequential(*self._hidden(inputs, outputs))
+            for inputs, outputs in zip(again[:-1], widths[1:], strict=True)
+        ]
+        last = nn.Sequential(nn.Linear(again[-1], math.prod(shape)), nn.Unflatten(-1, shape))
+        return SkipDecoder([*stages, last])

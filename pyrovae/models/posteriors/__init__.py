@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior
-from pyrovae.models.posteriors.flows import InverseAutoregressive, NeuralSpline, Planar, Radial
+from pyrovae.models.posteriors.flows import (
+    InverseAutoregressive,
+    MaskedAutoregressive,
+    NeuralSpline,
+    Planar,
+    Radial,
+)
 from pyrovae.models.posteriors.full_rank import FullRankNormal
 from pyrovae.models.posteriors.gaussian_mixture import GaussianMixture
 from pyrovae.models.posteriors.low_rank import LowRankNormal
@@ -26,6 +32,7 @@ __all__ = [
     "GaussianMixture",
     "InverseAutoregressive",
     "LowRankNormal",
+    "MaskedAutoregressive",
     "MeanFieldLaplace",
     "MeanFieldLogistic",
     "MeanFieldNormal",

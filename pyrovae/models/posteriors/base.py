@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.distributions import Distribution
-from torch.nn.functional import softplus
+from torch.nn.functional import batch_norm, linear, softplus
 
 from pyrovae.core.errors import ConfigError
-from pyrovae.core.registry import Registry
+from pyrovae.core.registry import LATER, Registry
 from pyrovae.core.scheduled import Scheduled
 
 #: softplus(x + _UNIT) is 1 at x = 0: an untrained head starts at the prior's scale.
@@ -87,6 +88,64 @@ def head(features: int, outputs: int) -> nn.Linear:
         layer.weight.mul_(0.1)
         layer.bias.zero_()
     return layer
+
+
+#: Standard deviation that each unit's location is given over a minibatch; ``None`` leaves it free.
+Gamma = Annotated[float | None, Field(gt=0, allow_inf_nan=False), LATER]
+#: Weight of a minibatch in the running moments, and what keeps a variance from 0.
+_MOMENTUM, _EPSILON = 0.1, 1e-5
+
+
+class NormalisedHead(nn.Linear):
+    r"""A head each of whose outputs has one mean and variance over a minibatch.
+
+    .. math:: \mu_u = \gamma\, \frac{w_u^\top f - m_u}{s_u} + \beta_u
+
+    m and s are the minibatch's in training, and running moments in evaluation. The variance of the
+    locations cannot fall to 0, so that no unit's rate can: under N(0, 1) its mean over the batch is
+    at least :math:`\gamma^2 / 2`. Zhu et al. 2020, sec. 3, arXiv:2004.12585.
+
+    Parameters
+    ----------
+    features, outputs
+        Widths.
+    gamma
+        Standard deviation of each output; fixed. The bias is beta.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(self, features: int, outputs: int, gamma: float) -> None:
+        super().__init__(features, outputs)
+        nn.init.zeros_(self.bias)
+        self.gamma = gamma
+        self.register_buffer("running_mean", torch.zeros(outputs))
+        self.register_buffer("running_var", torch.ones(outputs))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return ``(*b, outputs)`` for features ``(*b, features)``."""
+        raw = (
+            linear(features, self.weight).flatten(0, -2)
+            if features.dim() > 1
+            else linear(features, self.weight).unsqueeze(0)
+        )
+        normed = batch_norm(
+            raw,
+            self.running_mean,
+            self.running_var,
+            training=self.training,
+            momentum=_MOMENTUM,
+            eps=_EPSILON,
+        )
+        return self.gamma * normed.reshape(*features.shape[:-1], -1) + self.bias
+
+
+def location(features: int, latent_dim: int, gamma: float | None) -> nn.Linear:
+    """Return the head of a location: :func:`head`, or with a gamma a :class:`NormalisedHead`."""
+    if gamma is None:
+        return head(features, latent_dim)
+    return NormalisedHead(features, latent_dim, gamma)
 
 
 #: Posterior families by name: classes ``(features, latent_dim, *, …)``.

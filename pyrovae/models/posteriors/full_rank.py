@@ -7,7 +7,14 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
+from pyrovae.models.posteriors.base import (
+    POSTERIORS,
+    Gamma,
+    Posterior,
+    head,
+    location,
+    positive,
+)
 
 
 @POSTERIORS.register("full_rank_normal")
@@ -22,6 +29,9 @@ class FullRankNormal(Posterior):
         Width of the encoder's output.
     latent_dim
         Dimension of the code.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -41,9 +51,9 @@ class FullRankNormal(Posterior):
     properties = Posterior.properties | {"marginals", "moments", "covariance"}
     below: Tensor
 
-    def __init__(self, features: int, latent_dim: int) -> None:
+    def __init__(self, features: int, latent_dim: int, *, gamma: Gamma = None) -> None:
         super().__init__(features, latent_dim)
-        self.loc = head(features, latent_dim)
+        self.loc = location(features, latent_dim, gamma)
         self.scale = head(features, latent_dim)
         self.correlation = head(features, latent_dim * latent_dim)
         mask = torch.ones(latent_dim, latent_dim).tril(-1)

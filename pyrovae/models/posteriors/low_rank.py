@@ -9,7 +9,14 @@ from pydantic import Field
 from torch import Tensor
 from torch.distributions import Distribution
 
-from pyrovae.models.posteriors.base import POSTERIORS, Posterior, head, positive
+from pyrovae.models.posteriors.base import (
+    POSTERIORS,
+    Gamma,
+    Posterior,
+    head,
+    location,
+    positive,
+)
 
 
 @POSTERIORS.register("low_rank_normal")
@@ -26,6 +33,9 @@ class LowRankNormal(Posterior):
         Dimension ``d`` of the code.
     rank
         Columns of F. From ``d - 1`` on the family is as large as ``full_rank_normal``.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -45,11 +55,16 @@ class LowRankNormal(Posterior):
     properties = Posterior.properties | {"marginals", "moments", "covariance"}
 
     def __init__(
-        self, features: int, latent_dim: int, *, rank: Annotated[int, Field(gt=0)] = 2
+        self,
+        features: int,
+        latent_dim: int,
+        *,
+        rank: Annotated[int, Field(gt=0)] = 2,
+        gamma: Gamma = None,
     ) -> None:
         super().__init__(features, latent_dim)
         self.rank = rank
-        self.loc = head(features, latent_dim)
+        self.loc = location(features, latent_dim, gamma)
         self.scale = head(features, latent_dim)
         self.factor = head(features, latent_dim * rank)
 

@@ -12,7 +12,15 @@ from pyrovae.core.schedules import Number, Positive, Within
 from pyrovae.distributions.fixed_scale import FixedScaleNormal as FixedScaleNormalLaw
 from pyrovae.distributions.logistic import Logistic
 from pyrovae.distributions.student_t import StudentT
-from pyrovae.models.posteriors.base import FACTORIZED, POSTERIORS, Posterior, head, positive
+from pyrovae.models.posteriors.base import (
+    FACTORIZED,
+    POSTERIORS,
+    Gamma,
+    Posterior,
+    head,
+    location,
+    positive,
+)
 
 
 class LocationScale(Posterior):
@@ -21,9 +29,9 @@ class LocationScale(Posterior):
     properties = FACTORIZED
     law: type[Any]
 
-    def __init__(self, features: int, latent_dim: int) -> None:
+    def __init__(self, features: int, latent_dim: int, *, gamma: Gamma = None) -> None:
         super().__init__(features, latent_dim)
-        self.loc = head(features, latent_dim)
+        self.loc = location(features, latent_dim, gamma)
         self.scale = head(features, latent_dim)
 
     def forward(self, features: Tensor) -> Distribution:
@@ -43,6 +51,9 @@ class MeanFieldNormal(LocationScale):
         Width of the encoder's output.
     latent_dim
         Dimension of the code.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -79,6 +90,9 @@ class FixedScaleNormal(Posterior):
         Dimension of the code.
     scale
         sigma, or a schedule of it.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -91,16 +105,18 @@ class FixedScaleNormal(Posterior):
     >>> q = FixedScaleNormal(16, 3, scale=0.1)(torch.randn(5, 16))
     >>> q.batch_shape, q.event_shape
     (torch.Size([5]), torch.Size([3]))
-    >>> q.variance[0]
-    tensor([0.0100, 0.0100, 0.0100], grad_fn=<SelectBackward0>)
+    >>> q.stddev.unique()
+    tensor([0.1000])
     """
 
     properties = FACTORIZED | {"fixed_scale"}
     scale: Tensor
 
-    def __init__(self, features: int, latent_dim: int, *, scale: Positive = 0.1) -> None:
+    def __init__(
+        self, features: int, latent_dim: int, *, scale: Positive = 0.1, gamma: Gamma = None
+    ) -> None:
         super().__init__(features, latent_dim)
-        self.loc = head(features, latent_dim)
+        self.loc = location(features, latent_dim, gamma)
         self.set_number("scale", scale)
 
     def forward(self, features: Tensor) -> Distribution:
@@ -123,6 +139,9 @@ class MeanFieldLaplace(LocationScale):
         Width of the encoder's output.
     latent_dim
         Dimension of the code.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -155,6 +174,9 @@ class MeanFieldLogistic(LocationScale):
         Width of the encoder's output.
     latent_dim
         Dimension of the code.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -191,6 +213,9 @@ class MeanFieldStudentT(LocationScale):
         Degrees of freedom, the same for each datum and dimension, or a schedule of them. Above 2,
         so that q(z|x) has the variance that collapse is measured with, and KL(q || N(0, I)) is
         finite.
+    gamma
+        Standard deviation of each unit's location over a minibatch, which keeps its rate away from
+        0 (Zhu et al. 2020; arXiv:2004.12585); none leaves it free.
 
     References
     ----------
@@ -208,9 +233,14 @@ class MeanFieldStudentT(LocationScale):
     df: Tensor
 
     def __init__(
-        self, features: int, latent_dim: int, *, df: Annotated[Number, Within(gt=2)] = 5.0
+        self,
+        features: int,
+        latent_dim: int,
+        *,
+        df: Annotated[Number, Within(gt=2)] = 5.0,
+        gamma: Gamma = None,
     ) -> None:
-        super().__init__(features, latent_dim)
+        super().__init__(features, latent_dim, gamma=gamma)
         self.set_number("df", df)
 
     def forward(self, features: Tensor) -> Distribution:

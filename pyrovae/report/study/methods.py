@@ -16,6 +16,7 @@ from pyrovae.analysis.judged import bar
 from pyrovae.core import dotted
 from pyrovae.core.digest import short_digest
 from pyrovae.measures.disentanglement import METRICS
+from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.measures.scores import score_of
 from pyrovae.report.escapes import latex as escape
 from pyrovae.report.look import names, sources
@@ -95,7 +96,7 @@ def _sources_of(presented: Presented) -> list[sources.Source]:
         *_SOFTWARE.split("; "),
         criterion(presented.runs),
     ]
-    for registry in (*REGISTRIES.values(), OPTIMIZERS, METRICS):
+    for registry in (*REGISTRIES.values(), OPTIMIZERS, METRICS, SAMPLERS):
         texts += [registry.source(name) for name in registry]
     return [source for text in texts for source in sources.cited(text)]
 

@@ -48,7 +48,7 @@ def prune_hidden(
     Raises
     ------
     PyrovaeError
-        For a network other than ``mlp``, or one with normalisation.
+        For a network other than ``mlp``, or one with normalisation or skip connections.
     """
     assert config.network is not None  # a user's own model has no network, and no surgery
     if config.network["name"] != "mlp":
@@ -57,6 +57,10 @@ def prune_hidden(
         )
     if config.network.get("norm"):
         raise PyrovaeError("--deep cannot remove units of layers that are normalised together")
+    if config.network.get("skip"):
+        raise PyrovaeError(
+            "--deep cannot remove units of a decoder whose every layer reads the code"
+        )
     with torch.no_grad(), seeded(seed, x.device):
         z = torch.cat([vae.encode(part).sample() for part in x.split(_CHUNK)])
         heads = tuple(m for m in vae.posterior.modules() if isinstance(m, nn.Linear))

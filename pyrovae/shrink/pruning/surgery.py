@@ -30,6 +30,7 @@ _LOC_SCALE: dict[str, Axes] = {"loc": ("u",), "scale": ("u",)}
 #: sphere they share one length. A third party's family can be added.
 LATENT_AXES: dict[type, dict[str, Axes]] = {
     LocationScale: _LOC_SCALE,
+    posteriors.FixedScaleNormal: {"loc": ("u",)},
     posteriors.SemiAmortized: _LOC_SCALE,
     posteriors.RelaxedSpikeSlab: {**_LOC_SCALE, "gate": ("u",)},
     # Row and column u of the Cholesky factor: the law of the others given that unit u's noise is 0;
@@ -65,7 +66,7 @@ def conflict(vae: LatentModel) -> str | None:
             )
     layer = first_layer(vae)
     if layer is None:
-        return "the decoder's first layer is not dense: no weight belongs to one unit"
+        return "the decoder reads the code otherwise than by one dense layer, its first"
     if layer.bias is None:  # batch normalisation follows
         return "the decoder's first layer has no bias that could take in a unit's mean"
     return None

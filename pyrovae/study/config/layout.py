@@ -18,7 +18,8 @@ from pyrovae.study.config.plain import check_plain
 from pyrovae.study.config.run import COMPONENTS, OPTIMIZER
 
 RUN_KEYS = (*COMPONENTS, "model", "condition", "layers", "latent_dim", "training", "evaluation")
-_METRICS = "evaluation.metrics"
+#: Lists of what is chosen by name, inside `evaluation`.
+_LISTED = frozenset({"metrics", "samplers"})
 #: Letters of a value that a message shows at most.
 _SHOWN = 200
 STUDY_KEYS = (
@@ -96,14 +97,13 @@ def _component(key: str, value: Any) -> Any:
         return {"sizes": value}
     if key == "training" and isinstance(value, Mapping) and "optimizer" in value:
         return {**value, "optimizer": _component(OPTIMIZER, value["optimizer"])}
-    if (
-        key == "evaluation"
-        and isinstance(value, Mapping)
-        and isinstance(value.get("metrics"), list)
-    ):
-        return {**value, "metrics": _component(_METRICS, value["metrics"])}
-    if key == _METRICS and isinstance(value, list):
-        return [{"name": metric} if isinstance(metric, str) else metric for metric in value]
+    if key == "evaluation" and isinstance(value, Mapping):
+        listed = {
+            inner: _component(f"{key}.{inner}", value[inner]) for inner in _LISTED & value.keys()
+        }
+        return {**value, **listed}
+    if key in {f"evaluation.{name}" for name in _LISTED} and isinstance(value, list):
+        return [{"name": part} if isinstance(part, str) else part for part in value]
     return value
 
 

@@ -14,6 +14,7 @@ from pyrovae.datasets import DATASETS, own
 from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.disentanglement.asked import keys_of
 from pyrovae.measures.evaluate import EvaluationSettings
+from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.models import by_path as user_models
 from pyrovae.models.layered.settings import Layers
 from pyrovae.models.likelihoods import LIKELIHOODS
@@ -42,7 +43,11 @@ SETTINGS: dict[str, type[BaseModel]] = {
 #: Parts that most runs do without.
 PARTS: dict[str, type[BaseModel]] = {"condition": ConditionSettings, "layers": Layers}
 #: Registries of what settings name, by the dotted path of the setting.
-INSIDE: dict[str, Registry] = {"training.optimizer": OPTIMIZERS, "evaluation.metrics": METRICS}
+INSIDE: dict[str, Registry] = {
+    "training.optimizer": OPTIMIZERS,
+    "evaluation.metrics": METRICS,
+    "evaluation.samplers": SAMPLERS,
+}
 #: From a dotted path inside a run to its place in the user's file.
 Place = Callable[[str], str]
 
@@ -104,7 +109,13 @@ def resolve(content: Mapping[str, Any], place: Place) -> dict[str, Any]:
     except ConfigError as error:
         where = place(f"evaluation.metrics{error.place}")
         raise ConfigError(error.message, where) from None
-    resolved["evaluation"] = resolved["evaluation"].model_copy(update={"metrics": metrics})
+    samplers = [
+        resolve_component(SAMPLERS, sampler, f"evaluation.samplers[{i}]", place)
+        for i, sampler in enumerate(resolved["evaluation"].samplers)
+    ]
+    resolved["evaluation"] = resolved["evaluation"].model_copy(
+        update={"metrics": metrics, "samplers": samplers}
+    )
     return resolved
 
 

@@ -14,10 +14,12 @@ from torch.distributions import Distribution
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
+from pyrovae.measures.samplers.base import refusal
 from pyrovae.models.condition import Condition
 from pyrovae.models.layered import Layers
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.models.posteriors.base import NormalisedHead
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
@@ -198,16 +200,15 @@ def training_conflict(
     """
     if training.rates.objective != 1 and not list(objective.parameters()):
         return "training.rates.objective", f"objective '{name}' has no parameters of its own"
-    if not any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+    batched = (nn.modules.batchnorm._BatchNorm, NormalisedHead)
+    if not any(isinstance(m, batched) for m in model.modules()):
         return None
     if training.batch_size < 2:
         reason = "batch normalisation compares data within a minibatch: it needs 2 or more"
         return "training.batch_size", reason
-    if getattr(objective, "differentiates", False):
-        return "network", (
-            f"objective '{name}' has derivatives of the decoder in its loss, in which batch "
-            "normalisation cannot keep its statistics: norm: layer can"
-        )
+    reason = getattr(objective, "against_batch_norm", "")
+    if reason and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+        return "network", f"objective '{name}' {reason}: norm: layer can"
     if isinstance(model, VAE) and model.posterior.needs_model:
         family = POSTERIORS.name_of(type(model.posterior))
         return "network", (
@@ -310,6 +311,11 @@ def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
             "training.batch_size",
             f"objective '{objective['name']}' compares data within a minibatch: it needs 2 or more",
         )
+    if run["evaluation"].get("samplers"):
+        space = POSTERIORS[posterior["name"]].space
+        reason = refusal(space, conditional=bool(run.get("condition")))
+        if reason:
+            return "evaluation.samplers", reason
     return None
 
 

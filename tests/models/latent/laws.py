@@ -23,6 +23,7 @@ PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("prior", "two_stage"): [{"hidden": [6]}],
     ("prior", "vampprior"): [{"pseudo_inputs": 4}],
     ("posterior", "iaf"): [{"hidden": [6]}],
+    ("posterior", "maf"): [{"hidden": [6]}],
     ("posterior", "nsf"): [{"hidden": [6], "bins": 4}],
     ("posterior", "planar"): [{"transforms": 2}],
     ("posterior", "radial"): [{"transforms": 2}],

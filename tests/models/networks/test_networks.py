@@ -23,6 +23,7 @@ from pyrovae.training.streams import BatchStream, NoiseStream
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": {"hidden": [8]},
     "gated_mlp": {"hidden": [8]},
+    "identifiable_mlp": {"hidden": [8, 6]},
     "conv": {"channels": [4, 6], "dense": 8},
     "residual_conv": {"channels": [4, 6], "dense": 8, "blocks": 2},
     "burgess_conv": {},
