@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Annotated
 
@@ -126,17 +126,19 @@ class Hamiltonian(Objective):
         loss = (distortion + rate).mean() + found.shared
         return loss, replace(found, distortion=distortion, rate=rate, rates=(rate,))
 
-    def flow(self, energy: object, z: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def flow(
+        self, log_joint: Callable[[Tensor], Tensor], z: Tensor, noise: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Return codes and momenta after all steps, ``(n, d)`` each.
 
         Parameters
         ----------
-        energy
+        log_joint
             Codes ``(n, d)`` to the sum of their log p(x, z).
         z, noise
             Codes, and the standard normal noise that momenta start from.
         """
-        push = torch.func.grad(energy)  # type: ignore[arg-type]
+        push: Callable[[Tensor], Tensor] = torch.func.grad(log_joint)
         heat = 1 + softplus(self.raw_heat)  # 1 / sqrt(beta_0)
         size = self.step_size
         momentum = heat * noise

@@ -24,6 +24,7 @@ from pyrovae.models.posteriors.relaxed_spike_slab import RelaxedSpikeSlab
 from pyrovae.models.posteriors.semi_amortized import SemiAmortized
 from pyrovae.models.posteriors.sphere import PowerSpherical, VonMisesFisher
 from pyrovae.models.posteriors.sylvester import Sylvester
+from pyrovae.models.posteriors.wrapped_normal import WrappedNormal
 
 __all__ = [
     "POSTERIORS",
@@ -46,4 +47,5 @@ __all__ = [
     "SemiAmortized",
     "Sylvester",
     "VonMisesFisher",
+    "WrappedNormal",
 ]

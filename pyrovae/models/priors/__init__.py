@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pyrovae.models.priors.base import PRIORS, Prior
+from pyrovae.models.priors.dirichlet import Dirichlet
 from pyrovae.models.priors.factorized import Laplace, StandardNormal, StudentT
 from pyrovae.models.priors.flow import Flow
 from pyrovae.models.priors.gaussian_mixture import GaussianMixture
 from pyrovae.models.priors.generalized_normal import GeneralizedNormal
 from pyrovae.models.priors.hierarchical import Ard, Horseshoe
 from pyrovae.models.priors.hyperspherical_uniform import HypersphericalUniform
+from pyrovae.models.priors.riemannian_normal import RiemannianNormal
 from pyrovae.models.priors.spike_slab import SpikeSlab
 from pyrovae.models.priors.two_stage import TwoStage
 from pyrovae.models.priors.vampprior import VampPrior
@@ -16,6 +18,7 @@ from pyrovae.models.priors.vampprior import VampPrior
 __all__ = [
     "PRIORS",
     "Ard",
+    "Dirichlet",
     "Flow",
     "GaussianMixture",
     "GeneralizedNormal",
@@ -23,6 +26,7 @@ __all__ = [
     "HypersphericalUniform",
     "Laplace",
     "Prior",
+    "RiemannianNormal",
     "SpikeSlab",
     "StandardNormal",
     "StudentT",

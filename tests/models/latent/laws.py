@@ -20,6 +20,8 @@ PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ],
     ("prior", "gaussian_mixture"): [{"components": 3}],
     ("prior", "generalized_normal"): [{"p": 0.7}, {"p": 1.5, "scale": 0.8}, {"p": 8.0}],
+    ("prior", "dirichlet"): [{"concentration": 1.0}, {"concentration": 0.4}],
+    ("prior", "riemannian_normal"): [{"scale": 0.7}, {"scale": 1.3}],
     ("prior", "two_stage"): [{"hidden": [6]}],
     ("prior", "vampprior"): [{"pseudo_inputs": 4}],
     ("posterior", "iaf"): [{"hidden": [6]}],
