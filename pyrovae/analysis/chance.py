@@ -89,6 +89,7 @@ def _of_cell(study: StudyResults, runs: Sequence[str]) -> list[tuple[str, int, s
             _alone(folder),
             asked,
             config.seed + i,
+            folder.classes(),
         )
         found += [(run, i, key, value) for key, value in scores.items()]
     return found
@@ -106,9 +107,10 @@ def _scores(
     alone: Mapping[str, np.ndarray],
     metrics: list[dict[str, Any]],
     seed: int,
+    classes: Sequence[int] | None,
 ) -> dict[str, float]:
     none = Resampling(halves=0, costly_halves=0)
-    found, _ = score_representation(codes, factors, alone, metrics, none, seed)
+    found, _ = score_representation(codes, factors, alone, metrics, none, seed, classes)
     return {
         key: value
         for key, value in found.items()

@@ -34,6 +34,7 @@ from pyrovae.measures.collapse.measure import (
     CollapseSettings,
     measure_collapse,
 )
+from pyrovae.measures.collapse.usage import summed_scores
 from pyrovae.measures.collapse.variance_loss import measure_variance_loss
 from pyrovae.measures.disentanglement.representation import Resampling, score_representation
 from pyrovae.measures.flops import RECONSTRUCTION_FLOPS, reconstruction_flops
@@ -245,6 +246,7 @@ def evaluate(
         settings.metrics,
         settings.standard_errors,
         seed,
+        vae.classes,
     )
     scores |= found
     points = min(settings.guide_draws.points, len(test))
@@ -314,6 +316,7 @@ def measure_splits(
     scores = _bound_scores(vae, x, samples, seed) | on_test.scores
     scores |= measure_variance_loss(vae, x, seed=seed)
     scores |= measure_words(vae, x, scores["log_px"])
+    scores |= summed_scores(vae, x)
     if x_train is None:
         return replace(on_test, scores=scores)
     on_train = measure_collapse(vae, x_train, settings, samples, seed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -44,7 +45,8 @@ def levels(vae: LatentModel, x: Data, *, steps: int, over: Over = "prior", seed:
     Returns
     -------
     Tensor
-        Rising, ``(steps, latent_dim)``.
+        Rising, ``(steps, latent_dim)``; of a discrete unit its labels, all of them where there are
+        as many steps.
     """
     with torch.no_grad(), seeded(seed, x.device):
         if over == "prior":
@@ -54,7 +56,18 @@ def levels(vae: LatentModel, x: Data, *, steps: int, over: Over = "prior", seed:
         else:
             law = vae.encode(observed(x), **given(x))
             draws = law.sample((-(-_DRAWS // len(x)),)).flatten(0, 1)
-        return draws.quantile(torch.linspace(*ENDS, steps, device=draws.device), dim=0)
+        values = draws.quantile(torch.linspace(*ENDS, steps, device=draws.device), dim=0)
+        return values if vae.classes is None else _labels(values, vae.classes)
+
+
+def _labels(values: Tensor, classes: Sequence[int]) -> Tensor:
+    """Return values with those of discrete units replaced: their labels, from first to last."""
+    found = values.clone()
+    place = torch.linspace(0, 1, len(values), device=values.device)
+    for unit, k in enumerate(classes):
+        if k:
+            found[:, unit] = (place * (k - 1)).round()
+    return found
 
 
 @only_measures
@@ -114,7 +127,7 @@ def between(
         A trained model.
     a, b
         Codes ``(n, latent_dim)``, joined by straight lines; on a sphere these are brought back to
-        the surface.
+        the surface. Discrete units change halfway.
     steps
         How many codes of each line, both ends among them.
     context
@@ -127,6 +140,10 @@ def between(
     """
     share = torch.linspace(0, 1, steps, device=a.device)[:, None]
     codes = (1 - share) * a[:, None] + share * b[:, None]
+    if vae.classes is not None:
+        labels = torch.tensor(vae.classes, device=a.device) > 0
+        switched = torch.where(share < 0.5, a[:, None], b[:, None])
+        codes = torch.where(labels, switched, codes)
     if vae.space == "sphere":
         codes = on_sphere(codes)
     told = {} if context is None else {"context": context[:, None]}

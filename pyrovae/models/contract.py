@@ -43,7 +43,14 @@ class LatentModel(nn.Module):
     latent_dim
         Dimension of the code.
     space
-        Where codes live: ``"real"`` or ``"sphere"``.
+        Where codes live, of :data:`pyrovae.models.spaces.SPACES`.
+    classes
+        How many labels each unit has, 0 for a real one; ``None`` where all are real. A code of
+        labels is a vector of their numbers, in everything but the programs that are trained:
+        :meth:`model` and :meth:`guide` have at their site what the decoder reads, relaxed as the
+        posterior says (:mod:`pyrovae.distributions.labels`).
+    draws
+        Codes of each datum that the gradient of an objective needs.
     event_shape
         Shape of one observation; ``None`` where it is not known.
     history
@@ -62,6 +69,8 @@ class LatentModel(nn.Module):
 
     latent_dim: int
     space: str = "real"
+    classes: tuple[int, ...] | None = None
+    draws: int = 1
     event_shape: tuple[int, ...] | None = None
     history: DataFrame | None = None
     settled: Any = None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyro
@@ -183,6 +183,44 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
         rates=tuple(rates),
         closed=closed,
     )
+
+
+def scored(terms: Terms) -> Terms:
+    r"""Return terms whose gradients count draws without derivatives, too; their values stay.
+
+    Where a guide's site has no reparameterised draws, each term t that depends on its draw z gets
+
+    .. math:: (t - b)\, (\log q(z) - \log q(z)), \quad \text{of which all but the last is held}
+
+    which is 0, and whose gradient is the score function's. The baseline b of a draw is the mean
+    of t over the other draws of its datum; without others it is 0. So the gradient of whatever is
+    made of *means* of the terms is unbiased.
+
+    Parameters
+    ----------
+    terms
+        With K draws, ``(K, n)`` each.
+
+    References
+    ----------
+    Kool, van Hoof & Welling 2019, openreview r1lgTGL5DE (leave-one-out); Foerster et al. 2018,
+    arXiv:1802.05098 (a surrogate whose value is the term's)
+    """
+    fixed = [q for q, _ in terms.local if not q["fn"].has_rsample]
+    if not fixed:
+        return terms
+    log_q = _total([q["fn"].log_prob(q["value"]) for q in fixed])
+
+    def with_score(term: Tensor) -> Tensor:
+        # Terms in closed form may lack the draws' dimension.
+        value = term.detach().expand_as(log_q)
+        if value.dim() > 1:
+            others = (value.sum(0, keepdim=True) - value) / (len(value) - 1)
+            value = value - others
+        return term + value * (log_q - log_q.detach())
+
+    rates = tuple(with_score(rate) for rate in terms.rates)
+    return replace(terms, distortion=with_score(terms.distortion), rate=_total(rates), rates=rates)
 
 
 def _drawn_before(local: Sequence[tuple[Site, Site]], model_trace: Trace) -> tuple[bool, ...]:

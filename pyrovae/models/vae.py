@@ -78,6 +78,13 @@ class VAE(LatentModel):
         self.latent_dim = prior.latent_dim
         self.event_shape = likelihood.event_shape
         self.space = posterior.space
+        self.classes = (posterior.classes,) * prior.latent_dim if posterior.classes else None
+        self.draws = posterior.draws
+        if prior.classes != posterior.classes:
+            raise ConfigError(
+                f"has {prior.classes} labels for each unit, and the posterior {posterior.classes}",
+                "classes",
+            )
         self.condition, self._planes = condition, planes
         if condition is not None and condition.prior:
             self.prior_map = PriorMap(condition.size, prior.latent_dim)
@@ -107,7 +114,13 @@ class VAE(LatentModel):
     def decoder_width(self) -> int:
         """Numbers that the decoder reads for one datum: its code, and its context."""
         given = self.condition is not None and self.condition.decoder
-        return self.latent_dim + (self.condition.size if given and self.condition else 0)
+        return self.code_width + (self.condition.size if given and self.condition else 0)
+
+    @property
+    def code_width(self) -> int:
+        """Numbers that the decoder reads of a code: as many as units, or as labels of all units."""
+        labels = self.space == "labels" and self.classes
+        return sum(self.classes) if labels and self.classes else self.latent_dim
 
     def model(
         self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
@@ -130,14 +143,14 @@ class VAE(LatentModel):
             The observations, ``(n, *event_shape)``.
         """
         announce(self, self._site, self._model_parts)
-        return self._generate(self.prior(), x, n, context, learn=x is not None)
+        return self._generate(self.prior(), x, n, context, trained=True)
 
     def datum_model(
         self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
     ) -> Tensor:
         """:meth:`model` with the prior's global sites at their medians."""
         announce(self, self._site, self._model_parts)
-        return self._generate(self.prior.fitted(), x, n, context, learn=False)
+        return self._generate(self.prior.fitted(), x, n, context, trained=False)
 
     def _generate(
         self,
@@ -146,7 +159,7 @@ class VAE(LatentModel):
         n: int | Tensor,
         context: Tensor | None,
         *,
-        learn: bool,
+        trained: bool,
     ) -> Tensor:
         if isinstance(n, Tensor):
             context = n
@@ -154,10 +167,12 @@ class VAE(LatentModel):
         elif context is not None:
             n = len(context)
         with pyro.plate("data", n if x is None else len(x), dim=-1):
-            z = pyro.sample("z", self._moved(prior, context))
-            if learn:
+            law = self._moved(prior, context)
+            z = pyro.sample("z", self.posterior.in_training(law) if trained else law)
+            if trained and x is not None:
                 self.prior.learn_from(z)
-            return pyro.sample("x", self.decode(z, context), obs=x)
+            numbers = z if trained else self.posterior.read(z)
+            return pyro.sample("x", self.likelihood(self._decoded(numbers, context)), obs=x)
 
     def guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """Variational posterior: the prior's global sites, and q(z|x).
@@ -177,13 +192,19 @@ class VAE(LatentModel):
             A code for each observation, ``(n, latent_dim)``.
         """
         self.prior.guide()
-        return self.datum_guide(x, n, context)
+        return self._infer(x, n, context, trained=True)
 
     def datum_guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """q(z|x) alone, or q(z|x, c)."""
+        return self._infer(x, n, context, trained=False)
+
+    def _infer(
+        self, x: Tensor, n: int | Tensor, context: Tensor | None, *, trained: bool
+    ) -> Tensor:
         announce(self, self._site, self._guide_parts)
         with pyro.plate("data", len(x), dim=-1):
-            return pyro.sample("z", self.encode(x, n if isinstance(n, Tensor) else context))
+            law = self.encode(x, n if isinstance(n, Tensor) else context)
+            return pyro.sample("z", self.posterior.in_training(law) if trained else law)
 
     def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
         """Return q(z|x), or q(z|x, c): batch ``(*b,)``, event ``(latent_dim,)``."""
@@ -208,7 +229,7 @@ class VAE(LatentModel):
 
         A context broadcasts to ``b``.
         """
-        return self.likelihood(self._decoded(z, context))
+        return self.likelihood(self._decoded(self.posterior.read(z), context))
 
     def _decoded(self, z: Tensor, context: Tensor | None) -> Tensor:
         if self.condition is not None and self.condition.decoder:
@@ -235,7 +256,7 @@ class VAE(LatentModel):
         self, z: Tensor, context: Tensor | None = None
     ) -> tuple[Distribution, Tensor]:
         """Return p(x|z) and what the likelihood shows of it, of the same codes, decoded once."""
-        output = self._decoded(z, context)
+        output = self._decoded(self.posterior.read(z), context)
         return self.likelihood(output), self.likelihood.mean(output)
 
     def is_guide_parameter(self, name: str) -> bool:
@@ -303,7 +324,10 @@ def build_vae(
                     "gives images, and the likelihood takes a vector from the decoder: networks "
                     "of vectors (mlp, gated_mlp) give one"
                 )
-            decoder = net.decoder(latent_dim + at_decoder, tuple(decoded), outputs)
+        with placed("posterior"):
+            reads = _code_width(posterior, latent_dim)
+        with placed("network"):
+            decoder = net.decoder(reads + at_decoder, tuple(decoded), outputs)
         with placed("posterior"):
             q = made(POSTERIORS, posterior, features, latent_dim)
         with placed("prior"):
@@ -321,6 +345,16 @@ def build_vae(
     parts = {"network": network, "prior": prior, "posterior": posterior, "likelihood": likelihood}
     vae.configuration = {key: part for key, part in parts.items() if isinstance(part, Mapping)}
     return vae
+
+
+def _code_width(posterior: Mapping[str, Any] | Posterior, latent_dim: int) -> int:
+    """Return how many numbers the decoder reads of a code."""
+    if isinstance(posterior, Posterior):
+        parameters: Mapping[str, Any] = {"classes": posterior.classes}
+        return posterior.code_width(latent_dim, parameters)
+    given = {key: value for key, value in posterior.items() if key != "name"}
+    entry = POSTERIORS[posterior["name"]]
+    return entry.code_width(latent_dim, POSTERIORS.resolve(posterior["name"], given))
 
 
 def announce(model: nn.Module, site: str, parts: Sequence[str]) -> None:

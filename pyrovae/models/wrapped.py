@@ -78,6 +78,8 @@ class Wrapped(LatentModel):
         likelihood: Callable[[tuple[int, ...]], Likelihood] | None = None,
     ) -> None:
         super().__init__()
+        if prior.classes or (posterior is not None and posterior.classes):
+            raise ConfigError("has codes of labels: these are for models that are built", "prior")
         self.latent_dim, self.prior, self.posterior = prior.latent_dim, prior, posterior
         self.space = posterior.space if posterior else prior.space or "real"
         self._spread = _TO_SCALE[spread]

@@ -15,7 +15,11 @@ from pyrovae.core.given import Data
 from pyrovae.core.registry import Registry
 from pyrovae.core.schedules import ends, is_schedule, unfinished
 from pyrovae.models.contract import LatentModel
-from pyrovae.models.sites import Terms, terms, trace_pair
+from pyrovae.models.sites import Terms, scored, terms, trace_pair
+
+#: What an objective needs that takes distortion and rates by their means over data and draws: of
+#: these, gradients are known for codes of labels too.
+EXPECTATIONS = frozenset({"posterior.expectations"})
 
 
 class Objective(nn.Module):
@@ -33,6 +37,7 @@ class Objective(nn.Module):
     samples = 1
     #: What the parts of a run must be, in words of :data:`pyrovae.study.plan.compatibility.NEEDS`.
     needs: ClassVar[frozenset[str]] = frozenset({"posterior.reparameterizable"})
+    #: One that is a function of means of distortion and rates alone needs :data:`EXPECTATIONS`.
     #: How a user gets around :attr:`needs`, if there is a way.
     hint: ClassVar[str] = ""
     #: A column of the record along training that :meth:`groups` depends on; empty if on none.
@@ -107,8 +112,9 @@ class Objective(nn.Module):
         data_size
             Size N of the training set.
         """
-        traces = trace_pair(vae.model, vae.guide, x, samples=self.samples)
-        found = terms(*traces, data_size=data_size)
+        samples = max(self.samples, vae.draws)
+        traces = trace_pair(vae.model, vae.guide, x, samples=samples)
+        found = scored(terms(*traces, data_size=data_size))
         return self.loss(found, hyper), found
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:

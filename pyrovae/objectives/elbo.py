@@ -10,7 +10,7 @@ from torch import Tensor
 
 from pyrovae.core.schedules import NotNegative, Positive, at, schedule
 from pyrovae.models.sites import Terms
-from pyrovae.objectives.base import OBJECTIVES, Objective
+from pyrovae.objectives.base import EXPECTATIONS, OBJECTIVES, Objective
 
 
 @OBJECTIVES.register("elbo")
@@ -36,6 +36,8 @@ class Elbo(Objective):
     >>> torch.allclose(loss, (terms.distortion + terms.rate).mean())
     True
     """
+
+    needs = EXPECTATIONS
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the negative ELBO, averaged over the batch."""
@@ -67,6 +69,8 @@ class Beta(Objective):
     >>> torch.allclose(loss, (terms.distortion + 4 * terms.rate).mean())
     True
     """
+
+    needs = EXPECTATIONS
 
     def __init__(self, *, beta: NotNegative = 4.0) -> None:
         super().__init__()

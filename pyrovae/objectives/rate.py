@@ -11,7 +11,7 @@ from torch import Tensor
 from pyrovae.core.schedules import NotNegative, Number, Within, at, schedule
 from pyrovae.distributions import analytic_kl, marginals
 from pyrovae.models.sites import Site, Terms, is_weighted, weighted
-from pyrovae.objectives.base import OBJECTIVES, Objective
+from pyrovae.objectives.base import EXPECTATIONS, OBJECTIVES, Objective
 
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
@@ -46,6 +46,8 @@ class Capacity(Objective):
     >>> torch.allclose(loss, terms.distortion.mean() + 10 * miss)
     True
     """
+
+    needs = EXPECTATIONS
 
     def __init__(
         self,
@@ -96,6 +98,7 @@ class FreeBits(Objective):
     True
     """
 
+    needs = EXPECTATIONS
     hint = "'per: all' takes any"
 
     def __init__(
@@ -118,7 +121,7 @@ class FreeBits(Objective):
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return distortion + the sum of max(floor, mean rate)."""
         if self.per == "unit":
-            rates = unit_rates(terms).mean(0)
+            rates = unit_rates(terms).flatten(0, -2).mean(0)
         elif self.per == "layer" and len(terms.rates) > 1:
             rates = torch.stack([rate.mean() for rate in terms.rates])
         else:
@@ -127,7 +130,7 @@ class FreeBits(Objective):
 
 
 def unit_rates(terms: Terms) -> Tensor:
-    """Return the rate of each unit, ``(n, latent_dim)``, of factorised laws; they sum to the rate.
+    """Return the rate of each unit, ``(*s, n, latent_dim)``, of factorised laws: its parts.
 
     In closed form where there is one, else at the sample. Units of several layers stand in the
     guide's order.
@@ -178,6 +181,8 @@ class Delta(Objective):
     >>> torch.allclose(loss, terms.distortion.mean() + rate + 5 * (3 - rate).clamp(min=0))
     True
     """
+
+    needs = EXPECTATIONS
 
     def __init__(
         self,

@@ -19,8 +19,11 @@ from report.made import PRIORS, make_study
 
 import pyrovae
 from pyrovae.core.schedules import at
+from pyrovae.models.posteriors import POSTERIORS
+from pyrovae.objectives import OBJECTIVES
 from pyrovae.report.study.gallery import ON_REQUEST
 from pyrovae.study.config.read import load_study_file
+from pyrovae.study.plan.compatibility import objective_conflict
 from pyrovae.study.plan.planning import make_plan
 
 ROOT = Path(__file__).parents[2]
@@ -165,6 +168,27 @@ def test_layers(tmp_path: Path):
     assert [run.config.latent_dim for run in runs] == [16, 24, 28]
     named = set(re.findall(r"plot (\w+)", (ROOT / "docs/layers.md").read_text()))
     assert named <= set(ON_REQUEST)
+
+
+def test_codes_of_labels(tmp_path: Path):
+    _write_blocks("discrete.md", tmp_path)
+    posteriors = [
+        run.config.posterior or {}
+        for run in make_plan(load_study_file(tmp_path / "labels.yaml")).runs[::2]
+    ]
+    assert [each["gradient"] for each in posteriors] == ["concrete", "straight_through", "score"]
+    told: dict[str, Any] = {}
+    (block,) = _PYTHON.findall((ROOT / "docs/discrete.md").read_text())
+    exec(compile(block, "discrete.md", "exec"), told)
+    assert told["vae"].classes == (2, 2, 2, 2)
+    page = (ROOT / "docs/discrete.md").read_text()
+    takes, _, refuses = page.partition("Those that need more of a draw")
+    for name in OBJECTIVES:
+        q = {"name": "categorical", **POSTERIORS.resolve("categorical", {})}
+        given = {"name": name, **OBJECTIVES.resolve(name, {})}
+        refused = objective_conflict(given, posterior=q) is not None
+        assert refused != (f"`{name}`" in takes.partition("Objectives that are")[2]), name
+    assert "refused by name" in refuses
 
 
 def test_optimisers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -12,6 +12,7 @@ from families import STEP_BY_STEP, small_images, small_program, small_vae
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
+from pyrovae.models.spaces import SPACES
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.plan.compatibility import latent_conflict
 from pyrovae.training import (
@@ -34,7 +35,7 @@ EVERY = [(p, q, x) for p, q in PAIRS for x in OF_IMAGES]
 def _covering() -> list[tuple[str, str, str]]:
     """Return combinations in which each family that is registered stands at least once."""
     chosen = []
-    for space in ("real", "sphere"):
+    for space in SPACES:
         posteriors = [q for q in POSTERIORS if POSTERIORS[q].space == space]
         priors = [p for p in PRIORS if latent_conflict(p, posteriors[0]) is None]
         n = max(len(priors), len(posteriors))

@@ -154,6 +154,51 @@ class Grid:
         return inside
 
 
+class Sum:
+    """A law of one or two labels: what :class:`Grid` is to a density.
+
+    Parameters
+    ----------
+    classes
+        Number of labels of each unit.
+    dim
+        Units.
+    log_probability
+        Codes ``(n, d)`` to log-probabilities ``(n,)``.
+    """
+
+    def __init__(self, classes: int, dim: int, log_probability: Callable[[Tensor], Tensor]) -> None:
+        labels = torch.arange(classes, dtype=torch.float64)
+        self.axes = [labels] * dim
+        self.points = torch.cartesian_prod(*self.axes).reshape(-1, dim)
+        with torch.no_grad():
+            self.mass = log_probability(self.points).exp().reshape([classes] * dim).numpy()
+
+    def total(self) -> float:
+        """Return the sum of all probabilities."""
+        return float(self.mass.sum())
+
+    def mean_of(self, f: Callable[[Tensor], Tensor]) -> float:
+        """Return the expectation of a function of codes, ``(n, d)`` to ``(n,)``."""
+        return float((f(self.points).reshape(self.mass.shape).numpy() * self.mass).sum())
+
+    def marginal(self, axis: int) -> Tensor:
+        """Return the probabilities of the labels of one of two units."""
+        return torch.as_tensor(self.mass.sum(1 - axis))
+
+    def outside(self, draws: Tensor) -> np.ndarray:
+        """Return which draws ``(n, d)`` are no labels."""
+        known = (draws.unsqueeze(-1).double() == self.axes[0]).any(-1).all(-1)
+        return ~known.numpy()
+
+    def p_value(self, draws: Tensor) -> float:
+        """Return how likely draws ``(n, d)`` are to lie so far off, by the chi-square test."""
+        k, dim = len(self.axes[0]), len(self.axes)
+        place = (draws.long() * torch.tensor([k**i for i in reversed(range(dim))])).sum(-1)
+        counts = np.bincount(place.numpy(), minlength=k**dim)
+        return chi_square(counts, self.mass.ravel(), len(draws))
+
+
 def chi_square(counts: np.ndarray, probabilities: np.ndarray, n: int) -> float:
     """Return the p-value of the numbers of ``n`` draws in cells; rare cells are one with the rest.
 

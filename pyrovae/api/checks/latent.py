@@ -10,13 +10,14 @@ from torch.autograd import gradcheck
 from torch.distributions import Distribution, Independent
 from torch.func import functional_call
 
-from pyrovae.api.checks.charts import Grid, real, sphere
+from pyrovae.api.checks.charts import Grid, Sum, real, sphere
 from pyrovae.api.checks.failing import close, named, quietly
 from pyrovae.api.checks.laws import DATA, Case, Law, log_prob
 from pyrovae.api.checks.training import trains_alike, vae_with
 from pyrovae.core.noise import Recorder, Supply
 from pyrovae.distributions import marginals
 from pyrovae.distributions.normal_mixture import DiagonalNormalMixture, NormalMixture
+from pyrovae.models.spaces import DISCRETE
 
 DRAWS = 20_000
 #: Chance that a right sampler fails. Seeds are fixed: it does so always or never.
@@ -31,11 +32,12 @@ class Subject:
     def __init__(self, case: Case) -> None:
         self.case = case
         self._seen: dict[int, Any] = {}
+        self.labels = case.space in DISCRETE
 
     def __str__(self) -> str:
         return str(self.case)
 
-    def seen(self, dim: int) -> tuple[Distribution, Tensor, list[Grid]]:
+    def seen(self, dim: int) -> tuple[Distribution, Tensor, list[Any]]:
         """Return the law, draws ``(n, b, dim)``, and each density on a grid."""
         if dim not in self._seen:
             chart = (sphere if self.case.space == "sphere" else real)(dim)
@@ -43,10 +45,12 @@ class Subject:
                 law = self.case.law(dim)()
                 draws = law.rsample((DRAWS,)) if law.has_rsample else law.sample((DRAWS,))
             draws = draws.reshape(DRAWS, -1, dim)
-            grids = [
-                Grid(chart, lambda x, i=i: log_prob(law, x).reshape(len(x), -1)[:, i])  # type: ignore[misc]
+            each = [
+                lambda x, i=i: log_prob(law, x).reshape(len(x), -1)[:, i]
                 for i in range(draws.shape[1])
             ]
+            classes = self.case.law(dim).family.classes
+            grids = [Sum(classes, dim, f) if self.labels else Grid(chart, f) for f in each]
             self._seen[dim] = law, draws, grids
         return self._seen[dim]
 
@@ -99,9 +103,9 @@ def draws_follow_density(subject: Subject) -> None:
         for i, grid in enumerate(grids):
             p_value = grid.p_value(draws[:, i])
             if not p_value > FALSE_ALARM:
-                mean = [grid.mean_of(lambda x, u=u: x[:, u]) for u in range(dim)]  # type: ignore[misc]
+                mean = [grid.mean_of(lambda x, u=u: x[:, u]) for u in range(dim)]
                 spread = [
-                    max(grid.mean_of(lambda x, u=u: x[:, u] ** 2) - m**2, 0.0) ** 0.5  # type: ignore[misc]
+                    max(grid.mean_of(lambda x, u=u: x[:, u] ** 2) - m**2, 0.0) ** 0.5
                     for u, m in enumerate(mean)
                 ]
                 raise AssertionError(
@@ -119,8 +123,8 @@ def moments(subject: Subject) -> None:
         for i, grid in enumerate(grids):
             if "moments" in properties:
                 for u in range(dim):
-                    first = grid.mean_of(lambda x, u=u: x[:, u])  # type: ignore[misc]
-                    second = grid.mean_of(lambda x, u=u: x[:, u] ** 2) - first**2  # type: ignore[misc]
+                    first = grid.mean_of(lambda x, u=u: x[:, u])
+                    second = grid.mean_of(lambda x, u=u: x[:, u] ** 2) - first**2
                     for what, found, right in (
                         ("mean", law.mean, first),
                         ("variance", law.variance, second),
@@ -140,6 +144,10 @@ def marginal_densities(subject: Subject) -> None:
     law, _, grids = subject.seen(case.dims[1])
     for i, grid in enumerate(grids):
         for u in (0, 1):
+            if subject.labels:
+                chances = marginals(law).log_prob(grid.axes[u].reshape(-1, 1, 1))[:, i, u].exp()
+                _close(chances.detach(), grid.marginal(u), f"the probabilities of unit {u}")
+                continue
             z, log_volume = real(1).points(grid.axes[u].unsqueeze(-1))
             found = marginals(law).log_prob(z.unsqueeze(1))[:, i, u].exp() * log_volume.exp()
             _close(found.detach(), grid.marginal(u), f"the marginal density of unit {u}")
@@ -151,17 +159,18 @@ def draws_are_functions_of_noise(subject: Subject) -> None:
     if case.kind == "prior" and "reparameterizable" not in case.entry.properties:
         return
     law = case.law(case.dims[1])()
+    drawn = law.rsample if law.has_rsample else law.sample
     with Recorder() as recorder, torch.no_grad():
-        law.rsample((5,))
+        drawn((5,))
     noise = [
         getattr(torch.empty(d.shape, dtype=d.dtype), d.kind)(*d.arguments) for d in recorder.draws
     ]
     if not noise:
-        raise AssertionError("rsample draws no normal, uniform, exponential or Cauchy noise")
+        raise AssertionError("a draw takes no normal, uniform, exponential or Cauchy noise")
     found = []
     for _ in range(2):
         with Supply(noise), torch.no_grad():
-            found.append(law.rsample((5,)))
+            found.append(drawn((5,)))
     close(found[1], found[0], "with the same noise, a draw", rtol=0, atol=0)
 
 
@@ -169,7 +178,9 @@ def log_prob_derivatives(subject: Subject) -> None:
     """By the code, the parameters and the buffers: those of finite differences."""
     module = subject.case.law(subject.case.dims[1])
     names, values = inputs(module)
-    z = draw(module, module.tensors(), 3).detach().clone().requires_grad_()
+    z = draw(module, module.tensors(), 3).detach().clone().requires_grad_(not subject.labels)
+    if subject.labels and not names:
+        return
 
     def density(z: Tensor, *values: Tensor) -> Tensor:
         torch.manual_seed(7)
@@ -204,6 +215,14 @@ def draw_derivatives(subject: Subject) -> None:
 def trains(subject: Subject) -> None:
     """A step is traced into a graph, and models that train together end where each ends alone."""
     case = subject.case
+    labels = {"categorical": {"classes": _classes(case)}, "bernoulli": {}}
+    other = {"labels": "categorical", "binary": "bernoulli"}.get(case.space)
+    if other is not None:
+        partner = {"name": other, **labels[other]}
+        kinds = {"prior": partner, "posterior": partner}
+        kinds[case.kind] = {"name": case.name, **case.parameters}
+        trains_alike(lambda seed: vae_with(seed, **kinds))
+        return
     encoder = case.encoder or ("von_mises_fisher" if case.space == "sphere" else None)
     part = {case.kind: {"name": case.name, **case.parameters}}
     if case.kind == "prior":
@@ -211,6 +230,10 @@ def trains(subject: Subject) -> None:
     elif case.space == "sphere":
         part["prior"] = {"name": "hyperspherical_uniform"}
     trains_alike(lambda seed: vae_with(seed, **part))
+
+
+def _classes(case: Case) -> int:
+    return int(case.law(1).family.classes) if case.space in DISCRETE else 0
 
 
 #: What is checked of a prior or posterior, by name.

@@ -17,6 +17,7 @@ from pyrovae.measures.collapse.units import (
     measure_units,
     posterior_means,
 )
+from pyrovae.measures.collapse.usage import Usage, enumerate_posterior, measure_usage
 from pyrovae.measures.collapse.use import (
     NOISE_SHARE,
     USED_ERRORS,
@@ -40,15 +41,18 @@ __all__ = [
     "Moments",
     "Sensitivity",
     "Units",
+    "Usage",
     "Use",
     "UseOfCode",
     "active_by",
     "agreement",
     "drawn_codes",
+    "enumerate_posterior",
     "estimate_bound",
     "measure_information",
     "measure_sensitivity",
     "measure_units",
+    "measure_usage",
     "measure_use",
     "moments",
     "near_ceiling",

@@ -95,11 +95,12 @@ def _floors(q: Distribution, p: Distribution, none: Tensor) -> Tensor:
     with torch.no_grad(), seeded(0, none.device):
         try:
             q_u, p_u = marginals(q), marginals(p)
-            reached, prior = family(q_u), parts_of(p_u, q_u.batch_shape[-1:])
+            reached = family(q_u)
+            if reached is None:  # of labels, for one: any probabilities are in the family
+                return none
+            prior = parts_of(p_u, q_u.batch_shape[-1:])
         except (NotImplementedError, AttributeError, TypeError, ValueError):
             return none
-    if reached is None:
-        return none
     kind = (reached.key, type(prior.law), prior.count)
     rows, unit = prior.rows.detach().unique(dim=0, return_inverse=True)
     keys = [(*kind, row.cpu().numpy().tobytes()) for row in rows]

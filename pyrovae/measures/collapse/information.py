@@ -21,6 +21,7 @@ from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import marginals
+from pyrovae.distributions.labels import shares
 from pyrovae.measures.collapse.moments import DRAWS
 from pyrovae.measures.collapse.nearest import nearest_kl
 from pyrovae.measures.collapse.within import same
@@ -51,7 +52,8 @@ class Information:
         arXiv:1905.06922, with a known conditional).
     mi_upper
         The smaller of two upper bounds: the rate, and that from the entropy of a normal law with
-        the codes' covariance. Exact for a linear model.
+        the codes' covariance. Exact for a linear model. Where a unit is discrete, the second is the
+        sum over units of I(x; z_u), which independent units cannot exceed.
     rate
         E_x KL(q(z|x) || p(z)), from the same draws.
     tc, tc_se
@@ -152,6 +154,12 @@ def _with_marginals(
             unit_kl = torch.stack(each)
         unit_kl_se = torch.full_like(unit_kl, math.nan)
     unit, unit_se = _mean(units.log_q - units.log_mix, -units.pull)
+    discrete, most = shares(q_u), math.inf
+    if discrete is not None and context is None:
+        labels = discrete[0].sum(-1) > 0
+        known = exact_information(discrete)
+        unit, unit_se = torch.where(labels, known[0], unit), torch.where(labels, known[1], unit_se)
+        most = float(unit.sum()) if labels.all() else math.inf
     mi, mi_se = _mean(joint.log_q - joint.log_mix, -joint.pull)
     tc, tc_se = _mean(joint.log_mix - units.log_mix.sum(-1), joint.pull - units.pull.sum(-1))
     return _bundle(
@@ -162,9 +170,25 @@ def _with_marginals(
         unit_kl=(unit_kl, unit_kl_se),
         mi=(float(mi), float(mi_se)),
         tc=(float(tc), float(tc_se)),
-        unit_entropy=-float(units.log_mix.sum(-1).mean()),
+        unit_entropy=math.nan if discrete is not None else -float(units.log_mix.sum(-1).mean()),
         points=joint.points,
+        most=most,
     )
+
+
+def exact_information(shares: Tensor) -> tuple[Tensor, Tensor]:
+    r"""Return I(x; z_u) of discrete units and its standard error over the data, ``(d,)`` each.
+
+    .. math:: I(x; z_u) = H(\bar q_u) - \mathbb{E}_x H(q_u(\cdot \mid x))
+
+    Parameters
+    ----------
+    shares
+        q(z_u = k|x), ``(n, d, K)``.
+    """
+    mixture = shares.mean(0)
+    each = (torch.xlogy(shares, shares) - torch.xlogy(shares, mixture)).sum(-1)
+    return each.mean(0), each.std(0) / len(shares) ** 0.5
 
 
 def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Information:
@@ -213,11 +237,13 @@ def _bundle(
     tc: tuple[float, float],
     unit_entropy: float,
     points: int,
+    most: float = math.inf,
 ) -> Information:
+    """``most``: what the information cannot exceed besides, of independent units their sum."""
     rate = float((log_q - log_p).mean())
     largest = _normal_entropy(z) if math.isfinite(unit_entropy) else math.inf
     # H(z) <= that of a normal law of the same covariance, so I = H(z) - H(z|x) is bounded as well.
-    mi_upper = min(rate, largest + float(log_q.mean()))
+    mi_upper = min(rate, largest + float(log_q.mean()), most)
     tc_lower = max(0.0, unit_entropy - largest) if math.isfinite(largest) else math.nan
     return Information(
         *unit, *unit_kl, *mi, max(mi_upper, mi[0]), rate, *tc, tc_lower, points=points

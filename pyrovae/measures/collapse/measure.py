@@ -31,6 +31,7 @@ from pyrovae.measures.collapse import (
     weight_norms,
 )
 from pyrovae.measures.collapse.floors import floors
+from pyrovae.measures.collapse.usage import DEAD, PERPLEXITY, measure_usage, usage_scores
 from pyrovae.measures.collapse.use import Use, UseOfCode, measure_use
 from pyrovae.measures.scores import COLLAPSE, INFORMATION, Score, declare
 from pyrovae.models.contract import LatentModel
@@ -190,6 +191,8 @@ SCORES = (
     ),
     EFFECTIVE_DIMENSION,
     VARIANCE_LAW,
+    PERPLEXITY,
+    DEAD,
     *(
         declare(Score(key, title, unit="nats", group=INFORMATION, meaning=meaning))
         for key, title, meaning in (
@@ -317,6 +320,11 @@ def measure_collapse(
     )
     if vae.blocks is not None:
         table.insert(1, "layer", [vae.blocks.names[i] for i in vae.blocks.of_units])
+    usage = measure_usage(vae, x)
+    if usage is not None and vae.classes is not None:
+        table["classes"] = vae.classes
+        table["perplexity"] = usage.perplexity.cpu().numpy()
+        table["dead_labels"] = usage.dead.cpu().numpy()
     scores = {
         "above_floor_units": float(above.sum()),
         **_use_counts(use),
@@ -326,9 +334,12 @@ def measure_collapse(
         **{f"active_{name}": float(active[name].sum()) for name in OTHER_CRITERIA},
         "criteria_agreement": agreement(active),
         "effective_dimension": units.effective_dimension,
-        "variance_law_error": float(units.variance_law.median()),
         **_information_scores(information),
     }
+    if usage is None:
+        scores["variance_law_error"] = float(units.variance_law.median())
+    else:
+        scores |= usage_scores(usage)
     costs = use.units.first.cpu().numpy()
     return CollapseMeasures(table, scores, sensitivity.maps, _directions(use), costs)
 

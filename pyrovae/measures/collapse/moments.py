@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.distributions import Distribution
 
 from pyrovae.distributions.joint import Joint
+from pyrovae.distributions.labels import shares
+from pyrovae.distributions.marginals import marginals
 
 #: Draws for each datum where a family has no moments in closed form.
 DRAWS = 64
@@ -18,17 +20,26 @@ DRAWS = 64
 class Moments:
     """First two moments of q(z|x) for each datum and unit.
 
+    A label has no mean and no variance; what stands for them is the most probable label, and Gini's
+    variance, (1 - sum_k q_k²) / 2: half the chance that two draws differ, which of a switch is the
+    variance of 0 and 1. It is half the sum of the variances of the indicators of all labels, so
+    that the law of total variance holds for it whatever the labels' order.
+
     Attributes
     ----------
     mean, variance
         ``(n, latent_dim)``.
     error
         Variance of ``mean`` as an estimate, ``(n, latent_dim)``: 0 for a closed form.
+    shares
+        q(z_u = k|x) of discrete units, ``(n, latent_dim, K)``; ``None`` without any. 0 in rows of
+        real units.
     """
 
     mean: Tensor
     variance: Tensor
     error: Tensor
+    shares: Tensor | None = None
 
 
 def moments(q: Distribution, draws: int = DRAWS) -> Moments:
@@ -43,6 +54,10 @@ def moments(q: Distribution, draws: int = DRAWS) -> Moments:
     """
     if isinstance(q, Joint):
         return _joint_moments(q, draws)
+    found = _shares(q)
+    if found is not None:
+        variance = (1 - found.square().sum(-1)) / 2
+        return Moments(found.argmax(-1).to(found.dtype), variance, 0 * variance, found)
     try:
         mean, variance = q.mean, q.variance
     except NotImplementedError:
@@ -50,6 +65,13 @@ def moments(q: Distribution, draws: int = DRAWS) -> Moments:
         variance = z.var(0)
         return Moments(z.mean(0), variance, variance / draws)
     return Moments(mean, variance, variance.new_zeros(()).expand_as(variance))
+
+
+def _shares(q: Distribution) -> Tensor | None:
+    try:
+        return shares(marginals(q))
+    except NotImplementedError:
+        return None
 
 
 def _joint_moments(q: Joint, draws: int) -> Moments:
@@ -68,5 +90,8 @@ def _joint_moments(q: Joint, draws: int) -> Moments:
         between = each.mean.var(0)
         parts.append(Moments(each.mean.mean(0), each.variance.mean(0) + between, between / draws))
     return Moments(
-        *(torch.cat([getattr(part, name) for part in parts], -1) for name in vars(parts[0]))
+        *(
+            torch.cat([getattr(part, name) for part in parts], -1)
+            for name in ("mean", "variance", "error")
+        )
     )

@@ -138,7 +138,10 @@ def weight_norms(vae: LatentModel) -> Tensor:
     if layer is None:
         return torch.full((vae.latent_dim,), float("nan"))
     # Weights of a context stand behind those of the code.
-    norms = torch.linalg.vector_norm(layer.weight.detach()[:, : vae.latent_dim], dim=0)
+    width = getattr(vae, "code_width", vae.latent_dim)
+    norms = torch.linalg.vector_norm(layer.weight.detach()[:, :width], dim=0)
+    if vae.space == "labels":  # several numbers are read of each unit
+        norms = torch.linalg.vector_norm(norms.reshape(vae.latent_dim, -1), dim=1)
     # Of layers that it does not read there are none.
     missing = norms.new_full((vae.latent_dim - len(norms),), float("nan"))
     return torch.cat([norms, missing]) if len(missing) else norms

@@ -46,9 +46,10 @@ class Units:
     kl
         E_x KL(q(z_u|x) || p(z_u)), in nats.
     var_mu
-        Var_x(E[z_u|x]).
+        Var_x(E[z_u|x]); of a discrete unit, half the sum over labels of Var_x(q(z_u = k|x)).
     mean_var
-        E_x(Var[z_u|x]): for a normal posterior, E_x(sigma_u^2).
+        E_x(Var[z_u|x]): for a normal posterior, E_x(sigma_u^2); of a discrete unit, Gini's variance
+        (:class:`pyrovae.measures.collapse.moments.Moments`).
     kl_se, var_mu_se, mean_var_se
         Standard errors of the three: over the data, as a sample of all data.
     kl_quantiles
@@ -140,12 +141,20 @@ def measure_units(vae: LatentModel, x: Data, *, samples: int = 16, seed: int = 0
         torch.cat([getattr(part, name) for part in parts]) for name in ("mean", "variance", "error")
     )
     n = len(kl)
+    held = [part.shares for part in parts if part.shares is not None]
     if isinstance(x, Given):
         with seeded(seed, x.device):
             square = half_differences(mean, x.context).square().mean(1)
         var_mu, var_mu_se = square.mean(0) - error.mean(0), square.std(0) / n**0.5
     else:
         var_mu, var_mu_se = _variance(mean, error)
+    if held:
+        discrete = torch.cat(held)
+        labels = discrete[0].sum(-1) > 0
+        with seeded(seed, x.device):
+            of_labels = _variance_of_labels(discrete, x)
+        var_mu = torch.where(labels, of_labels[0], var_mu)
+        var_mu_se = torch.where(labels, of_labels[1], var_mu_se)
     return Units(
         kl=kl.mean(0),
         var_mu=var_mu,
@@ -168,9 +177,25 @@ def _variance(mean: Tensor, error: Tensor) -> tuple[Tensor, Tensor]:
     return var_mu, (spread / len(mean)).sqrt()
 
 
+def _variance_of_labels(shares: Tensor, x: Data) -> tuple[Tensor, Tensor]:
+    """Return half the sum of the variances of q(z_u = k|x) over the data, and its standard error.
+
+    With E_x of Gini's variance of q(z_u|x) it adds up to that of the aggregate posterior.
+    """
+    n = len(shares)
+    if isinstance(x, Given):
+        off = half_differences(shares.flatten(1), x.context).square().mean(1)
+        each = off.reshape(shares.shape).sum(-1) / 2
+    else:
+        each = (shares - shares.mean(0)).square().sum(-1) / 2
+    return each.mean(0), each.std(0) / n**0.5
+
+
 @only_measures
 def posterior_means(vae: LatentModel, x: Data, *, seed: int = 0) -> Tensor:
     """Return E[z|x], shape ``(n, latent_dim)``: the representation that scores are computed on.
+
+    Of a discrete unit it is the most probable label.
 
     Where the family does not know its mean, that of
     :data:`pyrovae.measures.collapse.moments.DRAWS` draws.

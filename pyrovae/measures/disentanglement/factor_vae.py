@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import numpy as np
@@ -16,6 +17,7 @@ from pyrovae.measures.disentanglement.base import (
     RNGLike,
 )
 from pyrovae.measures.disentanglement.fixed_factor import draw_batches
+from pyrovae.measures.disentanglement.labels import indicators
 from pyrovae.measures.disentanglement.split import train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
 from pyrovae.measures.scores import Score
@@ -52,6 +54,7 @@ def factor_vae(
     codes: ArrayLike,
     factors: ArrayLike,
     rng: RNGLike = None,
+    classes: Sequence[int] | None = None,
     *,
     batch_size: Annotated[int, Field(gt=1)] = 64,
     n_train: Annotated[int, Field(gt=0)] = 10_000,
@@ -78,6 +81,9 @@ def factor_vae(
         (n, k), whole numbers, k >= 2.
     rng
         Splits the points and draws the votes.
+    classes
+        Labels of each code, 0 for a real one; ``None`` where all are. The variance of labels is
+        Gini's, half the chance that two differ.
     batch_size
         Points in a vote, drawn with replacement.
     n_train, n_test
@@ -122,16 +128,22 @@ def factor_vae(
     """
     z, v = check_pair(codes, factors, min_factors=2)
     rng = np.random.default_rng(rng)
+    columns, of = (z, np.arange(z.shape[1])) if classes is None else indicators(z, classes)
     std = z.std(axis=0, ddof=1)
+    if classes is not None:
+        std = np.sqrt(np.bincount(of, columns.var(axis=0, ddof=1)))
     active = (std >= min_std) & (np.ptp(z, axis=0) > 0)
-    split = train_test_split(z, v, n_train, n_test, rng)
-    scaled = (split.train_codes[:, active] / std[active], split.test_codes[:, active] / std[active])
+    split = train_test_split(columns, v, n_train, n_test, rng)
+    kept = active[of]
+    of = of[kept]
+    scaled = (split.train_codes[:, kept] / std[of], split.test_codes[:, kept] / std[of])
+    starts = None if classes is None else np.flatnonzero(np.diff(of, prepend=-1))
 
     train_accuracy = test_accuracy = 0.0
     votes = np.zeros((z.shape[1], v.shape[1]), dtype=np.int64)
     if active.any():
-        train = _votes(scaled[0], split.train_factors, n_train, batch_size, rng)
-        test = _votes(scaled[1], split.test_factors, n_test, batch_size, rng)
+        train = _votes(scaled[0], split.train_factors, n_train, batch_size, rng, starts)
+        test = _votes(scaled[1], split.test_factors, n_test, batch_size, rng, starts)
         predicted = train.argmax(axis=1)
         code = np.arange(len(predicted))
         train_accuracy = float(train[code, predicted].sum() / n_train)
@@ -156,15 +168,29 @@ def factor_vae(
 
 
 def _votes(
-    codes: Codes, factors: Factors, n_votes: int, batch_size: int, rng: np.random.Generator
+    codes: Codes,
+    factors: Factors,
+    n_votes: int,
+    batch_size: int,
+    rng: np.random.Generator,
+    starts: NDArray[np.intp] | None,
 ) -> NDArray[np.int64]:
-    """Count how often each code varies least when each factor is fixed: (d, k)."""
+    """Count how often each code varies least when each factor is fixed: (d, k).
+
+    ``starts``: first column of each code, where some have several.
+    """
+
+    def varied(batches: NDArray[np.intp]) -> Codes:
+        variance = codes[batches].var(axis=1)
+        return variance if starts is None else np.add.reduceat(variance, starts, axis=1)
+
+    n_codes = codes.shape[1] if starts is None else len(starts)
     n_factors = factors.shape[1]
     votes_of_factor = rng.multinomial(n_votes, np.full(n_factors, 1 / n_factors))
     votes = [
         np.bincount(
-            codes[draw_batches(factor, count, batch_size, rng)].var(axis=1).argmin(axis=1),
-            minlength=codes.shape[1],
+            varied(draw_batches(factor, count, batch_size, rng)).argmin(axis=1),
+            minlength=n_codes,
         )
         for factor, count in zip(factors.T, votes_of_factor, strict=True)
     ]

@@ -19,6 +19,7 @@ from pyrovae.measures.disentanglement import (
     standard_error,
 )
 from pyrovae.measures.disentanglement.asked import keys_of
+from pyrovae.measures.disentanglement.labels import for_labels
 from pyrovae.measures.scores import STANDARD_ERROR
 
 
@@ -49,6 +50,7 @@ def score_representation(
     metrics: Sequence[dict[str, Any]],
     resampling: Resampling,
     seed: int,
+    classes: Sequence[int] | None = None,
 ) -> tuple[dict[str, float], dict[str, Any]]:
     """Score codes by several metrics.
 
@@ -68,6 +70,8 @@ def score_representation(
     seed
         Each metric draws from streams of its own, made of the seed and its name: a score does not
         depend on which others are asked for, and two of one name differ by their parameters alone.
+    classes
+        Labels of each unit, 0 for a real one; ``None`` where all are real.
 
     Returns
     -------
@@ -101,7 +105,8 @@ def score_representation(
         arguments = METRICS.arguments(name, parameters)
         stream = [seed, *name.encode()]
         try:
-            result = metric(z, factors, np.random.default_rng(stream), **arguments)
+            given = for_labels(metric, arguments, classes)
+            result = metric(z, factors, np.random.default_rng(stream), **given)
         except ConfigError as refusal:
             # A run that took hours to train is not lost to a metric that does not fit its data.
             estimators[key] = {"metric": asked, "refused": str(refusal)}
@@ -112,7 +117,12 @@ def score_representation(
             which = tuple(units.tolist())
             if which not in scored:
                 kept = only_active(z, units)
-                again = metric(kept, factors, np.random.default_rng(stream), **arguments)
+                if "classes" in given and classes is not None:
+                    left = [k for k, stays in zip(classes, which, strict=True) if stays]
+                    alike = {**given, "classes": left or [0]}
+                else:
+                    alike = given
+                again = metric(kept, factors, np.random.default_rng(stream), **alike)
                 scored[which] = again.score
             scores[key + suffix] = scored[which]
         scores |= {
@@ -124,7 +134,7 @@ def score_representation(
         if halves and math.isfinite(result.score):
             rng = np.random.default_rng([*stream, 1])
             try:
-                error = standard_error(metric, z, factors, rng, n_resamples=halves, **arguments)
+                error = standard_error(metric, z, factors, rng, n_resamples=halves, **given)
                 scores[f"{key}{STANDARD_ERROR}"] = error
             except ConfigError:
                 halves = 0  # A half lacks a rare value of some factor: there is no error to tell.

@@ -74,10 +74,12 @@ class Density:
     Raises
     ------
     PyrovaeError
-        If the prior has no density: then there is no posterior to refer to.
+        If the prior has no density: then there is no posterior to refer to. Or if codes are labels.
     """
 
     def __init__(self, vae: LatentModel, x: Data, *, compiled: bool = False) -> None:
+        if vae.classes is not None:
+            raise PyrovaeError(NO_COORDINATES)
         if not has_density(vae):
             raise PyrovaeError("the prior has no density: a posterior to refer to is not defined")
         self._given = given(x)
@@ -139,6 +141,13 @@ class Density:
         prior_gradient, log_prior = grad(part, has_aux=True)(u, 0)
         likelihood_gradient, log_likelihood = grad(part, has_aux=True)(u, 1)
         return log_prior, log_likelihood, prior_gradient, likelihood_gradient
+
+
+#: Why the posterior of a code with labels is not sampled.
+NO_COORDINATES = (
+    "NUTS is for real codes, and this one has labels: where codes are few, every evaluation sums "
+    "over all of them (summed_log_px and posterior_kl)"
+)
 
 
 def has_density(vae: LatentModel) -> bool:

@@ -22,6 +22,7 @@ from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.networks import NETWORKS, Network
 from pyrovae.models.posteriors import POSTERIORS, Posterior
 from pyrovae.models.priors import PRIORS, Prior
+from pyrovae.models.spaces import SPACES
 from pyrovae.models.vae import announce, made, placed
 
 _instances = itertools.count()
@@ -370,7 +371,7 @@ def _fitting(family: Posterior) -> Posterior:
             f"{who} climbs towards one code: it is not defined for a layer among others"
         )
     if family.space != "real":
-        raise ConfigError(f"{who} lives on a sphere, and layers are real vectors")
+        raise ConfigError(f"{who} lives on the {SPACES[family.space]}, and layers are real vectors")
     if "factorized" not in family.properties:
         raise ConfigError(
             f"{who} has dependent dimensions, whose directions are not known under a prior that "
@@ -382,7 +383,7 @@ def _fitting(family: Posterior) -> Posterior:
 def _check_top(prior: Prior, layers: Layers) -> None:
     who = _name(PRIORS, prior)
     if prior.space not in ("real", None):
-        raise ConfigError(f"{who} lives on a sphere, and layers are real vectors")
+        raise ConfigError(f"{who} lives on the {SPACES[prior.space]}, and layers are real vectors")
     if prior.needs_encoder and layers.guide != "ladder" and len(layers.sizes) > 1:
         raise ConfigError(
             f"{who} is made of the top layer's posterior, which reads a code and not x under a "

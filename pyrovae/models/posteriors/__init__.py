@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pyrovae.models.posteriors.base import POSTERIORS, Posterior
+from pyrovae.models.posteriors.discrete import Bernoulli, Categorical
 from pyrovae.models.posteriors.flows import (
     InverseAutoregressive,
     MaskedAutoregressive,
@@ -28,6 +29,8 @@ from pyrovae.models.posteriors.wrapped_normal import WrappedNormal
 
 __all__ = [
     "POSTERIORS",
+    "Bernoulli",
+    "Categorical",
     "FixedScaleNormal",
     "FullRankNormal",
     "GaussianMixture",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field
@@ -39,14 +40,20 @@ class Posterior(Scheduled):
         If ``latent_dim`` is below :attr:`smallest_latent_dim`.
     """
 
-    #: Where ``z`` lives: ``"real"`` or ``"sphere"``. The prior must agree.
+    #: Where ``z`` lives, of :data:`pyrovae.models.spaces.SPACES`. The prior must agree.
     space = "real"
+    #: Labels of a unit, where codes are labels; 0 where they are real.
+    classes = 0
+    #: Codes that a gradient needs of each datum.
+    draws = 1
     #: The smallest ``latent_dim`` that makes sense: 2 on a sphere.
     smallest_latent_dim = 1
     #: ``reparameterizable``: the gradient of a draw is an unbiased gradient of its expectation.
     #: ``amortized``: the law is a function of the features alone. ``moments``, ``covariance``: of a
     #: code, in closed form. ``marginals``: :func:`pyrovae.distributions.marginals` knows them.
     #: ``factorized``: dimensions are independent, and the law is an ``Independent``.
+    #: ``expectations``: instead of ``reparameterizable``, gradients of expectations are estimated
+    #: by the draws of :meth:`in_training`, whatever it takes.
     properties: ClassVar[frozenset[str]] = frozenset({"reparameterizable", "amortized"})
     #: Whether ``forward`` takes, after the features, ``log_joint``: codes to log p(x, z).
     needs_model = False
@@ -64,6 +71,23 @@ class Posterior(Scheduled):
     def forward(self, features: Tensor) -> Distribution:
         """Return q(z|x): features ``(*b, features)`` to batch ``b``, event ``(latent_dim,)``."""
         raise NotImplementedError
+
+    def in_training(self, law: Distribution) -> Distribution:
+        """Return what a law of codes, q(z|x) or p(z), is in the programs that are trained.
+
+        It is that of :meth:`read` codes; another law than the given one only where codes are
+        labels.
+        """
+        return law
+
+    def read(self, z: Tensor) -> Tensor:
+        """Return codes ``(*b, latent_dim)`` as the numbers that the decoder reads."""
+        return z
+
+    @classmethod
+    def code_width(cls, latent_dim: int, parameters: Mapping[str, Any]) -> int:
+        """Return how many numbers :meth:`read` makes of a code, by the user's parameters."""
+        return latent_dim
 
 
 #: What a law with independent dimensions has.

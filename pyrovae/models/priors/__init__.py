@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyrovae.models.priors.base import PRIORS, Prior
 from pyrovae.models.priors.dirichlet import Dirichlet
+from pyrovae.models.priors.discrete import Bernoulli, Categorical
 from pyrovae.models.priors.factorized import Laplace, StandardNormal, StudentT
 from pyrovae.models.priors.flow import Flow
 from pyrovae.models.priors.gaussian_mixture import GaussianMixture
@@ -18,6 +19,8 @@ from pyrovae.models.priors.vampprior import VampPrior
 __all__ = [
     "PRIORS",
     "Ard",
+    "Bernoulli",
+    "Categorical",
     "Dirichlet",
     "Flow",
     "GaussianMixture",

@@ -31,8 +31,11 @@ class Prior(Scheduled):
         If ``latent_dim`` is below :attr:`smallest_latent_dim`.
     """
 
-    #: Where ``z`` lives: ``"real"`` or ``"sphere"``; ``None``: where the posterior does.
+    #: Where ``z`` lives, of :data:`pyrovae.models.spaces.SPACES`; ``None``: where the posterior
+    #: does.
     space: str | None = "real"
+    #: Labels of a unit, where codes are labels; 0 where they are real.
+    classes = 0
     #: The smallest ``latent_dim`` that makes sense: 2 on a sphere.
     smallest_latent_dim = 1
     #: Names of the sample sites outside the plate over the data; :meth:`guide` has each of them.

@@ -190,6 +190,8 @@ _PRIORS = (
     "generalized_normal",
     "ard",
     "two_stage",
+    "categorical",
+    "bernoulli",
 )
 
 

@@ -118,6 +118,7 @@ def scores_of_both(folder: RunFolder, config: RunConfig) -> pd.DataFrame:
             metrics,
             config.evaluation.standard_errors,
             config.seed,
+            folder.classes(),
         )
         rows += [
             {

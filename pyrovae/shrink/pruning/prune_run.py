@@ -29,7 +29,7 @@ from pyrovae.shrink.pruning.absorb import absorb_noise
 from pyrovae.shrink.pruning.compare import Comparison, compare
 from pyrovae.shrink.pruning.deep import prune_hidden
 from pyrovae.shrink.pruning.finetune import FineTuning, fine_tune
-from pyrovae.shrink.pruning.surgery import prune_units, unit_directions
+from pyrovae.shrink.pruning.surgery import NO_LABELS, prune_units, unit_directions
 from pyrovae.shrink.pruning.turn import (
     active_directions,
     prune_directions,
@@ -258,6 +258,8 @@ def prune_model(
     PyrovaeError
         As :func:`prune_run`.
     """
+    if vae.classes is not None:
+        raise PyrovaeError(f"{name}: {NO_LABELS}")
     codes = posterior_means(vae, train)
     turned = criterion in _TURNED and turnable(vae)
     if turned:

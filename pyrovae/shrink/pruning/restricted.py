@@ -31,7 +31,7 @@ from pyrovae.shrink.pruning.prune_run import (
     parameters_of,
 )
 from pyrovae.shrink.pruning.some_units import restricted_law
-from pyrovae.shrink.pruning.surgery import NothingLeft, unit_directions
+from pyrovae.shrink.pruning.surgery import NO_LABELS, NothingLeft, unit_directions
 
 
 class Restricted(LatentModel):
@@ -59,6 +59,8 @@ class Restricted(LatentModel):
         super().__init__()
         if not len(keep):
             raise NothingLeft("cannot prune: no unit stays, no code would be left")
+        if vae.classes is not None:
+            raise PyrovaeError(NO_LABELS)
         if vae.space != "real":
             raise PyrovaeError("cannot prune: on a sphere all units share one length")
         self.whole = vae

@@ -46,6 +46,13 @@ LATENT_AXES: dict[type, dict[str, Axes]] = {
 }
 
 
+#: Why a code with labels is not pruned.
+NO_LABELS = (
+    "codes of labels are not pruned: the table of units tells which of them are used, and which of "
+    "their labels are dead"
+)
+
+
 class NothingLeft(PyrovaeError):
     """A model of which everything is inactive."""
 

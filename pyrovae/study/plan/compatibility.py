@@ -21,6 +21,7 @@ from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.posteriors.base import NormalisedHead
 from pyrovae.models.priors import PRIORS
+from pyrovae.models.spaces import DISCRETE, SPACES
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.study.config.condition import ConditionSettings
@@ -29,6 +30,7 @@ from pyrovae.training import TrainingSettings
 #: What an objective may need of a part, in words.
 NEEDS = {
     "posterior.reparameterizable": "a posterior whose draws have derivatives",
+    "posterior.expectations": "a posterior whose expectations have gradients",
     "posterior.amortized": "a posterior that is a function of the encoder's output alone",
     "posterior.factorized": "a posterior with independent dimensions",
     "posterior.marginals": "a posterior with known one-dimensional marginals",
@@ -47,7 +49,6 @@ NEEDS = {
 }
 #: How KL(q || p) of a pair is computed.
 Mark = Literal["closed", "sampled", "refused"]
-_SPACES = {"real": "whole real space", "sphere": "unit sphere"}
 
 
 def latent_conflict(prior: str, posterior: str) -> str | None:
@@ -55,13 +56,18 @@ def latent_conflict(prior: str, posterior: str) -> str | None:
     p, q = PRIORS[prior], POSTERIORS[posterior]
     if p.space is not None and p.space != q.space:
         return (
-            f"posterior '{posterior}' lives on the {_SPACES[q.space]} but prior '{prior}' on the "
-            f"{_SPACES[p.space]}: KL(q || p) is infinite"
+            f"posterior '{posterior}' lives on the {SPACES[q.space]} but prior '{prior}' on the "
+            f"{SPACES[p.space]}: KL(q || p) is infinite"
         )
     if p.needs_encoder and q.needs_model:
         return (
             f"posterior '{posterior}' is fitted to the prior, but prior '{prior}' is made of the "
             "posterior"
+        )
+    if p.needs_encoder and q.space in DISCRETE:
+        return (
+            f"posterior '{posterior}' has codes of labels, and a mixture of such posteriors, as "
+            f"prior '{prior}' is one, has no law that training could relax"
         )
     return None
 
@@ -165,7 +171,10 @@ def objective_conflict(
         facts["prior"] = prior["name"], PRIORS[prior["name"]].properties
     if posterior is not None:
         family = POSTERIORS[posterior["name"]]
-        facts["posterior"] = posterior["name"], family.properties | {family.space}
+        known = family.properties | {family.space}
+        if "reparameterizable" in known:
+            known |= {"expectations"}
+        facts["posterior"] = posterior["name"], known
     if likelihood is not None:
         facts["likelihood"] = (
             likelihood["name"],

@@ -20,7 +20,7 @@ from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.datasets.context import Columns, conditioned, learn
-from pyrovae.measures.posterior.density import has_density
+from pyrovae.measures.posterior.density import NO_COORDINATES, has_density
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.layered import LayeredVAE, build_layered
@@ -235,6 +235,8 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
             f"{memory.in_words(4 * size)} of memory ({first_line(failure)})"
         )
         raise ConfigError(told, run.place(path), file) from failure
+    if run.config.evaluation.diagnostics and vae.classes is not None:
+        raise ConfigError(NO_COORDINATES, run.place("evaluation.diagnostics"), file)
     if run.config.evaluation.diagnostics and not has_density(vae):
         prior = run.config.model_dump()["prior"]["name"]
         reason = f"prior '{prior}' has no density: no posterior to sample"

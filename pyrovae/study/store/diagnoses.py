@@ -26,7 +26,7 @@ from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.reading import reading
 from pyrovae.datasets import Dataset
 from pyrovae.measures import arviz as inference_data
-from pyrovae.measures.posterior.density import has_density
+from pyrovae.measures.posterior.density import NO_COORDINATES, has_density
 from pyrovae.measures.posterior.diagnose import Diagnosis, diagnose
 from pyrovae.measures.posterior.scores import PREFIX
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
@@ -148,13 +148,15 @@ def diagnose_into(
 
 
 def check_density(vae: LatentModel, name: str) -> None:
-    """Refuse a model whose prior has no density.
+    """Refuse a model whose prior has no density, or whose codes are labels.
 
     Raises
     ------
     PyrovaeError
         That begins with its name.
     """
+    if vae.classes is not None:
+        raise PyrovaeError(f"{name}: {NO_COORDINATES}")
     if not has_density(vae):
         prior = getattr(vae, "prior", None)
         told = PRIORS.name_of(type(prior)) if isinstance(prior, Prior) else "of this model"

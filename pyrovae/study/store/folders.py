@@ -136,6 +136,11 @@ class RunFolder:
         """Return one row for each latent unit, measured on the test set."""
         return self._table("units.parquet", "a table of units", "unit", "kl")
 
+    def classes(self) -> list[int] | None:
+        """Return how many labels each unit has, 0 for a real one; ``None`` where all are real."""
+        units = self.units().sort_values("unit")
+        return units["classes"].astype(int).tolist() if "classes" in units else None
+
     def directions(self) -> pd.DataFrame | None:
         """Return one row for each direction of a code that has no special axes, else ``None``."""
         if not (self.path / "directions.parquet").exists():

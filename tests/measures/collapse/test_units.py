@@ -19,6 +19,7 @@ from pyrovae.measures.collapse.measure import (
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import build_vae
+from pyrovae.study.plan.compatibility import latent_conflict
 
 
 class Unknown(Distribution):
@@ -82,6 +83,7 @@ FACTORIZED = [
     for prior in sorted(PRIORS)
     for posterior in sorted(POSTERIORS)
     if "factorized" in PRIORS[prior].properties & POSTERIORS[posterior].properties
+    and latent_conflict(prior, posterior) is None
 ]
 
 

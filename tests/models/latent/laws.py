@@ -14,6 +14,8 @@ from pyrovae.models.priors import PRIORS
 
 #: Parameters of an entry, once for each law that it is to be tested as.
 PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
+    ("prior", "categorical"): [{"classes": 3}, {"classes": 4, "learned": True}],
+    ("posterior", "categorical"): [{"classes": 3}],
     ("prior", "flow"): [
         {"kind": "affine", "hidden": [6]},
         {"kind": "spline", "hidden": [6], "bins": 4},

@@ -169,7 +169,7 @@ def test_one_layer_is_the_flat_model() -> None:
 @pytest.mark.parametrize("name", list(PRIORS))
 def test_every_prior_is_taken_or_refused_by_name(name: str) -> None:
     prior = {"name": name, "pseudo_inputs": 5} if name == "vampprior" else name
-    if name in ("flow", "hyperspherical_uniform"):
+    if name in ("flow", "hyperspherical_uniform", "categorical", "bernoulli"):
         with pytest.raises((ConfigError, IncompatibleError), match=name):
             deep(guide="ladder", prior=prior)
         return
@@ -183,7 +183,8 @@ def test_every_prior_is_taken_or_refused_by_name(name: str) -> None:
 @pytest.mark.parametrize("name", list(POSTERIORS))
 def test_every_posterior_is_taken_or_refused_by_name(name: str) -> None:
     family = POSTERIORS[name]
-    if "factorized" not in family.properties or family.needs_model:
+    fits = "factorized" in family.properties and family.space == "real"
+    if not fits or family.needs_model:
         with pytest.raises((ConfigError, IncompatibleError), match=f"'{name}'"):
             deep(guide="ladder", posterior=name)
         return
