@@ -9,7 +9,9 @@ from typing import Any, ClassVar
 import torch
 from pyro.distributions import TorchDistribution
 from torch import Tensor
-from torch.distributions import Distribution, constraints
+from torch.distributions import Distribution, constraints, kl_divergence, register_kl
+
+from pyrovae.distributions.marginals import marginals
 
 
 class Columns(TorchDistribution):
@@ -90,6 +92,51 @@ class Columns(TorchDistribution):
     def variance(self) -> Tensor:
         """Of each column."""
         return self.whole([law.variance for law in self.laws])
+
+
+class Units(TorchDistribution):
+    """The marginals of :class:`Columns`: laws of single numbers, groups of them side by side.
+
+    Parameters
+    ----------
+    laws
+        Marginals of each group, batch ``(*b, k)``.
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, laws: Sequence[Distribution]) -> None:
+        self.laws = list(laws)
+        self._sizes = [law.batch_shape[-1] for law in self.laws]
+        *batch, _ = self.laws[0].batch_shape
+        super().__init__(torch.Size([*batch, sum(self._sizes)]), validate_args=False)
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log-density of each number with respect to its own measure, in nats."""
+        pairs = zip(self.laws, value.split(self._sizes, -1), strict=True)
+        return torch.cat([law.log_prob(part) for law, part in pairs], -1)
+
+    def sample(self, sample_shape: tuple[int, ...] = ()) -> Tensor:
+        """Return draws ``(*sample_shape, *b, d)``."""
+        return torch.cat([law.sample(torch.Size(sample_shape)) for law in self.laws], -1)
+
+
+@marginals.register
+def _(distribution: Columns) -> Distribution:
+    if len(distribution.event_shape) != 1:
+        raise NotImplementedError("marginals are defined for vectors: one event dimension")
+    return Units([marginals(law) for law in distribution.laws])
+
+
+@register_kl(Columns, Columns)
+def _kl_columns(q: Columns, p: Columns) -> Tensor:
+    return torch.stack([kl_divergence(a, b) for a, b in zip(q.laws, p.laws, strict=True)]).sum(0)
+
+
+@register_kl(Units, Units)
+def _kl_units(q: Units, p: Units) -> Tensor:
+    parts = [kl_divergence(a, b) for a, b in zip(q.laws, p.laws, strict=True)]
+    return torch.cat(parts, -1)
 
 
 class _Groups(constraints.Constraint):

@@ -18,6 +18,7 @@ from torch.distributions import Distribution, biject_to, constraints, register_k
 from torch.nn.functional import logsigmoid
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.distributions.columns import Units
 from pyrovae.distributions.marginals import marginals
 
 
@@ -120,14 +121,31 @@ DiscreteUnit = Label | Switch
 
 
 def shares(units: Distribution) -> Tensor | None:
-    """Return the probability of each label of discrete units, ``(*b, d, K)``; ``None`` of others.
+    """Return the probability of each label of discrete units, ``(*b, d, K)``; ``None`` without any.
+
+    Rows of real units beside them are 0, and so are labels that a unit does not have.
 
     Parameters
     ----------
     units
         What :func:`pyrovae.distributions.marginals` returns, batch ``(*b, d)``.
     """
-    return units.shares if isinstance(units, DiscreteUnit) else None
+    if isinstance(units, DiscreteUnit):
+        return units.shares
+    if not isinstance(units, Units):
+        return None
+    found = [shares(law) for law in units.laws]
+    most = max((part.shape[-1] for part in found if part is not None), default=0)
+    if not most:
+        return None
+    padded = []
+    for part, law in zip(found, units.laws, strict=True):
+        if part is None:
+            like = next(each for each in found if each is not None)
+            padded.append(like.new_zeros(*law.batch_shape, most))
+        else:
+            padded.append(torch.nn.functional.pad(part, (0, most - part.shape[-1])))
+    return torch.cat(padded, -2)
 
 
 @register_kl(Label, Label)

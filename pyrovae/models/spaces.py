@@ -8,6 +8,7 @@ SPACES = {
     "sphere": "unit sphere",
     "binary": "corners of the unit cube",
     "labels": "labels of categories",
+    "mixed": "real numbers and labels side by side",
 }
-#: Those in which a code is a vector of labels (:mod:`pyrovae.distributions.labels`).
-DISCRETE = frozenset({"binary", "labels"})
+#: Those in which units of a code are labels (:mod:`pyrovae.distributions.labels`), all or some.
+DISCRETE = frozenset({"binary", "labels", "mixed"})

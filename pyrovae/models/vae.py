@@ -20,6 +20,7 @@ from pyrovae.models.contract import LatentModel
 from pyrovae.models.likelihoods import LIKELIHOODS, Likelihood
 from pyrovae.models.networks import NETWORKS, Network
 from pyrovae.models.posteriors import POSTERIORS, Posterior
+from pyrovae.models.posteriors.mixed import check_closed
 from pyrovae.models.priors import PRIORS, Prior
 
 _instances = itertools.count()
@@ -78,16 +79,18 @@ class VAE(LatentModel):
         self.latent_dim = prior.latent_dim
         self.event_shape = likelihood.event_shape
         self.space = posterior.space
-        self.classes = (posterior.classes,) * prior.latent_dim if posterior.classes else None
+        self.classes = posterior.unit_classes
         self.draws = posterior.draws
-        if prior.classes != posterior.classes:
+        if prior.unit_classes != posterior.unit_classes:
             raise ConfigError(
-                f"has {prior.classes} labels for each unit, and the posterior {posterior.classes}",
+                f"has units of {_labels(prior)} labels, and the posterior of {_labels(posterior)}",
                 "classes",
             )
         self.condition, self._planes = condition, planes
         if condition is not None and condition.prior:
             self.prior_map = PriorMap(condition.size, prior.latent_dim)
+        if self.space == "mixed":
+            check_closed(prior, posterior)
         #: Names and parameters of the parts, as far as they were built from them.
         self.configuration: dict[str, Mapping[str, Any]] = {}
         # Pyro's parameter store is global and keyed by name: two models of one name in a process
@@ -114,13 +117,12 @@ class VAE(LatentModel):
     def decoder_width(self) -> int:
         """Numbers that the decoder reads for one datum: its code, and its context."""
         given = self.condition is not None and self.condition.decoder
-        return self.code_width + (self.condition.size if given and self.condition else 0)
+        return sum(self.widths) + (self.condition.size if given and self.condition else 0)
 
     @property
-    def code_width(self) -> int:
-        """Numbers that the decoder reads of a code: as many as units, or as labels of all units."""
-        labels = self.space == "labels" and self.classes
-        return sum(self.classes) if labels and self.classes else self.latent_dim
+    def widths(self) -> tuple[int, ...]:
+        """Numbers that the decoder reads of each unit: of a label, one for each class."""
+        return self.posterior.widths
 
     def model(
         self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
@@ -347,11 +349,16 @@ def build_vae(
     return vae
 
 
+def _labels(family: Prior | Posterior) -> str:
+    """Return how many labels the units of a family have, those that are alike once."""
+    known = dict.fromkeys(family.unit_classes or (0,))
+    return " and ".join(str(k) for k in known)
+
+
 def _code_width(posterior: Mapping[str, Any] | Posterior, latent_dim: int) -> int:
     """Return how many numbers the decoder reads of a code."""
     if isinstance(posterior, Posterior):
-        parameters: Mapping[str, Any] = {"classes": posterior.classes}
-        return posterior.code_width(latent_dim, parameters)
+        return sum(posterior.widths)
     given = {key: value for key, value in posterior.items() if key != "name"}
     entry = POSTERIORS[posterior["name"]]
     return entry.code_width(latent_dim, POSTERIORS.resolve(posterior["name"], given))

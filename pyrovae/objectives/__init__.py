@@ -13,7 +13,7 @@ from pyrovae.objectives.importance import Dreg, Iwae
 from pyrovae.objectives.info import Info
 from pyrovae.objectives.lagging import Lagging
 from pyrovae.objectives.latent_reconstruction import LatentReconstruction
-from pyrovae.objectives.rate import Capacity, Delta, FreeBits
+from pyrovae.objectives.rate import Capacity, Delta, FreeBits, JointCapacity
 from pyrovae.objectives.regularized import Rae
 from pyrovae.objectives.scale import Balanced, LearnedSigma
 from pyrovae.objectives.tighter import Ciwae, Miwae, Piwae
@@ -40,6 +40,7 @@ __all__ = [
     "Hamiltonian",
     "Info",
     "Iwae",
+    "JointCapacity",
     "Lagging",
     "LatentReconstruction",
     "LearnedSigma",

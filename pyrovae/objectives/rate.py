@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 import torch
 from torch import Tensor
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.core.schedules import NotNegative, Number, Within, at, schedule
 from pyrovae.distributions import analytic_kl, marginals
+from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import Site, Terms, is_weighted, weighted
 from pyrovae.objectives.base import EXPECTATIONS, OBJECTIVES, Objective
 
 #: The default course of the capacity.
 _TO_25_NATS = schedule({"schedule": "linear", "from": 0, "to": 25, "steps": 2000})
+#: That of each of two.
+_TO_5_NATS = schedule({"schedule": "linear", "from": 0, "to": 5, "steps": 2000})
 
 
 @OBJECTIVES.register("capacity")
@@ -65,6 +70,89 @@ class Capacity(Objective):
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
         """Return the distortion and the weighted miss of the batch's mean rate."""
         miss = (terms.rate.mean() - hyper["capacity"]).abs()
+        return terms.distortion.mean() + hyper["gamma"] * miss + terms.shared
+
+
+@OBJECTIVES.register("joint_capacity")
+class JointCapacity(Objective):
+    r"""Capacities of their own for the real units of a code, and for its labels.
+
+    .. math:: \mathcal{L} = D + \gamma\, |R_z - C_t| + \gamma\, |R_c - C'_t|
+
+    Without a capacity of their own, labels would be left unused: the real units are easier to
+    learn. No label can take more than log K nats, and their capacity ends at the sum of these.
+
+    Parameters
+    ----------
+    capacity
+        C of the real units, in nats, or a schedule of it.
+    labels
+        C' of the labels, in nats, or a schedule of it.
+    gamma
+        Weight, or a schedule of it.
+
+    References
+    ----------
+    Dupont 2018, eq. 7; arXiv:1804.00104
+
+    Examples
+    --------
+    >>> import pyrovae, torch
+    >>> from pyrovae.objectives import JointCapacity
+    >>> vae = pyrovae.build((4,), latent_dim=3, prior="mixed", posterior="mixed")
+    >>> objective, x = JointCapacity(capacity=5.0, labels=1.0, gamma=10.0), torch.rand(16, 4)
+    >>> objective.prepare(vae)
+    >>> hyper = {name: torch.tensor(v) for name, v in objective.hyperparameters(0).items()}
+    >>> loss, terms = objective(vae, x, hyper, data_size=16)
+    >>> real, labels = (part.mean() for part in unit_rates(terms).split([2, 1], -1))
+    >>> miss = (2 * real - 5).abs() + (labels - 1).abs()
+    >>> torch.allclose(loss, terms.distortion.mean() + 10 * miss)
+    True
+    """
+
+    needs = EXPECTATIONS | {"posterior.mixed"}
+
+    def __init__(
+        self,
+        *,
+        capacity: NotNegative = _TO_5_NATS,
+        labels: NotNegative = _TO_5_NATS,
+        gamma: NotNegative = 30.0,
+    ) -> None:
+        super().__init__()
+        self.capacity, self.labels, self.gamma = capacity, labels, gamma
+        self._classes: tuple[int, ...] = ()
+
+    def prepare(self, vae: LatentModel) -> None:
+        """Take which units are labels.
+
+        Raises
+        ------
+        ConfigError
+            If none are, or all.
+        """
+        if vae.classes is None or not 0 < sum(k > 0 for k in vae.classes) < len(vae.classes):
+            raise ConfigError("needs a code of real units and labels: prior and posterior 'mixed'")
+        self._classes = vae.classes
+
+    def hyperparameters(self, step: int) -> dict[str, float]:
+        """Return both capacities and gamma at a step."""
+        most = sum(math.log(k) for k in self._classes if k) if self._classes else math.inf
+        return {
+            "capacity": at(self.capacity, step),
+            "labels": min(at(self.labels, step), most),
+            "gamma": at(self.gamma, step),
+        }
+
+    def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:
+        """Return the distortion and the weighted misses of the batch's mean rates."""
+        if not self._classes:
+            raise ConfigError("does not know which units are labels: call prepare(vae) first")
+        rates = unit_rates(terms).flatten(0, -2).mean(0)
+        # Real units come first.
+        real = sum(k == 0 for k in self._classes)
+        miss = (rates[:real].sum() - hyper["capacity"]).abs()
+        miss = miss + (rates[real:].sum() - hyper["labels"]).abs()
         return terms.distortion.mean() + hyper["gamma"] * miss + terms.shared
 
 

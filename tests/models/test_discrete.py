@@ -256,7 +256,7 @@ def test_what_does_not_fit_is_said() -> None:
     for parts, told in (
         ({"prior": "categorical"}, "labels of categories"),
         ({"posterior": "bernoulli"}, "corners of the unit cube"),
-        ({**labels, "prior": "categorical"}, "10 labels for each unit, and the posterior 3"),
+        ({**labels, "prior": "categorical"}, "units of 10 labels, and the posterior of 3"),
         ({"prior": "vampprior", "posterior": "bernoulli"}, "'vampprior'"),
         ({**labels, "posterior": {"name": "categorical", "classes": 1}}, "classes"),
     ):

@@ -14,10 +14,10 @@ from pyrovae.api.checks.charts import Grid, Sum, real, sphere
 from pyrovae.api.checks.failing import close, named, quietly
 from pyrovae.api.checks.laws import DATA, Case, Law, log_prob
 from pyrovae.api.checks.training import trains_alike, vae_with
+from pyrovae.core.errors import ConfigError
 from pyrovae.core.noise import Recorder, Supply
 from pyrovae.distributions import marginals
 from pyrovae.distributions.normal_mixture import DiagonalNormalMixture, NormalMixture
-from pyrovae.models.spaces import DISCRETE
 
 DRAWS = 20_000
 #: Chance that a right sampler fails. Seeds are fixed: it does so always or never.
@@ -32,7 +32,9 @@ class Subject:
     def __init__(self, case: Case) -> None:
         self.case = case
         self._seen: dict[int, Any] = {}
-        self.labels = case.space in DISCRETE
+        self.labels = case.space in ("binary", "labels")
+        if case.space == "mixed":
+            raise ConfigError("is made of other families, which are checked one by one", case.name)
 
     def __str__(self) -> str:
         return str(self.case)
@@ -233,7 +235,7 @@ def trains(subject: Subject) -> None:
 
 
 def _classes(case: Case) -> int:
-    return int(case.law(1).family.classes) if case.space in DISCRETE else 0
+    return int(case.law(1).family.classes) if case.space == "labels" else 0
 
 
 #: What is checked of a prior or posterior, by name.

@@ -71,9 +71,18 @@ def network_trains(subject: Subject) -> None:
     trains_alike(lambda seed: vae_with(seed, network=subject.part))
 
 
+def _parts(subject: Subject) -> dict[str, Any]:
+    """Return the parts of a model that an objective needs to be others than the usual ones."""
+    name = subject.part["name"]
+    parameters = {key: value for key, value in subject.part.items() if key != "name"}
+    needs = OBJECTIVES[name].requirements(OBJECTIVES.resolve(name, parameters))
+    mixed = {"name": "mixed", "classes": 3}
+    return {"prior": mixed, "posterior": mixed} if "posterior.mixed" in needs else {}
+
+
 def loss_is_finite(subject: Subject) -> None:
     """The loss is one finite number."""
-    program = LossProgram(vae_with(0), OBJECTIVES.create(**subject.part))
+    program = LossProgram(vae_with(0, **_parts(subject)), OBJECTIVES.create(**subject.part))
     loss, _ = program(images(), program.hyper(0))
     if loss.shape != () or not loss.isfinite():
         raise AssertionError(f"the loss is {loss.tolist()}, not one finite number")
@@ -81,7 +90,7 @@ def loss_is_finite(subject: Subject) -> None:
 
 def loss_moves_every_part(subject: Subject) -> None:
     """Model and guide both have derivatives."""
-    program = LossProgram(vae_with(0), OBJECTIVES.create(**subject.part))
+    program = LossProgram(vae_with(0, **_parts(subject)), OBJECTIVES.create(**subject.part))
     loss, _ = program(images(), program.hyper(0))
     names = [name for name, _ in program.named_parameters()]
     slopes = torch.autograd.grad(loss, list(program.parameters()), allow_unused=True)
@@ -93,7 +102,8 @@ def loss_moves_every_part(subject: Subject) -> None:
 
 def objective_trains(subject: Subject) -> None:
     """A step is traced into a graph, and models that train together end where each ends alone."""
-    trains_alike(vae_with, lambda: OBJECTIVES.create(**subject.part))
+    parts = _parts(subject)
+    trains_alike(lambda seed: vae_with(seed, **parts), lambda: OBJECTIVES.create(**subject.part))
 
 
 def _optimizer(subject: Subject) -> tuple[Optimizer, Tensors]:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 from torch.distributions import Distribution
 
+from pyrovae.distributions.columns import Columns
 from pyrovae.distributions.joint import Joint
 from pyrovae.distributions.labels import shares
 from pyrovae.distributions.marginals import marginals
@@ -54,6 +55,8 @@ def moments(q: Distribution, draws: int = DRAWS) -> Moments:
     """
     if isinstance(q, Joint):
         return _joint_moments(q, draws)
+    if isinstance(q, Columns):
+        return _moments_of_columns(q, draws)
     found = _shares(q)
     if found is not None:
         variance = (1 - found.square().sum(-1)) / 2
@@ -65,6 +68,15 @@ def moments(q: Distribution, draws: int = DRAWS) -> Moments:
         variance = z.var(0)
         return Moments(z.mean(0), variance, variance / draws)
     return Moments(mean, variance, variance.new_zeros(()).expand_as(variance))
+
+
+def _moments_of_columns(q: Columns, draws: int) -> Moments:
+    parts = [moments(law, draws) for law in q.laws]
+    mean, variance, error = (
+        torch.cat([getattr(part, name) for part in parts], -1)
+        for name in ("mean", "variance", "error")
+    )
+    return Moments(mean, variance, error, _shares(q))
 
 
 def _shares(q: Distribution) -> Tensor | None:

@@ -138,10 +138,10 @@ def weight_norms(vae: LatentModel) -> Tensor:
     if layer is None:
         return torch.full((vae.latent_dim,), float("nan"))
     # Weights of a context stand behind those of the code.
-    width = getattr(vae, "code_width", vae.latent_dim)
-    norms = torch.linalg.vector_norm(layer.weight.detach()[:, :width], dim=0)
-    if vae.space == "labels":  # several numbers are read of each unit
-        norms = torch.linalg.vector_norm(norms.reshape(vae.latent_dim, -1), dim=1)
+    widths = getattr(vae, "widths", (1,) * vae.latent_dim)
+    norms = torch.linalg.vector_norm(layer.weight.detach()[:, : sum(widths)], dim=0)
+    if max(widths) > 1:  # several numbers are read of a label
+        norms = torch.stack([torch.linalg.vector_norm(part) for part in norms.split(widths)])
     # Of layers that it does not read there are none.
     missing = norms.new_full((vae.latent_dim - len(norms),), float("nan"))
     return torch.cat([norms, missing]) if len(missing) else norms

@@ -21,6 +21,7 @@ from pyrovae.models.posteriors.mean_field import (
     MeanFieldNormal,
     MeanFieldStudentT,
 )
+from pyrovae.models.posteriors.mixed import Mixed
 from pyrovae.models.posteriors.relaxed_spike_slab import RelaxedSpikeSlab
 from pyrovae.models.posteriors.semi_amortized import SemiAmortized
 from pyrovae.models.posteriors.sphere import PowerSpherical, VonMisesFisher
@@ -41,6 +42,7 @@ __all__ = [
     "MeanFieldLogistic",
     "MeanFieldNormal",
     "MeanFieldStudentT",
+    "Mixed",
     "NeuralSpline",
     "Planar",
     "Posterior",

@@ -68,6 +68,11 @@ class Posterior(Scheduled):
             )
         self.features, self.latent_dim = features, latent_dim
 
+    @property
+    def unit_classes(self) -> tuple[int, ...] | None:
+        """Labels of each unit, 0 of a real one; ``None`` where all are real."""
+        return (self.classes,) * self.latent_dim if self.classes else None
+
     def forward(self, features: Tensor) -> Distribution:
         """Return q(z|x): features ``(*b, features)`` to batch ``b``, event ``(latent_dim,)``."""
         raise NotImplementedError
@@ -83,6 +88,12 @@ class Posterior(Scheduled):
     def read(self, z: Tensor) -> Tensor:
         """Return codes ``(*b, latent_dim)`` as the numbers that the decoder reads."""
         return z
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """How many numbers :meth:`read` makes of each unit: of a label, one for each class."""
+        classes = self.unit_classes if self.space in ("labels", "mixed") else None
+        return tuple(k or 1 for k in classes or (0,) * self.latent_dim)
 
     @classmethod
     def code_width(cls, latent_dim: int, parameters: Mapping[str, Any]) -> int:

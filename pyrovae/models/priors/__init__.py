@@ -11,6 +11,7 @@ from pyrovae.models.priors.gaussian_mixture import GaussianMixture
 from pyrovae.models.priors.generalized_normal import GeneralizedNormal
 from pyrovae.models.priors.hierarchical import Ard, Horseshoe
 from pyrovae.models.priors.hyperspherical_uniform import HypersphericalUniform
+from pyrovae.models.priors.mixed import Mixed
 from pyrovae.models.priors.riemannian_normal import RiemannianNormal
 from pyrovae.models.priors.spike_slab import SpikeSlab
 from pyrovae.models.priors.two_stage import TwoStage
@@ -28,6 +29,7 @@ __all__ = [
     "Horseshoe",
     "HypersphericalUniform",
     "Laplace",
+    "Mixed",
     "Prior",
     "RiemannianNormal",
     "SpikeSlab",

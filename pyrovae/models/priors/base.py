@@ -63,6 +63,11 @@ class Prior(Scheduled):
             )
         self.latent_dim = latent_dim
 
+    @property
+    def unit_classes(self) -> tuple[int, ...] | None:
+        """Labels of each unit, 0 of a real one; ``None`` where all are real."""
+        return (self.classes,) * self.latent_dim if self.classes else None
+
     def forward(self) -> Distribution:
         """Return p(z): batch shape ``()``, event shape ``(latent_dim,)``."""
         raise NotImplementedError

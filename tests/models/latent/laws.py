@@ -45,6 +45,8 @@ def _cases() -> list[Case]:
     cases = []
     for kind, registry in (("prior", PRIORS), ("posterior", POSTERIORS)):
         for name in registry:
+            if registry[name].space == "mixed":  # of other families: tests/models/test_mixed.py
+                continue
             made_of = ENCODERS if getattr(registry[name], "needs_encoder", False) else (None,)
             cases += [
                 Case(kind, name, parameters, encoder)
