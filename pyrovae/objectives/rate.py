@@ -99,6 +99,7 @@ class JointCapacity(Objective):
     --------
     >>> import pyrovae, torch
     >>> from pyrovae.objectives import JointCapacity
+    >>> from pyrovae.objectives.rate import unit_rates
     >>> vae = pyrovae.build((4,), latent_dim=3, prior="mixed", posterior="mixed")
     >>> objective, x = JointCapacity(capacity=5.0, labels=1.0, gamma=10.0), torch.rand(16, 4)
     >>> objective.prepare(vae)

@@ -169,7 +169,7 @@ def test_one_layer_is_the_flat_model() -> None:
 @pytest.mark.parametrize("name", list(PRIORS))
 def test_every_prior_is_taken_or_refused_by_name(name: str) -> None:
     prior = {"name": name, "pseudo_inputs": 5} if name == "vampprior" else name
-    if name in ("flow", "hyperspherical_uniform", "categorical", "bernoulli"):
+    if name == "flow" or PRIORS[name].space not in ("real", None):
         with pytest.raises((ConfigError, IncompatibleError), match=name):
             deep(guide="ladder", prior=prior)
         return
