@@ -82,9 +82,11 @@ def dci(
     rng
         Chooses training and test points and seeds the learner.
     learner
-        Locatello et al. 2019 use ``gradient_boosting``, of which the default is the fast equivalent
-        (see `pyrovae.measures.disentanglement.importance`); Eastwood & Williams ``lasso`` and a
-        random forest.
+        Locatello et al. 2019 use ``gradient_boosting``, of which the default is the fast
+        equivalent; Eastwood & Williams ``lasso`` and ``random_forest_regression``, which take the
+        values of a factor for numbers. Of factors with many values and few points, learners of
+        classes make codes that know nothing look important: see
+        `pyrovae.measures.disentanglement.importance`.
     n_train, n_test
         Points to learn from and to measure informativeness on; with fewer points than both, all are
         used in this ratio.
@@ -93,10 +95,10 @@ def dci(
     -------
     MetricResult
         The score is the disentanglement. ``parts``: ``disentanglement``, ``completeness``,
-        ``informativeness`` (on test points: mean accuracy, or for the lasso one minus the root mean
-        squared error in units of the factor's standard deviation), ``informativeness_train``,
-        ``importance`` (d, k), ``per_code`` (d,) disentanglement and ``per_factor`` (k,)
-        completeness.
+        ``informativeness`` (on test points: mean accuracy, or for learners that regress one minus
+        the root mean squared error in units of the factor's standard deviation),
+        ``informativeness_train``, ``importance`` (d, k), ``per_code`` (d,) disentanglement and
+        ``per_factor`` (k,) completeness.
 
     Raises
     ------

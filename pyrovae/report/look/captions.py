@@ -9,6 +9,12 @@ from pyrovae.report.look import names
 from pyrovae.report.look.intervals import ENOUGH, LEVEL
 from pyrovae.report.look.presented import Presented
 
+#: What becomes of an interval where seeds agree (:mod:`pyrovae.report.look.intervals`).
+AGREEING = (
+    "none where seeds agree exactly, save of counts, whose intervals are at least as wide as seeds "
+    "that agree leave open"
+)
+
 
 def seeds(presented: Presented) -> str:
     """Return how many seeds a cell has: ``"5 seeds"``, ``"3 to 5 seeds"``."""
@@ -25,7 +31,7 @@ def interval(presented: Presented, shown_as: str) -> str:
         return f"{seeds(presented).capitalize()} a cell: too few for intervals."
     return (
         f"{shown_as}: {LEVEL:.0%} Student t intervals of the mean over {seeds(presented)}, within "
-        "the range of the score; none where seeds agree exactly."
+        f"the range of the score; {AGREEING}."
     )
 
 

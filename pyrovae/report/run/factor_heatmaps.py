@@ -164,7 +164,7 @@ def _matrices(
     information = np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
     parts = estimators.get("dci", {}).get("parts")
     if parts is None:
-        parts = dci(folder.codes(), factors, 0, learner="random_forest").parts
+        parts = dci(folder.codes(), factors, 0).parts
     return information, np.array(parts["importance"])
 
 

@@ -197,7 +197,7 @@ def caption(presented: Presented) -> str:
     meanings = " ".join(f"{s.title}: {s.meaning[:1].lower()}{s.meaning[1:]}" for s in explained)
     return (
         f"Mean over seeds ± half the width of its {LEVEL:.0%} Student t interval{ends} (from "
-        f"{ENOUGH} seeds on, that do not all agree), on the test set; arrows point to what is "
+        f"{ENOUGH} seeds on; {captions.AGREEING}), on the test set; arrows point to what is "
         f"better. {meanings} "
         f"{bold}{dagger}{noted}{captions.setting(presented)}".strip()
     )

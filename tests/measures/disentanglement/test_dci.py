@@ -32,7 +32,12 @@ def test_a_single_code_is_complete():
 @pytest.mark.parametrize(
     ("learner", "worst"),
     # a forest offers each node one code of three, at times none that helps
-    [("gradient_boosting", 0.99), ("random_forest", 0.85), ("lasso", 0.95)],
+    [
+        ("gradient_boosting", 0.99),
+        ("random_forest", 0.85),
+        ("random_forest_regression", 0.95),
+        ("lasso", 0.95),
+    ],
 )
 def test_other_learners_on_a_perfect_code(learner, worst):
     codes, factors = make("perfect", levels=3, repeats=4)
@@ -41,6 +46,25 @@ def test_other_learners_on_a_perfect_code(learner, worst):
     assert result.parts["completeness"] > worst
     assert result.parts["informativeness"] > worst
     assert result.estimator["learner"] == learner
+
+
+def test_codes_that_know_nothing_have_no_say_where_values_have_an_order():
+    """Two codes hold a factor of 32 values each, eight hold noise, as in a VAE with idle units.
+
+    A forest of classes has 25 points for each value, and splits on noise to tell them apart.
+    """
+    rng = np.random.default_rng(0)
+    factors = rng.integers(32, size=(1_200, 2))
+    told = factors + 0.5 * rng.standard_normal((1_200, 2))
+    codes = np.column_stack([told, rng.standard_normal((1_200, 8))])
+    ordered = dci(codes, factors, 0, learner="random_forest_regression")
+    assert ordered.score > 0.97
+    assert ordered.parts["completeness"] > 0.97
+    importance = np.array(ordered.parts["importance"])
+    assert importance[2:].sum(0).max() < 0.02
+    # What cannot be told is the noise, in units of the factor's standard deviation, at the least.
+    assert 1 - 0.5 / factors.std() - 0.04 < ordered.parts["informativeness"] < 0.96
+    assert dci(codes, factors, 0, learner="random_forest").score < 0.5
 
 
 def test_lasso_by_its_closed_form():
