@@ -115,11 +115,18 @@ def family_page(kind: str, title: str, intro: str) -> str:
     """Return a page with a section for each entry of a registry."""
     registry = registries()[kind]
     parts = [f"# {title}", intro, f"`pyrovae list {kind}s` prints the same in the terminal."]
-    for name in registry:
+    groups = registry.grouped()
+    if len(groups) > 1:
+        parts.append("\n".join(f"- {head}: {_links(names)}" for head, names in groups.items()))
+    for name in (name for names in groups.values() for name in names):
         parts += [f"## `{name}`", *_entry(registry, name)]
         if kind == "metric":
             parts.append(scores_table(name))
     return "\n\n".join(parts) + "\n"
+
+
+def _links(names: list[str]) -> str:
+    return ", ".join(f"[`{name}`](#{name})" for name in names)
 
 
 def scores_table(metric: str) -> str:

@@ -32,8 +32,9 @@ _KINDS = (*_REGISTRIES, "schedules")
 
 @click.command("list")
 @click.argument("kind", type=click.Choice([*_KINDS, "compat", "studies"]))
-def list_kind(kind: str) -> None:
-    """Print the entries of a KIND: name, parameters with defaults, meaning, source.
+@click.option("--brief", is_flag=True, help="Names and meanings alone, one line each.")
+def list_kind(kind: str, brief: bool) -> None:
+    """Print the entries of a KIND by group: name, parameters with defaults, meaning, source.
 
     KIND `compat` prints which of them fit together, and why others do not; `studies` the studies
     that come with pyrovae.
@@ -47,7 +48,11 @@ def list_kind(kind: str) -> None:
         console.print(_studies())
         return
     heads = ["name", "parameters", "meaning", "source"]
-    rows = list(_schedules() if kind == "schedules" else _entries(kind))
+    if kind == "schedules":
+        rows = list(_schedules())
+        groups = {"": [row[0] for row in rows]}
+    else:
+        rows, groups = list(_entries(kind)), _registry(kind).grouped()
     if kind == "datasets":
         from pyrovae.datasets.sources import SOURCES
 
@@ -62,10 +67,35 @@ def list_kind(kind: str) -> None:
             scores = METRICS.scores_of(row[0])
             row[heads.index("meaning")] = scores[0].meaning
             row.append("\n".join(score.said for score in scores))
-    table = Table(*heads, show_lines=True)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
+    by_name = {row[0]: row for row in rows}
+    if brief:
+        console.print(_brief(groups, by_name, heads.index("meaning")))
+        return
+    # Columns of one width in all groups: the eye runs down the names.
+    widths = [max(map(_width, column)) for column in zip(heads, *rows, strict=True)]
+    for head, names in groups.items():
+        title = Text(head, style="bold") if head else None
+        table = Table(title=title, title_justify="left", show_lines=True)
+        for name, width in zip(heads, widths, strict=True):
+            least = width if name in ("name", "parameters") else None
+            table.add_column(name, min_width=least)
+        for name in names:
+            table.add_row(*map(Text, by_name[name]))
+        console.print(table)
+
+
+def _width(cell: str) -> int:
+    return max(map(len, cell.split("\n")))
+
+
+def _brief(groups: dict[str, list[str]], rows: dict[str, list[str]], meaning: int) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for head, names in groups.items():
+        if head:
+            table.add_row(Text(head, style="bold"), "")
+        for name in names:
+            table.add_row(Text(f"  {name}"), Text(rows[name][meaning]))
+    return table
 
 
 def _studies() -> Table:
@@ -77,9 +107,14 @@ def _studies() -> Table:
     return table
 
 
-def _entries(kind: str) -> Iterator[list[str]]:
+def _registry(kind: str) -> Registry:
     module, registered = _REGISTRIES[kind]
     registry: Registry = getattr(import_module(module), registered)
+    return registry
+
+
+def _entries(kind: str) -> Iterator[list[str]]:
+    registry = _registry(kind)
     for name in registry:
         fields = registry.parameters(name).model_fields
         parameters = "\n".join(

@@ -22,7 +22,7 @@ import inspect
 import sys
 import typing
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -52,6 +52,9 @@ class Before:
     value: Any
 
 
+#: Heading of the entries that stand under no other.
+OTHERS = "Others"
+
 #: Annotates a parameter that came after runs had been stored. At its default it is left out of what
 #: is resolved, so that those runs keep their identity.
 LATER = _Mark()
@@ -71,10 +74,20 @@ class Registry(Generic[T]):
         ``pyrovae.priors`` are added on first use.
     base
         What an entry that comes by a dotted path must be a subclass of; none for functions.
+    groups
+        Headings that entries are listed under, in a reader's order, with their names. An entry
+        that stands under none is listed at the end: :data:`OTHERS`.
     """
 
-    def __init__(self, kind: str, base: type | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        base: type | None = None,
+        *,
+        groups: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
         self.kind, self.base = kind, base
+        self._groups = {head: tuple(names) for head, names in (groups or {}).items()}
         self._entries: dict[str, T] = {}
         self._sources: dict[str, str | None] = {}
         self._plugins: dict[str, str] = {}
@@ -124,6 +137,23 @@ class Registry(Generic[T]):
             raise UnknownNameError(
                 f"unknown {self.kind} '{name}'{did_you_mean(name, self._entries)}"
             ) from None
+
+    def grouped(self) -> dict[str, list[str]]:
+        """Return the names of all entries by heading; none of the lists is empty.
+
+        Examples
+        --------
+        >>> registry = Registry("fruit", groups={"Stone fruit": ["plum", "cherry"]})
+        >>> for name in ("kiwi", "plum"):
+        ...     _ = registry.register(name)(type(name, (), {}))
+        >>> registry.grouped()
+        {'Stone fruit': ['plum'], 'Others': ['kiwi']}
+        """
+        known = [name for names in self._groups.values() for name in names]
+        present = {head: [n for n in names if n in self] for head, names in self._groups.items()}
+        rest = OTHERS if known else ""  # the one heading of a kind without groups
+        present[rest] = [name for name in self if name not in known]
+        return {head: names for head, names in present.items() if names}
 
     def summary(self, name: str) -> str:
         """Return the first line of the entry's docstring."""

@@ -169,4 +169,20 @@ def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[st
 
 
 #: Data sets by name: functions ``(*, …) -> Dataset`` whose keyword-only parameters the YAML sets.
-DATASETS: Registry = _Datasets("dataset")
+DATASETS: Registry = _Datasets(
+    "dataset",
+    groups={
+        "Images with known factors": (
+            "sprites",
+            "dsprites",
+            "shapes3d",
+            "cars3d",
+            "smallnorb",
+            "mpi3d",
+        ),
+        "Images": ("digits", "mnist", "fashion_mnist", "freyfaces"),
+        "Vectors": ("linear_gaussian",),
+        "Text": ("grammar", "text"),
+        "Data of your own": ("files",),
+    },
+)

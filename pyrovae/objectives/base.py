@@ -146,4 +146,16 @@ class Update:
     betas: tuple[float, float] | None = None
 
 
-OBJECTIVES: Registry = Registry("objective", Objective)
+OBJECTIVES: Registry = Registry(
+    "objective",
+    Objective,
+    groups={
+        "The bound and its weights": ("elbo", "beta", "annealed", "autoencoder", "rae"),
+        "A rate that is held": ("capacity", "joint_capacity", "free_bits", "delta", "geco"),
+        "The scale of the noise": ("learned_sigma", "balanced"),
+        "Tighter bounds": ("iwae", "dreg", "miwae", "ciwae", "piwae", "hamiltonian"),
+        "Inference that keeps up": ("lagging", "latent_reconstruction"),
+        "Independent units": ("beta_tc", "factor", "dip_i", "dip_ii"),
+        "Codes of all data together": ("info", "wae_mmd", "wae_gan"),
+    },
+)

@@ -20,6 +20,7 @@ from pyrovae.commands.main import main
 from pyrovae.core.errors import ConfigError, DataError
 from pyrovae.datasets import Dataset, Split
 from pyrovae.distributions import analytic_kl
+from pyrovae.measures.disentanglement import METRICS
 from pyrovae.measures.samplers import SAMPLERS
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.posteriors import POSTERIORS
@@ -247,6 +248,27 @@ def test_list_compat_prints_every_name_in_140_columns(
     marks = [cell.strip() for cell in row.strip("│").split("│")[1:]]
     words = {"closed": "C", "sampled": "M", "refused": "-"}
     assert marks == [words[m] for m in matrix["full_rank_normal"].values()]
+
+
+def test_every_entry_is_listed_under_a_heading() -> None:
+    """A new entry is to be named beside the others of its kind, where the registry is made."""
+    for registry in (*REGISTRIES.values(), OPTIMIZERS, METRICS, SAMPLERS):
+        groups = registry.grouped()
+        named = [name for names in registry._groups.values() for name in names]
+        own = [name for name in registry if registry[name].__module__.startswith("pyrovae.")]
+        assert sorted(named) == sorted(own) or registry is SAMPLERS  # two
+        assert sorted(name for names in groups.values() for name in names) == list(registry)
+
+
+def test_brief_lists_have_one_line_each_below_their_heading() -> None:
+    printed = CliRunner().invoke(main, ["list", "posteriors", "--brief"]).output
+    lines = [line.strip() for line in printed.splitlines()]
+    assert len(lines) == len(list(POSTERIORS)) + len(POSTERIORS.grouped())
+    flows = lines.index("Flows")
+    below = [line.split()[0] for line in lines[flows + 1 : flows + 7]]
+    assert below == ["planar", "radial", "sylvester", "iaf", "maf", "nsf"]
+    result = CliRunner().invoke(main, ["list", "objectives"])
+    assert result.output.index("Tighter bounds") < result.output.index("│ miwae ")
 
 
 @pytest.mark.parametrize(

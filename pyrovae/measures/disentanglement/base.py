@@ -75,7 +75,28 @@ class Metrics(Registry[Metric]):
     """
 
     def __init__(self) -> None:
-        super().__init__("metric")
+        super().__init__(
+            "metric",
+            groups={
+                "Information, of codes and factors": (
+                    "mig",
+                    "mig_sup",
+                    "dcimig",
+                    "jemmig",
+                    "modularity",
+                    "infom",
+                    "infoc",
+                    "infoe",
+                ),
+                "Prediction of factors": ("dci", "sap", "explicitness", "mcc"),
+                "Interventions on factors": ("beta_vae", "factor_vae", "irs"),
+                "Codes alone": (
+                    "average_mutual_information",
+                    "gaussian_total_correlation",
+                    "wasserstein_correlation",
+                ),
+            },
+        )
         self._facts: dict[str, _Facts] = {}
 
     def register(

@@ -93,5 +93,5 @@ def refusal(space: str, conditional: bool) -> str | None:
     if conditional:
         return "is a law of codes alone, and those of a conditional model depend on its condition"
     if space != "real":
-        return f"is a law of codes in real space, and these live on a {space}"
+        return f"is a law of codes in real space, and those of this model are in another: {space}"
     return None

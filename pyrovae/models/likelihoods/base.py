@@ -185,4 +185,15 @@ class Likelihood(Scheduled):
 
 
 #: Likelihoods by name: classes ``(event_shape, *, …)``.
-LIKELIHOODS: Registry = Registry("likelihood", Likelihood)
+LIKELIHOODS: Registry = Registry(
+    "likelihood",
+    Likelihood,
+    groups={
+        "Values from 0 to 1": ("bernoulli", "continuous_bernoulli"),
+        "Real values": ("gaussian", "laplace", "student_t"),
+        "Levels and codes": ("categorical", "discretized_logistic"),
+        "Counts": ("poisson", "negative_binomial"),
+        "Columns of a table": ("mixed",),
+        "Decoders that see x": ("pixelcnn", "recurrent", "attention"),
+    },
+)

@@ -42,4 +42,12 @@ class Network(Protocol):
 
 
 #: Networks by name: classes ``(*, …)`` with ``encoder`` and ``decoder``.
-NETWORKS: Registry = Registry("network", Network)
+NETWORKS: Registry = Registry(
+    "network",
+    Network,
+    groups={
+        "Dense": ("mlp", "gated_mlp", "identifiable_mlp"),
+        "Convolutional": ("conv", "residual_conv", "burgess_conv"),
+        "Sequences": ("tokens",),
+    },
+)

@@ -184,4 +184,22 @@ def location(features: int, latent_dim: int, gamma: float | None) -> nn.Linear:
 
 
 #: Posterior families by name: classes ``(features, latent_dim, *, …)``.
-POSTERIORS: Registry = Registry("posterior", Posterior)
+POSTERIORS: Registry = Registry(
+    "posterior",
+    Posterior,
+    groups={
+        "Independent dimensions": (
+            "mean_field_normal",
+            "fixed_scale_normal",
+            "laplace",
+            "logistic",
+            "student_t",
+            "relaxed_spike_slab",
+        ),
+        "Dependent dimensions": ("full_rank_normal", "low_rank_normal", "gaussian_mixture"),
+        "Refined for each datum": ("semi_amortized",),
+        "Flows": ("planar", "radial", "sylvester", "iaf", "maf", "nsf"),
+        "Labels": ("categorical", "bernoulli", "mixed"),
+        "Other spaces": ("von_mises_fisher", "power_spherical", "wrapped_normal"),
+    },
+)

@@ -116,4 +116,21 @@ class Prior(Scheduled):
 
 
 #: Priors by name: classes ``(latent_dim, *, …)``.
-PRIORS: Registry = Registry("prior", Prior)
+PRIORS: Registry = Registry(
+    "prior",
+    Prior,
+    groups={
+        "Independent dimensions": (
+            "standard_normal",
+            "laplace",
+            "student_t",
+            "generalized_normal",
+            "spike_slab",
+        ),
+        "Hierarchical": ("ard", "horseshoe"),
+        "Mixtures": ("gaussian_mixture", "vampprior"),
+        "Learned by networks": ("flow", "two_stage"),
+        "Labels": ("categorical", "bernoulli", "mixed"),
+        "Other spaces": ("hyperspherical_uniform", "riemannian_normal", "dirichlet"),
+    },
+)

@@ -96,4 +96,11 @@ def with_decay(params: Tensors, grads: Tensors, decay: float) -> Tensors:
 
 
 #: Optimisers by name: classes whose constructors take nothing but the user's parameters.
-OPTIMIZERS: Registry = Registry("optimizer", Optimizer)
+OPTIMIZERS: Registry = Registry(
+    "optimizer",
+    Optimizer,
+    groups={
+        "Adaptive": ("adam", "adamw", "adamax", "adam_norm_grad"),
+        "Plain": ("sgd",),
+    },
+)
