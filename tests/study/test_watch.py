@@ -22,6 +22,7 @@ from pyrovae.study.plan.planning import Plan
 from pyrovae.study.store.folders import Store
 from pyrovae.study.watch import live
 from pyrovae.study.watch.events import Event
+from pyrovae.study.watch.progress import display
 from pyrovae.study.watch.follow import curve, view, watch
 from pyrovae.study.watch.live import Publisher
 from pyrovae.study.watch.observers import Dispensable, Together
@@ -184,3 +185,18 @@ def test_one_observers_failure_is_its_own(plan: Plan):
     assert broken.told == ["enter", "started"]
     told = console.export_text()
     assert told.strip() == "mlflow: ConnectionError: the server; the study goes on without it"
+
+
+def test_a_line_tells_the_steps_that_were_done(plan: Plan) -> None:
+    """Not those that were allowed: a run that settled ended before; one measured again did none."""
+    console = Console(width=140, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
+    shown = display(3, console, describe(plan), quiet=False)
+    for run, step in zip(plan.runs, (20, 60, 0), strict=False):
+        shown.show(Event("started", run))
+        shown.show(Event("done", run, step=step))
+    lines = console.export_text().splitlines()
+    assert [line.split(": ")[-1].split(",")[0] for line in lines] == [
+        "20 steps",
+        "60 steps",
+        "measured again",
+    ]

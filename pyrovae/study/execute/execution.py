@@ -167,7 +167,7 @@ class Execution:
             run, vae.state_dict(), history, evaluation, about, settled, ended.kept
         )
         self._store.checkpoints.remove(run.id)
-        return Event("done", run)
+        return Event("done", run, step=ended.records[-1].step)
 
     def _evaluate(self, run: PlannedRun, vae: LatentModel, dataset: Dataset) -> Evaluation:
         """Measure a trained model on the device, and leave it on the CPU."""

@@ -92,11 +92,11 @@ class _Lines:
             self._ended += 1
             if not self._failures_only:
                 spent = now - self._started[run.id]
-                rate = run.config.training.steps / spent
+                what = f"{event.step:,} steps" if event.step else "measured again"
                 left = (now - self._start) / self._ended * (self._total - self._ended)
                 self._print(
                     f"[{self._ended}/{self._total}] done {run.id[:8]} {self._names[run.id]}: "
-                    f"{spent:.0f} s, {rate:.0f} steps/s, about {_clock(left)} left"
+                    f"{what}, {spent:.0f} s, about {_clock(left)} left"
                 )
         elif event.kind in ("diverged", "crashed"):
             self._ended += 1
