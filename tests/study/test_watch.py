@@ -22,10 +22,10 @@ from pyrovae.study.plan.planning import Plan
 from pyrovae.study.store.folders import Store
 from pyrovae.study.watch import live
 from pyrovae.study.watch.events import Event
-from pyrovae.study.watch.progress import display
 from pyrovae.study.watch.follow import curve, view, watch
 from pyrovae.study.watch.live import Publisher
 from pyrovae.study.watch.observers import Dispensable, Together
+from pyrovae.study.watch.progress import display
 
 
 class Clock:
@@ -191,9 +191,9 @@ def test_a_line_tells_the_steps_that_were_done(plan: Plan) -> None:
     """Not those that were allowed: a run that settled ended before; one measured again did none."""
     console = Console(width=140, record=True, file=open(os.devnull, "w"))  # noqa: SIM115
     shown = display(3, console, describe(plan), quiet=False)
-    for run, step in zip(plan.runs, (20, 60, 0), strict=False):
-        shown.show(Event("started", run))
-        shown.show(Event("done", run, step=step))
+    for planned, step in zip(plan.runs, (20, 60, 0), strict=False):
+        shown.show(Event("started", planned))
+        shown.show(Event("done", planned, step=step))
     lines = console.export_text().splitlines()
     assert [line.split(": ")[-1].split(",")[0] for line in lines] == [
         "20 steps",

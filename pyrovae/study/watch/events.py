@@ -20,8 +20,8 @@ class Event:
     run
         The run that it is about.
     step, loss
-        For ``progress``. A run that is ``done`` has the step that its training ended at; 0 if it was
-        only measured again.
+        For ``progress``. A run that is ``done`` has the step that its training ended at; 0 if it
+        was only measured again.
     active_units
         For ``progress``: at the last measurement along training; ``None`` before the first.
     reason
