@@ -17,6 +17,11 @@ from pyrovae.commands import options, terminal
 @click.option("--warmup", type=options.count(20), help="Of each chain.  [default: 1000]")
 @click.option("--draws", type=options.count(100), help="In each chain.  [default: 1000]")
 @click.option("--temperatures", type=options.count(2), help="Of AIS.  [default: 4000]")
+@click.option(
+    "--classifiers",
+    type=options.count(1),
+    help="Of the local C2ST: at which points is the guide wrong?  [default: none]",
+)
 @click.option("--compile", "compiled", is_flag=True, help="Compile the sampler's step.")
 def diagnose(
     run: str,
@@ -25,6 +30,7 @@ def diagnose(
     warmup: int | None,
     draws: int | None,
     temperatures: int | None,
+    classifiers: int | None,
     compiled: bool,
 ) -> None:
     """Sample RUN's true posterior by NUTS and judge its guide by it.
@@ -36,7 +42,13 @@ def diagnose(
     from pyrovae.study.store.diagnoses import diagnose_run
     from pyrovae.study.store.folders import find_run
 
-    given = {"points": points, "warmup": warmup, "draws": draws, "temperatures": temperatures}
+    given = {
+        "points": points,
+        "warmup": warmup,
+        "draws": draws,
+        "temperatures": temperatures,
+        "local_classifiers": classifiers,
+    }
     settings = DiagnosticsSettings(**{k: v for k, v in given.items() if v is not None})
     folder = find_run(results, run)
     with Console(stderr=True).status("") as status:

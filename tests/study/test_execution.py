@@ -132,6 +132,11 @@ def test_new_evaluation_measures_again_without_training(finished: Path, tmp_path
     assert {Store(results / "tiny").status(r) for r in plan.runs} == {"outdated"}
     before = load_study(results / "tiny").runs
     assert run(plan, results).done == 2
+    for path in results.glob("tiny/runs/[!.]*/metrics.json"):  # An earlier version had fewer.
+        stored = json.loads(path.read_text())
+        del stored["evaluation"]["images"]
+        path.write_text(json.dumps(stored))
+    assert {Store(results / "tiny").status(r) for r in plan.runs} == {"done"}
     after = load_study(results / "tiny").runs
     assert {p: p.read_bytes() for p in models} == models
     assert (before["elbo"] != after["elbo"]).all()

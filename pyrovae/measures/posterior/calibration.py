@@ -3,6 +3,11 @@
 Codes from the prior make data; the rank of each code among draws from q(z|x) of its datum is
 uniform if q is the posterior of the model (Talts et al. 2018, arXiv:1804.06788). Too narrow a q
 gives too many extreme ranks, too wide a q too few, a biased one a slope.
+
+Two more are read from the same draws. The rank of a code's distance from a random point, among the
+draws' distances, is of all units at once (Lemos et al. 2023, arXiv:2302.03026: TARP). And ranks may
+be symmetric where they are not uniform: then q has the right centre, if not the right width, which
+is what variational inference can be asked for (Yao et al. 2018, arXiv:1802.02538: VSBC).
 """
 
 from __future__ import annotations
@@ -39,10 +44,14 @@ class Calibration:
         From 0 to ``draws``, ``(simulations, d)``.
     draws
         Draws from q(z|x) for each simulated datum.
+    distance_ranks
+        Ranks of the codes' distances from random points, ``(simulations,)``; ``None`` if unknown,
+        as in results of earlier versions.
     """
 
     ranks: NDArray[np.integer]
     draws: int
+    distance_ranks: NDArray[np.integer] | None = None
 
     @property
     def p_values(self) -> Floats:
@@ -52,8 +61,35 @@ class Calibration:
     @property
     def p_value(self) -> float:
         """Of the uniformity of all units together (Bonferroni)."""
-        p = self.p_values
-        return float(min(1.0, len(p) * p.min()))
+        return _bonferroni(self.p_values)
+
+    @property
+    def symmetry_p_values(self) -> Floats:
+        """Of symmetry for each unit, ``(d,)``: see :func:`symmetry`."""
+        return symmetry(self.ranks, self.draws)
+
+    @property
+    def symmetry_p_value(self) -> float:
+        """Of the symmetry of all units together (Bonferroni)."""
+        return _bonferroni(self.symmetry_p_values)
+
+    @property
+    def tarp_p_value(self) -> float:
+        """Of the uniformity of the distances' ranks; NaN if unknown."""
+        if self.distance_ranks is None:
+            return float("nan")
+        return float(uniformity(self.distance_ranks[:, None], self.draws)[0])
+
+    def expected_coverage(self, nominal: Floats) -> Floats:
+        """Return how often balls of given content under q hold the code, ``(k,)``.
+
+        Each is around a random point (Lemos et al. 2023, eq. 4). It is the content itself for an
+        exact q; the balls of too narrow a q hold all of it or nothing.
+        """
+        if self.distance_ranks is None:
+            return np.full(len(nominal), np.nan)
+        place = (self.distance_ranks + 0.5) / (self.draws + 1)
+        return (place[None] < np.asarray(nominal)[:, None]).mean(1)
 
     def coverage(self, nominal: Floats) -> Floats:
         """Return how often central intervals of the given content hold the code, ``(k, d)``."""
@@ -84,19 +120,83 @@ def calibrate(
         Of all draws; the global random state is left as it was.
     context
         Contexts that data are simulated with, in turn, ``(m, k)``, for a conditional model.
+
+    Notes
+    -----
+    The points that distances are taken from are draws of the prior, in units of its interquartile
+    range. They lie on either side of the code, so that a shift is seen by TARP to second order
+    only, which SBC and VSBC see to first. They do not depend on x; so TARP sees nothing wrong in a
+    q that is the prior itself, as SBC does not (Lemos et al. 2023, sec. 3).
+    :func:`pyrovae.measures.posterior.local.local_c2st` does.
     """
     generator = Generator().manual_seed(seed)
     if context is not None:
         context = context[torch.arange(simulations) % len(context)]
     z = draw_codes(vae, simulations, generator, context)
-    ranks = []
+    near = draw_codes(vae, simulations, Generator().manual_seed(seed + 2), context)
+    spread = _spread(near)
+    ranks, distance_ranks = [], []
     with torch.no_grad(), seeded(seed + 1, z.device):
         for start in range(0, simulations, _CHUNK):
             part = z[start : start + _CHUNK]
             told = {} if context is None else {"context": context[start : start + _CHUNK]}
             q = vae.encode(simulate(vae, part, generator, **told), **told)
-            ranks.append((q.sample((draws,)) < part).sum(0))
-    return Calibration(torch.cat(ranks).numpy(), draws)
+            drawn, points = q.sample((draws,)), near[start : start + _CHUNK]
+            ranks.append((drawn < part).sum(0))
+            far = torch.linalg.vector_norm((part - points) / spread, dim=-1)
+            away = torch.linalg.vector_norm((drawn - points) / spread, dim=-1)
+            distance_ranks.append((away < far).sum(0))
+    return Calibration(torch.cat(ranks).numpy(), draws, torch.cat(distance_ranks).numpy())
+
+
+def _spread(z: Tensor) -> Tensor:
+    """Return each unit's interquartile range, which heavy tails leave alone; 1 where it is 0."""
+    low, high = torch.quantile(z, z.new_tensor([0.25, 0.75]), dim=0)
+    return torch.where(high > low, high - low, 1.0)
+
+
+def _bonferroni(p: Floats) -> float:
+    return float(min(1.0, len(p) * p.min()))
+
+
+def symmetry(ranks: NDArray[np.integer], draws: int) -> Floats:
+    """Return p-values that ranks from 0 to ``draws`` are symmetric about their middle.
+
+    By the largest difference of the ECDFs of ranks and of mirrored ranks, as Yao et al. 2018
+    (arXiv:1802.02538, sec. 3). Theirs is a test of two independent samples, which a sample and
+    its mirror image are not; here each rank is mirrored at random, which a symmetric law allows.
+    By simulation; where that ends, Lévy's inequality bounds them.
+
+    Parameters
+    ----------
+    ranks
+        ``(n, d)``.
+    draws
+        The largest rank.
+
+    Returns
+    -------
+    ndarray
+        ``(d,)``.
+    """
+    # Imported late: `list` and `plan` do without it, and it takes longer than they do.
+    from scipy import stats
+
+    rng = np.random.default_rng(0)
+    p_values = np.empty(ranks.shape[1])
+    half = (draws + 1) // 2
+    for u, column in enumerate(ranks.T):
+        counts = np.bincount(column, minlength=draws + 1)
+        below, above = counts[:half], counts[::-1][:half]
+        found = np.abs(np.cumsum(below - above)).max()
+        pairs = below + above
+        mirrored = 2 * rng.binomial(pairs, 0.5, (_TRIALS, half)) - pairs
+        largest = np.abs(np.cumsum(mirrored, axis=1)).max(1)
+        n = pairs.sum()
+        # The largest of partial sums is beyond a place at most twice as often as the last one is.
+        bound = 4 * stats.binom.sf((n + found) / 2 - 1, n, 0.5)
+        p_values[u] = min((1 + (largest >= found).sum()) / (1 + _TRIALS), bound)
+    return p_values
 
 
 def uniformity(ranks: NDArray[np.integer], draws: int) -> Floats:

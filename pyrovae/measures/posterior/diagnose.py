@@ -33,7 +33,8 @@ from pyrovae.measures.posterior.annealing import (
 from pyrovae.measures.posterior.calibration import Calibration, calibrate
 from pyrovae.measures.posterior.comparison import compare_marginals
 from pyrovae.measures.posterior.density import draw_codes
-from pyrovae.measures.posterior.gaps import best_in_family
+from pyrovae.measures.posterior.gaps import amortisation_gap, best_in_family
+from pyrovae.measures.posterior.local import Local, local_c2st
 from pyrovae.measures.posterior.reference import Reference, main_directions, sample_posterior
 from pyrovae.measures.posterior.scores import NOMINAL
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
@@ -90,7 +91,8 @@ def diagnose(
     ``sample_stats``, ``guide`` (``z``: draws of q(z|x), same dims), ``observed_data``,
     ``constant_data`` (what is known of each datum, with ``main_modes``; ``modes``, ``unit_rhat``
     and ``main_direction``: datum, latent),
-    ``calibration`` (``rank``: simulation, latent), ``bracket`` (``lower``, ``upper``: simulated),
+    ``calibration`` (``rank``: simulation, latent; ``distance_rank``: simulation), ``bracket``
+    (``lower``, ``upper``: simulated),
     for images, ``posterior_predictive`` (``x``) and ``replicated`` (statistics: replicate, datum).
 
     Parameters
@@ -131,6 +133,7 @@ def diagnose(
     best = best_in_family(
         vae, x, steps=settings.search_steps, samples=settings.guide_samples, seed=seed
     )
+    unseen = _generalisation(vae, dataset_, best, weighted, settings, seed)
     progress("annealed importance sampling")
     annealing = Annealing(settings.annealed_chains, settings.temperatures, settings.leapfrog)
     annealed, accepted = log_px(vae, x, annealing, generator)
@@ -150,10 +153,23 @@ def diagnose(
         seed=seed,
         context=context,
     )
+    local = None
+    if settings.local_classifiers:
+        progress("classifiers")
+        local = local_c2st(
+            vae,
+            x,
+            simulations=settings.simulations,
+            classifiers=settings.local_classifiers,
+            seed=seed,
+            context=context,
+        )
     datum = np.arange(len(x))
     bounds, nearest = _bounds(weighted.log_weight, best, annealed)
     k = pareto_k(weighted.log_weight.numpy())
     points = _points_table(datum, reference, k, bounds)
+    if local is not None:
+        points["local_c2st"], points["local_c2st_p"] = local.statistic, local.p_values
     units = _units_table(vae, dataset_, reference, generator, seed)
     marginals = _marginals(weighted, reference, datum, units)
     if vae.blocks is not None:
@@ -161,10 +177,12 @@ def diagnose(
     scores = {
         **_point_scores(points, reference),
         **_gap_scores(bounds),
+        **unseen,
         "log_px_by": nearest,
         **_bracket_scores(bracket),
         "ais_acceptance": accepted,
         **_calibration_scores(calibration),
+        **_local_scores(local),
         **_marginal_scores(marginals),
         **_blame_scores(units),
     }
@@ -321,6 +339,37 @@ def _gap_scores(bounds: dict[str, Estimate]) -> dict[str, float]:
     return scores
 
 
+def _generalisation(
+    vae: LatentModel,
+    dataset_: Dataset,
+    best: Tensor,
+    weighted: Weighted,
+    settings: DiagnosticsSettings,
+    seed: int,
+) -> dict[str, float]:
+    """Return the amortisation gap of training points, and that of test points less it.
+
+    Zhang, Hayes & Barber 2022 (arXiv:2205.11640) find that VAEs overfit by their encoder: then the
+    encoder is nearer to the best q of points that it has seen.
+    """
+    x_train = dataset_.train.floats(slice(settings.points))
+    if len(x_train) < 2:
+        return {}
+    seen = amortisation_gap(
+        vae, x_train, steps=settings.search_steps, samples=settings.guide_samples, seed=seed
+    )
+    test = elbo(best) - elbo(weighted.log_weight)
+    (of_test, test_error), (of_seen, seen_error) = test.mean(), seen.mean()
+    spread = [float(e.value.var()) / len(e.value) for e in (test, seen) if len(e.value) > 1]
+    return {
+        "amortisation_gap_train": of_seen,
+        "amortisation_gap_train_se": seen_error,
+        "amortisation_generalisation_gap": of_test - of_seen,
+        "amortisation_generalisation_gap_se": float(np.hypot(test_error, seen_error)),
+        "amortisation_generalisation_gap_points_se": sum(spread) ** 0.5,
+    }
+
+
 def _bracket_scores(bracket: Bracket) -> dict[str, float]:
     width, error = bracket.width
     return {
@@ -332,11 +381,31 @@ def _bracket_scores(bracket: Bracket) -> dict[str, float]:
 
 
 def _calibration_scores(calibration: Calibration) -> dict[str, float]:
-    coverage = calibration.coverage(np.array(NOMINAL)).mean(1)
+    nominal = np.array(NOMINAL)
+    coverages = {
+        "coverage": calibration.coverage(nominal).mean(1),
+        "tarp_coverage": calibration.expected_coverage(nominal),
+    }
     return {
         "sbc_p": calibration.p_value,
         "sbc_units_rejected": int((calibration.p_values < 0.01).sum()),
-        **{f"coverage_{round(100 * a)}": float(c) for a, c in zip(NOMINAL, coverage, strict=True)},
+        "vsbc_p": calibration.symmetry_p_value,
+        "vsbc_units_rejected": int((calibration.symmetry_p_values < 0.01).sum()),
+        "tarp_p": calibration.tarp_p_value,
+        **{
+            f"{name}_{round(100 * a)}": float(c)
+            for name, found in coverages.items()
+            for a, c in zip(NOMINAL, found, strict=True)
+        },
+    }
+
+
+def _local_scores(local: Local | None) -> dict[str, float]:
+    if local is None:
+        return {}
+    return {
+        "local_c2st_p": local.p_value,
+        "local_c2st_rejected": float((local.p_values < 0.05).mean()),
     }
 
 
@@ -400,9 +469,9 @@ def _inference_data(
         "guide": dataset((*sampled, "latent"), guide_coords, {"sampler": "guide q(z|x)"}, z=guide),
         "observed_data": made(("datum",), x=observed(x).numpy()),
         "constant_data": made(("datum",), **kept).merge(made(("datum", "latent"), **by_unit)),
-        "calibration": made(("simulation", "latent"), rank=calibration.ranks).assign_attrs(
-            draws=calibration.draws
-        ),
+        "calibration": made(("simulation", "latent"), rank=calibration.ranks)
+        .merge(made(("simulation",), distance_rank=np.asarray(calibration.distance_ranks)))
+        .assign_attrs(draws=calibration.draws),
         "bracket": made(
             ("simulated",), lower=bracket.lower.value.numpy(), upper=bracket.upper.value.numpy()
         ),

@@ -19,7 +19,7 @@ from pyrovae.core.given import Data, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions.rebatched import Rebatched
-from pyrovae.measures.posterior.weights import draws_at_a_time
+from pyrovae.measures.posterior.weights import Estimate, draw_guide, draws_at_a_time, elbo
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.layered import LayeredVAE
 from pyrovae.models.posteriors.mean_field import MeanFieldNormal
@@ -84,6 +84,20 @@ def best_in_family(vae: LatentModel, x: Data, *, steps: int, samples: int, seed:
             rows = min(samples, draws_at_a_time(observed(x)))
             parts = [_log_weight(vae, q(), x, rows) for _ in range(math.ceil(samples / rows))]
     return torch.cat(parts).double()
+
+
+def amortisation_gap(vae: LatentModel, x: Data, *, steps: int, samples: int, seed: int) -> Estimate:
+    """Return ELBO* - ELBO of each datum, nats: what the encoder loses in its own family.
+
+    Parameters
+    ----------
+    vae, x, steps, seed
+        As of :func:`best_in_family`.
+    samples
+        Draws for each of both bounds.
+    """
+    best = best_in_family(vae, x, steps=steps, samples=samples, seed=seed)
+    return elbo(best) - elbo(draw_guide(vae, x, samples=samples, seed=seed).log_weight)
 
 
 def _log_weight(vae: LatentModel, q: Distribution, x: Data, n: int) -> Tensor:

@@ -45,6 +45,12 @@ _declare(
     "count",
     (
         ("sbc_units_rejected", "Units rejected by SBC", "low", "Of a p-value below 0.01."),
+        (
+            "vsbc_units_rejected",
+            "Units rejected by VSBC",
+            "low",
+            "Of a p-value of symmetric ranks below 0.01: q is off centre.",
+        ),
         ("collapsed_units", "Collapsed units", "neither", "Units that the guide has collapsed."),
         ("blame_model", "Collapsed: model", "neither", "In the true posterior too."),
         ("blame_guide", "Collapsed: guide", "low", "Not in the true posterior."),
@@ -63,6 +69,18 @@ _declare(
         ("log_px_ais", "log p(x), AIS", "high", "By annealed importance sampling."),
         ("approximation_gap", "Approximation gap", "low", "log p(x) minus the family's best ELBO."),
         ("amortisation_gap", "Amortisation gap", "low", "Family's best ELBO minus the guide's."),
+        (
+            "amortisation_gap_train",
+            "Amortisation gap, training points",
+            "low",
+            "Family's best ELBO minus the guide's, of training points.",
+        ),
+        (
+            "amortisation_generalisation_gap",
+            "Amortisation gap, test minus train",
+            "low",
+            "What the encoder loses more on points that it has not seen (Zhang et al. 2022).",
+        ),
         ("inference_gap", "Inference gap", "low", "log p(x) minus the guide's ELBO."),
         ("simulated_log_px_lower", "Simulated log p(x), lower", "neither", "By AIS, from below."),
         ("simulated_log_px_upper", "Simulated log p(x), upper", "neither", "By AIS, from above."),
@@ -79,6 +97,7 @@ _declare(
             ("approximation", "Approximation"),
             ("amortisation", "Amortisation"),
             ("inference", "Inference"),
+            ("amortisation_generalisation", "Amortisation, test minus train,"),
         )
     ),
 )
@@ -117,12 +136,43 @@ _declare(
         ),
         ("ais_acceptance", "AIS acceptance", "neither", "Of its Hamiltonian steps."),
         ("sbc_p", "SBC p-value", "neither", "Of uniform ranks (Talts et al. 2018)."),
+        ("vsbc_p", "VSBC p-value", "neither", "Of symmetric ranks (Yao et al. 2018)."),
+        (
+            "tarp_p",
+            "TARP p-value",
+            "neither",
+            "Of uniform ranks of distances from random points (Lemos et al. 2023), of all units "
+            "together.",
+        ),
+        (
+            "local_c2st_p",
+            "Local C2ST p-value",
+            "neither",
+            "Of a classifier that tells nothing of codes from draws of q, over simulated data "
+            "(Linhart et al. 2023).",
+        ),
+        (
+            "local_c2st_rejected",
+            "Points rejected by the local C2ST",
+            "low",
+            "Share of points at which q is told from the posterior at 5 %.",
+        ),
         *(
             (
                 f"coverage_{round(100 * level)}",
                 f"Coverage of {level:.0%} intervals",
                 "neither",
                 "How often the guide's central interval holds the code behind a simulated datum.",
+            )
+            for level in NOMINAL
+        ),
+        *(
+            (
+                f"tarp_coverage_{round(100 * level)}",
+                f"Coverage of {level:.0%} balls",
+                "neither",
+                "How often a ball of this content under q, around a random point, holds the code "
+                "behind a simulated datum.",
             )
             for level in NOMINAL
         ),

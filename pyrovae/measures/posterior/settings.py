@@ -25,4 +25,9 @@ class DiagnosticsSettings(BaseModel):
     search_steps: int = Field(default=500, gt=0, description="steps to each point's best ELBO")
     simulations: int = Field(default=1000, ge=100, description="for calibration")
     calibration_draws: int = Field(default=127, gt=0)
+    local_classifiers: int = Field(
+        default=0,
+        ge=0,
+        description="classifiers of the local C2ST, no p-value below 1 / (n + 1); 0 for no test",
+    )
     replicates: int = Field(default=200, gt=0, description="replicated images for each point")

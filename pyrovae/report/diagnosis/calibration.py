@@ -19,7 +19,9 @@ def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
     """Draw rank histogram, ECDF difference and coverage, a line for each unit."""
     group = found.data["calibration"]
     ranks = np.asarray(group["rank"])
-    sbc = Calibration(ranks, int(group.attrs["draws"]))
+    # Diagnoses of earlier versions have no distances.
+    far = np.asarray(group["distance_rank"]) if "distance_rank" in group else None
+    sbc = Calibration(ranks, int(group.attrs["draws"]), far)
     n, d = ranks.shape
     places, low, high = band(n, sbc.draws)
     coverage = sbc.coverage(_NOMINAL)
@@ -51,11 +53,16 @@ def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
             if (active == i).any():
                 style_of = "-" if i else (0, (3, 1.5))
                 left.plot([], [], color=ACTIVE if i else IDLE, linestyle=style_of, label=label)
+        if far is not None:
+            together = sbc.expected_coverage(_NOMINAL)
+            balls = {"color": "0.1", "linewidth": 1.2, "linestyle": (0, (1, 1))}
+            right.plot(_NOMINAL, together - _NOMINAL, **balls)
+            left.plot([], [], **balls, label="all, balls")
         left.set(xlabel="Rank of the code, scaled", ylabel="Simulations", xlim=(0, 1))
         left.set_ylim(bottom=0)
         middle.set(xlabel="Rank of the code, scaled", ylabel="ECDF − uniform", xlim=(0, 1))
         right.set(xlabel="Nominal content", ylabel="Coverage − nominal", xlim=(0, 1))
-        figure.legend(loc="outside upper center", ncols=2, title="Unit")
+        figure.legend(loc="outside upper center", ncols=3, title="Unit")
     data = pd.concat(rows, ignore_index=True)
     data = data.merge(pd.DataFrame({"unit": range(d), "p": sbc.p_values}), on="unit")
     caption = (
@@ -65,6 +72,12 @@ def calibration(found: Found, *, style: Style = PAPER) -> Drawn:
         "simultaneous 95 % band), and coverage of central intervals minus their nominal content "
         "(grey: 99 %; below zero: too sure). "
         f"Uniformity of all units together: p = {sbc.p_value:.2g}; "
-        f"{int(rejected.sum())} of {d} units are rejected at 1 %."
+        f"{int(rejected.sum())} of {d} units are rejected at 1 %. "
+        f"Symmetry of the ranks about their middle (VSBC): p = {sbc.symmetry_p_value:.2g}."
     )
+    if far is not None:
+        caption += (
+            " Dotted: how often balls of nominal content around random points hold the code, all "
+            f"units together (TARP; uniformity: p = {sbc.tarp_p_value:.2g})."
+        )
     return Drawn("calibration", figure, data, caption)

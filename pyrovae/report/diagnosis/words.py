@@ -33,18 +33,42 @@ def said(scores: Mapping[str, Any]) -> str:
         f"log p(x): {_number(scores, 'log_px')} nats ({ESTIMATORS[scores['log_px_by']]}); "
         f"ELBO: {_number(scores, 'elbo')}, best in the family: {_number(scores, 'elbo_best')}",
         f"approximation gap {_gap(scores, 'approximation_gap')}, "
-        f"amortisation gap {_gap(scores, 'amortisation_gap')} nats",
+        f"amortisation gap {_gap(scores, 'amortisation_gap')} nats{_unseen(scores)}",
         f"AIS on simulated data: {_number(scores, 'bracket_width')} nats between lower and upper "
         "bound",
         f"Pareto k: median {_shown(scores['pareto_k_median'])}, above {USABLE_K} for "
         f"{100 * scores['pareto_k_bad_share']:.0f} % of the points",
         f"calibration: p = {scores['sbc_p']:.2g}; 90 % intervals hold "
-        f"{100 * scores['coverage_90']:.0f} % of the codes",
+        f"{100 * scores['coverage_90']:.0f} % of the codes{_more_calibration(scores)}",
         f"{scores['collapsed_units']} collapsed units: {scores['blame_model']} by the model, "
         f"{scores['blame_guide']} by the guide{_missed(scores)}, "
         f"{scores['blame_undecided']} undecided{_too_few(scores)}",
     ]
     return "\n".join(lines)
+
+
+def _unseen(scores: Mapping[str, Any]) -> str:
+    # Earlier versions did not have it, nor has a data set without training points.
+    if "amortisation_generalisation_gap" not in scores:
+        return ""
+    more = _gap(scores, "amortisation_generalisation_gap")
+    return f", of which on points not seen in training {more} more"
+
+
+def _more_calibration(scores: Mapping[str, Any]) -> str:
+    # Earlier versions did not have them.
+    if "tarp_p" not in scores:
+        return ""
+    told = (
+        f"; all units at once (TARP): p = {scores['tarp_p']:.2g}; centre (VSBC): "
+        f"p = {scores['vsbc_p']:.2g}"
+    )
+    if "local_c2st_p" in scores:
+        told += (
+            f"; classifiers (local C2ST): p = {scores['local_c2st_p']:.2g}, "
+            f"{100 * scores['local_c2st_rejected']:.0f} % of the points rejected"
+        )
+    return told
 
 
 def _missed(scores: Mapping[str, Any]) -> str:

@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
@@ -49,7 +50,7 @@ from pyrovae.datasets import DATASETS
 from pyrovae.datasets.context import Columns
 from pyrovae.measures import arviz as inference_data
 from pyrovae.measures.collapse.measure import USED_UNITS
-from pyrovae.measures.evaluate import Evaluation
+from pyrovae.measures.evaluate import Evaluation, EvaluationSettings
 from pyrovae.measures.scores import OTHER, Score, declare
 from pyrovae.study.config import yaml
 from pyrovae.study.config.labels import cells, columns
@@ -311,7 +312,8 @@ class Store:
         if not (folder.path / "metrics.json").exists():
             return "missing"
         wanted, stored = run.config.evaluation.model_dump(mode="json"), folder.metrics()
-        if stored["evaluation"] != wanted or USED_UNITS.key not in stored["scores"]:
+        measured_as = _with_later_settings(stored["evaluation"])
+        if measured_as != wanted or USED_UNITS.key not in stored["scores"]:
             return "outdated"
         return "done" if has_all(stored) else "outdated"
 
@@ -534,6 +536,14 @@ def _about(folder: RunFolder) -> str:
     labels = folder.metrics()["labels"]
     said = [str(labels[key]) for key in ("prior", "posterior") if labels.get(key) is not None]
     return ", ".join([folder.study.name, *said, f"seed {labels.get('seed')}"])
+
+
+def _with_later_settings(stored: dict[str, Any]) -> dict[str, Any]:
+    """Return stored settings of an evaluation with those that came later, at their defaults."""
+    try:
+        return EvaluationSettings.model_validate(stored).model_dump(mode="json")
+    except ValidationError:
+        return stored  # Another version's: whatever was measured, it was not this.
 
 
 def _sha256(path: Path) -> str:

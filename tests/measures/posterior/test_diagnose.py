@@ -45,6 +45,7 @@ FEW = {
     "search_steps": 10,
     "simulations": 100,
     "calibration_draws": 15,
+    "local_classifiers": 19,
     "replicates": 20,
 }
 SETTINGS = json.dumps({"points": 4, "warmup": 20, "draws": 100, "temperatures": 20, **FEW})

@@ -14,10 +14,16 @@ from pyrovae.measures.arviz import pareto_k
 from pyrovae.measures.collapse import ACTIVE_VARIANCE, posterior_means
 from pyrovae.measures.posterior import blame
 from pyrovae.measures.posterior.annealing import Annealing, log_px, simulated_bracket
-from pyrovae.measures.posterior.calibration import Calibration, calibrate, uniformity
+from pyrovae.measures.posterior.calibration import (
+    Calibration,
+    calibrate,
+    symmetry,
+    uniformity,
+)
 from pyrovae.measures.posterior.comparison import compare_marginals, wasserstein
 from pyrovae.measures.posterior.density import draw_codes
-from pyrovae.measures.posterior.gaps import best_in_family
+from pyrovae.measures.posterior.gaps import amortisation_gap, best_in_family
+from pyrovae.measures.posterior.local import Local, local_c2st
 from pyrovae.measures.posterior.reference import Reference, sample_posterior
 from pyrovae.measures.posterior.weights import Estimate, draw_guide, elbo, log_mean
 from pyrovae.models.vae import VAE
@@ -72,6 +78,19 @@ def test_too_few_temperatures_open_the_bracket() -> None:
     assert bracket.width[0] > 1
 
 
+def one_sided(vae: VAE, factor: float) -> VAE:
+    """Multiply the guide's scale where its first mean is positive, in place."""
+    exact = vae.encode
+
+    def encode(x: Tensor) -> torch.distributions.Distribution:
+        law = exact(x).base_dist
+        scale = law.scale * torch.where(law.loc[..., :1] > 0, factor, 1.0)
+        return torch.distributions.Independent(torch.distributions.Normal(law.loc, scale), 1)
+
+    vae.encode = encode
+    return vae
+
+
 @pytest.mark.parametrize("turned", [False, True])
 def test_gaps_are_the_exact_ones(turned: bool) -> None:
     exact = rotated(DATA.exact) if turned else DATA.exact
@@ -86,6 +105,18 @@ def test_gaps_are_the_exact_ones(turned: bool) -> None:
     bound = elbo(draw_guide(vae, X, samples=4000, seed=1).log_weight)
     gap, error = (best - bound).mean()
     assert abs(gap - d * (c**2 - 1 - 2 * np.log(c)) / 2) < 5 * error + 0.01
+
+
+def test_what_an_encoder_loses_on_points_not_seen() -> None:
+    """It is exact on one side of the data, and half as wide as it should be on the other."""
+    vae = one_sided(linear_vae(DATA.exact), 0.5)
+    x = DATA.test.floats()
+    side = vae.encode(x).mean[:, 0] > 0
+    part = {"steps": 200, "samples": 1000, "seed": 0}
+    wrong, right = (amortisation_gap(vae, x[rows][:10], **part) for rows in (side, ~side))
+    lost = vae.latent_dim * (0.25 - 1 - 2 * np.log(0.5)) / 2
+    assert_close(wrong, torch.full((10,), lost), slack=0.02)
+    assert_close(right, torch.zeros(10), slack=0.02)
 
 
 def test_best_bound_of_a_full_rank_family_is_tight() -> None:
@@ -107,9 +138,9 @@ def test_pareto_k_tells_exact_narrow_and_wide() -> None:
     assert np.median(k_of(0.3)) > 0.7
 
 
-def shifted(vae: VAE) -> VAE:
+def shifted(vae: VAE, by: float = 0.25) -> VAE:
     with torch.no_grad():
-        vae.posterior.loc.bias += 0.25 * torch.nn.functional.softplus(vae.posterior.scale.bias)
+        vae.posterior.loc.bias += by * torch.nn.functional.softplus(vae.posterior.scale.bias)
     return vae
 
 
@@ -128,6 +159,55 @@ def test_calibration_accepts_the_exact_encoder_only() -> None:
     biased = calibrated(shifted(linear_vae(DATA.exact)))
     assert biased.p_value < 1e-3
     assert (biased.ranks.mean(0) < 31.5).all()
+    # At 500 codes: a standard error of 0.02.
+    levels = np.array([0.1, 0.5, 0.9])
+    assert exact.tarp_p_value > 0.01
+    assert np.abs(exact.expected_coverage(levels) - levels).max() < 0.08
+    assert exact.symmetry_p_value > 0.01
+    assert biased.symmetry_p_value < 0.01
+    # Points lie on either side: a shift is seen to second order only.
+    assert calibrated(shifted(linear_vae(DATA.exact), 1.5)).tarp_p_value < 1e-3
+    narrow = calibrated(scaled_guide(linear_vae(DATA.exact), 0.5))
+    # Balls hold the code too rarely or too often; the centre is right.
+    assert narrow.tarp_p_value < 1e-3
+    assert narrow.expected_coverage(levels)[0] > 0.15
+    assert narrow.expected_coverage(levels)[2] < 0.85
+    assert narrow.symmetry_p_value > 0.01
+
+
+def test_distances_are_ranked_about_random_points() -> None:
+    """Pairs of units whose margins are right, and whose dependence is not."""
+    rng = np.random.default_rng(0)
+    n, draws = 2000, 63
+    mixed = np.array([[1.0, 0.0], [0.9, np.sqrt(1 - 0.81)]])
+    truth = rng.normal(size=(n, 2)) @ mixed.T
+    drawn = rng.normal(size=(draws, n, 2))
+    points = rng.normal(size=(n, 2))
+    margins = (drawn < truth).sum(0)
+    nearer = np.linalg.norm(drawn - points, axis=-1) < np.linalg.norm(truth - points, axis=-1)
+    found = Calibration(margins, draws, nearer.sum(0))
+    assert found.p_value > 0.01
+    assert found.tarp_p_value < 1e-3
+
+
+def test_symmetry_is_told_from_uniformity() -> None:
+    rng = np.random.default_rng(0)
+    flat, valley = rng.integers(0, 64, 1000), np.rint(63 * rng.beta(0.5, 0.5, 1000)).astype(int)
+    slope = np.rint(63 * rng.beta(1, 1.5, 1000)).astype(int)
+    p = symmetry(np.stack([flat, valley, slope], 1), 63)
+    assert (p[:2] > 0.01).all()
+    assert p[2] < 1e-3
+    assert uniformity(valley[:, None], 63)[0] < 1e-3
+
+
+def test_symmetry_of_a_coin_is_a_binomial_test() -> None:
+    heads = np.array([50, 56, 60, 65])
+    ranks = (np.arange(100)[:, None] >= heads).astype(int)
+    exact = np.array([binomtest(k, 100).pvalue for k in heads])
+    assert symmetry(ranks, 1) == pytest.approx(exact, abs=0.03)
+    # Where simulation ends, twice the binomial tail bounds it.
+    far = (np.arange(100)[:, None] >= 90).astype(int)
+    assert symmetry(far, 1)[0] == pytest.approx(2 * binomtest(90, 100).pvalue, rel=1e-6)
 
 
 def test_calibration_rejects_one_unit_of_many() -> None:
@@ -205,3 +285,48 @@ def test_wasserstein_distance_is_scipys() -> None:
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=500), rng.exponential(size=500)
     assert wasserstein(a, b) == pytest.approx(wasserstein_distance(a, b))
+
+
+def found_locally(vae: VAE, x: Tensor) -> Local:
+    return local_c2st(vae, x, simulations=600, classifiers=39, seed=0)
+
+
+def test_a_classifier_tells_nothing_from_an_exact_posterior() -> None:
+    found = found_locally(linear_vae(DATA.exact), X)
+    assert found.p_value > 0.05
+    assert (found.p_values > 0.05).mean() > 0.7
+
+
+@pytest.mark.parametrize("factor", [0.6, 1.7])
+def test_a_classifier_tells_a_wrong_width(factor: float) -> None:
+    found = found_locally(scaled_guide(linear_vae(DATA.exact), factor), X)
+    assert found.p_value == pytest.approx(1 / 40)
+    assert (found.p_values < 0.05).mean() > 0.5
+
+
+def test_a_classifier_tells_a_guide_that_is_the_prior() -> None:
+    """Calibration sees nothing wrong with it."""
+    vae = linear_vae(DATA.exact)
+    with torch.no_grad():
+        vae.posterior.loc.weight.zero_()
+        vae.posterior.loc.bias.zero_()
+        vae.posterior.scale.bias.fill_(1.0)  # whatever stands for a scale of 1
+        scale = vae.encode(X).base_dist.scale
+    scaled_guide(vae, float(1 / scale[0, 0]))
+    calibrated = calibrate(vae, simulations=500, draws=63, seed=0)
+    assert calibrated.p_value > 0.01
+    assert calibrated.tarp_p_value > 0.01
+    assert found_locally(vae, X).p_value == pytest.approx(1 / 40)
+
+
+def test_a_classifier_tells_where() -> None:
+    """The guide's scale is right on one side of the data, and wrong on the other."""
+    x = DATA.test.floats()
+    vae = one_sided(linear_vae(DATA.exact), 0.4)
+    mean = vae.encode(x).mean[:, 0]
+    wrong, right = x[mean > 0.5][:20], x[mean < -0.5][:20]
+    both = torch.cat([wrong, right])
+    found = local_c2st(vae, both, simulations=1500, classifiers=39, seed=0)
+    assert (found.p_values[: len(wrong)] < 0.05).mean() > 0.8
+    assert (found.p_values[len(wrong) :] < 0.05).mean() < 0.3
+    assert found.statistic[: len(wrong)].min() > found.statistic[len(wrong) :].mean()
