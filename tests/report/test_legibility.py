@@ -30,6 +30,14 @@ STUDIES = {
         "dataset": ["sprites", "digits"],
         "seeds": 1,
     },
+    "two long labels": {  # prior_comparison.yaml's own
+        "prior": [
+            {"name": "generalized_normal", "p": 4.0},
+            {"name": "student_t", "df": 10.0, "standardized": True},
+        ],
+        "posterior": ["mean_field_normal", "full_rank_normal"],
+        "seeds": 1,
+    },
     "long names": {
         "prior": PRIORS[-1:],
         "likelihood": ["bernoulli", "gaussian"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -142,6 +143,12 @@ def show(
     ax.tick_params(length=0)
     for spine in ax.spines.values():
         spine.set_visible(False)
+
+
+def crowded(ax: Axes) -> bool:
+    """Return whether names of rows run into each other, where rows are lower than these."""
+    boxes = [label.get_window_extent() for label in ax.get_yticklabels()]
+    return any(one.overlaps(two) for one, two in itertools.pairwise(boxes))
 
 
 @contextmanager

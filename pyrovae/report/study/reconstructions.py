@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from torch import Tensor
 
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
-from pyrovae.report.look.mosaics import fit, mosaic, show
+from pyrovae.report.look.mosaics import crowded, fit, mosaic, show
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.shown import shown
 from pyrovae.report.look.style import PAPER, Style, theme, tighten
 
 #: Cells in one figure: more would not fit a page.
 _ROWS = 14
+#: Images of each cell, at least.
+_FEWEST = 3
 
 
 @carries_mark
@@ -43,21 +47,19 @@ def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn
     made = []
     for number, page in enumerate(pages, 1):
         images = [presented.study.folder(run).images() for run in page["run"]]
-        k = min(len(each["inputs"]) for each in images)
-        rows = torch.stack([images[0]["inputs"][:k], *(e["reconstructions"][:k] for e in images)])
+        inputs = images[0]["inputs"][: min(len(each["inputs"]) for each in images)]
+        rows = torch.stack([inputs, *(each["reconstructions"][: len(inputs)] for each in images)])
         titles = [
             "\n".join(figure_text(encoding.show(label, row[label])) for label in inside)
             for row in page.to_dict("records")
         ]
-        with theme(style):
-            figure = Figure(figsize=(style.column, 3 * style.column))
-            ax = figure.subplots()
-            show(ax, mosaic(rows), rows=["input", *titles])
-            ax.set_ylabel(", ".join(names.title(k) for k in inside).capitalize())
-            if encoding.others:
-                ax.set_title(names.wrapped(encoding.title(page.iloc[0], encoding.others), 44))
-            tighten(figure)
-            fit(figure, ax)
+        title = encoding.title(page.iloc[0], encoding.others) if encoding.others else ""
+        label = ", ".join(names.title(k) for k in inside).capitalize()
+        k = rows.shape[1]
+        figure, ax = _sheet(rows, titles, label, title, style)
+        while crowded(ax) and k > _FEWEST:
+            k -= 1  # Fewer images are larger, and so are the rows that the names stand beside.
+            figure, ax = _sheet(rows[:, :k], titles, label, title, style)
         data = page[["run", *encoding.labels, "seed", "distortion"]].reset_index(drop=True)
         told = shown(presented, page["run"])
         caption = (
@@ -67,3 +69,19 @@ def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn
         name = "reconstructions" if len(pages) == 1 else f"reconstructions-{number}"
         made.append(Drawn(name, figure, data, caption))
     return made
+
+
+def _sheet(
+    rows: Tensor, titles: list[str], label: str, title: str, style: Style
+) -> tuple[Figure, Axes]:
+    with theme(style):
+        figure = Figure(figsize=(style.column, 3 * style.column))
+        ax = figure.subplots()
+        show(ax, mosaic(rows), rows=["input", *titles])
+        ax.set_ylabel(label)
+        if title:
+            ax.set_title(names.wrapped(title, 44))
+        tighten(figure)
+        fit(figure, ax)
+        figure.draw_without_rendering()
+    return figure, ax

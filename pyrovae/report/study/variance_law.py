@@ -48,9 +48,12 @@ def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
     data = units[columns].reset_index(drop=True)
     with theme(style):
         shown = encoding.panels(data, [encoding.first, *encoding.others])
-        figure, axes, _ = panels(len(shown), style, height=1.65, extra=0.45)
+        titles = [names.wrapped(title, 30) for title, _ in shown]
+        # Square panels do not give way to titles of two lines: the figure has to.
+        lines = max(title.count("\n") for title in titles)
+        figure, axes, _ = panels(len(shown), style, height=1.65, extra=0.45 + 0.13 * lines)
         colours = encoding.colours()
-        for (title, part), ax in zip(shown, axes, strict=True):
+        for title, (_, part), ax in zip(titles, shown, axes, strict=True):
             if part["law"].all():
                 ax.plot([0, 1], [1, 0], color=GREY, lw=0.7 * style.scale, ls="--", zorder=0)
             colour = colours[part[encoding.first].iloc[0]]
@@ -77,7 +80,7 @@ def variance_law(presented: Presented, *, style: Style = PAPER) -> Drawn:
                 # Units in their hundreds are one picture, not as many shapes.
                 ax.collections[-1].set_rasterized(len(part) > 2000)
             ax.set(xlabel="", ylabel="")
-            ax.set_title(names.wrapped(title, 30))
+            ax.set_title(title)
         stretched = _one_scale(axes, data)
         figure.supxlabel(r"$\mathrm{Var}_x\,\mathbb{E}[z_u|x]$")
         figure.supylabel(r"$\mathbb{E}_x\,\mathrm{Var}[z_u|x]$")
