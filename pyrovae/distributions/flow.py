@@ -66,5 +66,7 @@ class Flow(TorchDistribution):
         """
         if self._last is not None and value is self._last[0]:
             return self._last[1]
-        noise, ladj = self.transform.inv.call_and_ladj(value)
+        # Parameters of a map may depend on the datum: its Jacobian has their batch.
+        batch = torch.broadcast_shapes(value.shape[:-1], self.batch_shape)
+        noise, ladj = self.transform.inv.call_and_ladj(value.expand(*batch, -1))
         return self.base.log_prob(noise) + ladj

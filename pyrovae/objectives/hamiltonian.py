@@ -115,6 +115,8 @@ class Hamiltonian(Objective):
         seen, told = observed(x), given(x)
 
         def log_joint(z: Tensor) -> Tensor:
+            # A copy: what counts operations watches a module's input, which must not be a leaf.
+            z = z.clone()
             return found.p.log_prob(z) + vae.decode(z, **told).log_prob(seen)
 
         noise = torch.randn_like(found.z)

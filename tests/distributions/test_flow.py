@@ -17,6 +17,7 @@ from pyrovae.distributions.flow import Flow
 from pyrovae.distributions.planar import Planar
 from pyrovae.distributions.radial import Radial
 from pyrovae.distributions.sylvester import Frame, Sylvester, householder, orthogonal, permuted
+from pyrovae.models.posteriors import POSTERIORS
 
 BATCH = 3
 
@@ -165,6 +166,16 @@ def test_expand_broadcasts_over_leading_dimensions(kind: str) -> None:
     assert wide.rsample((5,)).shape == (5, 4, BATCH, 2)
     x = torch.randn(BATCH, 2, dtype=torch.float64)
     torch.testing.assert_close(wide.log_prob(x), q.log_prob(x).expand(4, BATCH))
+
+
+@pytest.mark.parametrize("name", ["iaf", "maf", "nsf"])
+def test_each_code_under_the_law_of_each_datum(name: str) -> None:
+    """As estimates of the aggregate posterior ask for: codes (n, 1, d) under laws (m,)."""
+    family = POSTERIORS.create(name, 4, 2, hidden=[6]).double()
+    features, z = drawn(BATCH, 4), drawn(5, 2)
+    found = family(features).log_prob(z.unsqueeze(1))
+    rows = [[family(f).log_prob(code) for f in features] for code in z]
+    torch.testing.assert_close(found, torch.stack([torch.stack(row) for row in rows]))
 
 
 def test_argument_checks_stay_on() -> None:

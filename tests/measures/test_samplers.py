@@ -94,6 +94,14 @@ def test_the_gain_is_the_kl_that_a_normal_law_of_normal_codes_saves() -> None:
     assert found[f"variance_loss{key}"] == scores["data_variance"] - found[f"sample_variance{key}"]
 
 
+def test_nothing_is_gained_where_codes_are_the_priors() -> None:
+    """A guide that says nothing: the noise of the fit must not be that of the test again."""
+    vae, x = identity(scale=1.0), torch.zeros(300, 2)
+    sampler = {"name": "mixture", "components": 10, "covariance": "full"}
+    (gain,) = measure_samplers(vae, x, x, [sampler], {}).values()
+    assert -1.0 < gain < 0.02
+
+
 def test_an_evaluation_has_its_samplers_and_others_are_as_before() -> None:
     x = codes(200)
     dataset = Dataset("mine", Split(x[:120]), Split(x[120:]))

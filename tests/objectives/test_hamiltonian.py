@@ -7,11 +7,14 @@ import math
 import pyro
 import pytest
 import torch
+from families import small_images, small_vae
 from torch.autograd.functional import jacobian
 
 from objectives.gaussian import LATENT, LinearGaussian, data
 from pyrovae.core.errors import ConfigError
+from pyrovae.measures.flops import step_flops
 from pyrovae.objectives import Elbo, Hamiltonian
+from pyrovae.training import LossProgram
 
 
 def made(**parameters: float) -> tuple[LinearGaussian, Hamiltonian]:
@@ -72,6 +75,13 @@ def test_the_weight_has_mean_p_of_x_and_its_bound_is_tighter() -> None:
     assert error.max() < 0.2
     assert (log_weight.mean(0) > bound + 0.2).all()
     assert (log_weight.mean(0) < vae.log_px(x)).all()
+
+
+def test_its_operations_are_counted() -> None:
+    vae = small_vae(latent_dim=2)
+    x = small_images(8).float() / 255
+    plain, own = (step_flops(LossProgram(vae, o), x) for o in (Elbo(), Hamiltonian(steps=2)))
+    assert own > 2 * plain  # two gradients at each of two steps
 
 
 def test_step_sizes_and_temperature_are_learned() -> None:

@@ -42,6 +42,9 @@ class Sampler:
         raise NotImplementedError
 
 
+#: What a fit's seed is moved by.
+_APART = 0x5EED
+
 #: Samplers by name: classes ``(*, …)``.
 SAMPLERS: Registry = Registry("sampler", Sampler)
 
@@ -83,9 +86,11 @@ def fit_sampler(
         raise ConfigError(reason, "sampler")
     parameters = {key: value for key, value in sampler.items() if key != "name"}
     family: Sampler = SAMPLERS.create(sampler["name"], **parameters)
-    codes = drawn_codes(vae, x, seed=seed).cpu()
-    with seeded(seed):
-        return family.fit(codes, seed)
+    # Noise of its own: codes that are drawn with the caller's seed would be those of the fit again.
+    own = (seed + _APART) % 2**32
+    codes = drawn_codes(vae, x, seed=own).cpu()
+    with seeded(own):
+        return family.fit(codes, own)
 
 
 def refusal(space: str, conditional: bool) -> str | None:

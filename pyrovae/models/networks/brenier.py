@@ -70,8 +70,7 @@ class BrenierMap(nn.Module):
         # Of the potential by what each layer is given, from the last to the first.
         down = softplus(self.raw_weight) * slopes[-1]
         for k in range(len(slopes) - 1, -1, -1):
-            weight: Tensor = self.reads[k].get_parameter("weight")
-            gradient = gradient + linear(down, weight.mT)
+            gradient = gradient + linear(down, self.reads[k].weight.mT)  # type: ignore[arg-type]
             if k:
                 down = linear(down, mixing[k - 1].mT) * slopes[k - 1]
         return gradient

@@ -44,7 +44,7 @@ class Dirichlet(Prior):
     >>> p.event_shape
     torch.Size([2])
     >>> p.log_prob(torch.zeros(2))  # log(2 sqrt(3) / 27)
-    tensor(-2.0532)
+    tensor(-2.0534)
     """
 
     # A Gamma draw is no function of standard noise that a compiled step could be handed.

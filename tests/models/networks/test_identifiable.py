@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from families import small_images
 from torch.nn.functional import softplus
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.networks.brenier import BrenierMap
 from pyrovae.models.vae import build_vae
+from pyrovae.objectives import Elbo
+from pyrovae.training import LossProgram, Trainer, TrainingSettings
 
 
 @pytest.mark.parametrize("hidden", [[7], [7, 5, 6]])
@@ -59,6 +62,21 @@ def test_the_decoder_is_one_to_one(strength: float) -> None:
             parameter.zero_()
     shares = torch.pdist(decoder(flat).flatten(1)) / torch.pdist(flat)
     torch.testing.assert_close(shares, torch.full_like(shares, strength))
+
+
+def test_it_trains() -> None:
+    vae = build_vae(
+        (1, 8, 8),
+        2,
+        network={"name": "identifiable_mlp", "hidden": [8]},
+        prior={"name": "standard_normal"},
+        posterior={"name": "mean_field_normal"},
+        likelihood={"name": "bernoulli"},
+    )
+    program = LossProgram(vae, Elbo())
+    settings = TrainingSettings(steps=40, batch_size=20, lr=1e-2, records=4)
+    history = Trainer(program, small_images(), settings, compiled=False).train(program, seed=0)
+    assert history[-1].loss < history[1].loss
 
 
 def test_too_few_numbers_cannot_tell_codes_apart() -> None:
