@@ -27,10 +27,14 @@ class Blocks:
         Of the sites, ``z1`` first, which is nearest to the data.
     sizes
         Units of each.
+    stacked
+        Whether each is the layer that the one before is generated from, and the first is nearest to
+        the data; blocks of a user's programs may hang together in other ways.
     """
 
     names: tuple[str, ...]
     sizes: tuple[int, ...]
+    stacked: bool = True
 
     @classmethod
     def of(cls, sizes: Sequence[int]) -> Blocks:
@@ -132,7 +136,7 @@ class Joint(TorchDistribution):
             laws[i] = self.law(i, known)
             # What is given codes that were drawn has their batch already.
             missing = full[: len(full) - len(laws[i].batch_shape)]
-            known[i] = laws[i].rsample(missing)
+            known[i] = (laws[i].rsample if laws[i].has_rsample else laws[i].sample)(missing)
         every = range(len(self.blocks))
         return torch.cat([known[i] for i in every], -1), [laws[i] for i in every]
 

@@ -148,6 +148,31 @@ def shares(units: Distribution) -> Tensor | None:
     return torch.cat(padded, -2)
 
 
+class _Categorical(dist.Categorical):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        with torch.no_grad():
+            return _gumbel(self.logits, sample_shape).argmax(-1)
+
+
+class _OneHotCategorical(dist.OneHotCategorical):
+    def sample(self, sample_shape: Any = ()) -> Tensor:
+        with torch.no_grad():
+            return _one_hot(_gumbel(self.logits, sample_shape))
+
+
+def by_noise(law: Distribution) -> Distribution:
+    """Return the same law, drawn as a function of uniform noise if it is one of Pyro's of labels.
+
+    Theirs ask for a multinomial draw, which a training step cannot be given.
+    """
+    drawn = {dist.Categorical: _Categorical, dist.OneHotCategorical: _OneHotCategorical}
+    family = drawn.get(type(law))
+    if family is None:
+        return law
+    logits: Tensor = law.logits  # type: ignore[attr-defined]
+    return family(logits=logits, validate_args=False)
+
+
 @register_kl(Label, Label)
 def _kl_labels(q: Label, p: Label) -> Tensor:
     return (q.logits.exp() * (q.logits - p.logits)).sum(-1)
@@ -303,13 +328,21 @@ def _(distribution: Indicators) -> Distribution:
 
 def _perturbed(units: DiscreteUnit, sample_shape: Any) -> Tensor:
     """Return logits with noise: the largest of a label's is its draw, and of a switch the sign."""
-    shape = (*sample_shape, *units.logits.shape)
-    # Both noises are functions of uniform numbers, of which 0 has to be kept away.
-    u = torch.rand(shape, dtype=units.logits.dtype, device=units.logits.device)
-    u = u.clamp(min=torch.finfo(u.dtype).tiny)
     if isinstance(units, Label):
-        return units.logits - (-u.log()).log()  # Gumbel noise
+        return _gumbel(units.logits, sample_shape)
+    u = _uniform(units.logits, sample_shape)
     return units.logits + u.log() - torch.log1p(-u)  # logistic noise
+
+
+def _gumbel(logits: Tensor, sample_shape: Any) -> Tensor:
+    """Return logits with Gumbel noise added."""
+    return logits - (-_uniform(logits, sample_shape).log()).log()
+
+
+def _uniform(like: Tensor, sample_shape: Any) -> Tensor:
+    """Return uniform numbers, ``(*sample_shape, *like.shape)``, above 0."""
+    u = torch.rand((*sample_shape, *like.shape), dtype=like.dtype, device=like.device)
+    return u.clamp(min=torch.finfo(u.dtype).tiny)
 
 
 def _one_hot(raw: Tensor) -> Tensor:

@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from pyrovae.core.given import Data
+from pyrovae.models.sites import Terms, scored, terms, trace_pair
+
 if TYPE_CHECKING:
     from pandas import DataFrame
 
@@ -97,6 +100,21 @@ class LatentModel(nn.Module):
     def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
         """q(z|x) alone: the guide of :meth:`datum_model`."""
         return self.guide(x, n)
+
+    def training_terms(self, x: Data, *, samples: int, data_size: int) -> Terms:
+        """Return what :meth:`model` and :meth:`guide` say of a minibatch, with their gradients.
+
+        Parameters
+        ----------
+        x
+            Observations ``(n, *event_shape)``, with their context where they have one.
+        samples
+            Codes of each datum that an objective asks for; a gradient may need more.
+        data_size
+            Size N of the training set.
+        """
+        traces = trace_pair(self.model, self.guide, x, samples=max(samples, self.draws))
+        return scored(terms(*traces, data_size=data_size))
 
     def encode(self, x: Tensor) -> Distribution:
         """Return q(z|x): batch ``(*b,)``, event ``(latent_dim,)``."""

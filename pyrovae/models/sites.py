@@ -210,6 +210,7 @@ def scored(terms: Terms) -> Terms:
     if not fixed:
         return terms
     log_q = _total([q["fn"].log_prob(q["value"]) for q in fixed])
+    log_q = log_q.reshape(terms.distortion.shape)
 
     def with_score(term: Tensor) -> Tensor:
         # Terms in closed form may lack the draws' dimension.

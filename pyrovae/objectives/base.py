@@ -15,7 +15,7 @@ from pyrovae.core.given import Data
 from pyrovae.core.registry import Registry
 from pyrovae.core.schedules import ends, is_schedule, unfinished
 from pyrovae.models.contract import LatentModel
-from pyrovae.models.sites import Terms, scored, terms, trace_pair
+from pyrovae.models.sites import Terms
 
 #: What an objective needs that takes distortion and rates by their means over data and draws: of
 #: these, gradients are known for codes of labels too.
@@ -112,9 +112,7 @@ class Objective(nn.Module):
         data_size
             Size N of the training set.
         """
-        samples = max(self.samples, vae.draws)
-        traces = trace_pair(vae.model, vae.guide, x, samples=samples)
-        found = scored(terms(*traces, data_size=data_size))
+        found = vae.training_terms(x, samples=self.samples, data_size=data_size)
         return self.loss(found, hyper), found
 
     def loss(self, terms: Terms, hyper: Mapping[str, Tensor]) -> Tensor:

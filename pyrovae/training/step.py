@@ -25,6 +25,7 @@ from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
 from pyrovae.core.digest import short_digest
+from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import Data, Given, beside, observed
 from pyrovae.core.measuring import buffers_written, in_mode
 from pyrovae.core.noise import Draw, Recorder, Supply
@@ -33,6 +34,7 @@ from pyrovae.core.scheduled import Scheduled
 from pyrovae.datasets.base import as_float
 from pyrovae.models.contract import LatentModel
 from pyrovae.objectives import Objective
+from pyrovae.objectives.base import EXPECTATIONS
 from pyrovae.training.descent import Descent
 from pyrovae.training.optimizers import Moments, Tensors
 
@@ -102,6 +104,13 @@ class LossProgram(nn.Module):
         self.binary = binary
         self.vae = vae
         self.objective = objective
+        if vae.classes is not None and not objective.needs >= EXPECTATIONS:
+            raise ConfigError(
+                "needs draws that have derivatives, and codes of labels have none: objectives made "
+                "of means of distortion and rates (elbo, beta, annealed, capacity, free_bits, "
+                "delta) take them",
+                "objective",
+            )
         objective.prepare(vae)
         self.written: tuple[str, ...] = ()
         self._scheduled = [

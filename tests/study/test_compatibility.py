@@ -142,7 +142,9 @@ def test_objectives_train(objective: str, compiled: bool) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not registered in the param store.*")
         family = "fixed_scale_normal" if objective == "rae" else "mean_field_normal"
-        vae = small_vae("standard_normal", family, "gaussian", latent_dim=2)
+        family = "mixed" if objective == "joint_capacity" else family
+        prior = "mixed" if family == "mixed" else "standard_normal"
+        vae = small_vae(prior, family, "gaussian", latent_dim=2)
         _train(vae, objective, compiled=compiled)
 
 
@@ -164,7 +166,8 @@ def test_objectives_train_with_the_posteriors_they_accept(objective: str, poster
     given = {"name": objective, **OBJECTIVES.resolve(objective, {})}
     if objective_conflict(given, **parts):
         pytest.skip("refused")
-    prior = next(p for p in ("standard_normal", "hyperspherical_uniform") if (p, posterior) in FIT)
+    usual = ("standard_normal", "hyperspherical_uniform", "categorical", "bernoulli", "mixed")
+    prior = next(p for p in (*usual, *PRIORS) if (p, posterior) in FIT)
     _train(small_vae(prior, posterior, "gaussian", latent_dim=2), objective)
 
 

@@ -52,8 +52,9 @@ def floors(vae: LatentModel, x: Data) -> Tensor:
 
     0 where no floor is known: for a family or a prior without marginals (of flows, whose units are
     bent at will, 0 is the limit of what they reach; on a sphere the uniform law is in the family),
-    and for laws that are not made of parameters. A floor that is too low makes no unit idle. NaN in
-    the lower layers of a bottom-up guide, whose units have no KL of their own.
+    for laws that are not made of parameters, for several sites of a user's programs, and for
+    labels, whose family has every law. A floor that is too low makes no unit idle. NaN in the lower
+    layers of a bottom-up guide, whose units have no KL of their own.
 
     Parameters
     ----------
@@ -73,6 +74,8 @@ def floors(vae: LatentModel, x: Data) -> Tensor:
         q = vae.encode(observed(first), **given(first))
         p = vae.prior_law(**given(first))
         if isinstance(q, Joint) and isinstance(p, Joint):
+            if not q.blocks.stacked:
+                return torch.zeros(vae.latent_dim, device=x.device)
             bases = vae.base_laws()  # type: ignore[operator]
             return _of_layers(q, p, bases, x.device)
     return _floors(q, without_batch(p), torch.zeros(vae.latent_dim, device=x.device))

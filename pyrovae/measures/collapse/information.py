@@ -21,8 +21,9 @@ from pyrovae.core.given import Data, Given, given, observed
 from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions import marginals
+from pyrovae.distributions.joint import Joint
 from pyrovae.distributions.labels import shares
-from pyrovae.measures.collapse.moments import DRAWS
+from pyrovae.measures.collapse.moments import DRAWS, moments
 from pyrovae.measures.collapse.nearest import nearest_kl
 from pyrovae.measures.collapse.within import same
 from pyrovae.models.contract import LatentModel
@@ -201,6 +202,14 @@ def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Informa
     few = pooled[torch.randperm(len(pooled), device=pooled.device)[:_PRIOR_DRAWS]]
     unit = torch.stack([nearest_kl(draws[..., u].T, pooled[:, u]) for u in units])
     unit_kl = torch.stack([nearest_kl(few[:, u], reference[:, u]) for u in units])
+    unit_se = unit.std(-1) / len(z) ** 0.5
+    unit = unit.mean(-1)
+    discrete = moments(q).shares if isinstance(q, Joint) else None
+    if discrete is not None:  # of labels there are no nearest neighbours
+        labels = discrete[0].sum(-1) > 0
+        known = exact_information(discrete)
+        unit, unit_se = torch.where(labels, known[0], unit), torch.where(labels, known[1], unit_se)
+        unit_kl = torch.where(labels, _kl_of_labels(discrete.mean(0), reference), unit_kl)
     mi, mi_se = _mean(joint.log_q - joint.log_mix, -joint.pull)
     missing = torch.full_like(unit_kl, math.nan)
     tc, unit_entropy = math.nan, math.nan
@@ -217,13 +226,21 @@ def _from_draws(q: Distribution, p: Distribution, *, euclidean: bool) -> Informa
         z,
         joint.log_q,
         p.log_prob(z),
-        unit=(unit.mean(-1), unit.std(-1) / len(z) ** 0.5),
+        unit=(unit, unit_se),
         unit_kl=(unit_kl, missing),
         mi=(float(mi), float(mi_se)),
         tc=(tc, math.nan),
         unit_entropy=unit_entropy,
         points=len(z),
     )
+
+
+def _kl_of_labels(shares: Tensor, reference: Tensor) -> Tensor:
+    """Return KL(q(z_u) || p(z_u)), ``(d,)``, with the prior's labels counted among draws."""
+    places = torch.arange(shares.shape[-1], device=shares.device)
+    counts = (reference.unsqueeze(-1) == places).to(shares).sum(0)
+    prior = (counts + 0.5) / (counts + 0.5).sum(-1, keepdim=True)
+    return (torch.xlogy(shares, shares) - shares * prior.log()).sum(-1)
 
 
 def _bundle(

@@ -371,6 +371,8 @@ def _layer_counts(vae: LatentModel, use: Use, units: Units) -> dict[str, float]:
         counts[f"{USED_UNITS.key}_{name}"] = float(use.used[place].sum())
         counts[f"{INFORMATIVE_UNITS.key}_{name}"] = float(use.informative[place].sum())
         counts[f"{ACTIVE_UNITS.key}_{name}"] = float(units.active[place].sum())
+    if not vae.blocks.stacked:
+        return counts
     return {**counts, USED_LAYERS.key: float(_used_layers(vae, vae.blocks, use))}
 
 

@@ -95,15 +95,35 @@ def _joint_moments(q: Joint, draws: int) -> Moments:
     _, laws = q.drawn((draws,))
     parts = []
     for law in laws:
+        labels = _shares(law)
+        if labels is not None:
+            parts.append(_moments_of_labels(labels, len(labels.shape) - 2 > len(q.batch_shape)))
+            continue
         if len(law.batch_shape) == len(q.batch_shape):  # given nothing that was drawn
             parts.append(moments(law, draws))
             continue
         each = moments(law, draws)
         between = each.mean.var(0)
         parts.append(Moments(each.mean.mean(0), each.variance.mean(0) + between, between / draws))
-    return Moments(
-        *(
-            torch.cat([getattr(part, name) for part in parts], -1)
-            for name in ("mean", "variance", "error")
-        )
+    mean, variance, error = (
+        torch.cat([getattr(part, name) for part in parts], -1)
+        for name in ("mean", "variance", "error")
     )
+    held = [part.shares for part in parts if part.shares is not None]
+    if not held:
+        return Moments(mean, variance, error)
+    most = max(each.shape[-1] for each in held)
+    padded = [
+        mean.new_zeros(*part.mean.shape, most)
+        if part.shares is None
+        else torch.nn.functional.pad(part.shares, (0, most - part.shares.shape[-1]))
+        for part in parts
+    ]
+    return Moments(mean, variance, error, torch.cat(padded, -2))
+
+
+def _moments_of_labels(labels: Tensor, drawn: bool) -> Moments:
+    """Return the moments of labels whose law is given draws of others, which are averaged over."""
+    found = labels.mean(0) if drawn else labels
+    variance = (1 - found.square().sum(-1)) / 2
+    return Moments(found.argmax(-1).to(found.dtype), variance, 0 * variance, found)

@@ -22,6 +22,7 @@ from pyrovae.core.seeded import seeded
 from pyrovae.distributions.sphere_coordinates import log_area, log_standard_normal, unit
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.priors import Prior
+from pyrovae.models.sites import observed_sites
 from pyrovae.training.step import compile_step, trace
 
 
@@ -187,9 +188,12 @@ class _Joint(nn.Module):
         conditioned = poutine.condition(self.vae.datum_model, data=latents)
         with OwnParams():
             trace = poutine.trace(conditioned).get_trace(*_called(x))
-        first, *others, log_likelihood = (
-            trace.nodes[name]["fn"].log_prob(trace.nodes[name]["value"]) for name in (*latents, "x")
+        first, *others = (
+            trace.nodes[name]["fn"].log_prob(trace.nodes[name]["value"]) for name in latents
         )
+        seen = [s for s in observed_sites(trace) if s["name"] not in latents]
+        of_data = [site["fn"].log_prob(site["value"]) for site in seen]
+        log_likelihood = sum(of_data[1:], of_data[0])
         log_prior = sum(others, first)
         if self._sphere:
             log_prior = log_prior + log_area(u.shape[-1]) + log_standard_normal(u)

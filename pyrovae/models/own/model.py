@@ -18,24 +18,28 @@ observed site. They are told apart by what they do, not by what they are called:
         return model, guide
 
 The model's law of x must not depend on x: to decode, it is run on zeros with the code given. What
-sites may be is in :mod:`pyrovae.models.own.sites`.
+sites may be is in :mod:`pyrovae.models.own.sites`; of several, and of labels, in
+:mod:`pyrovae.models.own.several`.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import pyro
 import torch
 from pyro import poutine
+from pyro.poutine import Trace
 from pyro.poutine.messenger import Messenger
 from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, transform_to
 
 from pyrovae.core.errors import ConfigError, PyrovaeError
+from pyrovae.core.given import Data, observed
 from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
@@ -50,10 +54,14 @@ from pyrovae.models.own.asked import (
     unset,
 )
 from pyrovae.models.own.parameters import leaves, modules_used, places
-from pyrovae.models.own.sites import Sites, check_laws, find_sites
-from pyrovae.models.sites import terms, trace_pair
+from pyrovae.models.own.several import Several, check_each
+from pyrovae.models.own.sites import Sites, check_laws, check_weights, find_sites, many_sites
+from pyrovae.models.sites import Terms, latent_sites, scored, terms, trace_pair
 
 Program = Callable[..., Any]
+
+#: Codes of each datum that score-function gradients compare with each other.
+SCORE_DRAWS = 4
 
 
 class UserModel(LatentModel):
@@ -92,6 +100,8 @@ class UserModel(LatentModel):
         self._own = nn.ParameterDict()
         self._constraints: dict[str, Any] = {}
         self._names: dict[str, str] = {}
+        self._several: Several | None = None
+        self._learning = True
         for which, program in self._programs.items():
             check_arguments(which, program)
         used = modules_used(model, guide)
@@ -119,12 +129,38 @@ class UserModel(LatentModel):
         """Run the user's guide with its laws alone: no site is scaled or masked."""
         return self._run("guide", x, weighted=False)
 
+    def training_terms(self, x: Data, *, samples: int, data_size: int) -> Terms:
+        """Return what the programs say of a minibatch; sums and scores where a site has labels.
+
+        Draws for a baseline are copies of the data, as programs take any number of them.
+        """
+        several = self._several
+        if several is None or several.classes is None:
+            return super().training_terms(x, samples=samples, data_size=data_size)
+        data = observed(x)
+        if several.enumerated is not None:
+            return several.enumerated_terms(self.model, self.guide, data, data_size)
+        k = max(samples, self.draws)
+        copies = data.repeat(k, *(1 for _ in self._shape))
+        found = terms(*trace_pair(self.model, self.guide, copies), data_size=data_size)
+        distortion, *rates = (t.reshape(k, -1) for t in (found.distortion, *found.rates))
+        whole = sum(rates[1:], rates[0])
+        return scored(replace(found, distortion=distortion, rates=tuple(rates), rate=whole))
+
+    def latents(self, z: Tensor) -> dict[str, Tensor]:
+        """Return the values of the latent sites at codes ``(*b, latent_dim)``, by name."""
+        return super().latents(z) if self._several is None else self._several.values(z)
+
     def encode(self, x: Tensor) -> Distribution:
         """Return q(z|x) of observations ``(n, *event_shape)``."""
+        if self._several is not None:
+            return self._several.encode(self.guide, x)
         return poutine.trace(self.guide).get_trace(x).nodes["z"]["fn"]
 
     def decode(self, z: Tensor) -> Distribution:
         """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
+        if self._several is not None:
+            return self._several.decode(self.datum_model, self._blank, z)
         flat = z.reshape(-1, self.latent_dim)
         given = poutine.condition(self.model, data={"z": flat})
         law = poutine.trace(given).get_trace(flat.new_zeros(len(flat), *self._shape))
@@ -132,6 +168,8 @@ class UserModel(LatentModel):
 
     def prior_law(self) -> Distribution:
         """Return p(z): batch ``()``, event ``(latent_dim,)``."""
+        if self._several is not None:
+            return self._several.prior_law(self.model, self._blank)
         # Pyro's plate gives the site's law a batch dimension, also for one datum.
         trace = poutine.trace(self.model).get_trace(self._blank(1))
         return without_batch(trace.nodes["z"]["fn"])
@@ -163,7 +201,9 @@ class UserModel(LatentModel):
             pyro.settings.context(module_local_params=True),
             OwnParams(),
             _Answers(self._own, self._constraints),
-            Sites(self._names, weighted=weighted),
+            Sites(
+                self._names, weighted=weighted, marked=self._learning or self._several is not None
+            ),
         ):
             return program(x)
 
@@ -220,12 +260,28 @@ class UserModel(LatentModel):
         """Find the latent and the observed site, and check them."""
         with torch.no_grad():
             traces = trace_pair(self.model, self.guide, x)
+            self._learning = False
+            if many_sites(*traces):
+                self._learn_several(*traces, x)
+                return
             try:
                 sites = find_sites(*traces, x, self.latent_dim)
             except ConfigError as error:
                 raise ConfigError(error.message + unset(self._programs["model"])) from None
             check_laws(self.model, sites, x)
         self._names = {sites.q["name"]: "z", sites.x["name"]: "x"}
+
+    def _learn_several(self, model_trace: Trace, guide_trace: Trace, x: Tensor) -> None:
+        """Take several sites, or one that is no real code."""
+        several = Several.of(model_trace, guide_trace, x, self.latent_dim)
+        self._several, self._names = several, several.renamed
+        self.blocks, self.classes = several.blocks, several.classes
+        self.draws = SCORE_DRAWS if several.scored else 1
+        pairs = latent_sites(model_trace, guide_trace)
+        for q, p in pairs:
+            check_weights(q, p, len(x), full=True)
+        z = self.encode(x).sample()
+        check_each(several, self.datum_model, x, z)
 
     def _learn_use(self, x: Tensor, announced: list[Tensor]) -> None:
         """Take every parameter that the loss depends on, and make sure that none is out of sight.
@@ -234,8 +290,10 @@ class UserModel(LatentModel):
         a module inside another that has not registered it may be meant not to be trained.
         """
         found = terms(*trace_pair(self.model, self.guide, x))
-        q, _ = found.local[0]
-        by_guide = leaves([q["value"], q["fn"].log_prob(q["value"])])
+        of_guide = [q for q, _ in found.local]
+        by_guide = leaves(
+            [part for q in of_guide for part in (q["value"], q["fn"].log_prob(q["value"]))]
+        )
         used = [*by_guide, *leaves([found.distortion, found.rate, found.log_ratio]), *announced]
         lost = {id(p): p for p in used if p.requires_grad}
         for p in self.parameters():

@@ -11,7 +11,7 @@ What has no meaning for one datum is refused by name.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -25,8 +25,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.distributions.labels import by_noise
 from pyrovae.models.own.asked import flat_hint
-from pyrovae.models.sites import Site, latent_sites, observed_sites, stray_sites
+from pyrovae.models.sites import Site, latent_sites, observed_sites, stray_sites, variable_sites
 
 _NO_SUCH = "a bound on log p(x) of one datum has no place for it"
 
@@ -42,18 +43,22 @@ class Sites(Messenger):
         Names by which handlers outside know the sites.
     weighted
         Whether sites keep their scales and masks.
+    marked
+        Whether sites may be marked for enumeration.
     """
 
-    def __init__(self, names: Mapping[str, str], *, weighted: bool) -> None:
+    def __init__(self, names: Mapping[str, str], *, weighted: bool, marked: bool = False) -> None:
         super().__init__()
-        self._map, self._weighted = names, weighted
+        self._map, self._weighted, self._marked = names, weighted, marked
 
     def _pyro_sample(self, msg: dict[str, Any]) -> None:
-        _refuse(msg)
+        _refuse(msg, marked=self._marked)
         while isinstance(msg["fn"], MaskedDistribution) and not msg["infer"].get("_deterministic"):
             mask = msg["fn"]._mask
             msg["fn"] = msg["fn"].base_dist
             msg["mask"] = mask if msg["mask"] is None else msg["mask"] & mask
+        if self._marked and not msg["is_observed"]:
+            msg["fn"] = by_noise(msg["fn"])
         if not self._weighted:
             msg["scale"], msg["mask"] = 1.0, None
         # Another site of the program may have the new name.
@@ -61,7 +66,7 @@ class Sites(Messenger):
         msg["name"] = self._map.get(msg["name"], other)
 
 
-def _refuse(msg: Mapping[str, Any]) -> None:
+def _refuse(msg: Mapping[str, Any], *, marked: bool) -> None:
     name = msg["name"]
     for frame in msg["cond_indep_stack"]:
         if frame.full_size != frame.size:
@@ -75,11 +80,38 @@ def _refuse(msg: Mapping[str, Any]) -> None:
             f"has a pyro.factor '{name}': {_NO_SUCH}; put it into a site's law, or into an "
             "objective of your own"
         )
-    if msg["infer"].get("enumerate") and not msg["is_observed"]:
-        raise ConfigError(
-            f"enumerates its site '{name}': codes are drawn here, not enumerated; sum it out in "
-            "the law of x"
-        )
+    if msg["infer"].get("enumerate") and not msg["is_observed"] and not marked:
+        raise not_enumerated(name)
+
+
+def not_enumerated(name: str) -> ConfigError:
+    """Return the error for a site that is marked for enumeration and cannot be summed over."""
+    return ConfigError(
+        f"enumerates its site '{name}': a sum is taken over one label (Categorical, "
+        "OneHotCategorical) that both programs draw for each datum; sum others out in the law of x"
+    )
+
+
+def many_sites(model_trace: Trace, guide_trace: Trace) -> bool:
+    """Return whether programs have more than one real code and one observation.
+
+    Raises
+    ------
+    ConfigError
+        If a site is marked for enumeration that only one program has.
+    """
+    shared = latent_sites(model_trace, guide_trace)
+    names = {q["name"] for q, _ in shared}
+    for trace in (guide_trace, model_trace):
+        for site in variable_sites(trace):
+            marked = site["infer"].get("enumerate") and not site["is_observed"]
+            if marked and site["name"] not in names:
+                raise not_enumerated(site["name"])
+    if stray_sites(model_trace, guide_trace) or not shared or not observed_sites(model_trace):
+        return False  # whatever else it is, it is refused
+    both = (p["fn"].support for _, p in shared), (q["fn"].support for q, _ in shared)
+    discrete = all(any(s.is_discrete for s in supports) for supports in both)
+    return len(shared) > 1 or len(observed_sites(model_trace)) > 1 or discrete
 
 
 class Pair(NamedTuple):
@@ -109,7 +141,7 @@ def find_sites(model_trace: Trace, guide_trace: Trace, x: Tensor, latent_dim: in
     """
     latent, observed = latent_sites(model_trace, guide_trace), observed_sites(model_trace)
     stray = _without_obs_mask(stray_sites(model_trace, guide_trace))
-    codes, data = _names([q for q, _ in latent]), _names(observed)
+    codes, data = names_of([q for q, _ in latent]), names_of(observed)
     if not latent or not observed:
         raise ConfigError(
             "needs, in model and guide, a latent site of one name for each datum, and in the "
@@ -136,13 +168,30 @@ def find_sites(model_trace: Trace, guide_trace: Trace, x: Tensor, latent_dim: in
 
 
 def _check_law(place: str, site: Site, n: int, event: list[int]) -> None:
-    law, plates = site["fn"], [f"'{frame.name}'" for frame in site["cond_indep_stack"]]
-    inside = f" in plates {', '.join(plates)}" if len(plates) > 1 else ""
+    law = site["fn"]
     if list(law.event_shape) != event:
+        inside = _plates_of(site)
         raise ConfigError(
             f"{place} needs event shape {tuple(event)}, got {tuple(law.event_shape)}{inside}; "
             "to_event() makes event dimensions" + (flat_hint(event) if "observed" in place else "")
         )
+    check_site(place, site, n)
+
+
+def _plates_of(site: Site) -> str:
+    plates = [f"'{frame.name}'" for frame in site["cond_indep_stack"]]
+    return f" in plates {', '.join(plates)}" if len(plates) > 1 else ""
+
+
+def check_site(place: str, site: Site, n: int) -> None:
+    """Check that a site has one law with a density for each of ``n`` data, and fitting weights.
+
+    Raises
+    ------
+    ConfigError
+        That begins with ``place``.
+    """
+    law, inside = site["fn"], _plates_of(site)
     if list(law.batch_shape) != [n]:
         raise ConfigError(
             f"{place} needs one law for each datum, batch shape ({n},) for {n} of them, got "
@@ -187,25 +236,13 @@ def check_laws(model: Any, pair: Pair, x: Tensor) -> None:
             f"at its latent site '{name}' the guide has a {type(_base(q['fn'])).__name__}, which "
             "has no reparameterised draws (rsample): objectives here differentiate through them"
         )
-    for key in ("scale", "mask"):
-        if not _same(q[key], p[key], len(x)):
-            raise ConfigError(
-                f"at its latent site '{name}' has one {key} in the model and another in the "
-                f"guide: Pyro's own bounds disagree on what that means; use one poutine.{key} in "
-                "both"
-            )
-    for site, where in ((q, "guide"), (p, "model")):
-        if _inner_masks(site["fn"]):
-            raise ConfigError(
-                f"masks units of its latent site '{name}' in the {where}: a masked unit has no "
-                "density; leave it out of latent_dim"
-            )
+    check_weights(q, p, len(x))
     if observed["value"].shape != x.shape or not torch.equal(observed["value"].to(x), x):
         raise ConfigError(
             f"at its observed site '{observed['name']}' observes something else than the data that "
             "it is called with: laws are compared with the data as they are"
         )
-    for mask in _inner_masks(observed["fn"]):
+    for mask in inner_masks(observed["fn"]):
         if isinstance(mask, Tensor) and not (mask == mask[:1]).all():
             raise ConfigError(
                 f"masks other elements of its observed site '{observed['name']}' for one datum "
@@ -216,6 +253,33 @@ def check_laws(model: Any, pair: Pair, x: Tensor) -> None:
     if not torch.allclose(each, each[:1].expand_as(each), equal_nan=True):
         raise ConfigError(f"at its latent site '{name}' has another p(z) for each datum")
     _check_blind(model, pair, x)
+
+
+def check_weights(q: Site, p: Site, n: int, *, full: bool = False) -> None:
+    """Check that a latent site is weighted alike in both programs, and no unit is masked.
+
+    ``full``: masks that leave all units are let pass.
+
+    Raises
+    ------
+    ConfigError
+        With its name.
+    """
+    name = q["name"]
+    for key in ("scale", "mask"):
+        if not _same(q[key], p[key], n):
+            raise ConfigError(
+                f"at its latent site '{name}' has one {key} in the model and another in the "
+                f"guide: Pyro's own bounds disagree on what that means; use one poutine.{key} in "
+                "both"
+            )
+    for site, where in ((q, "guide"), (p, "model")):
+        masks = inner_masks(site["fn"])
+        if masks and not (full and all(torch.as_tensor(mask).all() for mask in masks)):
+            raise ConfigError(
+                f"masks units of its latent site '{name}' in the {where}: a masked unit has no "
+                "density; leave it out of latent_dim"
+            )
 
 
 def _check_blind(model: Any, pair: Pair, x: Tensor) -> None:
@@ -282,7 +346,8 @@ def _base(law: Distribution) -> Distribution:
     return law
 
 
-def _inner_masks(law: Distribution) -> list[Tensor | bool]:
+def inner_masks(law: Distribution) -> list[Tensor | bool]:
+    """Return the masks below the event dimensions of a law."""
     masks = []
     while isinstance(law, Independent | MaskedDistribution):
         if isinstance(law, MaskedDistribution):
@@ -306,5 +371,6 @@ def _without_obs_mask(stray: str) -> str:
     return f"{stray} (obs_mask makes latent what is not observed: mask the law of x instead)"
 
 
-def _names(sites: list[Site]) -> str:
+def names_of(sites: Sequence[Site]) -> str:
+    """Return the names of sites, or ``none``."""
     return ", ".join(site["name"] for site in sites) or "none"

@@ -54,7 +54,7 @@ def _study(folder: Path, command: str, *options: str) -> Result:
             (16,),
             ["'mini_batch_reversed', 'mini_batch_mask', 'mini_batch_seq_lengths'", "x alone"],
         ),
-        ("markov_of_one_length", (16,), ["z_1, z_2", "obs_x_1, obs_x_2", "draw one vector"]),
+        ("markov_of_one_length", (16,), ["z_1: 3, z_2: 3", "obs_x_1, obs_x_2", "latent_dim is 3"]),
         ("sparse_gamma", (16,), ["'alpha_z'", "(2, 3) for 2 data", "(3, 3) for 3", "encoder"]),
         ("auto_normal", (16,), ["AutoNormal", "'latent' in plate 'data'", "encoder network"]),
         ("auto_diagonal", (16,), ["AutoDiagonalNormal", "'latent' in plate 'data'", "encoder"]),

@@ -109,7 +109,7 @@ def test_same_numbers_as_the_built_in_model() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("two_codes", "no other; got latent a, b and observed x"),
+        ("two_codes", "has 4 units .*latent_dim is 2: got latent a, b and observed x"),
         ("no_code", "shared by both: none, observed: x"),
         ("scalar_code", r"latent site 'z' needs event shape \(2,\), got \(\)"),
         ("nothing", "must give"),
