@@ -166,11 +166,12 @@ def by_noise(law: Distribution) -> Distribution:
     Theirs ask for a multinomial draw, which a training step cannot be given.
     """
     drawn = {dist.Categorical: _Categorical, dist.OneHotCategorical: _OneHotCategorical}
-    family = drawn.get(type(law))
+    family: Any = drawn.get(type(law))
     if family is None:
         return law
     logits: Tensor = law.logits  # type: ignore[attr-defined]
-    return family(logits=logits, validate_args=False)
+    found: Distribution = family(logits=logits, validate_args=False)
+    return found
 
 
 @register_kl(Label, Label)

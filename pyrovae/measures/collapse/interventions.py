@@ -54,8 +54,8 @@ def explained(vae: LatentModel, z: Tensor, x: Data, block: int) -> Tensor:
     """Return the log-density of what the generator makes of a layer, at codes of data.
 
     Of a flat code that is log p(x|z). Of layer l it is log p(z_{l-1}|z_l), and log p(x|z) where
-    the decoder reads the layer. Of sites that a user's model draws one after the other, it is the
-    log-density of all that is drawn after the first, given what is drawn before.
+    the decoder reads the layer. Of a site among others in a user's model it is the log-density of
+    all that the model draws after it, given what it has drawn before, x among it.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def explained(vae: LatentModel, z: Tensor, x: Data, block: int) -> Tensor:
         law: Any = vae.prior_law()
         places = dict(enumerate(law.blocks.split(z)))
         total = log_likelihood(vae, z, x)
-        for i in law.order[1:]:
+        for i in law.order[law.order.index(block) + 1 :]:
             total = total + law.law(i, places).log_prob(places[i])
         return total
     if block == 0:
@@ -85,7 +85,7 @@ def explained(vae: LatentModel, z: Tensor, x: Data, block: int) -> Tensor:
 
 def layers_of(vae: LatentModel, units: Sequence[int]) -> list[tuple[int, list[int]]]:
     """Return units by layer: number of the layer, and which of the units are in it."""
-    if vae.blocks is None or not vae.blocks.stacked:
+    if vae.blocks is None:
         return [(0, list(units))]
     of = vae.blocks.of_units
     return [

@@ -86,18 +86,24 @@ def measure_sensitivity(vae: LatentModel, x: Data, *, seed: int = 0) -> Sensitiv
         least = NEGLIGIBLE_SHARE * numbers(vae, z, x).var(0, correction=0).sum()
         variance = before.var(0, correction=0).sum().clamp(min=float(least))
         shares, costs, maps = [], [], []
+        stacked = vae.blocks is None or vae.blocks.stacked
         for block, mine in layers_of(vae, range(z.shape[-1])):
-            if block:
+            upper = stacked and block > 0
+            if not stacked:
+                log_before = explained(vae, z, x, block)
+            if upper:
                 noise = vae.noise_below(block, len(x))  # type: ignore[operator]
                 before, _ = decoded(vae, vae.regenerated(z, block, noise), x)
                 log_before = explained(vae, z, x, block)
             for some in torch.tensor(mine).split(max(1, CHUNK // len(x))):
                 codes = torch.stack([replaced(z, u, other[:, u], vae.space) for u in some.tolist()])
-                if block:
+                if upper:
                     after, _ = decoded(vae, vae.regenerated(codes, block, noise), x)
                     log_after = explained(vae, codes, x, block)
                 else:
                     after, log_after = decoded(vae, codes, x)
+                if not stacked:
+                    log_after = explained(vae, codes, x, block)
                 square = (after - before).square_()
                 shares.append(square.flatten(2).sum(2) / (2 * variance.clamp(min=1e-12)))
                 costs.append(log_before - log_after)

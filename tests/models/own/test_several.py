@@ -19,6 +19,7 @@ from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse import measure_units, measure_usage, posterior_means
 from pyrovae.measures.collapse.bounds import estimate_bound
+from pyrovae.measures.collapse.interventions import explained
 from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
 from pyrovae.measures.posterior.density import Density
 from pyrovae.models.own import UserModel
@@ -184,6 +185,21 @@ def test_a_deep_markov_model_has_a_site_for_each_step(steps: UserModel) -> None:
     assert law.mean.shape == law.sample().shape == (5, STEPS, WIDTH)
     emitted = joint.nodes["obs_x_2"]["fn"].base_dist.base_dist.probs
     torch.testing.assert_close(law.mean[:, 1], emitted)
+
+
+def test_a_step_explains_what_comes_after_it(steps: UserModel) -> None:
+    x = bits(5, STEPS, WIDTH)
+    with seeded(2), torch.no_grad():
+        z = steps.encode(x).sample()
+        joint = poutine.trace(
+            poutine.condition(steps.datum_model, data=steps.latents(z))
+        ).get_trace(x)
+        sites = [joint.nodes[f"z_{t}"] for t in (1, 2, 3)]
+        log_z = [site["fn"].log_prob(site["value"]) for site in sites]
+        log_x = steps.decode(z).log_prob(x)
+        for block in range(STEPS):
+            expected = log_x + sum(log_z[block + 1 :])
+            torch.testing.assert_close(explained(steps, z, x, block), expected)
 
 
 def test_its_loss_is_pyros_own(steps: UserModel) -> None:
