@@ -125,14 +125,15 @@
       `${withUnit(column)} by cell, a point for each seed; the same numbers are in the table below.`);
     const narrow = place.clientWidth < 460;
     draw(place, () => ({
-      grid: { ...base().grid, left: narrow ? 100 : 150, outerBoundsMode: "none", bottom: 44, right: 20 },
+      grid: { ...base().grid, left: narrow ? 108 : 162, outerBoundsMode: "none", bottom: 44, right: 20 },
       xAxis: axis(withUnit(column), { minInterval: column.unit === "count" ? 1 : 0 }),
       yAxis: axis("", {
         min: -.6, max: data.first.levels.length - .4, splitLine: { show: false }, scale: false,
         axisLine: { show: false, onZero: false },
         axisLabel: {
           customValues: data.first.levels.map((_, i) => i), color: ink.ink, fontSize: 12,
-          formatter: (value) => data.first.levels[data.first.levels.length - 1 - value]?.name ?? "",
+          formatter: (value) =>
+            (data.first.levels[data.first.levels.length - 1 - value]?.name ?? "").replace(/ = (?=[\d.-])/g, "\u00a0=\u00a0"),
           width: narrow ? 96 : 150, overflow: "break",
         },
       }),
@@ -212,8 +213,8 @@
     return Array.from({ length: Math.max(last - first + 1, 0) }, (_, i) => Number(((first + i) * step).toPrecision(12)));
   }
 
-  /** Lines on which rate plus distortion is the same, inside the points' frame; named where they end at its right side:
-   *  names below it would stand on those of the axis. */
+  /** Lines on which rate plus distortion is the same, inside the points' frame; named to the right of their ends:
+   *  names below would stand on those of the axis. Corners that a line only touches have none. */
   function equalElbo(points) {
     const frame = (key) => {
       const values = points.map((run) => run.values[key]);
@@ -222,13 +223,15 @@
       return [low - margin, high + margin];
     };
     const [left, right] = frame("rate"), [bottom, top] = frame("distortion");
-    return ticks(left + bottom, right + top).map((sum) => {
-      const [from, to] = [Math.max(left, sum - top), Math.min(right, sum - bottom)];
+    const ends = (sum) => [Math.max(left, sum - top), Math.min(right, sum - bottom)];
+    const crosses = (sum) => ends(sum)[1] - ends(sum)[0] > .1 * (right - left);
+    return ticks(left + bottom, right + top).filter(crosses).map((sum) => {
+      const [from, to] = ends(sum);
       return {
         type: "line", silent: true, symbol: "none", z: 0, tooltip: { show: false },
         lineStyle: { type: "dashed", width: 1, color: ink.muted, opacity: .5 },
         data: [[from, sum - from], [to, sum - to]],
-        endLabel: { show: to === right, formatter: shown(-sum), color: ink.muted, fontSize: 10, distance: 2, backgroundColor: ink.surface },
+        endLabel: { show: true, formatter: shown(-sum), color: ink.muted, fontSize: 10, distance: 2, backgroundColor: ink.surface },
       };
     });
   }
