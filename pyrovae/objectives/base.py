@@ -42,6 +42,9 @@ class Objective(nn.Module):
     hint: ClassVar[str] = ""
     #: A column of the record along training that :meth:`groups` depends on; empty if on none.
     heeds = ""
+    #: Whether the loss of one and the same model changes while it trains, other than by schedules:
+    #: losses at different steps cannot be compared, and none of them is the best.
+    moves = False
     #: Why no network may have batch normalisation, in words after the objective's name; empty if
     #: any may.
     against_batch_norm = ""

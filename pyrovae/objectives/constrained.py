@@ -69,6 +69,7 @@ class Geco(Objective):
     True
     """
 
+    moves = True
     multiplier: Tensor
     miss: Tensor
     seen: Tensor

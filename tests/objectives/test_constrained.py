@@ -11,7 +11,8 @@ import torch
 import pyrovae
 from objectives.test_decomposition import codes, made
 from objectives.test_rate import scalars
-from pyrovae.objectives import Geco
+from pyrovae.objectives import Elbo, Geco
+from pyrovae.study.plan.compatibility import training_conflict
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
 
 
@@ -35,6 +36,15 @@ def test_the_multiplier_follows_the_moving_average(constrain: str) -> None:
     objective.train()
     objective.loss(found, scalars(target=-1e9, speed=1.0))
     assert float(objective.multiplier) == 1e6
+
+
+@pytest.mark.parametrize(("key", "value"), [("keep", "best"), ("until", "validation")])
+def test_no_loss_is_the_best_while_weights_move(key: str, value: str) -> None:
+    settings = TrainingSettings(steps=10).model_copy(update={key: value})
+    found = training_conflict(torch.nn.Linear(1, 1), Geco(), "geco", settings)
+    assert found is not None
+    assert found[0] == f"training.{key}"
+    assert training_conflict(torch.nn.Linear(1, 1), Elbo(), "elbo", settings) is None
 
 
 def spectrum() -> tuple[torch.Tensor, list[float]]:

@@ -210,6 +210,13 @@ def training_conflict(
     """
     if training.rates.objective != 1 and not list(objective.parameters()):
         return "training.rates.objective", f"objective '{name}' has no parameters of its own"
+    if getattr(objective, "moves", False):
+        for key, asked in (("until", "validation"), ("keep", "best")):
+            if getattr(training, key) == asked:
+                return f"training.{key}", (
+                    f"compares losses of different steps, and objective '{name}' changes its "
+                    "weights along training"
+                )
     batched = (nn.modules.batchnorm._BatchNorm, NormalisedHead)
     if not any(isinstance(m, batched) for m in model.modules()):
         return None

@@ -76,6 +76,8 @@ def _model(config: RunConfig, event_shape: tuple[int, ...]) -> VAE:
 
 def _kill(vae: VAE, head: str, d: int) -> None:
     layer = getattr(vae.posterior, head)
+    if not isinstance(layer, torch.nn.Module):  # a scale that no head gives
+        return
     for tensor in (layer.weight, layer.bias):
         tensor.view(-1, d, *tensor.shape[1:])[:, DEAD] = 0
 
@@ -85,6 +87,8 @@ FAMILIES = [
     ("laplace", "laplace"),
     ("student_t", "full_rank_normal"),
     ("standard_normal", "low_rank_normal"),
+    ("standard_normal", "fixed_scale_normal"),
+    ("standard_normal", "{name: mean_field_normal, gamma: 0.5}"),
     ("gaussian_mixture", "student_t"),
     ("ard", "gaussian_mixture"),
     ("horseshoe", "logistic"),
