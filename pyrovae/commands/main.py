@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from pyrovae import __version__
@@ -201,10 +201,13 @@ def study_plan(
     store = Store(results / plan.name)
     rows = labels_of(plan.runs)
     keys = [*varying(rows), "seed"]
-    table = Table("run", *keys, "parameters", "TFLOP", "state", box=box.SIMPLE_HEAD, padding=0)
+    # Names that are too long go on below: two of them may differ in their ends.
+    named = [Column(key, overflow="fold") for key in keys]
+    table = Table("run", *named, "params", "TFLOP", "state", box=box.SIMPLE_HEAD, padding=0)
     for run, labels in zip(plan.runs, rows, strict=True):
         table.add_row(
-            Text(run.id, no_wrap=True),
+            # Eight digits name a run; a pipe of no width has room for all.
+            Text(run.id[:8] if terminal.width() else run.id, no_wrap=True),
             *(Text(str(labels[key])) for key in keys),
             f"{run.parameters:,}",
             f"{run.flops / 1e12:.2f}",

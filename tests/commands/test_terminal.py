@@ -184,6 +184,10 @@ def test_names_are_whole_in_a_plan_and_runs_have_a_line_each(
     assert "…" not in told.stdout
     for word in ("student_t(df=10.0,", "standardized=True)"):
         assert word in told.stdout
+    posteriors = "grid.posterior=[mean_field_normal, full_rank_normal]"
+    told = CliRunner(env=env).invoke(main, [*asked, "--set", posteriors])
+    assert "…" not in told.stdout
+    assert max(map(len, told.stdout.splitlines())) <= WIDTH
     results = ["--results", str(made.store.root.parent)]
     told = CliRunner(env=env).invoke(main, ["study", "watch", made.name, *results, "--once"])
     lines = told.stdout.splitlines()
