@@ -14,7 +14,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from pyrovae.analysis.active import count_of
+from pyrovae.analysis.active import count_of, first_of
 from pyrovae.analysis.phase_diagram import NoTheory, beside_theory
 from pyrovae.claims import exact, models
 from pyrovae.claims.exact import Found, Stratum
@@ -184,6 +184,9 @@ def disentanglement(study: StudyResults) -> Verdict:
     runs = study.runs
     metrics = [name for name in _METRICS if name in runs and runs[name].notna().all()]
     _need(bool(metrics), "disentanglement scores")
+    # Of the active units alone: idle units' means may agree with factors or not, whatever they
+    # contribute, and there are more of them where a code is sparse.
+    metrics = [first_of(runs, score_of(name)).key for name in metrics]
     _need_used(runs)
     sparse = 1 - runs["used_units"] / runs["latent_dim"]
     stratum = _strata(study, runs, but=("latent_dim",))

@@ -63,6 +63,22 @@ def test_one_beta_says_what_all_say_apart() -> None:
     assert verdict("disentanglement", study).draws == pytest.approx(before, abs=1e-6)
 
 
+def test_scores_of_used_units_decide() -> None:
+    """Those of all units follow sparsity by the idle units alone."""
+    study = scores(1.2, 0.0, np.random.default_rng(5))
+    assert verdict("disentanglement", study).probability > 0.9
+    for score in ("mig", "dci", "factor_vae"):
+        noise = np.random.default_rng([8, len(score)]).normal(size=len(study.runs))
+        study.runs[f"{score}_used_only"] = 0.3 + 0.05 * noise
+    found = verdict("disentanglement", study)
+    assert found.probability < 0.9
+    assert set(found.evidence["group"]) == {
+        "MIG, active units only",
+        "DCI disent., active units only",
+        "FactorVAE, active units only",
+    }
+
+
 def test_variance_loss_is_set_beside_the_squared_error() -> None:
     found = verdict("generation", generated(0.0, np.random.default_rng(2)))
     ratio = found.beside["variance loss over mean squared error"]
