@@ -10,6 +10,7 @@ import matplotlib
 import matplotlib.pyplot as plt
 import pandas as pd
 from cycler import cycler
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -18,6 +19,9 @@ from pyrovae.report.look.style import PAPER, Style, palette, theme
 
 #: Inches for a row of panels, and for a line of a forest plot.
 _ROW, _LINE = 0.95, 0.17
+
+#: What the columns of a plot have on their horizontal axes, where ArviZ does not say it.
+_ALONG = {"trace": ("Code", "Draw"), "autocorr": ("Lag (draws)",)}
 
 
 @contextmanager
@@ -79,9 +83,25 @@ def _dress(figure: Figure, name: str, style: Style) -> None:
     height = _ROW * rows + 0.35
     width = style.text
     if name == "forest":
-        lines = max(len(ax.get_yticks()) for ax in shown)
+        # ArviZ 1.x writes names as texts into panels of their own, 0.x at the ticks.
+        lines = max(max(len(ax.get_yticks()), len(ax.texts)) for ax in shown)
         height, width = _LINE * lines + 0.6, style.column
     elif rows == 1:
         height = 2.2
+    _name_axes(shown, _ALONG.get(name, ()), style)
     figure.set_size_inches(width, height * style.scale)
     figure.set_layout_engine("constrained")
+
+
+def _name_axes(shown: list[Axes], along: tuple[str, ...], style: Style) -> None:
+    """Name the horizontal axes of the last row of each column, where ArviZ has not."""
+    lowest: dict[int, tuple[int, Axes]] = {}
+    for ax in shown:
+        spec = ax.get_subplotspec()
+        assert spec is not None
+        column, row = spec.colspan.start, spec.rowspan.stop
+        if row > lowest.get(column, (0, ax))[0]:
+            lowest[column] = (row, ax)
+    for column, (_, ax) in lowest.items():
+        if along and not ax.get_xlabel():
+            ax.set_xlabel(along[column % len(along)], fontsize=style.small)

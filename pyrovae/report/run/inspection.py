@@ -16,10 +16,10 @@ from pyrovae.study.store.folders import RunFolder
 
 #: What each of ArviZ's plots shows.
 _SHOWN = {
-    "trace": "densities, and draws in turn",
+    "trace": "densities of each chain, and its draws in turn",
     "rank": "ranks of the draws among those of all chains, uniform where chains agree",
     "forest": "means with 94 % highest-density intervals and quartiles",
-    "autocorr": "autocorrelation of the draws",
+    "autocorr": "autocorrelation of the draws against the lag",
 }
 
 
