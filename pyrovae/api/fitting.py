@@ -238,7 +238,7 @@ def _train(
             validate=validation(dataset, settings, seed=seed),
             constant_from=constant,
         )
-        values = dataset.trained_on.to(device)
+        values = program.objective.trained_on(dataset).to(device)
         trainer = Trainer(program, values, settings, compiled=compiled)
         failure = None
         try:

@@ -16,6 +16,7 @@ from pyrovae.objectives.latent_reconstruction import LatentReconstruction
 from pyrovae.objectives.rate import Capacity, Delta, FreeBits, JointCapacity
 from pyrovae.objectives.regularized import Rae
 from pyrovae.objectives.scale import Balanced, LearnedSigma
+from pyrovae.objectives.semi_supervised import SemiSupervised
 from pyrovae.objectives.tighter import Ciwae, Miwae, Piwae
 from pyrovae.objectives.total_correlation import BetaTC
 from pyrovae.objectives.wasserstein import WaeGan, WaeMmd
@@ -48,6 +49,7 @@ __all__ = [
     "Objective",
     "Piwae",
     "Rae",
+    "SemiSupervised",
     "Terms",
     "Update",
     "WaeGan",

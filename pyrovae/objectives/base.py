@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from pyrovae.core.given import Data
 from pyrovae.core.registry import Registry
 from pyrovae.core.schedules import ends, is_schedule, unfinished
+from pyrovae.datasets.base import Dataset
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.sites import Terms
 
@@ -79,6 +80,21 @@ class Objective(nn.Module):
 
     def prepare(self, vae: LatentModel) -> None:
         """Take what the objective needs of the model before training; most need nothing."""
+
+    def trained_on(self, dataset: Dataset) -> Any:
+        """Return what minibatches are taken from, after :meth:`prepare`: by default all that is.
+
+        Parameters
+        ----------
+        dataset
+            Of the run.
+        """
+        return dataset.trained_on
+
+    @property
+    def has_data_of_its_own(self) -> bool:
+        """Whether :meth:`trained_on` depends on the objective."""
+        return type(self).trained_on is not Objective.trained_on
 
     def hyperparameters(self, step: int) -> dict[str, float]:
         """Return the scalars that may change with the step; they enter the graph as inputs."""

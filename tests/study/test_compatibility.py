@@ -139,6 +139,8 @@ def test_pairs_train_compiled(prior: str, posterior: str) -> None:
 @pytest.mark.parametrize("compiled", [False, pytest.param(True, marks=pytest.mark.slow)])
 @pytest.mark.parametrize("objective", list(OBJECTIVES))
 def test_objectives_train(objective: str, compiled: bool) -> None:
+    if objective == "semi_supervised":
+        pytest.skip("is for a user's own model: tests/models/own/test_several.py")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not registered in the param store.*")
         family = "fixed_scale_normal" if objective == "rae" else "mean_field_normal"

@@ -39,7 +39,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, transform_to
 
 from pyrovae.core.errors import ConfigError, PyrovaeError
-from pyrovae.core.given import Data, observed
+from pyrovae.core.given import Data, Given, observed
 from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
@@ -53,6 +53,7 @@ from pyrovae.models.own.asked import (
     fails_on_more,
     unset,
 )
+from pyrovae.models.own.latent import LatentSite
 from pyrovae.models.own.parameters import leaves, modules_used, places
 from pyrovae.models.own.several import Several, check_each
 from pyrovae.models.own.sites import Sites, check_laws, check_weights, find_sites, many_sites
@@ -139,13 +140,40 @@ class UserModel(LatentModel):
             return super().training_terms(x, samples=samples, data_size=data_size)
         data = observed(x)
         if several.enumerated is not None:
-            return several.enumerated_terms(self.model, self.guide, data, data_size)
+            return self.terms_given_labels(data, data_size=data_size)[0]
         k = max(samples, self.draws)
         copies = data.repeat(k, *(1 for _ in self._shape))
         found = terms(*trace_pair(self.model, self.guide, copies), data_size=data_size)
         distortion, *rates = (t.reshape(k, -1) for t in (found.distortion, *found.rates))
         whole = sum(rates[1:], rates[0])
         return scored(replace(found, distortion=distortion, rates=tuple(rates), rate=whole))
+
+    @property
+    def summed(self) -> LatentSite | None:
+        """The label that training sums over, if there is one."""
+        return None if self._several is None else self._several.enumerated
+
+    def terms_given_labels(self, x: Data, *, data_size: int) -> tuple[Terms, Tensor]:
+        """Return the terms of a model that sums over a label, and log q(y|x) of known ones.
+
+        Parameters
+        ----------
+        x
+            Observations; where the label is known for some, with a context ``(n, K)``: 1 at the
+            label, and rows of 0 for data whose label is not known.
+        data_size
+            Size N of the training set.
+
+        Returns
+        -------
+        terms
+            Of the label that is known, else their mean over q(y|x), exactly.
+        log_label
+            log q(y|x), ``(n,)``; 0 where y is not known.
+        """
+        assert self._several is not None
+        known = x.context if isinstance(x, Given) else None
+        return self._several.enumerated_terms(self.model, self.guide, observed(x), data_size, known)
 
     def latents(self, z: Tensor) -> dict[str, Tensor]:
         """Return the values of the latent sites at codes ``(*b, latent_dim)``, by name."""

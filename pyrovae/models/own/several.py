@@ -26,7 +26,15 @@ from pyrovae.distributions.pieces import Pieces
 from pyrovae.distributions.rebatched import Rebatched
 from pyrovae.models.own.latent import LatentSite
 from pyrovae.models.own.sites import check_site, names_of
-from pyrovae.models.sites import Site, Terms, latent_sites, observed_sites, terms
+from pyrovae.models.sites import (
+    Site,
+    Terms,
+    latent_sites,
+    log_density,
+    log_ratio,
+    observed_sites,
+    terms,
+)
 
 Program = Callable[..., Any]
 
@@ -175,10 +183,19 @@ class Several:
         site = self.sites[i]
         return site.law(trace.nodes[site.name]["fn"], batch)
 
-    def enumerated_terms(self, model: Program, guide: Program, x: Tensor, data_size: int) -> Terms:
+    def enumerated_terms(
+        self,
+        model: Program,
+        guide: Program,
+        x: Tensor,
+        data_size: int,
+        known: Tensor | None = None,
+    ) -> tuple[Terms, Tensor]:
         """Return terms whose means over the values of the enumerated site are taken exactly.
 
-        Both programs run once, on as many copies of the data as the site has values.
+        Both programs run once, on as many copies of the data as the site has values. Where a value
+        is known, ``known`` has 1 at it, ``(n, K)``: then the terms are those of that value, whose
+        rate is -log p(y). Returned besides is log q(y|x) of what is known.
         """
         site = self.enumerated
         assert site is not None
@@ -194,13 +211,23 @@ class Several:
         replayed = poutine.replay(model, trace=guide_trace)
         model_trace = poutine.trace(replayed).get_trace(copies)
         found = terms(model_trace, guide_trace, data_size=data_size)
-        chances = guide_trace.nodes[site.name]["fn"].log_prob(value).exp().reshape(k, n)
+        q, p = guide_trace.nodes[site.name], model_trace.nodes[site.name]
+        log_q = q["fn"].log_prob(value).reshape(k, n)
+        weights, log_label = log_q.exp(), x.new_zeros(n)
+        every = dict(zip((str(s["name"]) for s, _ in found.local), found.rates, strict=True))
+        if known is not None:
+            told = known.sum(-1) > 0
+            log_label = (known.T * log_q).sum(0)
+            weights = torch.where(told, known.T, weights)
+            alone = -log_density({**p, "value": value})
+            sampled = log_ratio({**q, "value": value}, p)
+            every[site.name] = torch.where(told.repeat(k), alone, sampled)
 
         def mean(term: Tensor) -> Tensor:
-            return (chances * term.reshape(k, n)).sum(0)
+            return (weights * term.reshape(k, n)).sum(0)
 
-        rates = tuple(map(mean, found.rates))
-        return Terms(
+        rates = tuple(map(mean, every.values()))
+        means = Terms(
             distortion=mean(found.distortion),
             rate=sum(rates[1:], rates[0]),
             shared=found.shared,
@@ -210,6 +237,7 @@ class Several:
             rates=rates,
             closed=found.closed,
         )
+        return means, log_label
 
 
 def _shared_out(

@@ -75,7 +75,7 @@ class Execution:
         self._checkpoint_seconds = checkpoint_seconds
         self._key: tuple[str, int] = ("", 0)
         self._trainer: Trainer | None = None
-        self._data: tuple[str, Tensor | Streamed | Given] | None = None
+        self._data: tuple[tuple[str, str], Tensor | Streamed | Given] | None = None
 
     def execute(self, task: Task, dataset: Dataset, tell: Tell) -> None:
         """Train, evaluate and store runs, or only measure again those that are trained.
@@ -186,9 +186,11 @@ class Execution:
     def _trainer_for(self, task: Task, program: LossProgram, dataset: Dataset) -> Trainer:
         key = (task.program, task.size)
         if self._trainer is None or self._key != key:
-            fingerprint = task.runs[0].fingerprint
-            if self._data is None or self._data[0] != fingerprint:
-                self._data = (fingerprint, dataset.trained_on.to(self._device))
+            objective = program.objective
+            own = str(task.runs[0].config.objective) if objective.has_data_of_its_own else ""
+            kept = task.runs[0].fingerprint, own
+            if self._data is None or self._data[0] != kept:
+                self._data = (kept, objective.trained_on(dataset).to(self._device))
             self._trainer = Trainer(
                 program,
                 self._data[1],

@@ -38,6 +38,7 @@ NEEDS = {
     "posterior.covariance": "a posterior with known covariance",
     "posterior.fixed_scale": "a posterior whose scale is not learned",
     "posterior.real": "codes in real space",
+    "posterior.summed": "a label that training sums over",
     "posterior.mixed": "a code of real units and labels",
     "training.batch": "minibatches of two or more",
     "code.flat": "one flat code, without layers",

@@ -19,6 +19,7 @@ from pyrovae.core.given import observed
 from pyrovae.core.registry import parameters_of
 from pyrovae.core.seeded import seeded
 from pyrovae.datasets import Dataset, load_dataset
+from pyrovae.datasets.base import as_float
 from pyrovae.datasets.context import Columns, conditioned, learn
 from pyrovae.measures.posterior.density import NO_COORDINATES, has_density
 from pyrovae.models import by_path as user_models
@@ -299,11 +300,17 @@ def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         conflict = training_conflict(program.vae, program.objective, name, training)
         if conflict:
             raise ConfigError(conflict[1], conflict[0])
-        rehearse(program, x)
+        try:
+            own_data = program.objective.has_data_of_its_own
+            some = as_float(program.objective.trained_on(dataset)[:n]) if own_data else x
+            rehearse(program, some)
+        except ConfigError as error:
+            raise (error.at("objective") if error.place == "labels" else error) from None
         with FlopCounterMode(display=False) as counter:
             program.record(x)
     except ConfigError as error:
-        blamed = error.place if error.place.startswith("training.") else "model"
+        own = error.place.startswith(("training.", "objective"))
+        blamed = error.place if own else "model"
         raise ConfigError(error.message, run.place(blamed), file) from None
     except Exception as error:
         told = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

@@ -45,9 +45,11 @@ class LabelledVAE(nn.Module):
             pyro.sample("z", dist.Normal(loc, torch.exp(raw)).to_event(1))
 
 
-def ss_vae_m2(event_shape: tuple[int, ...], latent_dim: int, *, enumerated: bool = True) -> Any:
-    """Two real units and a label of three."""
-    vae = LabelledVAE(event_shape[0], latent_dim - 1, 3)
+def ss_vae_m2(
+    event_shape: tuple[int, ...], latent_dim: int, *, labels: int = 3, enumerated: bool = True
+) -> Any:
+    """Real units and a label."""
+    vae = LabelledVAE(event_shape[0], latent_dim - 1, labels)
     guide = config_enumerate(vae.guide, "parallel", expand=True) if enumerated else vae.guide
     return vae.model, guide
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import torch
 from click.testing import CliRunner, Result
@@ -80,6 +81,22 @@ def test_pyros_vae_example_runs_on_flat_data(tmp_path: Path) -> None:
     assert refused.exit_code == 2
     assert "dataset.flatten: true" in refused.output
     assert len(refused.output.strip().splitlines()) == 1
+
+
+def test_pyros_m2_example_learns_from_few_labels_in_a_study(tmp_path: Path) -> None:
+    chosen = ("--set", "model={name: 'pyros:ss_vae_m2', labels: 10}")
+    given = "objective={name: semi_supervised, labels: %s, known: 50}"
+    done = _study(tmp_path, "run", *chosen, "--set", given % "digit")
+    assert done.exit_code == 0, done.output
+    (folder,) = (tmp_path / "foreign/runs").iterdir()
+    units = pd.read_parquet(folder / "units.parquet")
+    assert units["layer"].tolist() == ["z", "z", "y"]
+    assert units["classes"].tolist() == [0, 0, 10]
+    wrong = _study(tmp_path, "plan", *chosen, "--set", given % "shape")
+    assert wrong.exit_code == 2
+    assert "objective.labels: no label of data set 'digits' (labels: digit)" in wrong.output
+    built_in = _study(tmp_path, "plan", "--set", given % "digit")
+    assert "needs a label that training sums over" in built_in.output
 
 
 @pytest.mark.parametrize(

@@ -12,19 +12,22 @@ from models.own.pyros import DMM, dmm, ss_vae_m2
 from pyro import poutine
 from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
 from torch import Tensor, nn
+from torch.distributions import kl_divergence
 
 from pyrovae.api.checks.training import trains_alike
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.given import Given
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
+from pyrovae.datasets.base import Dataset, Split
 from pyrovae.measures.collapse import measure_units, measure_usage, posterior_means
 from pyrovae.measures.collapse.bounds import estimate_bound
 from pyrovae.measures.collapse.interventions import explained
 from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
 from pyrovae.measures.posterior.density import Density
 from pyrovae.models.own import UserModel
-from pyrovae.objectives import OBJECTIVES, Elbo
-from pyrovae.training import LossProgram
+from pyrovae.objectives import OBJECTIVES, Elbo, SemiSupervised
+from pyrovae.training import LossProgram, Trainer, TrainingSettings
 
 PIXELS, STEPS, WIDTH = 6, 3, 4
 
@@ -155,6 +158,58 @@ def test_everything_is_measured_by_unit_and_by_site(m2: UserModel) -> None:
     perplexity = float(torch.special.entr(mean).sum().exp())
     assert usage.perplexity[2] == pytest.approx(perplexity, rel=1e-4)
     assert set(posterior_means(m2, x)[:, 2].tolist()) <= {0.0, 1.0, 2.0}
+
+
+def test_known_labels_give_the_terms_of_m2(m2: UserModel) -> None:
+    """Equation 6 of Kingma et al. where y is known, equation 7 elsewhere; against Pyro's traces."""
+    n = 6
+    x, labels = bits(n, PIXELS), torch.arange(n) % 3
+    known = torch.eye(3)[labels] * (torch.arange(n) < 4).unsqueeze(-1)
+    with seeded(7), OwnParams():
+        found, log_label = m2.terms_given_labels(Given(x, known), data_size=n)
+    # The same noise of z: the guide draws it for all copies of the data, one value after the other.
+    expected, cross = torch.zeros(n), torch.zeros(n)
+    with seeded(7), OwnParams():
+        fixed = torch.eye(3).repeat_interleave(n, 0)
+        copies = x.repeat(3, 1)
+        guide = poutine.trace(poutine.condition(m2.guide, data={"y": fixed})).get_trace(copies)
+        given = poutine.condition(m2.model, data={"y": fixed})
+        model = poutine.trace(poutine.replay(given, trace=guide)).get_trace(copies)
+    log_q = guide.nodes["y"]["fn"].log_prob(fixed).reshape(3, n)
+    log_p = model.nodes["y"]["fn"].log_prob(fixed).reshape(3, n)
+    log_x = model.nodes["x"]["fn"].log_prob(copies).reshape(3, n)
+    kl = kl_divergence(guide.nodes["z"]["fn"], model.nodes["z"]["fn"]).reshape(3, n)
+    joint = kl - log_x - log_p
+    for i in range(n):
+        if known[i].any():
+            expected[i], cross[i] = joint[labels[i], i], log_q[labels[i], i]
+        else:
+            expected[i] = (log_q[:, i].exp() * (joint[:, i] + log_q[:, i])).sum()
+    torch.testing.assert_close(found.distortion + found.rate, expected)
+    torch.testing.assert_close(log_label, cross)
+
+
+def test_few_labels_name_the_classes() -> None:
+    """Three patterns with noise: 5 labels of each name what the others are told apart by."""
+    with seeded(8):
+        labels = torch.randint(3, (300,))
+        flipped = (torch.rand(300, 6) < 0.1).float()
+    x = (torch.eye(3)[labels].repeat_interleave(2, 1) - flipped).abs()
+    split = Split(x, labels={"label": labels.numpy()})
+    data = Dataset("patterns", split, split)
+    with pyro.settings.context(module_local_params=True):
+        vae = _seeded(0, True)
+    objective = SemiSupervised(labels="label", known=15, alpha=5.0)
+    program = LossProgram(vae, objective)
+    trained = objective.trained_on(data)
+    assert trained.context.sum(0).tolist() == [5.0, 5.0, 5.0]
+    settings = TrainingSettings(steps=400, batch_size=50, records=1, lr=1e-2)
+    Trainer(program, trained, settings, compiled=False).train(program, seed=0)
+    assert (posterior_means(vae, x)[:, 2] == labels).float().mean() > 0.95
+    with pytest.raises(ConfigError, match="no label of data set"):
+        SemiSupervised(labels="digit", known=15).trained_on(data)
+    with pytest.raises(ConfigError, match="sums over"):
+        LossProgram(own(dmm, (STEPS, WIDTH), 2 * STEPS), objective)
 
 
 def test_objectives_of_single_draws_refuse_labels(m2: UserModel) -> None:
