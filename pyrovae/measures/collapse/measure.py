@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -81,6 +83,35 @@ ACTIVE_UNITS = declare(
         kind="count",
         group=COLLAPSE,
         meaning="Latent units u with Var_x(E[z_u|x]) > 0.01 (Burda et al. 2016).",
+    )
+)
+REGIMES = tuple(
+    declare(
+        Score(
+            f"{regime}_regime_units",
+            f"Units in the {regime} regime",
+            unit="count",
+            kind="count",
+            group=COLLAPSE,
+            meaning=(
+                f"Latent units that are passive, Var(z_u|x) above 0.8 of the unit's variance over "
+                f"all data, {where}."
+            ),
+        )
+    )
+    for regime, where in (
+        ("active", "in at most 5 % of the data"),
+        ("mixed", "in some data and not in others"),
+        ("passive", "in at least 95 % of the data"),
+    )
+)
+COLLAPSED_DATA = declare(
+    Score(
+        "collapsed_data",
+        "Collapsed data",
+        kind="proportion",
+        group=COLLAPSE,
+        meaning="Share of the data in which every unit is passive: the code says nothing of them.",
     )
 )
 EFFECTIVE_DIMENSION = declare(
@@ -189,6 +220,8 @@ SCORES = (
             meaning="Share of units on which all criteria of activity agree.",
         )
     ),
+    *REGIMES,
+    COLLAPSED_DATA,
     EFFECTIVE_DIMENSION,
     VARIANCE_LAW,
     PERPLEXITY,
@@ -314,6 +347,7 @@ def measure_collapse(
             "active": units.active.numpy(),
             **{f"active_{name}": active[name].numpy() for name in OTHER_CRITERIA},
             **_use_columns(use.units),
+            "passive_share": units.passive_share.numpy(),
             "kl_floor": floor.numpy(),
             "above_floor": above.numpy(),
         }
@@ -334,6 +368,7 @@ def measure_collapse(
         **{f"active_{name}": float(active[name].sum()) for name in OTHER_CRITERIA},
         "criteria_agreement": agreement(active),
         "effective_dimension": units.effective_dimension,
+        **_regime_scores(units),
         **_information_scores(information),
     }
     if usage is None:
@@ -342,6 +377,18 @@ def measure_collapse(
         scores |= usage_scores(usage)
     costs = use.units.first.cpu().numpy()
     return CollapseMeasures(table, scores, sensitivity.maps, _directions(use), costs)
+
+
+def _regime_scores(units: Units) -> dict[str, float]:
+    """Return counts of regimes and the share of collapsed data, where they are known."""
+    if math.isnan(units.collapsed_data):
+        return {}
+    counts = Counter(units.regime)
+    regimes = ("active", "mixed", "passive")
+    return {
+        **{f"{regime}_regime_units": float(counts[regime]) for regime in regimes},
+        COLLAPSED_DATA.key: units.collapsed_data,
+    }
 
 
 def _use_columns(use: Use) -> dict[str, np.ndarray]:

@@ -29,6 +29,10 @@ ACTIVE_VARIANCE = 0.01
 #: The eps and delta of collapse, in nats and as a share (Lucas et al. 2019, definition 1 and
 #: fig. 4: the share of units within 0.01 nats of the prior for 99 % of the data).
 EPSILON, DELTA = 0.01, 0.01
+#: Share of noise below which a unit is informative, and above which it is passive in a datum.
+NOISE_SHARE = 0.8
+#: A unit that is passive in at most this share of the data is active, in all but as many passive.
+MIXED_SHARE = 0.05
 #: Quantiles of KL(q(z_u|x) || p(z_u)) over the data that are kept.
 QUANTILES = (0.05, 0.5, 0.95)
 #: Data points encoded at a time: bounds memory, changes no number.
@@ -56,6 +60,11 @@ class Units:
         Quantiles of KL(q(z_u|x) || p(z_u)) over x at :data:`QUANTILES`, ``(3, latent_dim)``.
     kl_below
         P_x(KL(q(z_u|x) || p(z_u)) < eps), eps = :data:`EPSILON`.
+    passive_share
+        Share of the data in which the unit is passive: Var(z_u|x) is more than 0.8 of the variance
+        of its codes over all data. NaN where variances are known by draws alone, too roughly.
+    collapsed_data
+        Share of the data in which every unit is passive: their codes say nothing of them.
     exact_kl
         Whether the KL of each datum is exact (closed form, or quadrature that agrees with a finer
         rule). If not, it scatters, and ``kl_se``, ``kl_quantiles`` and ``kl_below`` show that too.
@@ -69,6 +78,8 @@ class Units:
     mean_var_se: Tensor
     kl_quantiles: Tensor
     kl_below: Tensor
+    passive_share: Tensor
+    collapsed_data: float
     exact_kl: bool
 
     @property
@@ -86,6 +97,21 @@ class Units:
         if self.exact_kl:
             return self.kl_below >= 1 - DELTA
         return self.kl < EPSILON
+
+    @property
+    def regime(self) -> list[str]:
+        """``"active"``, ``"mixed"`` or ``"passive"`` of each unit; ``"unknown"`` at NaN.
+
+        Rolinek et al. 2019 (arXiv:1812.06775) and Bonheme & Grzes 2023 (arXiv:2109.12679) tell
+        units that are passive for some data from those that are so for all by sigma² near 1, which
+        is of a standard normal prior. Here it is the spread of the unit's own codes that sigma² is
+        compared with, which training holds near the prior's, whatever that is; of normal laws, an
+        entropy within 0.11 nats of the code's.
+        """
+        share = self.passive_share
+        said = ["active", "mixed", "passive", "unknown"]
+        place = (share > MIXED_SHARE).long() + (share >= 1 - MIXED_SHARE).long()
+        return [said[i] for i in place.masked_fill(share.isnan(), 3).tolist()]
 
     @property
     def variance_law(self) -> Tensor:
@@ -155,6 +181,12 @@ def measure_units(vae: LatentModel, x: Data, *, samples: int = 16, seed: int = 0
             of_labels = _variance_of_labels(discrete, x)
         var_mu = torch.where(labels, of_labels[0], var_mu)
         var_mu_se = torch.where(labels, of_labels[1], var_mu_se)
+    # A unit that never varies is passive: 0 is not less than 0.8 of 0.
+    total = var_mu.clamp(min=0) + variance.mean(0)
+    passive = variance >= NOISE_SHARE * total
+    # The error of a mean of independent draws says that there was nothing else to go by.
+    drawn = (error * max(samples, DRAWS) > 0.999 * variance).all(0) & (variance > 0).any(0)
+    passive_share = passive.to(kl.dtype).mean(0).masked_fill(drawn, float("nan"))
     return Units(
         kl=kl.mean(0),
         var_mu=var_mu,
@@ -164,6 +196,8 @@ def measure_units(vae: LatentModel, x: Data, *, samples: int = 16, seed: int = 0
         mean_var_se=variance.std(0) / n**0.5,
         kl_quantiles=kl.quantile(kl.new_tensor(QUANTILES), dim=0),
         kl_below=(kl < EPSILON).to(kl.dtype).mean(0),
+        passive_share=passive_share,
+        collapsed_data=float("nan") if drawn.any() else float(passive.all(1).float().mean()),
         exact_kl=exact,
     )
 

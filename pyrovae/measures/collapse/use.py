@@ -34,12 +34,10 @@ from pyrovae.core.measuring import only_measures
 from pyrovae.core.seeded import seeded
 from pyrovae.measures.collapse.directions import Directions, aligned, find_directions
 from pyrovae.measures.collapse.interventions import CHUNK, explained, layers_of, replaced
-from pyrovae.measures.collapse.units import Units
+from pyrovae.measures.collapse.units import NOISE_SHARE, Units
 from pyrovae.measures.collapse.within import others
 from pyrovae.models.contract import LatentModel
 
-#: Share of noise below which a unit is informative.
-NOISE_SHARE = 0.8
 #: Cost of replacement, in nats, above which a unit is used; and the standard errors it must exceed.
 USED_NATS, USED_ERRORS = 0.1, 2.0
 #: A unit is replaced in more data until its cost is so many standard errors from the threshold.

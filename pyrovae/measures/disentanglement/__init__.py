@@ -21,11 +21,13 @@ from pyrovae.measures.disentanglement.base import (
 from pyrovae.measures.disentanglement.beta_vae import beta_vae
 from pyrovae.measures.disentanglement.dci import dci
 from pyrovae.measures.disentanglement.dcimig import dcimig
+from pyrovae.measures.disentanglement.downstream import sample_efficiency, unfairness
 from pyrovae.measures.disentanglement.explicitness import explicitness
 from pyrovae.measures.disentanglement.factor_vae import factor_vae
 from pyrovae.measures.disentanglement.files import score_files
 from pyrovae.measures.disentanglement.inactive import only_active, with_and_without_inactive
 from pyrovae.measures.disentanglement.infomec import infoc, infoe, infom
+from pyrovae.measures.disentanglement.intrinsic import intrinsic_dimension
 from pyrovae.measures.disentanglement.irs import irs
 from pyrovae.measures.disentanglement.jemmig import jemmig
 from pyrovae.measures.disentanglement.mcc import mcc
@@ -58,6 +60,7 @@ __all__ = [
     "infoc",
     "infoe",
     "infom",
+    "intrinsic_dimension",
     "irs",
     "is_costly",
     "jemmig",
@@ -68,11 +71,13 @@ __all__ = [
     "modularity",
     "needs_factors",
     "only_active",
+    "sample_efficiency",
     "sap",
     "score",
     "score_files",
     "standard_error",
     "udr",
+    "unfairness",
     "wasserstein_correlation",
     "with_and_without_inactive",
     "with_standard_error",

@@ -70,6 +70,42 @@ def test_standard_errors_are_the_spread_over_samples_of_data() -> None:
         torch.testing.assert_close(claimed[[0, 2]], spread[[0, 2]], rtol=0.25, atol=0)
 
 
+def test_regimes_and_data_that_collapse() -> None:
+    """Of three units one is used by nearly all data, one by those of positive x, one by none."""
+    vae = linear_vae(torch.eye(3), 1.0)
+    x = torch.linspace(-2, 2, 2001)[:, None].expand(-1, 3)
+
+    def encode(x: torch.Tensor) -> Distribution:
+        used = torch.stack([x[:, 0].abs() > 0.04, x[:, 1] > 0, x[:, 2] > 9], 1)
+        # Codes are spread as far as the prior, as training has them.
+        loc = 3**0.5 * torch.stack([x[:, 0] / 2, x[:, 1] - 1, x[:, 2]], 1)
+        loc = torch.where(used, loc, 0.0)
+        return Independent(Normal(loc, torch.where(used, 0.1, 1.0)), 1)
+
+    vae.encode = encode  # type: ignore[method-assign]
+    units = measure_units(vae, x)
+    assert units.regime == ["active", "mixed", "passive"]
+    torch.testing.assert_close(
+        units.passive_share, torch.tensor([0.02, 0.5, 1.0]), rtol=0, atol=1e-3
+    )
+    assert units.collapsed_data == pytest.approx(0.01, abs=1e-3)  # half of those near 0
+    # The same under a prior of another scale: no law is compared with.
+    wide = linear_vae(torch.eye(3), 1.0)
+    wide.encode = lambda x: Independent(  # type: ignore[method-assign]
+        Normal(7 * encode(x).mean, 7 * encode(x).stddev), 1
+    )
+    assert measure_units(wide, x).regime == units.regime
+
+
+def test_regimes_are_unknown_where_variances_are_rough() -> None:
+    vae = linear_vae(WEIGHT, torch.tensor([0.2, 1.0, 0.5]))
+    encode = vae.encode
+    vae.encode = lambda x: Unknown(encode(x).mean, encode(x).stddev)  # type: ignore[method-assign]
+    units = measure_units(vae, torch.randn(100, 3))
+    assert units.regime == ["unknown"] * 3
+    assert math.isnan(units.collapsed_data)
+
+
 def test_effective_dimension_counts_units_of_equal_variance() -> None:
     x = torch.randn(4000, 3)
     units = measure_units(linear_vae(torch.eye(3), 0.5), x)
@@ -194,7 +230,8 @@ def test_every_kind_of_family_is_measured(prior: str, posterior: str) -> None:
     settings = CollapseSettings(information_points=60, sensitivity_points=10)
     measured = measure_collapse(vae, x, settings, 16, 0)
     assert torch.equal(state, torch.random.get_rng_state())
-    numbers = measured.table.drop(columns=["aggregate_kl_se"]).astype(float)
+    unknown = ["aggregate_kl_se", "passive_share"]  # of families known by draws alone
+    numbers = measured.table.drop(columns=unknown).astype(float)
     assert numbers.notna().to_numpy().all()
     assert measured.maps.shape == (3, 1, 8, 8)
     # An untrained encoder says next to nothing about its input.

@@ -193,6 +193,50 @@ def infoe(codes, factors):
     return sum(scores) / len(scores)
 
 
+def intrinsic_dimension(codes, factors, m=20):
+    """Levina & Bickel 2004, the inverse averaged over points (MacKay & Ghahramani 2005)."""
+    inverses = []
+    for z in codes:
+        near = sorted(np.sqrt(((codes - z) ** 2).sum(axis=1)))[1 : m + 1]  # itself first
+        inverses.append(sum(log(near[-1] / r) for r in near[:-1]) / (m - 1))
+    return 1 / np.mean(inverses)
+
+
+def sample_efficiency(codes, factors, seed):
+    """Locatello et al. 2019: accuracy from 100 labels over that from all."""
+    train, test = split(len(codes), np.random.default_rng(seed))
+    right = []
+    for labels in (train[:100], train):
+        z = (codes - codes[labels].mean(axis=0)) / codes[labels].std(axis=0)
+        told = []
+        for v in factors.T:
+            values = sorted(set(v[labels].tolist()))
+            odds = softmax(z[labels], v[labels], z[test], values)
+            told.append(np.mean(np.array(values)[odds.argmax(axis=0)] == v[test]))
+        right.append(np.mean(told))
+    return right[0] / right[1]
+
+
+def unfairness(codes, factors, seed):
+    """Locatello, Abbati et al. 2019, sec. 3, with the regression."""
+    train, test = split(len(codes), np.random.default_rng(seed))
+    z = (codes - codes[train].mean(axis=0)) / codes[train].std(axis=0)
+    apart = []
+    for i, v in enumerate(factors.T):
+        values = sorted(set(v[train].tolist()))
+        odds = softmax(z[train], v[train], z[test], values)
+        said = np.array(values)[odds.argmax(axis=0)]
+        for j, s in enumerate(factors[test].T):
+            if j == i:
+                continue
+            each = [
+                sum(abs(np.mean(said[s == a] == y) - np.mean(said == y)) for y in values) / 2
+                for a in sorted(set(s.tolist()))
+            ]
+            apart.append(np.mean(each))
+    return np.mean(apart)
+
+
 def split(n, rng):
     """Training and test points: a permutation, cut at two thirds."""
     order = rng.permutation(n)

@@ -194,6 +194,15 @@ BINARY = {
         "monotone": 1,
         "collapsed": 1 / 2,
     },
+    "sample_efficiency": {
+        **dict.fromkeys(REPRESENTATIONS, 1),  # 100 points tell a code of two values
+        "missing": (2 + 1 / 2) / (2 + 1 / 2),
+    },
+    "unfairness": {
+        **dict.fromkeys(REPRESENTATIONS, 0),
+        # sums of 1 are all said to be the same value of a: b = 0 and b = 1 differ by 1/2
+        "merged": 2 * 1 / 4 / 6,
+    },
     "infoe": {
         "perfect": 1,
         "permuted": 1,
@@ -236,7 +245,7 @@ DISCRETE = {
 
 def test_no_combination_is_missing():
     tables = EXACT | STOCHASTIC | BINARY | DISCRETE | {"dci": DCI}
-    assert tables.keys() == set(METRICS)
+    assert {*tables, "intrinsic_dimension"} == set(METRICS)
     for row in tables.values():
         assert row.keys() == REPRESENTATIONS.keys()
 
@@ -272,8 +281,36 @@ def test_dci(case, expected):
 
 @pytest.mark.parametrize(("metric", "case", "expected"), table(BINARY))
 def test_binary(metric, case, expected):
-    score = METRICS[metric](*make(case, levels=2, repeats=500), rng=0).score
+    quick = {"learner": "softmax"} if metric == "unfairness" else {}
+    score = METRICS[metric](*make(case, levels=2, repeats=500), rng=0, **quick).score
     assert score == pytest.approx(expected, abs=0.02)
+
+
+@pytest.mark.parametrize(
+    ("case", "expected"), [("perfect", np.inf), ("merged", np.inf), ("collapsed", 0)]
+)
+def test_two_neighbours_on_a_grid_are_at_one_distance(case, expected):
+    codes = make(case, levels=4).codes
+    assert METRICS["intrinsic_dimension"](codes, method="two_nn").score == expected
+
+
+@pytest.mark.parametrize("method", ["mle", "two_nn"])
+@pytest.mark.parametrize("dimension", [1, 2, 4])
+def test_dimension_of_known_manifolds(method, dimension):
+    """Normal codes turned into ten coordinates, and the same bent onto a torus."""
+    rng = np.random.default_rng(0)
+    flat = rng.uniform(size=(2_500, dimension))
+    turned = flat @ np.linalg.qr(rng.normal(size=(10, 10)))[0][:dimension]
+    torus = np.hstack([np.cos(2 * np.pi * flat), np.sin(2 * np.pi * flat)])
+    for codes in (turned, torus):
+        score = METRICS["intrinsic_dimension"](codes, method=method).score
+        # The edges of a cube are where neighbours are few: an eighth less in four dimensions.
+        assert dimension * 0.86 < score < dimension * 1.1
+
+
+def test_fairness_of_boosted_trees():
+    case = make("merged", levels=2, repeats=100)
+    assert METRICS["unfairness"](*case, rng=0).score == pytest.approx(1 / 12, abs=0.03)
 
 
 def test_a_softmax_tells_values_that_lie_between_others():
@@ -334,7 +371,7 @@ def test_independent_noise(distribution):
     factors = draw("perfect", n).factors
     rng = np.random.default_rng(1)
     codes = rng.normal(size=(n, 3)) if distribution == "normal" else rng.uniform(size=(n, 3))
-    left_out = {"dci", *DISCRETE}  # dear; the ratios of noise are any
+    left_out = {"dci", "unfairness", *DISCRETE}  # dear; the ratios of noise are any
     score = {n: METRICS[n](codes, factors, 0).score for n in METRICS if n not in left_out}
     plug_in_bias = 19 * 9 / (2 * n)  # nats: Miller 1955
     for gap in ("mig", "mig_sup", "dcimig"):

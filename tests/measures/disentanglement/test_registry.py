@@ -81,6 +81,7 @@ def test_which_metrics_need_factors():
     alone = {name for name in METRICS if not needs_factors(name)}
     assert alone == {
         "gaussian_total_correlation",
+        "intrinsic_dimension",
         "wasserstein_correlation",
         "average_mutual_information",
     }

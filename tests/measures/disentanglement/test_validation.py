@@ -10,7 +10,9 @@ RNG = np.random.default_rng(0)
 FACTORS = RNG.integers(4, size=(200, 3))
 CODES = FACTORS + 0.3 * RNG.normal(size=(200, 3))
 SUPERVISED = [name for name in METRICS if needs_factors(name)]
-COMPARE_FACTORS = ["beta_vae", "dci", "dcimig", "factor_vae", "infom", "mig_sup", "modularity"]
+COMPARE_FACTORS = [
+    *("beta_vae", "dci", "dcimig", "factor_vae", "infom", "mig_sup", "modularity", "unfairness")
+]
 
 
 def but(array, place, value):
@@ -66,7 +68,8 @@ def test_a_single_factor(name):
         with pytest.raises(ConfigError, match="at least 2 factors, got 1"):
             METRICS[name](CODES, FACTORS[:, :1], 0)
     else:
-        assert 0 < METRICS[name](CODES, FACTORS[:, :1], 0).score <= 1
+        ratio = name == "sample_efficiency"  # few labels may do better by chance
+        assert 0 < METRICS[name](CODES, FACTORS[:, :1], 0).score <= (1.2 if ratio else 1)
 
 
 @pytest.mark.parametrize("name", list(METRICS))
@@ -98,7 +101,9 @@ def test_a_constant_code_next_to_others_is_scored(name):
 @pytest.mark.parametrize("name", list(METRICS))
 def test_codes_that_all_collapsed_carry_nothing(name):
     score = METRICS[name](np.zeros((200, 3)), FACTORS, 0).score
-    if name == "jemmig":  # its joint entropy term rewards a code without spread
+    if name == "sample_efficiency":  # guesses, after few labels as after many
+        assert score == pytest.approx(1, abs=0.3)
+    elif name == "jemmig":  # its joint entropy term rewards a code without spread
         assert 0 < score < 1
     else:
         chance = {"explicitness": 0.5, "beta_vae": 1 / 3}.get(name, 0)
