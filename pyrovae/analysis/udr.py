@@ -72,6 +72,8 @@ def _of_cell(study: StudyResults, runs: list[str]) -> dict[str, float]:
     folders = [folder for folder in folders if (folder.path / "codes.npy").exists()]
     if len(folders) < 2:
         return {}
+    if any(max(folder.classes() or [0]) > 2 for folder in folders):
+        return {}  # Agreement is that of ranks, and labels are names.
     codes = [folder.codes()[:_POINTS] for folder in folders]
     units = [folder.units().sort_values("unit") for folder in folders]
     # The families' floors put idle units above any bound on KL: by one, agreement differs with the

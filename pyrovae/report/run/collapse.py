@@ -63,6 +63,8 @@ COLUMNS = {
 #: Columns that are flags, and the letters of the other criteria.
 _FLAGS = {"informative": "says", "used": "used"}
 _LETTERS = {"active": "v", "active_kl": "k", "active_information": "i", "active_decoder": "d"}
+#: Units whose perplexity is told.
+_LABELS_SHOWN = 8
 _MEANINGS_OF_COLUMNS = (
     "E(s²): mean of the posterior variance; share: of the reconstructions' variance that replacing "
     "the unit changes",
@@ -277,6 +279,8 @@ class CollapseReport:
                 f"no unit can have a KL below {_number(floor)} nats, as the posterior's family "
                 f"does not hold the prior: {scores['above_floor_units']:.0f} units are above that"
             )
+        if "perplexity" in self.table:
+            lines.append(_labels_told(self.table))
         return lines
 
     def _layers(self) -> list[str]:
@@ -306,6 +310,20 @@ class CollapseReport:
 
 def _height(layer: str) -> int:
     return int(layer[1:])
+
+
+def _labels_told(table: pd.DataFrame) -> str:
+    """Return which labels are used, of units that have some."""
+    units = table[table["classes"] > 0]
+    each = ", ".join(
+        f"{row.unit}: {row.perplexity:.1f} of {row.classes}"
+        for row in units.head(_LABELS_SHOWN).itertuples()
+    )
+    more = ", …" if len(units) > _LABELS_SHOWN else ""
+    return (
+        f"labels: perplexity of each unit ({each}{more}); {units['dead_labels'].sum():.0f} of "
+        f"{units['classes'].sum()} are dead, no datum's most probable one"
+    )
 
 
 def _number(value: float) -> str:

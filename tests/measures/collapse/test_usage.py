@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+import pyrovae
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.collapse import (
     enumerate_posterior,
@@ -153,3 +154,9 @@ def test_sums_over_too_many_codes_are_refused() -> None:
     )
     with pytest.raises(ConfigError, match=r"3.28e\+04 codes"):
         enumerate_posterior(vae, torch.zeros(2, 2))
+
+
+def test_a_report_tells_perplexity_and_dead_labels(vae: VAE) -> None:
+    told = str(pyrovae.collapse(vae, known_data(60), sensitivity_points=8))
+    assert "labels: perplexity of each unit (0: 4.0 of 4, 1: 2.0 of 4, 2: 4.0 of 4)" in told
+    assert "2 of 12 are dead" in told
