@@ -31,8 +31,8 @@ class Rae(Objective):
     posterior ``fixed_scale_normal``, since nothing would train a scale. The prior is not in the
     loss: generate with a law of the codes (``pyrovae sample RUN --sampler mixture``).
 
-    The squared norm of the Jacobian is estimated without bias by one random direction u of the code
-    for each datum, |J u|² with u ~ N(0, I).
+    The squared norm of the Jacobian is estimated without bias by one random direction u of what is
+    decoded for each datum, |J^T u|² with u ~ N(0, I).
 
     Parameters
     ----------
@@ -111,7 +111,7 @@ class Rae(Objective):
 def squared_jacobian(vae: LatentModel, z: Tensor, x: Data) -> Tensor:
     r"""Return an unbiased estimate of :math:`|\partial\, \mathbb{E}[x \mid z] / \partial z|_F^2`.
 
-    By one standard normal direction u of the code for each datum: E |J u|² = tr(J^T J).
+    By one standard normal direction u of what is decoded for each datum: E |J^T u|² = tr(J J^T).
 
     Parameters
     ----------
@@ -127,11 +127,12 @@ def squared_jacobian(vae: LatentModel, z: Tensor, x: Data) -> Tensor:
     Tensor
         Shape ``(n,)``.
     """
-    direction = torch.randn_like(z)
-    decoded = partial(_mean, vae, given(x))
-    along: Tensor = torch.func.jvp(decoded, (z,), (direction,))[1]
-    return along.square().flatten(1).sum(1)
+    decoded: Any = torch.func.vjp(partial(_mean, vae, given(x)), z)
+    mean, pull = decoded
+    along: Tensor = pull(torch.randn_like(mean))[0]
+    return along.square().sum(-1)
 
 
 def _mean(vae: LatentModel, context: Mapping[str, Any], z: Tensor) -> Tensor:
-    return vae.decode(z, **context).mean
+    # A copy: what counts operations watches a module's input, which must not be a leaf.
+    return vae.decode(z.clone(), **context).mean

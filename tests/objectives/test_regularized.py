@@ -8,10 +8,13 @@ from torch.func import jacrev
 
 import pyrovae
 from objectives.test_rate import scalars
+from pyrovae.core.noise import draw_one
+from pyrovae.measures.flops import step_flops
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, Rae
 from pyrovae.objectives.regularized import squared_jacobian
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
+from pyrovae.training.step import trace
 
 
 def model(**network: object) -> VAE:
@@ -66,6 +69,21 @@ def test_the_penalty_makes_a_decoder_flat() -> None:
             z = vae.encode(x).mean
             norms.append(float(squared_jacobian(vae, z.repeat(50, 1), x).mean()))
     assert norms[1] < norms[0] / 4
+
+
+def test_its_step_can_be_kept_as_a_graph_and_counted() -> None:
+    """Dynamo takes no forward-mode derivative: its graph has calls that return no tensor."""
+    program = LossProgram(model(), Rae())
+    x = torch.randn(6, 5)
+    noise = [draw_one(draw, None) for draw in program.record(x)]
+
+    def step(*weights: torch.Tensor) -> torch.Tensor:
+        params = dict(zip(dict(program.named_parameters()), weights, strict=True))
+        return program.gradients(params, {}, x, noise, program.hyper(0), 6)[2]
+
+    graph = trace(step, *(p.detach() for p in program.parameters()))
+    assert "is_same_size" not in graph.code
+    assert step_flops(program, x) > step_flops(LossProgram(model(), Rae(penalty="none")), x)
 
 
 def test_what_it_goes_with() -> None:
