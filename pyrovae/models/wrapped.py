@@ -78,7 +78,7 @@ class Wrapped(LatentModel):
         likelihood: Callable[[tuple[int, ...]], Likelihood] | None = None,
     ) -> None:
         super().__init__()
-        if prior.classes or (posterior is not None and posterior.classes):
+        if prior.unit_classes or (posterior is not None and posterior.unit_classes):
             raise ConfigError("has codes of labels: these are for models that are built", "prior")
         self.latent_dim, self.prior, self.posterior = prior.latent_dim, prior, posterior
         self.space = posterior.space if posterior else prior.space or "real"

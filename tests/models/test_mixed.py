@@ -10,7 +10,6 @@ from distributions.checks import assert_kl
 from torch import Tensor
 
 import pyrovae
-from pyrovae.api.checks.training import trains_alike, vae_with
 from pyrovae.core.errors import PyrovaeError
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
@@ -22,7 +21,7 @@ from pyrovae.measures.collapse import (
     measure_usage,
 )
 from pyrovae.models.vae import VAE, build_vae
-from pyrovae.objectives import OBJECTIVES, JointCapacity
+from pyrovae.objectives import JointCapacity
 from pyrovae.training import LossProgram
 
 MIXED = {"name": "mixed", "classes": 3}
@@ -129,9 +128,17 @@ def test_measures_tell_both_kinds_of_units() -> None:
     assert measure_units(vae, x).exact_kl
 
 
-def test_members_of_an_ensemble_train_as_alone() -> None:
-    parts = {"prior": MIXED, "posterior": MIXED | {"gradient": "straight_through"}}
-    trains_alike(lambda seed: vae_with(seed, **parts), lambda: OBJECTIVES.create("joint_capacity"))
+def test_wrapped_models_have_no_labels() -> None:
+    for name in ("bernoulli", "mixed"):
+        with pytest.raises(PyrovaeError, match="codes of labels"):
+            pyrovae.wrap(
+                torch.nn.Linear(5, 4),
+                torch.nn.Linear(2, 5),
+                prior=name,
+                latent_dim=2,
+                likelihood="bernoulli",
+                event_shape=(5,),
+            )
 
 
 def test_what_does_not_fit_is_said() -> None:

@@ -304,6 +304,7 @@ class UserModel(LatentModel):
         several = Several.of(model_trace, guide_trace, x, self.latent_dim)
         self._several, self._names = several, several.renamed
         self.blocks, self.classes = several.blocks, several.classes
+        self.space = "mixed" if several.classes else "real"
         self.draws = SCORE_DRAWS if several.scored else 1
         pairs = latent_sites(model_trace, guide_trace)
         for q, p in pairs:

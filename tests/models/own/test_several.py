@@ -14,8 +14,9 @@ from pyro.infer import Trace_ELBO, TraceMeanField_ELBO
 from torch import Tensor, nn
 from torch.distributions import kl_divergence
 
+import pyrovae
 from pyrovae.api.checks.training import trains_alike
-from pyrovae.core.errors import ConfigError
+from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.core.given import Given
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
@@ -25,6 +26,7 @@ from pyrovae.measures.collapse.bounds import estimate_bound
 from pyrovae.measures.collapse.interventions import explained
 from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
 from pyrovae.measures.posterior.density import Density
+from pyrovae.measures.samplers import fit_sampler
 from pyrovae.models.own import UserModel
 from pyrovae.objectives import OBJECTIVES, Elbo, SemiSupervised
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
@@ -121,7 +123,7 @@ def test_rates_of_a_sum_are_those_of_the_bound(m2: UserModel) -> None:
     )
 
 
-@pytest.mark.parametrize("enumerated", [True, False])
+@pytest.mark.parametrize("enumerated", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_it_trains_alone_as_beside_others(enumerated: bool) -> None:
     with pyro.settings.context(module_local_params=True):
         trains_alike(
@@ -203,13 +205,23 @@ def test_few_labels_name_the_classes() -> None:
     program = LossProgram(vae, objective)
     trained = objective.trained_on(data)
     assert trained.context.sum(0).tolist() == [5.0, 5.0, 5.0]
-    settings = TrainingSettings(steps=400, batch_size=50, records=1, lr=1e-2)
+    settings = TrainingSettings(steps=250, batch_size=50, records=1, lr=1e-2)
     Trainer(program, trained, settings, compiled=False).train(program, seed=0)
     assert (posterior_means(vae, x)[:, 2] == labels).float().mean() > 0.95
     with pytest.raises(ConfigError, match="no label of data set"):
         SemiSupervised(labels="digit", known=15).trained_on(data)
     with pytest.raises(ConfigError, match="sums over"):
         LossProgram(own(dmm, (STEPS, WIDTH), 2 * STEPS), objective)
+
+
+def test_what_is_for_real_codes_refuses_labels(m2: UserModel) -> None:
+    x = bits(30, PIXELS)
+    with pytest.raises(ConfigError, match="codes in real space"):
+        fit_sampler(m2, x, {"name": "mixture", "components": 2})
+    with pytest.raises(PyrovaeError, match="codes of labels are not pruned"):
+        pyrovae.prune(m2, x, criterion="variance")
+    with pytest.raises(PyrovaeError, match="NUTS is for real codes"):
+        Density(m2, x)
 
 
 def test_objectives_of_single_draws_refuse_labels(m2: UserModel) -> None:
