@@ -46,6 +46,8 @@ class Objective(nn.Module):
     #: Whether the loss of one and the same model changes while it trains, other than by schedules:
     #: losses at different steps cannot be compared, and none of them is the best.
     moves = False
+    #: Whether other things than data go through the encoder.
+    encodes_others = False
     #: Why no network may have batch normalisation, in words after the objective's name; empty if
     #: any may.
     against_batch_norm = ""
@@ -170,6 +172,7 @@ OBJECTIVES: Registry = Registry(
         "The bound and its weights": ("elbo", "beta", "annealed", "autoencoder", "rae"),
         "A rate that is held": ("capacity", "joint_capacity", "free_bits", "delta", "geco"),
         "The scale of the noise": ("learned_sigma", "balanced"),
+        "Data with a few labels": ("semi_supervised",),
         "Tighter bounds": ("iwae", "dreg", "miwae", "ciwae", "piwae", "hamiltonian"),
         "Inference that keeps up": ("lagging", "latent_reconstruction"),
         "Independent units": ("beta_tc", "factor", "dip_i", "dip_ii"),

@@ -57,6 +57,7 @@ class LatentReconstruction(Objective):
         "likelihood.mean",
         "code.flat",
     }
+    encodes_others = True
     against_batch_norm = (
         "encodes reconstructions too, whose statistics batch normalisation would mix with those of "
         "data"

@@ -88,12 +88,20 @@ class Metrics(Registry[Metric]):
                     "infoc",
                     "infoe",
                 ),
-                "Prediction of factors": ("dci", "sap", "explicitness", "mcc"),
+                "Prediction of factors": (
+                    "dci",
+                    "sap",
+                    "explicitness",
+                    "mcc",
+                    "sample_efficiency",
+                    "unfairness",
+                ),
                 "Interventions on factors": ("beta_vae", "factor_vae", "irs"),
                 "Codes alone": (
                     "average_mutual_information",
                     "gaussian_total_correlation",
                     "wasserstein_correlation",
+                    "intrinsic_dimension",
                 ),
             },
         )

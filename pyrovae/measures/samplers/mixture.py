@@ -14,6 +14,9 @@ from torch.distributions import Distribution
 from pyrovae.core.errors import ConfigError
 from pyrovae.measures.samplers.base import SAMPLERS, Sampler
 
+#: Of expectation maximisation, at most: scikit-learn's 100 leave many codes' fits on their way.
+_ITERATIONS = 1000
+
 
 @SAMPLERS.register("mixture")
 class MixtureSampler(Sampler):
@@ -59,7 +62,10 @@ class MixtureSampler(Sampler):
                 f"{self.components} components are too many for {len(codes)} codes", "components"
             )
         found = GaussianMixture(
-            self.components, covariance_type=self.covariance, random_state=seed
+            self.components,
+            covariance_type=self.covariance,
+            max_iter=_ITERATIONS,
+            random_state=seed,
         ).fit(codes.double().numpy())
 
         def tensor(values: np.ndarray) -> Tensor:

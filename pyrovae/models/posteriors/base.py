@@ -160,20 +160,16 @@ class NormalisedHead(nn.Linear):
 
     def forward(self, features: Tensor) -> Tensor:
         """Return ``(*b, outputs)`` for features ``(*b, features)``."""
-        raw = (
-            linear(features, self.weight).flatten(0, -2)
-            if features.dim() > 1
-            else linear(features, self.weight).unsqueeze(0)
-        )
+        raw = linear(features, self.weight)
         normed = batch_norm(
-            raw,
+            raw.reshape(-1, raw.shape[-1]),
             self.running_mean,
             self.running_var,
             training=self.training,
             momentum=_MOMENTUM,
             eps=_EPSILON,
         )
-        return self.gamma * normed.reshape(*features.shape[:-1], -1) + self.bias
+        return self.gamma * normed.reshape(raw.shape) + self.bias
 
 
 def location(features: int, latent_dim: int, gamma: float | None) -> nn.Linear:

@@ -227,6 +227,15 @@ def training_conflict(
     reason = getattr(objective, "against_batch_norm", "")
     if reason and any(isinstance(m, nn.modules.batchnorm._BatchNorm) for m in model.modules()):
         return "network", f"objective '{name}' {reason}: norm: layer can"
+    if any(isinstance(m, NormalisedHead) for m in model.modules()):
+        others = ""
+        if getattr(objective, "encodes_others", False):
+            others = f"objective '{name}' encodes reconstructions too"
+        elif isinstance(model, VAE) and model.prior.needs_encoder:
+            family = PRIORS.name_of(type(model.prior))
+            others = f"prior '{family}' encodes pseudo-inputs too"
+        if others:
+            return "posterior.gamma", f"normalises over a minibatch of data, and {others}"
     if isinstance(model, VAE) and model.posterior.needs_model:
         family = POSTERIORS.name_of(type(model.posterior))
         return "network", (

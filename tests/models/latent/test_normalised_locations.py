@@ -11,7 +11,7 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.posteriors.base import NormalisedHead
 from pyrovae.models.vae import build_vae
-from pyrovae.objectives import Rae
+from pyrovae.objectives import LatentReconstruction, Rae
 from pyrovae.study.plan.compatibility import training_conflict
 from pyrovae.training import LossProgram, Trainer, TrainingSettings
 
@@ -80,6 +80,14 @@ def test_it_trains_and_keeps_its_moments_in_the_step() -> None:
     vae.eval()
     mean = vae.encode(small_images().float() / 255).mean
     torch.testing.assert_close(mean.std(0), torch.full((2,), 0.8), atol=0.1, rtol=0)
-    assert training_conflict(
-        vae, program.objective, "elbo", settings.model_copy(update={"batch_size": 1})
+    alone = settings.model_copy(update={"batch_size": 1})
+    found = training_conflict(vae, program.objective, "elbo", alone)
+    assert found is not None
+    assert found[0] == "training.batch_size"
+    assert training_conflict(vae, program.objective, "rae", settings) is None
+    found = training_conflict(vae, LatentReconstruction(), "latent_reconstruction", settings)
+    assert found == (
+        "posterior.gamma",
+        "normalises over a minibatch of data, and objective 'latent_reconstruction' encodes "
+        "reconstructions too",
     )
