@@ -136,7 +136,7 @@ def _area(
     from sklearn.preprocessing import StandardScaler
 
     # Of several values scikit-learn's regression is a softmax, of two they are the same.
-    softmax = LogisticRegression()
+    softmax = LogisticRegression(max_iter=1_000)
     model = make_pipeline(
         StandardScaler(), softmax if classifier == "softmax" else OneVsRestClassifier(softmax)
     )

@@ -138,7 +138,7 @@ def _fit_lasso(z_train: Codes, v_train: Factor, z_test: Codes, v_test: Factor) -
     scaler = StandardScaler().fit(z_train)
     codes, unseen = scaler.transform(z_train), scaler.transform(z_test)
     target, unseen_target = _standardised(v_train, v_test)
-    model = Lasso(alpha=LASSO_ALPHA).fit(codes, target)
+    model = Lasso(alpha=LASSO_ALPHA, max_iter=10_000).fit(codes, target)
     return Fit(
         np.abs(model.coef_),
         1 - _error(model.predict(codes), target),

@@ -331,7 +331,7 @@ def _read_share(read: NDArray[np.float64], labels: NDArray[np.intp]) -> float:
     from sklearn.linear_model import LogisticRegression
     from sklearn.metrics import log_loss
 
-    model = LogisticRegression(C=np.inf, class_weight="balanced")
+    model = LogisticRegression(C=np.inf, class_weight="balanced", max_iter=1_000)
     # Matrices of ten columns: BLAS threads wait for each other for ten times as long as they work.
     with threadpool_limits(limits=1, user_api="blas"):
         left = log_loss(labels, model.fit(read, labels).predict_proba(read))

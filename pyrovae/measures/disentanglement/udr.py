@@ -143,7 +143,7 @@ def _similarity(a: Codes, b: Codes, kind: str, alpha: float) -> NDArray[np.float
     if not (d_a and d_b):
         return np.zeros((d_a, d_b))
     if kind == "lasso":
-        return np.abs(Lasso(alpha=alpha).fit(a, b).coef_).reshape(d_b, d_a).T
+        return np.abs(Lasso(alpha=alpha, max_iter=10_000).fit(a, b).coef_).reshape(d_b, d_a).T
     ranks = np.hstack([rankdata(a, axis=0), rankdata(b, axis=0)])
     return np.abs(np.corrcoef(ranks.T))[:d_a, d_a:]
 
