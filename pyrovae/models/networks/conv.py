@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import Field
@@ -11,7 +10,7 @@ from torch import nn
 from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS, Dropout, Norm
 from pyrovae.models.networks.dense import dense
 from pyrovae.models.networks.image import OverBatch, halvings, normalised
-from pyrovae.models.networks.skip import Skip, SkipDecoder
+from pyrovae.models.networks.skip import Skip, in_a_row
 
 
 @NETWORKS.register("conv")
@@ -109,9 +108,4 @@ class Conv:
                 stages.append([layer])
             inner = outputs
         stages[-1].append(nn.Unflatten(1, (outputs_per_element, event_shape[0])))
-        whole: nn.Module = (
-            SkipDecoder([nn.Sequential(*stage) for stage in stages])
-            if self.skip
-            else nn.Sequential(*chain.from_iterable(stages))
-        )
-        return OverBatch(whole, event_dims=1)
+        return OverBatch(in_a_row(stages, skip=self.skip), event_dims=1)

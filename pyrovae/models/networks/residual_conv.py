@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from pyrovae.models.networks.base import ACTIVATIONS, NETWORKS
 from pyrovae.models.networks.image import OverBatch, halvings
+from pyrovae.models.networks.skip import Skip, in_a_row
 
 
 class ResidualBlock(nn.Module):
@@ -49,6 +50,9 @@ class ResidualConv:
         Width of the dense layer between the convolutions and the code.
     activation
         Inside the blocks and after the dense layers.
+    skip
+        Whether every layer of the decoder reads the code, as for ``conv``: the blocks before a
+        convolution read it too.
 
     References
     ----------
@@ -74,8 +78,10 @@ class ResidualConv:
         blocks: Annotated[int, Field(gt=0)] = 1,
         dense: Annotated[int, Field(gt=0)] = 256,
         activation: Literal["relu", "gelu", "tanh", "softplus"] = "relu",
+        skip: Skip = False,
     ) -> None:
         self.channels, self.blocks, self.dense = list(channels), blocks, dense
+        self.skip = skip
         self.activation = ACTIVATIONS[activation]
 
     def _blocks(self, channels: int) -> list[nn.Module]:
@@ -104,20 +110,25 @@ class ResidualConv:
         sizes = halvings("residual_conv", event_shape, len(self.channels))
         height, width = sizes[-1]
         inner = self.channels[-1]
-        layers: list[nn.Module] = [
-            nn.Linear(latent_dim, self.dense),
-            self.activation(),
-            nn.Linear(self.dense, inner * height * width),
-            nn.Unflatten(-1, (inner, height, width)),
+        again = latent_dim if self.skip else 0
+        stages: list[list[nn.Module]] = [
+            [nn.Linear(latent_dim, self.dense), self.activation()],
+            [
+                nn.Linear(self.dense + again, inner * height * width),
+                nn.Unflatten(-1, (inner, height, width)),
+            ],
         ]
         channels = [*reversed(self.channels[:-1]), outputs_per_element * event_shape[0]]
         for outputs, (height, width) in zip(channels, reversed(sizes[:-1]), strict=True):
             odd = (height % 2, width % 2)
-            layers += [
-                *self._blocks(inner),
+            stage = [
+                *self._blocks(inner + again),
                 self.activation(),
-                nn.ConvTranspose2d(inner, outputs, 4, stride=2, padding=1, output_padding=odd),
+                nn.ConvTranspose2d(
+                    inner + again, outputs, 4, stride=2, padding=1, output_padding=odd
+                ),
             ]
+            stages.append(stage)
             inner = outputs
-        layers.append(nn.Unflatten(1, (outputs_per_element, event_shape[0])))
-        return OverBatch(nn.Sequential(*layers), event_dims=1)
+        stages[-1].append(nn.Unflatten(1, (outputs_per_element, event_shape[0])))
+        return OverBatch(in_a_row(stages, skip=self.skip), event_dims=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Annotated
 
 import torch
@@ -42,6 +43,13 @@ class SkipDecoder(nn.Module):
         for stage in rest:
             h = stage(_beside(h, z))
         return h
+
+
+def in_a_row(stages: Sequence[Sequence[nn.Module]], *, skip: bool) -> nn.Module:
+    """Return stages as one decoder: each of which reads the code again, or layers and no more."""
+    if skip:
+        return SkipDecoder([nn.Sequential(*stage) for stage in stages])
+    return nn.Sequential(*chain.from_iterable(stages))
 
 
 def _beside(h: Tensor, z: Tensor) -> Tensor:

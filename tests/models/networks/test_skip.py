@@ -48,7 +48,12 @@ def planes(z: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
 
 @pytest.mark.parametrize(
     ("name", "parameters"),
-    [("mlp", {"hidden": [8]}), ("gated_mlp", {"hidden": [8]}), ("conv", {"channels": [4]})],
+    [
+        ("mlp", {"hidden": [8]}),
+        ("gated_mlp", {"hidden": [8]}),
+        ("conv", {"channels": [4]}),
+        ("residual_conv", {"channels": [4]}),
+    ],
 )
 def test_a_first_layer_that_dies_does_not_take_the_code_with_it(
     name: str, parameters: dict[str, Any]
@@ -66,5 +71,5 @@ def test_a_first_layer_that_dies_does_not_take_the_code_with_it(
 
 
 def test_runs_without_keep_their_identity() -> None:
-    for name in ("mlp", "gated_mlp", "conv"):
+    for name in ("mlp", "gated_mlp", "conv", "residual_conv"):
         assert "skip" not in NETWORKS.resolve(name, {"skip": False})
