@@ -6,7 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from rich.console import Console
 from torch import Tensor
 
@@ -19,6 +21,7 @@ from pyrovae.api.subjects import data_for, model_of, name_of, on_cpu
 from pyrovae.core.errors import ConfigError, PyrovaeError, did_you_mean
 from pyrovae.datasets import Dataset, Split
 from pyrovae.datasets.splits import split_indices
+from pyrovae.measures.collapse import posterior_means
 from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
 from pyrovae.measures.evaluate import EvaluationSettings, measure_splits
 from pyrovae.models.contract import LatentModel
@@ -26,7 +29,13 @@ from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES
 from pyrovae.report.run.pruning import PruningReport
 from pyrovae.report.study.capacity import CapacityReport
-from pyrovae.shrink.capacity.found import Capacity, largest_pruned, need_settled, search
+from pyrovae.shrink.capacity.found import (
+    Capacity,
+    intrinsic,
+    largest_pruned,
+    need_settled,
+    search,
+)
 from pyrovae.shrink.capacity.run import is_search, search_capacity, stored_capacity
 from pyrovae.shrink.pruning.prune_run import (
     CONDITIONAL,
@@ -353,7 +362,13 @@ def _search_in_memory(
     runs, believed, complete = search(train, tell=tell, **asked)
     pruned = largest_pruned(runs, lambda name: _without_idle(models[name], dataset, name))
     open_ = tuple(name for name in runs["run"] if not models[name].settled.yes)
-    return Capacity(None, runs, believed, complete, pruned, open_)
+    first = slice(settings.points)
+
+    def codes(name: str) -> NDArray[np.floating]:
+        shown = measured(models[name], dataset)
+        return posterior_means(models[name], shown.test.floats(first)).cpu().numpy()
+
+    return Capacity(None, runs, believed, complete, pruned, open_, intrinsic(runs, codes))
 
 
 def held_out(x: Any) -> Dataset:

@@ -163,6 +163,7 @@ _SHORT = DiagnosticsSettings(
     search_steps=4,
     simulations=100,
     calibration_draws=3,
+    local_classifiers=2,
     replicates=2,
 )
 X = _data().test.floats()

@@ -6,9 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from pyrovae.core.errors import ConfigError, NotSettled
+from pyrovae.measures.disentanglement import intrinsic_dimension
 from pyrovae.shrink.capacity.search import Belief, Observation, belief, next_size
 from pyrovae.shrink.pruning.prune_run import Pruned, PrunedRun
 from pyrovae.training.settled import Settled
@@ -35,6 +38,9 @@ class Capacity:
         Sparse runs after pruning.
     unsettled
         Runs that have not settled.
+    intrinsic
+        Intrinsic dimension of the codes of the largest latent_dim, mean over its runs: see
+        :func:`intrinsic`; ``None`` if unknown.
     """
 
     root: Path | None
@@ -43,6 +49,7 @@ class Capacity:
     complete: bool
     pruned: tuple[Pruned, ...]
     unsettled: tuple[str, ...] = ()
+    intrinsic: float | None = None
 
     @property
     def recommended(self) -> int:
@@ -155,6 +162,32 @@ def largest_pruned(runs: pd.DataFrame, prune: Callable[[str], Pruned | None]) ->
     return tuple(found for found in map(prune, chosen["run"]) if found is not None)
 
 
+def intrinsic(runs: pd.DataFrame, codes: Callable[[str], NDArray[np.floating]]) -> float | None:
+    """Return the intrinsic dimension of the codes of the largest latent_dim, mean over its runs.
+
+    Another answer to the same question, by nearest neighbours among posterior means
+    (:func:`pyrovae.measures.disentanglement.intrinsic_dimension`): how many numbers say where on
+    their manifold the codes are. It takes as many units at least, and more where that is curved.
+
+    Parameters
+    ----------
+    runs
+        As in :class:`Capacity`.
+    codes
+        Returns those of a run, ``(n, latent_dim)``.
+
+    Returns
+    -------
+    float or None
+        ``None`` where codes are fewer than their units.
+    """
+    largest = runs.loc[runs["latent_dim"] == runs["latent_dim"].max(), "run"]
+    try:
+        return float(np.mean([intrinsic_dimension(codes(run)).score for run in largest]))
+    except ConfigError:
+        return None
+
+
 def describe(found: Capacity) -> str:
     """Return what was found, as text."""
     low, high = found.believed.interval()
@@ -169,6 +202,11 @@ def describe(found: Capacity) -> str:
         lines.append(
             f"recommended latent_dim {found.recommended} (95 % interval {low} to {high}), from "
             f"{len(found.runs)} trainings"
+        )
+    if found.intrinsic is not None:
+        lines.append(
+            f"intrinsic dimension of the codes at latent_dim {found.runs['latent_dim'].max()}: "
+            f"{found.intrinsic:.1f} (nearest neighbours)"
         )
     if found.unsettled:
         lines.append(

@@ -15,6 +15,7 @@ from pyrovae.core.errors import ConfigError, PyrovaeError
 from pyrovae.core.reading import read_json
 from pyrovae.shrink.capacity.found import (
     Capacity,
+    intrinsic,
     largest_pruned,
     need_settled,
     observed,
@@ -108,7 +109,7 @@ def search_capacity(
     store = Store(results / _union(plans).name)
     pruned = largest_pruned(runs, lambda run: _pruned(store.run(run)))
     open_ = tuple(run for run in runs["run"] if not store.run(run).settled().yes)
-    found = Capacity(store.root, runs, believed, complete, pruned, open_)
+    found = Capacity(store.root, runs, believed, complete, pruned, open_, _intrinsic(store, runs))
     atomic.write_text(store.root / _SUMMARY, json.dumps(_summary(found), indent=1))
     return found
 
@@ -143,7 +144,12 @@ def stored_capacity(root: Path) -> Capacity:
         summary["complete"],
         tuple(pruned),
         tuple(summary.get("unsettled", ())),
+        _intrinsic(Store(root), runs),
     )
+
+
+def _intrinsic(store: Store, runs: pd.DataFrame) -> float | None:
+    return intrinsic(runs, lambda run: store.run(run).codes())
 
 
 def _plan(plan: Callable[[Sequence[str]], Plan], size: int, seeds: int, file: str) -> Plan:

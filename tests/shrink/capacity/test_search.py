@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from pyrovae.commands.main import main
 from pyrovae.shrink.capacity import Observation, belief, next_size
+from pyrovae.shrink.capacity.found import Capacity, describe, intrinsic, observed
 
 ROOT = Path(__file__).parents[3]
 
@@ -69,6 +71,27 @@ def test_belief_in_sparsity() -> None:
     doubtful = belief([Observation(8, 4), Observation(8, 6)])
     assert doubtful.interval()[1] - doubtful.interval()[0] > sparse.interval()[1] - 5
     assert float(sparse.probability.sum()) == pytest.approx(1)
+
+
+def test_intrinsic_dimension_stands_beside_the_units_that_are_used() -> None:
+    """Codes of three numbers in six of eight units: curved, and two units are idle."""
+    three = np.random.default_rng(0).normal(size=(1_500, 3))
+    curved = np.hstack([three, three**2 / 4, np.zeros((1_500, 2))])
+    runs = pd.DataFrame(
+        {"run": ["a", "b", "c"], "latent_dim": [2, 8, 8], "seed": 0, "used_units": [2, 6, 6]}
+    )
+    asked = []
+
+    def codes(run: str) -> np.ndarray:
+        asked.append(run)
+        return curved
+
+    found = intrinsic(runs, codes)
+    assert asked == ["b", "c"]
+    assert found == pytest.approx(3, abs=0.3)
+    told = describe(Capacity(None, runs, belief(observed(runs)), True, (), (), found))
+    assert re.search(r"dimension of the codes at latent_dim 8: [23]\.\d \(nearest", told)
+    assert intrinsic(runs, lambda run: curved[:5]) is None
 
 
 def test_the_search_stops_at_its_bound() -> None:
