@@ -22,8 +22,12 @@ from pyrovae.measures.collapse.units import encoded
 from pyrovae.measures.scores import COLLAPSE, INFORMATION, TEST, Score, declare
 from pyrovae.models.contract import LatentModel
 
-#: Codes that are summed over at most, and (code, datum) pairs that scores take at most.
-MOST_CODES, _MOST_PAIRS = 1 << 14, 1 << 18
+#: Codes that are summed over at most, and pairs of code and datum that scores take at most: all
+#: data that are evaluated or none, so that a sum can be held against the bounds.
+MOST_CODES, _MOST_PAIRS = 1 << 14, 1 << 21
+
+#: Data whose sums are held in memory at a time.
+_DATA = 256
 
 PERPLEXITY = declare(
     Score(
@@ -204,7 +208,8 @@ def usage_scores(usage: Usage) -> dict[str, float]:
 def summed_scores(vae: LatentModel, x: Data) -> dict[str, float]:
     """Return the scores of the sum over all codes, where there is one and it is short."""
     count = number_of_codes(vae)
-    if count is None or count > MOST_CODES:
+    if count is None or count > MOST_CODES or count * len(x) > _MOST_PAIRS:
         return {}
-    found = enumerate_posterior(vae, x[: max(2, _MOST_PAIRS // count)])
-    return {SUMMED.key: float(found.log_px.mean()), GAP.key: float(found.kl.mean())}
+    parts = [enumerate_posterior(vae, part) for part in x.split(_DATA)]
+    log_px, kl = (torch.cat([getattr(part, name) for part in parts]) for name in ("log_px", "kl"))
+    return {SUMMED.key: float(log_px.mean()), GAP.key: float(kl.mean())}

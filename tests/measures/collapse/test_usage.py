@@ -18,6 +18,7 @@ from pyrovae.measures.collapse import (
     measure_use,
 )
 from pyrovae.measures.collapse.measure import CollapseSettings, measure_collapse
+from pyrovae.measures.collapse.usage import summed_scores
 from pyrovae.measures.traversal import between, levels
 from pyrovae.models.vae import VAE, build_vae
 
@@ -160,3 +161,11 @@ def test_a_report_tells_perplexity_and_dead_labels(vae: VAE) -> None:
     told = str(pyrovae.collapse(vae, known_data(60), sensitivity_points=8))
     assert "labels: perplexity of each unit (0: 4.0 of 4, 1: 2.0 of 4, 2: 4.0 of 4)" in told
     assert "2 of 12 are dead" in told
+
+
+def test_sums_are_over_all_data_or_none(vae: VAE) -> None:
+    x = known_data(300)
+    found, exact = summed_scores(vae, x), enumerate_posterior(vae, x)
+    assert found["summed_log_px"] == pytest.approx(float(exact.log_px.mean()))
+    assert found["posterior_kl"] == pytest.approx(float(exact.kl.mean()), abs=1e-6)
+    assert not summed_scores(vae, x.repeat(200, 1))
