@@ -30,6 +30,11 @@ def _arviz() -> Any:
         return import_module("arviz")
 
 
+def import_now() -> None:
+    """Import ArviZ now, where many processes are to share it."""
+    _arviz()
+
+
 def _before_1() -> bool:
     # 1.x answers for names of 0.x with a warning: its version is asked, not its names.
     return _arviz().__version__.startswith("0.")

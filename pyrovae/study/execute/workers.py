@@ -35,7 +35,7 @@ _PRELOADED = [
     "torch._inductor",
     "scipy.stats",
     "sklearn.ensemble",
-    "arviz",
+    "pyrovae.study.execute.preloaded",
     "h5netcdf.legacyapi",
     "pyarrow.parquet",
 ]
