@@ -17,6 +17,7 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import Registry
 from pyrovae.core.scheduled import Scheduled
 from pyrovae.core.schedules import at, ends, falls, unfinished, values
+from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import build_vae
 from pyrovae.objectives import OBJECTIVES, Elbo
@@ -92,6 +93,13 @@ STARTS = {
     ("prior", "vampprior", "spread"),
     ("likelihood", "attention", "word_dropout"),
     ("likelihood", "recurrent", "word_dropout"),
+    ("objective", "geco", "average"),
+    ("objective", "geco", "start"),
+    ("objective", "hamiltonian", "largest"),
+    ("objective", "hamiltonian", "step_size"),
+    ("objective", "hamiltonian", "temperature"),
+    # Of batch-normalised means, by which the rate is held from below.
+    *(("posterior", name, "gamma") for name in POSTERIORS),
 }
 #: Pairs of numbers.
 BOUNDS = {"log_scale_bounds"}
@@ -176,8 +184,14 @@ def test_a_models_numbers_change_in_the_step_itself(kind: str, name: str, key: s
     if key == "spike":
         course |= {"from": 0.02, "to": 0.05}
 
+    # Labels want a prior and a posterior of one kind.
+    both = {"name": name} if name in ("bernoulli", "categorical", "mixed") else None
+    other = {"prior": "posterior", "posterior": "prior"}.get(kind)
+    beside = {other: both} if both and other else {}
+
     def program(value: Any) -> LossProgram:
-        return LossProgram(_small(**{kind: {"name": name, key: value, **fixed}}), Elbo())
+        given = {**beside, kind: {"name": name, key: value, **fixed}}
+        return LossProgram(_small(**given), Elbo())
 
     moving, ends = program(course), [program(course["from"]), program(course["to"])]
     data = small_images(8)

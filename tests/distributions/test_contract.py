@@ -26,18 +26,29 @@ from distributions.checks import assert_mean
 from pyrovae.analysis.rounded_normal import RoundedNormal
 from pyrovae.distributions.around_direction import AroundDirection
 from pyrovae.distributions.autoregressive import zuko
-from pyrovae.distributions.columns import Columns
+from pyrovae.distributions.columns import Columns, Units
 from pyrovae.distributions.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.distributions.discretized_logistic import DiscretizedLogistic
 from pyrovae.distributions.element_by_element import ElementByElement
+from pyrovae.distributions.fixed_scale import FixedScaleNormal
 from pyrovae.distributions.flow import Flow
 from pyrovae.distributions.generalized_normal import GeneralizedNormal
 from pyrovae.distributions.half_cauchy import HalfCauchy
+from pyrovae.distributions.hyperbolic import RiemannianNormal
 from pyrovae.distributions.joint import Joint
+from pyrovae.distributions.labels import (
+    Indicators,
+    Label,
+    Switch,
+    _Categorical,
+    _OneHotCategorical,
+)
 from pyrovae.distributions.levels import Levels
+from pyrovae.distributions.log_ratio import LogRatioDirichlet, contrasts
 from pyrovae.distributions.logistic import Logistic
 from pyrovae.distributions.mixture import Mixture
 from pyrovae.distributions.normal_mixture import DiagonalNormalMixture, NormalMixture
+from pyrovae.distributions.pieces import Pieces
 from pyrovae.distributions.planar import Planar
 from pyrovae.distributions.power_spherical import PowerSpherical
 from pyrovae.distributions.rebatched import Rebatched
@@ -168,6 +179,13 @@ def normal(z: np.ndarray, loc: np.ndarray, scale: np.ndarray) -> float:
     return stats.norm.logpdf(z, loc, scale).sum()
 
 
+def log_ratios(z: np.ndarray, concentration: np.ndarray) -> float:
+    """Dirichlet by dz, where pi = softmax(V z): the map's volume is prod(pi) sqrt(K)."""
+    log_parts = special.log_softmax(contrasts(3).double().numpy() @ z)
+    density = stats.dirichlet.logpdf(np.exp(log_parts), concentration)
+    return density + log_parts.sum() + 0.5 * np.log(3)
+
+
 NAN = tensor(float("nan"), 0.0, 0.0)
 NOT_POSITIVE = tensor(1.0, 0.0, 1.0)
 CASES = {
@@ -195,6 +213,35 @@ CASES = {
         side_by_side_density,
         tensor(1.0, 0.0, 0.0, -1.0, 2.0),
         type=Columns,
+    ),
+    "fixed_scale_normal": Case(
+        FixedScaleNormal,
+        {"loc": LOC, "scale": SCALE},
+        normal,
+        tensor(float("nan")),
+        {"loc": NAN, "scale": NOT_POSITIVE},
+    ),
+    "label": Case(
+        lambda logits: Label(logits=logits),
+        {"logits": LEVELS},
+        lambda z, logits: special.log_softmax(logits)[int(z)],
+        tensor(3.0),
+        type=Label,
+    ),
+    "switch": Case(
+        lambda logits: Switch(logits=logits),
+        {"logits": LOC},
+        lambda z, logits: stats.bernoulli.logpmf(z, special.expit(logits)),
+        tensor(2.0),
+        {"logits": NAN},
+        Switch,
+    ),
+    "log_ratio_dirichlet": Case(
+        lambda concentration: LogRatioDirichlet(concentration, contrasts(3).double()),
+        {"concentration": LEVELS.abs() + 0.5},
+        log_ratios,
+        tensor(float("nan"), 0.0),
+        type=LogRatioDirichlet,
     ),
     "levels": Case(
         Levels,
@@ -355,6 +402,9 @@ def test_every_class_is_here() -> None:
     # What a posterior keeps to itself is tested with it; what is made of networks in models/layered
     # and models/likelihoods/test_autoregressive.
     elsewhere = {AroundDirection, ElementByElement, Joint}
+    # Labels as numbers, units of two kinds, and Pyro's labels drawn by noise: test_labels,
+    # models/own/test_several; geodesics: test_hyperbolic.
+    elsewhere |= {Indicators, Units, _Categorical, _OneHotCategorical, Pieces, RiemannianNormal}
     ours = {c for c in below(Distribution) if c.__module__.startswith("pyrovae.distributions.")}
     assert ours - {type(case.law()) for case in CASES.values()} == elsewhere
 

@@ -27,6 +27,10 @@ ZERO = {
 }  # fmt: skip
 #: ... except where a name means another thing.
 NOT_ZERO = {("delta", "weight"), ("info", "weight")}
+#: Numbers for which 0 means something under one name only: no average is taken.
+ZERO_OF = {("geco", "average")}
+#: Of densities, a distortion may be negative.
+ANY_SIGN = {("geco", "target")}
 
 
 def _numeric(annotation: Any) -> set[type]:
@@ -54,8 +58,10 @@ def test_there_are_numbers_of_every_kind() -> None:
 def test_senseless_numbers_are_refused(
     kind: str, name: str, key: str, listed: bool, kinds: set[type]
 ) -> None:
-    bad: list[Any] = [math.nan, math.inf, -math.inf, -1, "1", True]
-    if key not in ZERO or (name, key) in NOT_ZERO:
+    bad: list[Any] = [math.nan, math.inf, -math.inf, "1", True]
+    if (name, key) not in ANY_SIGN:
+        bad.append(-1)
+    if (key not in ZERO or (name, key) in NOT_ZERO) and (name, key) not in ZERO_OF | ANY_SIGN:
         bad.append(0)
     if float not in kinds:
         bad.append(1.5)
