@@ -59,7 +59,7 @@ SUMMED = declare(
 )
 GAP = declare(
     Score(
-        "posterior_kl",
+        "kl_to_posterior",
         "KL of q(z|x) from the true posterior",
         unit="nats",
         better="low",

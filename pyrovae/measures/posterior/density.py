@@ -147,7 +147,7 @@ class Density:
 #: Why the posterior of a code with labels is not sampled.
 NO_COORDINATES = (
     "NUTS is for real codes, and this one has labels: where codes are few, every evaluation sums "
-    "over all of them (summed_log_px and posterior_kl)"
+    "over all of them (summed_log_px and kl_to_posterior)"
 )
 
 

@@ -167,5 +167,5 @@ def test_sums_are_over_all_data_or_none(vae: VAE) -> None:
     x = known_data(300)
     found, exact = summed_scores(vae, x), enumerate_posterior(vae, x)
     assert found["summed_log_px"] == pytest.approx(float(exact.log_px.mean()))
-    assert found["posterior_kl"] == pytest.approx(float(exact.kl.mean()), abs=1e-6)
+    assert found["kl_to_posterior"] == pytest.approx(float(exact.kl.mean()), abs=1e-6)
     assert not summed_scores(vae, x.repeat(200, 1))
