@@ -35,6 +35,7 @@ def test_all_metrics_by_default_and_those_of_codes_alone_without_factors(files):
         "gaussian_total_correlation",
         "wasserstein_correlation",
         "average_mutual_information",
+        "intrinsic_dimension",
     }
 
 
