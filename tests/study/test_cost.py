@@ -51,7 +51,22 @@ def test_operations_are_those_that_torch_counts(name: str) -> None:
 
 def test_every_network_of_this_package_is_counted() -> None:
     ours = {name for name in NETWORKS if NETWORKS[name].__module__.startswith("pyrovae.")}
-    assert ours == set(SHAPES)
+    assert ours == set(SHAPES) | {"identifiable_mlp"}
+
+
+def test_a_one_to_one_decoder_is_counted_but_for_its_embedding() -> None:
+    """A product with a fixed matrix is no layer: two operations for each of 5 × 105 elements."""
+    vae = build_vae(
+        (3, 5, 7),
+        5,
+        network={"name": "identifiable_mlp"},
+        prior={"name": "standard_normal"},
+        posterior={"name": "mean_field_normal"},
+        likelihood={"name": "gaussian"},
+    )
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        vae.decoder(torch.empty(4, 5))
+    assert 4 * (forward_flops(vae.decoder, (5,)) + 2 * 5 * 105) == counter.get_total_flops()
 
 
 @pytest.mark.parametrize(
