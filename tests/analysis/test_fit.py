@@ -201,6 +201,7 @@ def test_means_are_found_by_every_law(
     assert np.corrcoef(draws.mean(0), groups.mean())[0, 1] > 0.9
 
 
+@pytest.mark.slow
 def test_a_factor_without_effect_is_drawn_to_zero() -> None:
     rng = np.random.default_rng(3)
     runs, _ = simulate(rng, "real")
