@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from tiny_study import tiny_plan
 from torch.utils.flop_counter import FlopCounterMode
 
+from pyrovae.datasets import load_dataset
+from pyrovae.measures.flops import step_flops
 from pyrovae.models.likelihoods import LIKELIHOODS
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.vae import build_vae
 from pyrovae.study.plan.cost import conditional_flops, forward_flops
+from pyrovae.study.plan.planning import program_of
 
 SHAPES = {
     "mlp": (3, 5, 7),
@@ -84,3 +89,26 @@ def test_a_network_inside_a_likelihood_is_counted(
         away = LIKELIHOODS.create(name, shape, **given)
     assert conditional_flops(likelihood) == conditional_flops(away) > 0
     assert conditional_flops(LIKELIHOODS.create("gaussian", shape)) == 0
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        "grid.prior=[standard_normal]",
+        "grid.prior=[{name: vampprior, pseudo_inputs: 150}]",
+        "base.objective={name: iwae, particles: 6}",
+    ],
+)
+def test_what_is_planned_is_about_what_a_step_takes(given: str, tmp_path: Path) -> None:
+    """Pseudo-inputs are encoded in each step, and each draw is decoded.
+
+    The plan leaves out heads and the gradient by the data, which small networks feel most.
+    """
+    run = tiny_plan(tmp_path, given).runs[0]
+    config = run.config
+    name, parameters = config.dataset["name"], {**config.dataset}
+    parameters.pop("name")
+    dataset = load_dataset(name, **parameters)
+    x = dataset.train.floats(slice(config.training.batch_size))
+    taken = step_flops(program_of(config, dataset), x)
+    assert run.flops / config.training.steps == pytest.approx(taken, rel=0.35)

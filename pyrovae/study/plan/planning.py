@@ -28,7 +28,7 @@ from pyrovae.models.layered import LayeredVAE, build_layered
 from pyrovae.models.networks import NETWORKS
 from pyrovae.models.priors import PRIORS
 from pyrovae.models.vae import VAE, build_vae
-from pyrovae.objectives import OBJECTIVES
+from pyrovae.objectives import OBJECTIVES, Objective
 from pyrovae.study.config.labels import columns, defaults
 from pyrovae.study.config.read import PlacedRun, Study
 from pyrovae.study.config.run import COMPONENTS, MODEL_PARTS, OWN, RunConfig, label
@@ -252,7 +252,7 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         except ConfigError as error:
             raise ConfigError(error.message, run.place("network"), file) from None
     assert isinstance(vae, VAE | LayeredVAE)
-    flops = _forward_flops(vae, run.config, ours)
+    flops = _forward_flops(vae, objective, run.config, ours)
     # A backward pass costs twice the forward pass.
     return sum(p.numel() for p in vae.parameters()), 3.0 * flops * training.steps
 
@@ -271,21 +271,24 @@ def _place(config: RunConfig, event_shape: tuple[int, ...]) -> torch.device:
     return torch.device("cpu" if small else "meta")
 
 
-def _forward_flops(vae: VAE | LayeredVAE, config: RunConfig, ours: bool) -> float:
+def _forward_flops(
+    vae: VAE | LayeredVAE, objective: Objective, config: RunConfig, ours: bool
+) -> float:
     """Return the operations of a batch's pass through both networks, on the meta device.
 
-    What stands between layers is small beside them, and left out.
+    What stands between layers is small beside them, and left out. Each draw of a datum's code is
+    decoded; a prior that is made of the posteriors of pseudo-inputs has these encoded as well.
     """
     n, shape = config.training.batch_size, vae.encoder_shape
+    decoded = n * objective.samples
+    encoded = n + getattr(getattr(vae, "prior", None), "pseudo_inputs", 0)
     if ours:
-        return n * (
-            forward_flops(vae.decoder, (vae.decoder_width,))
-            + conditional_flops(vae.likelihood)
-            + forward_flops(vae.encoder, shape)
-        )
+        return decoded * (
+            forward_flops(vae.decoder, (vae.decoder_width,)) + conditional_flops(vae.likelihood)
+        ) + encoded * forward_flops(vae.encoder, shape)
     with torch.device("meta"), FlopCounterMode(display=False) as counter:
-        vae.decoder(torch.empty(n, vae.decoder_width))
-        vae.encoder(torch.empty(n, *shape))
+        vae.decoder(torch.empty(decoded, vae.decoder_width))
+        vae.encoder(torch.empty(encoded, *shape))
     return float(counter.get_total_flops())
 
 
