@@ -7,7 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.table import Table
+from rich import box
+from rich.table import Column, Table
 from rich.text import Text
 
 from pyrovae.commands import terminal
@@ -167,7 +168,14 @@ def _compatibility() -> Iterator[Any]:
     )
     # Names stand below each other, numbered: as heads they would not fit.
     yield Text("\n".join(f"  {i + 1:2d} prior {name}" for i, name in enumerate(priors)))
-    table = Table("posterior", *(str(i + 1) for i in range(len(priors))))
+    # Without lines between: names of posteriors have to stay whole beside a column for each prior.
+    table = Table(
+        Column("posterior", no_wrap=True),
+        *(Column(str(i + 1), no_wrap=True) for i in range(len(priors))),
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for posterior, row in matrix.items():
         table.add_row(
             posterior, *({"closed": "C", "sampled": "M"}.get(m, "-") for m in row.values())
