@@ -92,10 +92,10 @@ def test_dci_sees_neither_order_nor_sign_nor_scale(seed, exponents):
 
 
 @pytest.mark.parametrize("name", NEARLY)
-@given(seed=SEED, exponents=st.lists(st.integers(-2, 2), min_size=4, max_size=4))
+@given(seed=SEED, exponents=st.lists(st.integers(-1, 1), min_size=4, max_size=4))
 @settings(max_examples=5, deadline=None)
 def test_order_sign_and_scale_where_chance_is_small(name, seed, exponents):
-    """Codes here are all active at any of these scales."""
+    """Codes are all active at these scales: a twentieth of the widest range is not reached."""
     codes, factors, rng = sample(seed)
     moved = (codes * (-2.0) ** np.array(exponents))[:, rng.permutation(4)]
     rows, columns = rng.permutation(300), rng.permutation(3)
