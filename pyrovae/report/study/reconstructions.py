@@ -11,10 +11,10 @@ from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn
 from pyrovae.report.look.marks import carries_mark
-from pyrovae.report.look.mosaics import crowded, fit, mosaic, show
+from pyrovae.report.look.mosaics import crowded, sheet
 from pyrovae.report.look.presented import Presented
 from pyrovae.report.look.shown import shown
-from pyrovae.report.look.style import PAPER, Style, theme, tighten
+from pyrovae.report.look.style import PAPER, Style
 
 #: Cells in one figure: more would not fit a page.
 _ROWS = 14
@@ -74,14 +74,8 @@ def reconstructions(presented: Presented, *, style: Style = PAPER) -> list[Drawn
 def _sheet(
     rows: Tensor, titles: list[str], label: str, title: str, style: Style
 ) -> tuple[Figure, Axes]:
-    with theme(style):
-        figure = Figure(figsize=(style.column, 3 * style.column))
-        ax = figure.subplots()
-        show(ax, mosaic(rows), rows=["input", *titles])
+    named = ["input", *titles]
+    with sheet(rows, rows=named, columns=(), title=title, style=style) as (figure, ax):
         ax.set_ylabel(label)
-        if title:
-            ax.set_title(names.wrapped(title, 44))
-        tighten(figure)
-        fit(figure, ax)
-        figure.draw_without_rendering()
+    figure.draw_without_rendering()
     return figure, ax
