@@ -172,8 +172,23 @@ class _Autoregressive(OnNormal):
         return Flow(self._base(features), self.flow(features))
 
 
+class _Affine(_Autoregressive):
+    """Affine maps, in either direction."""
+
+    def __init__(
+        self,
+        features: int,
+        latent_dim: int,
+        *,
+        transforms: Count = 2,
+        hidden: Annotated[list[Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
+    ) -> None:
+        super().__init__(features, latent_dim)
+        self._build("affine", transforms, hidden)
+
+
 @POSTERIORS.register("iaf")
-class InverseAutoregressive(_Autoregressive):
+class InverseAutoregressive(_Affine):
     r"""Inverse autoregressive flow: affine maps of each dimension, given the noise before it.
 
     .. math::
@@ -208,20 +223,9 @@ class InverseAutoregressive(_Autoregressive):
     (torch.Size([5, 3]), torch.Size([5]))
     """
 
-    def __init__(
-        self,
-        features: int,
-        latent_dim: int,
-        *,
-        transforms: Count = 2,
-        hidden: Annotated[list[Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
-    ) -> None:
-        super().__init__(features, latent_dim)
-        self._build("affine", transforms, hidden)
-
 
 @POSTERIORS.register("maf")
-class MaskedAutoregressive(_Autoregressive):
+class MaskedAutoregressive(_Affine):
     r"""Masked autoregressive flow: affine maps of each dimension, given the code's before it.
 
     .. math::
@@ -259,17 +263,6 @@ class MaskedAutoregressive(_Autoregressive):
     >>> z.shape, q.log_prob(z).shape
     (torch.Size([5, 3]), torch.Size([5]))
     """
-
-    def __init__(
-        self,
-        features: int,
-        latent_dim: int,
-        *,
-        transforms: Count = 2,
-        hidden: Annotated[list[Count], Field(min_length=1)] = [64],  # noqa: B006 - never changed
-    ) -> None:
-        super().__init__(features, latent_dim)
-        self._build("affine", transforms, hidden)
 
     def forward(self, features: Tensor) -> Distribution:
         """Return the law of what the transforms take to a normal variable."""
