@@ -10,6 +10,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from pyrovae.measures.disentanglement.base import METRICS, Codes, MetricResult, RNGLike
+from pyrovae.measures.disentanglement.importance import boosted_trees
 from pyrovae.measures.disentanglement.split import train_test_split
 from pyrovae.measures.disentanglement.validation import check_pair
 from pyrovae.measures.scores import Score
@@ -228,7 +229,6 @@ def _variation(predicted: Values, sensitive: Values) -> float:
 
 def _predicted(learner: Learner, z: Codes, v: Values, z_test: Codes, seed: int) -> Values:
     # Imported late: `list` and `plan` do without it, and it takes longer than they do.
-    from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
@@ -236,12 +236,9 @@ def _predicted(learner: Learner, z: Codes, v: Values, z_test: Codes, seed: int) 
     if np.ptp(v) == 0:
         return np.full(len(z_test), v[0])
     model = (
-        make_pipeline(StandardScaler(), LogisticRegression())
+        make_pipeline(StandardScaler(), LogisticRegression(max_iter=1_000))
         if learner == "softmax"
-        # As of DCI: see `pyrovae.measures.disentanglement.importance`.
-        else HistGradientBoostingClassifier(
-            max_iter=100, max_depth=3, min_samples_leaf=1, early_stopping=False, random_state=seed
-        )
+        else boosted_trees(seed)
     )
     # Small matrices and tiny trees: threads wait for each other for longer than they work.
     with threadpool_limits(limits=1):
