@@ -94,17 +94,21 @@ def test_a_network_inside_a_likelihood_is_counted(
 @pytest.mark.parametrize(
     "given",
     [
-        "grid.prior=[standard_normal]",
-        "grid.prior=[{name: vampprior, pseudo_inputs: 150}]",
-        "base.objective={name: iwae, particles: 6}",
+        ["grid.prior=[standard_normal]"],
+        ["grid.prior=[{name: vampprior, pseudo_inputs: 150}]"],
+        ["base.objective={name: iwae, particles: 6}"],
+        [
+            "grid.prior=[bernoulli]",
+            "base.posterior={name: bernoulli, gradient: score, draws: 6}",
+        ],
     ],
 )
-def test_what_is_planned_is_about_what_a_step_takes(given: str, tmp_path: Path) -> None:
+def test_what_is_planned_is_about_what_a_step_takes(given: list[str], tmp_path: Path) -> None:
     """Pseudo-inputs are encoded in each step, and each draw is decoded.
 
     The plan leaves out heads and the gradient by the data, which small networks feel most.
     """
-    run = tiny_plan(tmp_path, given).runs[0]
+    run = tiny_plan(tmp_path, *given).runs[0]
     config = run.config
     name, parameters = config.dataset["name"], {**config.dataset}
     parameters.pop("name")

@@ -280,7 +280,7 @@ def _forward_flops(
     decoded; a prior that is made of the posteriors of pseudo-inputs has these encoded as well.
     """
     n, shape = config.training.batch_size, vae.encoder_shape
-    decoded = n * objective.samples
+    decoded = n * max(objective.samples, vae.draws)  # as `LatentModel.training_terms` draws
     encoded = n + getattr(getattr(vae, "prior", None), "pseudo_inputs", 0)
     if ours:
         return decoded * (
