@@ -102,26 +102,54 @@ def test_heat_maps_show_the_stored_matrices_by_falling_kl(small_study: StudyResu
     assert row["importance"] == importance[3, 1]
 
 
-def test_what_the_study_did_not_measure_is_measured_for_the_heat_map(run: RunFolder) -> None:
-    """This run has MIG, but no DCI."""
+def test_information_that_the_study_did_not_measure_is_measured_for_the_heat_map(
+    run: RunFolder,
+) -> None:
+    stored = run.metrics()
     data = factor_heatmap(run).data
-    assert data.groupby("factor")["importance"].sum().to_numpy() == pytest.approx(1, abs=1e-6)
     codes, factors = run.codes(), run.factors()
     assert factors is not None
     parts = mig(codes, factors).parts
     expected = np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
     shown = data.pivot(index="unit", columns="factor", values="information")
-    np.testing.assert_allclose(shown[run.metrics()["factor_names"]], expected)
+    np.testing.assert_allclose(shown[stored["factor_names"]], expected)
+
+
+def test_no_learner_is_fitted_for_a_heat_map(run: RunFolder) -> None:
+    """This run has MIG, but no DCI."""
+    drawn = factor_heatmap(run)
+    assert "DCI importance" not in [ax.get_title(loc="left") for ax in drawn.figure.axes]
+    assert drawn.data["importance"].isna().all()
+    assert "learner" not in drawn.caption
+
+
+def test_importances_are_those_of_the_learner_that_was_asked_for(
+    run: RunFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = run.metrics()
+    shape = np.shape(stored["estimators"]["mig"]["parts"]["mutual_information"])
+    importance = np.random.default_rng(0).dirichlet(np.ones(shape[0]), shape[1]).T
+    refused = {"metric": {"name": "dci"}, "refused": "a factor never varies"}
+    asked = {
+        "parts": {"importance": importance.tolist()},
+        "estimator": {"learner": "random_forest_regression"},
+    }
+    estimators = {
+        "dci": refused,
+        "dci[learner=random_forest_regression]": asked,
+        **stored["estimators"],
+    }
+    monkeypatch.setattr(type(run), "metrics", lambda _: {**stored, "estimators": estimators})
+    drawn = factor_heatmap(run)
+    shown = drawn.data.pivot(index="unit", columns="factor", values="importance")
+    np.testing.assert_allclose(shown[stored["factor_names"]], importance)
+    assert "a learner (random forest regression)" in drawn.caption
 
 
 def test_information_of_draws_stands_beside_that_of_means(run: RunFolder) -> None:
     drawn = factor_heatmap(run)
-    titles = [ax.get_title(loc="left") for ax in drawn.figure.axes[:3]]
-    assert titles == [
-        "I(mean of unit; factor) / H(factor)",
-        "I(draw of unit; factor) / H(factor)",
-        "DCI importance",
-    ]
+    titles = [ax.get_title(loc="left") for ax in drawn.figure.axes[:2]]
+    assert titles == ["I(mean of unit; factor) / H(factor)", "I(draw of unit; factor) / H(factor)"]
     codes, factors = run.drawn(), run.factors()
     assert codes is not None
     assert factors is not None

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import matplotlib
+from matplotlib.figure import Figure
 
 from pyrovae.core import atomic
 from pyrovae.core.errors import ConfigError, did_you_mean
@@ -27,6 +28,7 @@ _UNDATED: dict[str, dict[str, None]] = {
 def files(drawn: Drawn, style: Style = PAPER, formats: Sequence[str] = FORMATS) -> dict[str, bytes]:
     """Return a figure's files by suffix: the pictures, its data and its caption."""
     made = {}
+    _lay_out(drawn.figure, style)
     # Matplotlib numbers the parts of an SVG by a salted hash.
     with theme(style), matplotlib.rc_context({"svg.hashsalt": drawn.name}):
         for kind in formats:
@@ -37,6 +39,14 @@ def files(drawn: Drawn, style: Style = PAPER, formats: Sequence[str] = FORMATS) 
     made["csv"] = drawn.data.to_csv(index=False).encode()
     made["txt"] = f"{drawn.caption}\n".encode()
     return made
+
+
+def _lay_out(figure: Figure, style: Style) -> None:
+    """Place everything once: the same in each format, and Matplotlib does not do it for each."""
+    if figure.get_layout_engine() is not None:
+        with theme(style):
+            figure.draw_without_rendering()
+            figure.set_layout_engine(None)
 
 
 def save(figures: Iterable[Drawn], folder: str | Path, *, style: Style = PAPER) -> list[Path]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pyrovae.analysis.active import is_active
 from pyrovae.core.errors import ConfigError
-from pyrovae.measures.disentanglement import dci, mig
+from pyrovae.measures.disentanglement import mig
 from pyrovae.report.escapes import figure_text
 from pyrovae.report.look import names
 from pyrovae.report.look.drawn import Drawn, NothingToDraw
@@ -61,10 +61,10 @@ def factor_heatmap(
     """Draw what each latent unit of a run knows of each factor.
 
     Above, the mutual information of the binned posterior mean with the factor, in units of the
-    factor's entropy; below it the same of one draw from q(z|x) of each datum, where the run has
-    them; last, the importance of the unit when a learner predicts the factor from all units (DCI),
-    of which each factor's sum is 1. Both of means are taken from the stored results where MIG and
-    DCI were among the study's metrics, and else computed with their defaults.
+    factor's entropy, by the MIG that is stored, or its default; below it the same of one draw from
+    q(z|x) of each datum, where the run has them; last, the importance of the unit when a learner
+    predicts the factor from all units, of which each factor's sum is 1, if DCI was among the
+    study's metrics: the first one asked for. No learner is fitted for a figure.
 
     A mean says nothing of its scale: that of an idle unit may know a factor well, though noise
     drowns it. Idle units fade by the share of noise in their variance.
@@ -73,7 +73,7 @@ def factor_heatmap(
     -------
     Drawn
         ``data`` has a row for each factor and unit: ``information`` in units of the factor's
-        entropy, ``drawn_information`` of the draws (NaN where the run has none), ``importance``,
+        entropy, ``drawn_information`` of the draws and ``importance`` (NaN where the run has none),
         ``kl`` in nats, ``active`` and ``noise_share``.
 
     Raises
@@ -86,28 +86,28 @@ def factor_heatmap(
         raise NothingToDraw("the data has no ground-truth factors, so no unit can know them")
     stored = folder.metrics()
     try:
-        information, importance = _matrices(folder, factors, stored["estimators"])
+        information = _of_means(folder, factors, stored["estimators"])
         drawn_information = _of_draws(folder, factors, stored["evaluation"]["metrics"])
     except ConfigError as refusal:
         raise NothingToDraw(str(refusal)) from None
+    importance, learner = _importance(stored["estimators"])
     factor_names = stored.get("factor_names") or [f"factor {j}" for j in range(factors.shape[1])]
     units = folder.units().sort_values("kl", ascending=False, kind="stable")
     noise = units["mean_var"] / (units["mean_var"] + units["var_mu"])
     units = units.assign(active=is_active(units), noise_share=noise.fillna(1.0))
     shown = units.head(_UNITS)
-    # Importances of many units are far below 1: their scale ends where they do.
-    largest = float(importance[shown["unit"]].max()) or 1.0
-    maps = [
-        (information, "I(mean of unit; factor) / H(factor)", 1.0),
-        (drawn_information, "I(draw of unit; factor) / H(factor)", 1.0),
-        (importance, "DCI importance", largest),
-    ]
-    known = [(matrix, label, top) for matrix, label, top in maps if matrix is not None]
+    known = [(information, "I(mean of unit; factor) / H(factor)", 1.0)]
+    if drawn_information is not None:
+        known.append((drawn_information, "I(draw of unit; factor) / H(factor)", 1.0))
+    if importance is not None:
+        # Importances of many units are far below 1: their scale ends where they do.
+        largest = float(importance[shown["unit"]].max()) or 1.0
+        known.append((importance, "DCI importance", largest))
     with theme(style):
         height = 0.17 * len(factor_names) + 0.42
         size = (style.column, (len(known) * height + 0.35) * style.scale)
         figure = Figure(figsize=size, layout="constrained")
-        axes = figure.subplots(len(known), 1, sharex=True)
+        axes = figure.subplots(len(known), 1, sharex=True, squeeze=False)[:, 0]
         for ax, (matrix, label, top) in zip(axes, known, strict=True):
             sns.heatmap(
                 matrix[shown["unit"]].T,
@@ -132,23 +132,30 @@ def factor_heatmap(
             figure.suptitle(names.wrapped(title, 44))
         tighten(figure)
     more = len(units) - len(shown)
-    draws = "" if drawn_information is None else "; then the same of one draw from q(z|x) a datum"
+    parts = [
+        f"What each latent unit knows of each factor{f', {title}' if title else ''}, seed "
+        f"{stored['labels']['seed']}{': ' if len(known) == 1 else '. Above: '}mutual information of "
+        "the posterior mean (binned) with the factor, in units of the factor's entropy"
+    ]
+    if drawn_information is not None:
+        parts[0] += "; then the same of one draw from q(z|x) a datum"
+    if importance is not None:
+        parts.append(
+            f" Below: how much a learner ({names.words(learner)}) that predicts the factor relies "
+            "on the unit; each factor's units sum to 1, and the scale ends at the largest of them "
+            "(Eastwood and Williams 2018)"
+        )
     left_out = f" The {more} units of least KL are left out." if more else ""
     caption = (
-        f"What each latent unit knows of each factor{f', {title}' if title else ''}, seed "
-        f"{stored['labels']['seed']}. Above: mutual information of the posterior mean (binned) "
-        f"with the factor, in units of the factor's entropy{draws}. Below: how much a learner that "
-        "predicts the factor relies on the unit; each factor's units sum to 1, and the scale ends "
-        "at the largest of them (Eastwood and Williams 2018). Units in order of decreasing KL; in "
+        f"{'.'.join(parts)}. Units in order of decreasing KL; in "
         f"italics: idle, faded by the share of noise in their variance.{left_out}"
     )
+    missing = np.full_like(information, np.nan)
     data = _tidy(
         {
             "information": information,
-            "drawn_information": np.full_like(information, np.nan)
-            if drawn_information is None
-            else drawn_information,
-            "importance": importance,
+            "drawn_information": missing if drawn_information is None else drawn_information,
+            "importance": missing if importance is None else importance,
         },
         [str(f) for f in factor_names],
         units,
@@ -156,16 +163,33 @@ def factor_heatmap(
     return Drawn(name, figure, data.assign(run=folder.id), caption)
 
 
-def _matrices(
-    folder: RunFolder, factors: NDArray[np.integer], estimators: dict
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return information in units of the factors' entropy, and importance; both (d, k)."""
-    parts = estimators.get("mig", {}).get("parts") or mig(folder.codes(), factors).parts
-    information = np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
-    parts = estimators.get("dci", {}).get("parts")
-    if parts is None:
-        parts = dci(folder.codes(), factors, 0).parts
-    return information, np.array(parts["importance"])
+def _of_means(
+    folder: RunFolder, factors: NDArray[np.integer], estimators: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    """Return the information of posterior means, ``(d, k)``, in units of the factors' entropy."""
+    entry = _first(estimators, "mig", "mutual_information")
+    parts = entry["parts"] if entry else mig(folder.codes(), factors).parts
+    return np.array(parts["mutual_information"]) / np.array(parts["factor_entropy"])
+
+
+def _importance(estimators: Mapping[str, Any]) -> tuple[NDArray[np.float64] | None, str]:
+    """Return the importances that are stored, ``(d, k)``, and the learner that they are of."""
+    entry = _first(estimators, "dci", "importance")
+    if entry is None:
+        return None, ""
+    return np.array(entry["parts"]["importance"]), entry["estimator"]["learner"]
+
+
+def _first(estimators: Mapping[str, Any], name: str, part: str) -> Mapping[str, Any] | None:
+    """Return what is stored of the first metric of a name that has a part."""
+    return next(
+        (
+            entry
+            for key, entry in estimators.items()
+            if key.partition("[")[0] == name and part in entry.get("parts", {})
+        ),
+        None,
+    )
 
 
 def _of_draws(
