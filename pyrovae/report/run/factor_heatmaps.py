@@ -134,8 +134,8 @@ def factor_heatmap(
     more = len(units) - len(shown)
     parts = [
         f"What each latent unit knows of each factor{f', {title}' if title else ''}, seed "
-        f"{stored['labels']['seed']}{': ' if len(known) == 1 else '. Above: '}mutual information of "
-        "the posterior mean (binned) with the factor, in units of the factor's entropy"
+        f"{stored['labels']['seed']}{': ' if len(known) == 1 else '. Above: '}mutual information "
+        "of the posterior mean (binned) with the factor, in units of the factor's entropy"
     ]
     if drawn_information is not None:
         parts[0] += "; then the same of one draw from q(z|x) a datum"
