@@ -23,7 +23,7 @@ EVENT_SHAPE = (1, 8, 8)
 
 def small_vae(
     prior: str = "standard_normal",
-    posterior: str = "mean_field_normal",
+    posterior: str | dict[str, Any] = "mean_field_normal",
     likelihood: str = "bernoulli",
     *,
     latent_dim: int = 3,
@@ -35,7 +35,7 @@ def small_vae(
         latent_dim,
         network={"name": "mlp", "hidden": [16]},
         prior=small(prior),
-        posterior=small(posterior),
+        posterior=small(posterior) if isinstance(posterior, str) else posterior,
         likelihood=small(likelihood),
         seed=seed,
         data=as_float(small_images()),

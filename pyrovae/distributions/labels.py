@@ -15,6 +15,8 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch import Size, Tensor
 from torch.distributions import Distribution, biject_to, constraints, register_kl, transform_to
+from torch.distributions.relaxed_bernoulli import LogitRelaxedBernoulli
+from torch.distributions.relaxed_categorical import ExpRelaxedCategorical
 from torch.nn.functional import logsigmoid
 
 from pyrovae.core.errors import ConfigError
@@ -315,6 +317,90 @@ class Indicators(TorchDistribution):
     def entropy(self) -> Tensor:
         """Return the entropy of the labels, in nats."""
         return self.units.entropy().sum(-1)
+
+
+class Concrete(TorchDistribution):
+    r"""Relaxed labels with the density of Maddison et al., in coordinates without bounds.
+
+    Of a label, y is the logarithm of a point of the simplex; of a switch, the logit of a number
+    between 0 and 1 (:meth:`numbers` maps both to what a network reads). Ratios of two densities are
+    the same in these coordinates as on the simplex, and nothing overflows.
+
+    .. math:: p(y) = (K - 1)!\, t^{K - 1} \prod_k rac{e^{l_k - t y_k}}{\sum_j e^{l_j - t y_j}},
+        \quad y = \log \mathrm{softmax}((l + g) / t), \quad g_k = -\log(-\log u_k)
+
+    Parameters
+    ----------
+    units
+        The law of each unit: batch ``(*b, d)``, no event.
+    temperature
+        t, 0-d.
+
+    References
+    ----------
+    Maddison, Mnih & Teh 2017, eq. 10 and appendices B, C; arXiv:1611.00712
+
+    Examples
+    --------
+    >>> import torch
+    >>> law = Concrete(Switch(logits=torch.zeros(5, 2)), torch.tensor(1.0))
+    >>> law.log_prob(torch.zeros(2))  # of a temperature of 1, logistic laws: 1/4 each
+    tensor([-2.7726, -2.7726, -2.7726, -2.7726, -2.7726])
+    """
+
+    arg_constraints: ClassVar[dict[str, Any]] = {}
+    has_rsample = True
+
+    def __init__(self, units: DiscreteUnit, temperature: Tensor) -> None:
+        self.units, self.temperature = units, temperature
+        *batch, d = units.batch_shape
+        each = units.logits.shape[-1] if isinstance(units, Label) else 1
+        super().__init__(Size(batch), Size((d * each,)), validate_args=False)
+
+    @property
+    def support(self) -> Any:
+        """Real numbers; but those of a label are logarithms of what adds up to 1."""
+        return _Discrete(constraints.independent(constraints.real, 1))
+
+    def expand(self, batch_shape: Any, _instance: Any = None) -> Concrete:
+        """Return the same laws with a larger batch shape."""
+        units = self.units.expand(Size(batch_shape) + self.units.batch_shape[-1:])
+        return Concrete(units, self.temperature)
+
+    def rsample(self, sample_shape: Size | list[int] | tuple[int, ...] = ()) -> Tensor:
+        """Draw with derivatives, ``(*sample_shape, *b, W)``."""
+        scaled = _perturbed(self.units, sample_shape) / self.temperature
+        return scaled.log_softmax(-1).flatten(-2) if isinstance(self.units, Label) else scaled
+
+    def log_prob(self, value: Tensor) -> Tensor:
+        """Return the log-density of y, in nats."""
+        logits = self.units.logits
+        if isinstance(self.units, Switch):
+            each = LogitRelaxedBernoulli(self.temperature, logits=logits, validate_args=False)
+            return each.log_prob(value).sum(-1)
+        points = value.unflatten(-1, logits.shape[-2:])
+        law = ExpRelaxedCategorical(self.temperature, logits=logits, validate_args=False)
+        return law.log_prob(points).sum(-1)
+
+    def numbers(self, value: Tensor) -> Tensor:
+        """Return what a network reads of y: points of the simplex, numbers between 0 and 1."""
+        label = isinstance(self.units, Label)
+        return relaxed_numbers(value, self.units.logits.shape[-1] if label else 0)
+
+
+def relaxed_numbers(value: Tensor, classes: int) -> Tensor:
+    """Return the numbers ``(*b, W)`` that coordinates of :class:`Concrete` laws stand for.
+
+    Parameters
+    ----------
+    value
+        ``(*b, W)``.
+    classes
+        Labels of a unit; 0 for switches.
+    """
+    if not classes:
+        return torch.sigmoid(value)
+    return value.unflatten(-1, (-1, classes)).softmax(-1).flatten(-2)
 
 
 @register_kl(Indicators, Indicators)

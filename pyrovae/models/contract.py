@@ -113,8 +113,15 @@ class LatentModel(nn.Module):
         data_size
             Size N of the training set.
         """
-        traces = trace_pair(self.model, self.guide, x, samples=max(samples, self.draws))
-        return scored(terms(*traces, data_size=data_size))
+        return scored(self.drawn_terms(x, samples=max(samples, self.draws), data_size=data_size))
+
+    def drawn_terms(self, x: Data, *, samples: int, data_size: int) -> Terms:
+        """Return what :meth:`model` and :meth:`guide` say of a minibatch at so many codes of each.
+
+        Of draws that have no derivatives, gradients are left to the objective.
+        """
+        traces = trace_pair(self.model, self.guide, x, samples=samples)
+        return terms(*traces, data_size=data_size)
 
     def encode(self, x: Tensor) -> Distribution:
         """Return q(z|x): batch ``(*b,)``, event ``(latent_dim,)``."""

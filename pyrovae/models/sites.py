@@ -185,7 +185,7 @@ def terms(model_trace: Trace, guide_trace: Trace, *, data_size: int = 1) -> Term
     )
 
 
-def scored(terms: Terms) -> Terms:
+def scored(terms: Terms, baseline: Tensor | None = None) -> Terms:
     r"""Return terms whose gradients count draws without derivatives, too; their values stay.
 
     Where a guide's site has no reparameterised draws, each term t that depends on its draw z gets
@@ -200,17 +200,21 @@ def scored(terms: Terms) -> Terms:
     ----------
     terms
         With K draws, ``(K, n)`` each.
+    baseline
+        b of the distortion, 0-d, where it is known before the draws. Rates then have to be closed
+        forms, which depend on no draw.
 
     References
     ----------
     Kool, van Hoof & Welling 2019, openreview r1lgTGL5DE (leave-one-out); Foerster et al. 2018,
     arXiv:1802.05098 (a surrogate whose value is the term's)
     """
-    fixed = [q for q, _ in terms.local if not q["fn"].has_rsample]
-    if not fixed:
+    if all(q["fn"].has_rsample for q, _ in terms.local):
         return terms
-    log_q = _total([q["fn"].log_prob(q["value"]) for q in fixed])
-    log_q = log_q.reshape(terms.distortion.shape)
+    log_q = fixed_log_prob(terms)
+    if baseline is not None:
+        value = terms.distortion.detach() - baseline
+        return replace(terms, distortion=terms.distortion + value * (log_q - log_q.detach()))
 
     def with_score(term: Tensor) -> Tensor:
         # Terms in closed form may lack the draws' dimension.
@@ -222,6 +226,21 @@ def scored(terms: Terms) -> Terms:
 
     rates = tuple(with_score(rate) for rate in terms.rates)
     return replace(terms, distortion=with_score(terms.distortion), rate=_total(rates), rates=rates)
+
+
+def fixed_log_prob(terms: Terms) -> Tensor:
+    """Return log q of the draws that have no derivatives, of the distortion's shape.
+
+    Raises
+    ------
+    ConfigError
+        If all draws have derivatives.
+    """
+    fixed = [q for q, _ in terms.local if not q["fn"].has_rsample]
+    if not fixed:
+        raise ConfigError("needs draws of labels (gradient: score), and all draws are relaxed")
+    log_q = _total([q["fn"].log_prob(q["value"]) for q in fixed])
+    return log_q.reshape(terms.distortion.shape)
 
 
 def _drawn_before(local: Sequence[tuple[Site, Site]], model_trace: Trace) -> tuple[bool, ...]:

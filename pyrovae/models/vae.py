@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from pyrovae.core.errors import ConfigError
+from pyrovae.core.given import Data
 from pyrovae.core.registry import Registry
 from pyrovae.core.seeded import seeded
 from pyrovae.models.condition import Condition, PriorMap, beside, joined, joined_shape
@@ -22,6 +23,7 @@ from pyrovae.models.networks import NETWORKS, Network
 from pyrovae.models.posteriors import POSTERIORS, Posterior
 from pyrovae.models.posteriors.mixed import check_closed
 from pyrovae.models.priors import PRIORS, Prior
+from pyrovae.models.sites import Terms
 
 _instances = itertools.count()
 
@@ -173,8 +175,13 @@ class VAE(LatentModel):
             z = pyro.sample("z", self.posterior.in_training(law) if trained else law)
             if trained and x is not None:
                 self.prior.learn_from(z)
-            numbers = z if trained else self.posterior.read(z)
+            numbers = self.posterior.heard(z) if trained else self.posterior.read(z)
             return pyro.sample("x", self.likelihood(self._decoded(numbers, context)), obs=x)
+
+    def training_terms(self, x: Data, *, samples: int, data_size: int) -> Terms:
+        """Return what both programs say of a minibatch, with the gradients of the posterior."""
+        found = self.drawn_terms(x, samples=max(samples, self.draws), data_size=data_size)
+        return self.posterior.with_gradients(found)
 
     def guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """Variational posterior: the prior's global sites, and q(z|x).

@@ -19,6 +19,7 @@ from pyrovae.objectives.scale import Balanced, LearnedSigma
 from pyrovae.objectives.semi_supervised import SemiSupervised
 from pyrovae.objectives.tighter import Ciwae, Miwae, Piwae
 from pyrovae.objectives.total_correlation import BetaTC
+from pyrovae.objectives.vimco import Vimco
 from pyrovae.objectives.wasserstein import WaeGan, WaeMmd
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "SemiSupervised",
     "Terms",
     "Update",
+    "Vimco",
     "WaeGan",
     "WaeMmd",
 ]

@@ -173,7 +173,7 @@ OBJECTIVES: Registry = Registry(
         "A rate that is held": ("capacity", "joint_capacity", "free_bits", "delta", "geco"),
         "The scale of the noise": ("learned_sigma", "balanced"),
         "Data with a few labels": ("semi_supervised",),
-        "Tighter bounds": ("iwae", "dreg", "miwae", "ciwae", "piwae", "hamiltonian"),
+        "Tighter bounds": ("iwae", "dreg", "miwae", "ciwae", "piwae", "vimco", "hamiltonian"),
         "Inference that keeps up": ("lagging", "latent_reconstruction"),
         "Independent units": ("beta_tc", "factor", "dip_i", "dip_ii"),
         "Codes of all data together": ("info", "wae_mmd", "wae_gan"),

@@ -224,6 +224,6 @@ def test_every_objective_has_a_truth_here() -> None:
         "annealed", "autoencoder", "balanced", "beta", "beta_tc", "capacity", "ciwae", "delta",
         "dip_i", "dip_ii", "dreg", "elbo", "factor", "free_bits", "geco", "hamiltonian", "info",
         "iwae", "joint_capacity", "lagging", "latent_reconstruction", "learned_sigma", "miwae",
-        "piwae", "rae", "semi_supervised", "wae_gan", "wae_mmd",
+        "piwae", "rae", "semi_supervised", "vimco", "wae_gan", "wae_mmd",
     }  # fmt: skip
     assert {name for name in OBJECTIVES if "." not in name} == known

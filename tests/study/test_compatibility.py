@@ -94,6 +94,7 @@ QUICK: dict[str, dict[str, object]] = {
     "ciwae": {"particles": 3},
     "miwae": {"particles": 2, "bounds": 2},
     "piwae": {"particles": 2, "bounds": 2},
+    "vimco": {"particles": 3},
     "wae_gan": {"hidden": [8]},
     "latent_reconstruction": {"weight": 0.1},
     "geco": {"target": 2.0, "constrain": "rate"},
@@ -143,9 +144,11 @@ def test_objectives_train(objective: str, compiled: bool) -> None:
         pytest.skip("is for a user's own model: tests/models/own/test_several.py")
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=".*not registered in the param store.*")
-        family = "fixed_scale_normal" if objective == "rae" else "mean_field_normal"
-        family = "mixed" if objective == "joint_capacity" else family
+        family: str | dict[str, Any] = "mean_field_normal"
+        family = {"rae": "fixed_scale_normal", "joint_capacity": "mixed"}.get(objective, family)
         prior = "mixed" if family == "mixed" else "standard_normal"
+        if objective == "vimco":
+            prior, family = "bernoulli", {"name": "bernoulli", "gradient": "score"}
         vae = small_vae(prior, family, "gaussian", latent_dim=2)
         _train(vae, objective, compiled=compiled)
 

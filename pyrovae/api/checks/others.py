@@ -76,6 +76,9 @@ def _parts(subject: Subject) -> dict[str, Any]:
     name = subject.part["name"]
     parameters = {key: value for key, value in subject.part.items() if key != "name"}
     needs = OBJECTIVES[name].requirements(OBJECTIVES.resolve(name, parameters))
+    if "posterior.scored" in needs:
+        scored = {"name": "bernoulli", "gradient": "score"}
+        return {"prior": {"name": "bernoulli"}, "posterior": scored}
     mixed = {"name": "mixed", "classes": 3}
     return {"prior": mixed, "posterior": mixed} if "posterior.mixed" in needs else {}
 

@@ -138,15 +138,24 @@ class UserModel(LatentModel):
         several = self._several
         if several is None or several.classes is None:
             return super().training_terms(x, samples=samples, data_size=data_size)
-        data = observed(x)
         if several.enumerated is not None:
-            return self.terms_given_labels(data, data_size=data_size)[0]
-        k = max(samples, self.draws)
-        copies = data.repeat(k, *(1 for _ in self._shape))
+            return self.terms_given_labels(observed(x), data_size=data_size)[0]
+        return scored(self.drawn_terms(x, samples=max(samples, self.draws), data_size=data_size))
+
+    def drawn_terms(self, x: Data, *, samples: int, data_size: int) -> Terms:
+        """Return what the programs say at so many codes of each datum."""
+        several = self._several
+        if several is None or several.classes is None:
+            return super().drawn_terms(x, samples=samples, data_size=data_size)
+        if several.enumerated is not None:
+            raise ConfigError(
+                f"draws labels, and training sums over those of site '{several.enumerated.name}'"
+            )
+        copies = observed(x).repeat(samples, *(1 for _ in self._shape))
         found = terms(*trace_pair(self.model, self.guide, copies), data_size=data_size)
-        distortion, *rates = (t.reshape(k, -1) for t in (found.distortion, *found.rates))
+        distortion, *rates = (t.reshape(samples, -1) for t in (found.distortion, *found.rates))
         whole = sum(rates[1:], rates[0])
-        return scored(replace(found, distortion=distortion, rates=tuple(rates), rate=whole))
+        return replace(found, distortion=distortion, rates=tuple(rates), rate=whole)
 
     @property
     def summed(self) -> LatentSite | None:

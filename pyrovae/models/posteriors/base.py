@@ -14,6 +14,7 @@ from torch.nn.functional import batch_norm, linear, softplus
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import LATER, Registry
 from pyrovae.core.scheduled import Scheduled
+from pyrovae.models.sites import Terms, scored
 
 #: softplus(x + _UNIT) is 1 at x = 0: an untrained head starts at the prior's scale.
 _UNIT = 0.541324854612918
@@ -80,8 +81,8 @@ class Posterior(Scheduled):
     def in_training(self, law: Distribution) -> Distribution:
         """Return what a law of codes, q(z|x) or p(z), is in the programs that are trained.
 
-        It is that of :meth:`read` codes; another law than the given one only where codes are
-        labels.
+        It is that of what :meth:`heard` takes, mostly of :meth:`read` codes; another law than the
+        given one only where codes are labels.
         """
         return law
 
@@ -89,11 +90,24 @@ class Posterior(Scheduled):
         """Return codes ``(*b, latent_dim)`` as the numbers that the decoder reads."""
         return z
 
+    def heard(self, z: Tensor) -> Tensor:
+        """Return draws of :meth:`in_training` as the numbers that the decoder reads: mostly so."""
+        return z
+
+    def with_gradients(self, terms: Terms) -> Terms:
+        """Return what training draws say, of the same value, with the gradients that are wanted."""
+        return scored(terms)
+
     @property
     def widths(self) -> tuple[int, ...]:
         """How many numbers :meth:`read` makes of each unit: of a label, one for each class."""
         classes = self.unit_classes if self.space in ("labels", "mixed") else None
         return tuple(k or 1 for k in classes or (0,) * self.latent_dim)
+
+    @classmethod
+    def facts(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
+        """Return :attr:`properties` as they are with the user's parameters."""
+        return cls.properties
 
     @classmethod
     def code_width(cls, latent_dim: int, parameters: Mapping[str, Any]) -> int:

@@ -31,6 +31,7 @@ from pyrovae.training import TrainingSettings
 NEEDS = {
     "posterior.reparameterizable": "a posterior whose draws have derivatives",
     "posterior.expectations": "a posterior whose expectations have gradients",
+    "posterior.scored": "draws of labels",
     "posterior.amortized": "a posterior that is a function of the encoder's output alone",
     "posterior.factorized": "a posterior with independent dimensions",
     "posterior.marginals": "a posterior with known one-dimensional marginals",
@@ -173,7 +174,7 @@ def objective_conflict(
         facts["prior"] = prior["name"], PRIORS[prior["name"]].properties
     if posterior is not None:
         family = POSTERIORS[posterior["name"]]
-        known = family.properties | {family.space}
+        known = family.facts(posterior) | {family.space}
         if "reparameterizable" in known:
             known |= {"expectations"}
         facts["posterior"] = posterior["name"], known
