@@ -98,6 +98,7 @@ STARTS = {
     ("objective", "hamiltonian", "largest"),
     ("objective", "hamiltonian", "step_size"),
     ("objective", "hamiltonian", "temperature"),
+    ("posterior", "vector_quantized", "decay"),
     # Of batch-normalised means, by which the rate is held from below.
     *(("posterior", name, "gamma") for name in POSTERIORS),
 }
@@ -186,6 +187,7 @@ def test_a_models_numbers_change_in_the_step_itself(kind: str, name: str, key: s
 
     # Labels want a prior and a posterior of one kind.
     both = {"name": name} if name in ("bernoulli", "categorical", "mixed") else None
+    both = {"name": "categorical"} if name == "vector_quantized" else both
     other = {"prior": "posterior", "posterior": "prior"}.get(kind)
     beside = {other: both} if both and other else {}
 

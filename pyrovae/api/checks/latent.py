@@ -181,7 +181,7 @@ def log_prob_derivatives(subject: Subject) -> None:
     module = subject.case.law(subject.case.dims[1])
     names, values = inputs(module)
     z = draw(module, module.tensors(), 3).detach().clone().requires_grad_(not subject.labels)
-    if subject.labels and not names:
+    if subject.labels and (not names or "certain" in subject.case.entry.properties):
         return
 
     def density(z: Tensor, *values: Tensor) -> Tensor:

@@ -22,6 +22,7 @@ from pyrovae.models.posteriors.mean_field import (
     MeanFieldStudentT,
 )
 from pyrovae.models.posteriors.mixed import Mixed
+from pyrovae.models.posteriors.quantized import FiniteScalar, VectorQuantized
 from pyrovae.models.posteriors.relaxed_spike_slab import RelaxedSpikeSlab
 from pyrovae.models.posteriors.semi_amortized import SemiAmortized
 from pyrovae.models.posteriors.sphere import PowerSpherical, VonMisesFisher
@@ -32,6 +33,7 @@ __all__ = [
     "POSTERIORS",
     "Bernoulli",
     "Categorical",
+    "FiniteScalar",
     "FixedScaleNormal",
     "FullRankNormal",
     "GaussianMixture",
@@ -51,6 +53,7 @@ __all__ = [
     "RelaxedSpikeSlab",
     "SemiAmortized",
     "Sylvester",
+    "VectorQuantized",
     "VonMisesFisher",
     "WrappedNormal",
 ]

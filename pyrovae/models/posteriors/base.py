@@ -54,7 +54,8 @@ class Posterior(Scheduled):
     #: code, in closed form. ``marginals``: :func:`pyrovae.distributions.marginals` knows them.
     #: ``factorized``: dimensions are independent, and the law is an ``Independent``.
     #: ``expectations``: instead of ``reparameterizable``, gradients of expectations are estimated
-    #: by the draws of :meth:`in_training`, whatever it takes.
+    #: by the draws of :meth:`in_training`, whatever it takes. ``certain``: a datum has one code, of
+    #: which log q has no derivatives.
     properties: ClassVar[frozenset[str]] = frozenset({"reparameterizable", "amortized"})
     #: Whether ``forward`` takes, after the features, ``log_joint``: codes to log p(x, z).
     needs_model = False
@@ -210,6 +211,7 @@ POSTERIORS: Registry = Registry(
         "Refined for each datum": ("semi_amortized",),
         "Flows": ("planar", "radial", "sylvester", "iaf", "maf", "nsf"),
         "Labels": ("categorical", "bernoulli", "mixed"),
+        "Quantised": ("vector_quantized", "finite_scalar"),
         "Other spaces": ("von_mises_fisher", "power_spherical", "wrapped_normal"),
     },
 )

@@ -16,6 +16,8 @@ from pyrovae.models.priors import PRIORS
 PARAMETERS: dict[tuple[str, str], list[dict[str, Any]]] = {
     ("prior", "categorical"): [{"classes": 3}, {"classes": 4, "learned": True}],
     ("posterior", "categorical"): [{"classes": 3}],
+    ("posterior", "finite_scalar"): [{"classes": 3}],
+    ("posterior", "vector_quantized"): [{"classes": 3}, {"classes": 3, "shared": True}],
     ("prior", "flow"): [
         {"kind": "affine", "hidden": [6]},
         {"kind": "spline", "hidden": [6], "bins": 4},
