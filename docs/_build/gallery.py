@@ -2,7 +2,7 @@
 
 ``python docs/_build/gallery.py`` trains the study and draws the pictures anew, in some minutes; the
 page is made from what that leaves. ``python docs/_build/gallery.py settling samples`` draws some
-figures of the study alone, which need neither a comparison nor a diagnosis.
+figures of a study alone, which need neither a comparison nor a diagnosis.
 """
 
 from __future__ import annotations
@@ -74,6 +74,29 @@ LAYERED: dict[str, Any] = {
         "evaluation": {"points": 300, "metrics": []},
     },
     "grid": {"layers": [{"sizes": [8, 4, 2]}, {"sizes": [8, 4, 2], "guide": "ladder"}]},
+    "seeds": 1,
+}
+
+
+#: Labels that are drawn, and labels of the nearest codewords.
+DISCRETE: dict[str, Any] = {
+    "name": "discrete",
+    "base": {
+        "dataset": {"name": "digits", "binarize": "static"},
+        "network": {"name": "mlp", "hidden": [64]},
+        "likelihood": "bernoulli",
+        "objective": "elbo",
+        "latent_dim": 6,
+        "prior": {"name": "categorical", "classes": 12},
+        "training": {"steps": 1000, "batch_size": 64, "lr": 2e-3, "records": 4},
+        "evaluation": {"points": 300, "metrics": []},
+    },
+    "grid": {
+        "posterior": [
+            {"name": "vector_quantized", "classes": 12},
+            {"name": "categorical", "classes": 12},
+        ]
+    },
     "seeds": 1,
 }
 
@@ -160,9 +183,10 @@ def renew(kinds: Iterable[str]) -> None:
     from pyrovae.report.look.presented import present
     from pyrovae.report.study.gallery import KINDS, draw
 
-    study = pyrovae.run_study(STUDY, progress=False)
     known = [Entry(*entry) for entry in json.loads((PICTURES / "gallery.json").read_text())]
     for kind in kinds:
+        of = DISCRETE if kind == "label_usage" else STUDY
+        study = pyrovae.run_study(of, progress=False)
         found = next(iter(draw(present(study, unsettled=True), kind)))
         entry = Entry("study", kind, f'study.figure("{kind}")', found.caption)
         pages.save(found, PICTURES / entry.picture)
@@ -206,8 +230,9 @@ def _drawn() -> Iterator[tuple[Entry, Any]]:
     capacity = pyrovae.capacity(sizes, seeds=1, trainings=4, unsettled=True, progress=False)
     searched = pyrovae.load_study("results/sizes-capacity")
     layered = pyrovae.run_study(LAYERED, progress=False)
+    discrete = pyrovae.run_study(DISCRETE, progress=False)
     for kind in (kind for kind in KINDS if kind not in BY_EXTRAS):
-        for source in (study, theory, searched, layered):
+        for source in (study, theory, searched, layered, discrete):
             with suppress(NothingToDraw):
                 found = next(iter(draw(present(source, unsettled=True), kind)))
                 yield Entry("study", kind, f'study.figure("{kind}")', found.caption), found

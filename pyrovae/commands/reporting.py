@@ -105,7 +105,7 @@ def plot(
       of training        evolution, settling
       of images          reconstructions, traversals, interpolations, samples
       of codes           code_map, code_umap (by umap-learn), units_by_label,
-                         mean_vs_sample
+                         label_usage, mean_vs_sample
       of diagnosed runs  khat, sbc, nuts_vs_guide, gaps, convergence
     """
     from pyrovae.report.look.formats import parse_formats

@@ -10,6 +10,7 @@ from pyrovae.report.look.style import PAPER, Style
 from pyrovae.report.run.code_map import code_maps, code_umaps
 from pyrovae.report.run.factor_heatmaps import factor_heatmaps
 from pyrovae.report.run.interpolations import interpolations
+from pyrovae.report.run.label_usage import all_label_usage
 from pyrovae.report.run.traversals import traversals
 from pyrovae.report.run.units_by_label import all_units_by_label
 from pyrovae.report.study import diagnosed
@@ -67,6 +68,7 @@ FIGURES: dict[str, Callable[..., Drawn | list[Drawn] | Iterator[Drawn]]] = {
 ON_REQUEST: dict[str, Callable[..., Drawn | Iterator[Drawn]]] = {
     "code_map": code_maps,
     "units_by_label": all_units_by_label,
+    "label_usage": all_label_usage,
     "interpolations": interpolations,
     "collapse_blame": collapse_blame,
     "capacity_curve": capacity_of_study,
