@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
-from pydantic import BaseModel, Field, create_model
+from pydantic import BaseModel, Field, TypeAdapter, create_model
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import LATER, Registry
 from pyrovae.datasets.base import Dataset, Split
 from pyrovae.datasets.binary import drawn
 from pyrovae.datasets.labels import indices
+from pyrovae.datasets.shifts import Correlation, HeldOut, shifted
 from pyrovae.datasets.splits import Count, split_indices
 
 #: Of the observations that are for validation: the same for every run.
@@ -101,6 +102,11 @@ def _validated(dataset: Dataset, n: int | None) -> Dataset:
     )
 
 
+def _shifted(dataset: Dataset, asked: Any) -> Dataset:
+    """Return the data set as it is: :func:`made` has it made with more training data."""
+    return dataset
+
+
 def _flat(dataset: Dataset, wanted: bool) -> Dataset:
     def flat(split: Split) -> Split:
         return replace(split, values=split.values.flatten(1))
@@ -112,6 +118,12 @@ def _flat(dataset: Dataset, wanted: bool) -> Dataset:
 _OPTIONS = {
     "labels_as_factors": _Option(
         bool, False, "whether metrics take labels for ground-truth factors", _scored
+    ),
+    "correlate": _Option(
+        list[Correlation], [], "pairs of factors that go together in the training data", _shifted
+    ),
+    "hold_out": _Option(
+        list[HeldOut], [], "combinations of factors that no training data have", _shifted
     ),
     "binarize": _Option(
         Literal["static", "dynamic"] | None,
@@ -159,13 +171,33 @@ def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[st
     Raises
     ------
     ConfigError
-        If ``validation`` asks for all training observations or more, or the data have such a split.
+        If ``validation`` asks for all training observations or more, or the data have such a split;
+        if too few are left of what ``correlate`` and ``hold_out`` ask for.
     """
     asked = [name for name in _OPTIONS if name in values and name not in own.model_fields]
-    dataset = function(**{name: value for name, value in values.items() if name not in asked})
+    given = {name: value for name, value in values.items() if name not in asked}
+    shifts = {name: asked.pop(asked.index(name)) for name in _SHIFTS if name in asked}
+    scored = "labels_as_factors" in asked and values[asked.pop(asked.index("labels_as_factors"))]
+
+    def load(n_train: int | None) -> Dataset:
+        more = {} if n_train is None else {"n_train": n_train}
+        return _scored(function(**{**given, **more}), scored)
+
+    if any(values[name] for name in shifts):
+        told = {name: _SHIFTS[name].validate_python(values.get(name, [])) for name in _SHIFTS}
+        dataset = shifted(load, told["correlate"], told["hold_out"], given.get("n_train"))
+    else:
+        dataset = load(None)
     for name in asked:
         dataset = _OPTIONS[name].act(dataset, values[name])
     return dataset
+
+
+#: What :func:`pyrovae.datasets.shifts.shifted` does, before anything that is drawn.
+_SHIFTS: dict[str, TypeAdapter[Any]] = {
+    "correlate": TypeAdapter(list[Correlation]),
+    "hold_out": TypeAdapter(list[HeldOut]),
+}
 
 
 #: Data sets by name: functions ``(*, …) -> Dataset`` whose keyword-only parameters the YAML sets.
