@@ -22,7 +22,9 @@ import numpy as np
 from pydantic import AfterValidator, Field
 from pydantic_core import PydanticCustomError
 
+from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import LATER
+from pyrovae.datasets.backgrounds import Background, dressed
 from pyrovae.datasets.base import Dataset
 from pyrovae.datasets.common import DATASETS
 from pyrovae.datasets.grids import FactorGrid, sample_grid
@@ -216,6 +218,8 @@ _Share = Annotated[float, Field(gt=0, le=1)]
 _Reach = Annotated[list[_Share], Field(min_length=2, max_length=2), LATER]
 _Values = Annotated[int, Field(gt=0, le=64), LATER]
 _Noise = Annotated[float, Field(ge=0, le=1), LATER]
+_Colour = Annotated[bool, LATER]
+_Background = Annotated[Background, LATER]
 
 
 def with_noise(images: np.ndarray, noise: float, seed: int) -> np.ndarray:
@@ -251,6 +255,8 @@ def sprites(
     positions: _Values = 32,
     reach: _Reach = [1.0, 1.0],  # noqa: B006 - never changed
     noise: _Noise = 0.0,
+    colour: _Colour = False,
+    background: _Background = "black",
 ) -> Dataset:
     """White squares, ellipses and hearts of known scale, orientation and position, drawn on demand.
 
@@ -283,6 +289,13 @@ def sprites(
         Standard deviation of what is added to each pixel, of white at 1. Sprites are then light
         grey, 0.75, on dark grey, 0.25, so that noise is seldom cut off at black and white. It is
         drawn once: an image is the same whenever it is looked at.
+    colour
+        Whether each sprite has a colour of its own, uniform over [0.5, 1] in red, green and blue:
+        images have three channels. No factor tells it.
+    background
+        ``black``; ``noise``, uniform over [0, 1] in each pixel; or ``picture``, another patch of
+        one picture of waves each time, in a tint, on which the sprite is where colours are
+        inverted.
 
     Raises
     ------
@@ -291,7 +304,8 @@ def sprites(
 
     References
     ----------
-    after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017)
+    after dSprites: Matthey, Higgins, Hassabis, Lerchner (2017); its variants after Locatello et al.
+    2019, arXiv:1811.12359, with a picture of our own in the place of theirs
 
     Examples
     --------
@@ -304,8 +318,13 @@ def sprites(
     """
     grid = SpriteGrid(tuple(shapes), scales, orientations, positions, (reach[0], reach[1]))
 
+    if colour and background == "picture":
+        raise ConfigError("inverts the picture where the sprite is: it has no colour", "colour")
+
     def images_at(index: np.ndarray) -> np.ndarray:
         images = grid.render(grid.factors.factors(index), size)
+        if colour or background != "black":
+            images = dressed(images, index, colour=colour, background=background, seed=seed)
         return with_noise(images, noise, seed) if noise else images
 
     return sample_grid(

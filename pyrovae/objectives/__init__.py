@@ -13,6 +13,7 @@ from pyrovae.objectives.importance import Dreg, Iwae
 from pyrovae.objectives.info import Info
 from pyrovae.objectives.lagging import Lagging
 from pyrovae.objectives.latent_reconstruction import LatentReconstruction
+from pyrovae.objectives.paired import AdaGvae, GroupVae
 from pyrovae.objectives.rate import Capacity, Delta, FreeBits, JointCapacity
 from pyrovae.objectives.regularized import Rae
 from pyrovae.objectives.scale import Balanced, LearnedSigma
@@ -24,6 +25,7 @@ from pyrovae.objectives.wasserstein import WaeGan, WaeMmd
 
 __all__ = [
     "OBJECTIVES",
+    "AdaGvae",
     "Annealed",
     "Autoencoder",
     "Balanced",
@@ -39,6 +41,7 @@ __all__ = [
     "Factor",
     "FreeBits",
     "Geco",
+    "GroupVae",
     "Hamiltonian",
     "Info",
     "Iwae",

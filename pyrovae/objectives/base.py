@@ -48,6 +48,10 @@ class Objective(nn.Module):
     moves = False
     #: Whether other things than data go through the encoder.
     encodes_others = False
+    #: Observations of each item of a minibatch: 2 where it is of pairs.
+    observations = 1
+    #: Why the model may have no condition, in words after the objective's name; empty if it may.
+    against_condition = ""
     #: Why no network may have batch normalisation, in words after the objective's name; empty if
     #: any may.
     against_batch_norm = ""
@@ -56,6 +60,16 @@ class Objective(nn.Module):
     def requirements(cls, parameters: Mapping[str, Any]) -> frozenset[str]:
         """Return what the run must be for these user parameters; by default :attr:`needs`."""
         return cls.needs
+
+    @classmethod
+    def data_conflict(
+        cls, parameters: Mapping[str, Any], dataset: Dataset, latent_dim: int
+    ) -> str | None:
+        """Return why these user parameters do not go with a data set, or ``None`` if they do.
+
+        In words after the objective's name; ``latent_dim`` is that of the run.
+        """
+        return None
 
     @classmethod
     def schedules(cls, parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -173,6 +187,7 @@ OBJECTIVES: Registry = Registry(
         "A rate that is held": ("capacity", "joint_capacity", "free_bits", "delta", "geco"),
         "The scale of the noise": ("learned_sigma", "balanced"),
         "Data with a few labels": ("semi_supervised",),
+        "Pairs that share factors": ("ada_gvae", "group_vae"),
         "Tighter bounds": ("iwae", "dreg", "miwae", "ciwae", "piwae", "vimco", "hamiltonian"),
         "Inference that keeps up": ("lagging", "latent_reconstruction"),
         "Independent units": ("beta_tc", "factor", "dip_i", "dip_ii"),

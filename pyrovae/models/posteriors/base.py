@@ -53,6 +53,7 @@ class Posterior(Scheduled):
     #: ``amortized``: the law is a function of the features alone. ``moments``, ``covariance``: of a
     #: code, in closed form. ``marginals``: :func:`pyrovae.distributions.marginals` knows them.
     #: ``factorized``: dimensions are independent, and the law is an ``Independent``.
+    #: ``normal``: besides, each dimension is normal.
     #: ``expectations``: instead of ``reparameterizable``, gradients of expectations are estimated
     #: by the draws of :meth:`in_training`, whatever it takes. ``certain``: a datum has one code, of
     #: which log q has no derivatives.

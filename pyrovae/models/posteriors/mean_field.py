@@ -70,6 +70,7 @@ class MeanFieldNormal(LocationScale):
     (torch.Size([5, 3]), torch.Size([5, 3]))
     """
 
+    properties = FACTORIZED | {"normal"}
     law = dist.Normal
 
 
@@ -109,7 +110,7 @@ class FixedScaleNormal(Posterior):
     tensor([0.1000])
     """
 
-    properties = FACTORIZED | {"fixed_scale"}
+    properties = FACTORIZED | {"fixed_scale", "normal"}
     scale: Tensor
 
     def __init__(

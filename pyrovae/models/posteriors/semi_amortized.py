@@ -58,7 +58,7 @@ class SemiAmortized(Posterior):
     tensor(False)
     """
 
-    properties = FACTORIZED - {"amortized"}
+    properties = FACTORIZED - {"amortized"} | {"normal"}
     needs_model = True
     step_size: Tensor
     clip: Tensor

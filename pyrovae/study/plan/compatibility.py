@@ -34,6 +34,7 @@ NEEDS = {
     "posterior.scored": "draws of labels",
     "posterior.amortized": "a posterior that is a function of the encoder's output alone",
     "posterior.factorized": "a posterior with independent dimensions",
+    "posterior.normal": "a posterior with independent normal units",
     "posterior.marginals": "a posterior with known one-dimensional marginals",
     "posterior.moments": "a posterior with known mean and variance",
     "posterior.covariance": "a posterior with known covariance",
@@ -291,6 +292,9 @@ def condition_conflict(
     needs = (
         frozenset() if objective is None else OBJECTIVES[objective["name"]].requirements(objective)
     )
+    against = OBJECTIVES[objective["name"]].against_condition if objective is not None else ""
+    if objective is not None and against:
+        return "objective", f"objective '{objective['name']}' {against}"
     if objective is not None and "training.batch" in needs:
         return "objective", (
             f"objective '{objective['name']}' compares the codes of a minibatch, as if all were "
@@ -333,6 +337,9 @@ def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
     )
     if reason:
         return "objective", reason
+    reason = OBJECTIVES[objective["name"]].data_conflict(objective, dataset, run["latent_dim"])
+    if reason:
+        return "objective", f"objective '{objective['name']}' {reason}"
     needs = OBJECTIVES[objective["name"]].requirements(objective)
     if "training.batch" in needs and run["training"]["batch_size"] < 2:
         return (

@@ -279,7 +279,7 @@ def _forward_flops(
     What stands between layers is small beside them, and left out. Each draw of a datum's code is
     decoded; a prior that is made of the posteriors of pseudo-inputs has these encoded as well.
     """
-    n, shape = config.training.batch_size, vae.encoder_shape
+    n, shape = config.training.batch_size * objective.observations, vae.encoder_shape
     decoded = n * max(objective.samples, vae.draws)  # as `LatentModel.training_terms` draws
     encoded = n + getattr(getattr(vae, "prior", None), "pseudo_inputs", 0)
     if ours:
