@@ -159,8 +159,8 @@ def evaluate(
         metrics compare codes with. A :class:`pyrovae.datasets.Dataset` has its own.
     **options
         As ``evaluation`` of a study: ``points``, ``samples``, ``metrics``, ``standard_errors``,
-        ``collapse``, ``guide_draws``, ``images``, ``samplers``. A metric is a name, a mapping of a
-        name and parameters, or a function of your own.
+        ``collapse``, ``guide_draws``, ``images``, ``samplers``, ``quality``. A metric is a name, a
+        mapping of a name and parameters, or a function of your own.
 
     Returns
     -------

@@ -41,6 +41,8 @@ from pyrovae.measures.flops import RECONSTRUCTION_FLOPS, reconstruction_flops
 from pyrovae.measures.neighbours import nearest_observations
 from pyrovae.measures.posterior.guide import guide_draws
 from pyrovae.measures.posterior.settings import DiagnosticsSettings
+from pyrovae.measures.quality.measure import measure_quality
+from pyrovae.measures.quality.settings import QualitySettings
 from pyrovae.measures.samplers.measure import measure_samplers
 from pyrovae.measures.scores import (
     ACTIVE_ONLY,
@@ -129,6 +131,9 @@ class EvaluationSettings(BaseModel):
         default_factory=list,
         description="laws that are fitted to the codes, to generate from in the prior's place",
     )
+    quality: QualitySettings | None = Field(
+        default=None, description="FID, KID, precision and recall of samples"
+    )
 
     @model_serializer(mode="wrap")
     def _without_none(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -136,6 +141,8 @@ class EvaluationSettings(BaseModel):
         content: dict[str, Any] = serialise(self)
         if not content.get("samplers", True):
             del content["samplers"]
+        if content.get("quality", self) is None:
+            del content["quality"]
         return content
 
 
@@ -234,6 +241,13 @@ def evaluate(
     if settings.samplers and not len(x_train):
         raise ConfigError("are fitted to codes of training data: give train", "samplers")
     scores |= measure_samplers(vae, x, x_train, settings.samplers, scores, seed=seed)
+    quality: dict[str, Any] = {}
+    if settings.quality is not None:
+        found, about = measure_quality(
+            vae, x, x_train, dataset, settings.quality, settings.samplers, seed=seed
+        )
+        scores |= found
+        quality = {"quality": about}
     scores["parameters"] = float(sum(p.numel() for p in vae.parameters()))
     scores[RECONSTRUCTION_FLOPS.key] = reconstruction_flops(vae, x)
     if "loading" in dataset.exact and not isinstance(x, Given):
@@ -249,6 +263,7 @@ def evaluate(
         vae.classes,
     )
     scores |= found
+    estimators |= quality
     points = min(settings.guide_draws.points, len(test))
     posterior = guide_draws(
         vae,

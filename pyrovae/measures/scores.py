@@ -66,6 +66,7 @@ STANDARD_ERROR, USED_ONLY, ACTIVE_ONLY = "_se", "_used_only", "_active_only"
 _DECLARING = (
     "pyrovae.measures.disentanglement",
     "pyrovae.measures.evaluate",
+    "pyrovae.measures.quality.measure",
     "pyrovae.measures.disentanglement.udr",
     "pyrovae.measures.posterior.scores",
 )

@@ -47,10 +47,14 @@ def key_of(score: Score, sampler: Mapping[str, Any]) -> str:
     >>> key_of(CODE_GAIN, {"name": "mixture", "components": 3})
     'code_gain[sampler=mixture,components=3]'
     """
+    return variant_key(score.key, told(sampler))
+
+
+def told(sampler: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a key tells of a sampler: its name, and parameters that are not the default."""
     defaults = SAMPLERS.resolve(sampler["name"], {})
-    told = {key: value for key, value in sampler.items() if value != defaults.get(key)}
-    told.pop("name")
-    return variant_key(score.key, {"sampler": sampler["name"], **told})
+    others = {key: value for key, value in sampler.items() if value != defaults.get(key)}
+    return {"sampler": others.pop("name"), **others}
 
 
 @only_measures
