@@ -7,9 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich import box
-from rich.table import Column, Table
-from rich.text import Text
 
 from pyrovae import __version__
 from pyrovae.commands import (
@@ -189,35 +186,21 @@ def study_plan(
 ) -> None:
     """Print the runs of FILE, their hashes, state and cost; train nothing.
 
-    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`.
+    FILE is a file, or the name of a study that comes with pyrovae: see `pyrovae list studies`. Of
+    a study of more than 500 runs those that differ by their seed alone share a line.
     """
-    from pyrovae.study.config.told import varying
+    from pyrovae.commands.planned_table import planned_table
     from pyrovae.study.execute.cores import available_cores
     from pyrovae.study.plan.compiling import told, verdicts
-    from pyrovae.study.plan.planning import labels_of
     from pyrovae.study.store.folders import Store
 
     plan = _plan(file, profile, quick, overrides)
     store = Store(results / plan.name)
-    rows = labels_of(plan.runs)
-    keys = [*varying(rows), "seed"]
-    # Names that are too long go on below: two of them may differ in their ends.
-    named = [Column(key, overflow="fold") for key in keys]
-    table = Table("run", *named, "params", "TFLOP", "state", box=box.SIMPLE_HEAD, padding=0)
-    for run, labels in zip(plan.runs, rows, strict=True):
-        table.add_row(
-            # Eight digits name a run; a pipe of no width has room for all.
-            Text(run.id[:8] if terminal.width() else run.id, no_wrap=True),
-            *(Text(str(labels[key])) for key in keys),
-            f"{run.parameters:,}",
-            f"{run.flops / 1e12:.2f}",
-            store.status(run),
-        )
-    terminal.console().print(table)
+    states = [store.status(run) for run in plan.runs]
+    terminal.console().print(planned_table(plan.runs, states, whole_ids=not terminal.width()))
     cores = workers or available_cores()
-    missing = sum(store.status(run) == "missing" for run in plan.runs)
     terminal.say(
-        f"{plan.name}: {len(plan.runs)} runs, {missing} to train; all of them: "
+        f"{plan.name}: {len(plan.runs)} runs, {states.count('missing')} to train; all of them: "
         f"{sum(run.flops for run in plan.runs) / 1e12:.1f} TFLOP, roughly "
         f"{plan.seconds(cores) / 60:.1f} min of training with {cores} workers on this machine"
     )

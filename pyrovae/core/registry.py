@@ -323,6 +323,7 @@ def _kinship(base: type) -> str:
     return f"be a subclass of {base.__module__}.{base.__qualname__}"
 
 
+@cache  # making one takes milliseconds, and a large study asks for the same few at each cell
 def parameters_of(entry: Callable[..., Any], name: str) -> type[BaseModel]:
     """Return a pydantic model of the keyword-only parameters of a class or function."""
     hints = typing.get_type_hints(

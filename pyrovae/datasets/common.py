@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
@@ -145,6 +146,7 @@ class _Datasets(Registry):
         return with_common(super().parameters(name))
 
 
+@cache
 def with_common(own: type[BaseModel]) -> type[BaseModel]:
     """Add the parameters that every data set takes to its own, which win where names are equal."""
     fields: dict[str, Any] = {

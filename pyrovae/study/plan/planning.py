@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -74,7 +75,7 @@ class PlannedRun:
     parameters: int
     flops: float
 
-    @property
+    @cached_property
     def structure(self) -> str:
         """Hash of the training program: runs that share it share a compiled step."""
         return self.config.structure(self.fingerprint)
