@@ -109,7 +109,7 @@ def planned(chosen: Mapping[str, Any], units: int, seed: int) -> PlannedRun:
         evaluation=EvaluationSettings(**settings["evaluation"]),
         seed=seed,
     )
-    return PlannedRun(config.identity("data"), config, "data", 1000, 1e9)
+    return PlannedRun(config.identity("data"), config, "data", 1000, 1e9, config.structure("data"))
 
 
 def _results(

@@ -400,7 +400,7 @@ def _store(
     run_id = _digest(content)
     study = parent.study
     store = Store(study.with_name(f"{study.name}-pruned"))
-    run = PlannedRun(run_id, config, fingerprint, parameters_of(vae), 0.0)
+    run = _planned(run_id, config, fingerprint, parameters_of(vae))
     evaluation = evaluate(vae, dataset, config.evaluation, config.seed)
     cost = _training_flops(parent, vae, config, dataset, lineage["finetune_steps"])
     evaluation.scores.update(cost)
@@ -417,10 +417,15 @@ def _store(
         other = RunFolder(path.parent)
         if other.id != run_id:
             size = int(other.metrics()["scores"]["parameters"])
-            runs.append(PlannedRun(other.id, other.config(), fingerprint, size, 0.0))
+            runs.append(_planned(other.id, other.config(), fingerprint, size))
     store.write_plan(Plan(store.root.name, f"Runs of {study.name}, pruned.", tuple(runs), {}))
     store.write_index()
     return store.run(run_id)
+
+
+def _planned(run_id: str, config: RunConfig, fingerprint: str, parameters: int) -> PlannedRun:
+    structure = config.structure(fingerprint)
+    return PlannedRun(run_id, config, fingerprint, parameters, 0.0, structure)
 
 
 def _training_flops(

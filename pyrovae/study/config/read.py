@@ -214,6 +214,7 @@ def _runs(
         choices = tuple(base + ordered)
         resolved = resolve(content, partial(place_of, choices))
         run: PlacedRun | None = None
+        shared = ""
         for seed, seed_place in seeds:
             if excluded.match({**resolved, "seed": seed}):
                 left_out += 1
@@ -221,7 +222,9 @@ def _runs(
             run = PlacedRun(
                 RunConfig(**resolved, seed=seed), (*choices, Choice("seed", seed, seed_place))
             )
-            key = run.config.model_dump_json(exclude={"evaluation"})
+            # What seeds share is written once: it is what takes time.
+            shared = shared or run.config.model_dump_json(exclude={"evaluation", "seed"})
+            key = f"{seed} {shared}"
             if key in seen:
                 places = _difference(seen[key], run)
                 raise ConfigError(f"gives the same run twice, as does {places[0]}", places[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import (
@@ -75,14 +76,25 @@ class RunConfig(BaseModel):
             Of the data (:attr:`pyrovae.datasets.Dataset.fingerprint`). How a run is evaluated, and
             where its data are, is not part of what it is.
         """
-        return _digest({**self._content("evaluation"), "data": fingerprint})
+        return self.identities(fingerprint, [self.seed])[0]
+
+    def identities(self, fingerprint: str, seeds: Iterable[int]) -> list[str]:
+        """Return the :meth:`identity` that the run has under each seed."""
+        content = self._content() | {"data": fingerprint}
+        return [_digest(content | {"seed": seed}) for seed in seeds]
 
     def structure(self, fingerprint: str) -> str:
         """Return the hash of what the training program depends on: all but the seed."""
-        return _digest({**self._content("evaluation", "seed"), "data": fingerprint})
+        return _digest({**self._content(), "data": fingerprint})
 
-    def _content(self, *without: str) -> dict[str, Any]:
-        content = self.model_dump(exclude=set(without))
+    def is_like(self, other: RunConfig) -> bool:
+        """Tell whether another run differs by its seed at most."""
+        # Pydantic compares models in Python, field by field: here are the fields.
+        mine, others = vars(self), vars(other)
+        return all(mine[field] == others[field] for field in mine if field != "seed")
+
+    def _content(self) -> dict[str, Any]:
+        content = self.model_dump(exclude={"evaluation", "seed"})
         places = DATASETS.places(self.dataset["name"])
         content["dataset"] = {k: v for k, v in self.dataset.items() if k not in places}
         return content

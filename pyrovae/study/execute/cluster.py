@@ -128,7 +128,9 @@ class RayExecutor:
                 if self._stopping.is_set() and deadline == float("inf"):
                     deadline = time.monotonic() + _GRACE_SECONDS
                     self._flag.set.remote()
-                ready, _ = self._ray.wait(list(self._tasks), timeout=0.5)
+                # All that are ready, not the first: each call looks at every task.
+                open_tasks = list(self._tasks)
+                ready, _ = self._ray.wait(open_tasks, num_returns=len(open_tasks), timeout=0.5)
                 for reference in ready:
                     yield from self._collect(reference, self._tasks.pop(reference))
         finally:

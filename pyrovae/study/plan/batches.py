@@ -71,6 +71,17 @@ def program(run: PlannedRun) -> str:
     return short_digest(json.dumps(content, sort_keys=True))
 
 
+def programs(runs: Iterable[PlannedRun]) -> list[str]:
+    """Return the :func:`program` of each run; those of a cell share theirs."""
+    known: dict[str, str] = {}
+    found = []
+    for run in runs:
+        if run.structure not in known:
+            known[run.structure] = program(run)
+        found.append(known[run.structure])
+    return found
+
+
 def scheduled(registry: Registry, name: str) -> frozenset[str]:
     """Return the parameters of an entry that a schedule may stand for."""
     return _scheduled(registry[name])
@@ -94,8 +105,8 @@ def batches(runs: Sequence[PlannedRun], largest: int) -> list[Task]:
     Tasks of one program stand together; otherwise the order of the runs is kept.
     """
     groups: dict[str, list[PlannedRun]] = {}
-    for run in runs:
-        groups.setdefault(program(run), []).append(run)
+    for run, key in zip(runs, programs(runs), strict=True):
+        groups.setdefault(key, []).append(run)
     tasks = []
     for key, group in groups.items():
         size = -(-len(group) // -(-len(group) // largest))

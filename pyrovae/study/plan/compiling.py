@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from pyrovae.study.plan.batches import Task, program
+from pyrovae.study.plan.batches import Task, programs
 from pyrovae.study.plan.planning import Plan
 
 #: Whether steps are compiled, or the programs of which they are.
@@ -69,8 +69,8 @@ def verdicts(plan: Plan, device: str = "cpu") -> list[Verdict]:
     runs: Counter[str] = Counter()
     steps: Counter[str] = Counter()
     saved: dict[str, float] = defaultdict(float)
-    for run in plan.runs:
-        key, training = program(run), run.config.training
+    for run, key in zip(plan.runs, programs(plan.runs), strict=True):
+        training = run.config.training
         shape = plan.datasets[run.fingerprint].event_shape
         runs[key] += 1
         steps[key] += training.steps

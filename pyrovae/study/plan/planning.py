@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -67,6 +66,8 @@ class PlannedRun:
         Trained numbers.
     flops
         Floating-point operations of its training.
+    structure
+        Hash of all but the seed: runs that share it are of one cell.
     """
 
     id: str
@@ -74,11 +75,7 @@ class PlannedRun:
     fingerprint: str
     parameters: int
     flops: float
-
-    @cached_property
-    def structure(self) -> str:
-        """Hash of the training program: runs that share it share a compiled step."""
-        return self.config.structure(self.fingerprint)
+    structure: str
 
     def labels(self) -> dict[str, Any]:
         """Return what is written with this run as its parts: see :func:`labels_of` for a table."""
@@ -139,24 +136,38 @@ def make_plan(study: Study) -> Plan:
     datasets: dict[str, Dataset] = {}
     loaded: dict[str, tuple[str, Dataset]] = {}
     built: dict[str, tuple[int, float]] = {}
-    planned = []
-    for run in study.runs:
-        config = run.config
+    planned: list[PlannedRun] = []
+    for alike in _alike(study.runs):
+        config = alike[0].config
         on = [] if config.condition is None else config.condition.on
         key = json.dumps([config.dataset, on], sort_keys=True)
         if key not in loaded:
-            dataset = _load(run, study.file)
+            dataset = _load(alike[0], study.file)
             loaded[key] = (dataset.fingerprint, dataset)
         fingerprint, dataset = loaded[key]
         datasets[fingerprint] = dataset
         structure = config.structure(fingerprint)
         if structure not in built:
-            built[structure] = _check(run, dataset, study.file)
+            built[structure] = _check(alike[0], dataset, study.file)
         parameters, flops = built[structure]
-        planned.append(
-            PlannedRun(config.identity(fingerprint), config, fingerprint, parameters, flops)
-        )
+        ids = config.identities(fingerprint, (run.config.seed for run in alike))
+        planned += [
+            PlannedRun(run_id, run.config, fingerprint, parameters, flops, structure)
+            for run_id, run in zip(ids, alike, strict=True)
+        ]
     return Plan(study.name, study.description, tuple(planned), datasets)
+
+
+def _alike(runs: Iterable[PlacedRun]) -> Iterator[list[PlacedRun]]:
+    """Yield runs that stand together and differ by their seeds alone."""
+    alike: list[PlacedRun] = []
+    for run in runs:
+        if alike and not run.config.is_like(alike[0].config):
+            yield alike
+            alike = []
+        alike.append(run)
+    if alike:
+        yield alike
 
 
 def _load(run: PlacedRun, file: str) -> Dataset:

@@ -1,6 +1,7 @@
 """What a running study publishes for others to watch: ``results/<study>/progress.json``.
 
-The file is replaced whole, at most once a second: who reads it sees one moment, never half of one.
+The file is replaced whole: who reads it sees one moment, never half of one. Progress is published
+at most once a second, and writing takes at most a tenth of the time, however many runs there are.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from pyrovae.study.watch.events import Event
 FILE = "progress.json"
 #: Seconds between two writings.
 _INTERVAL = 1.0
+#: Time between two writings as a multiple of what the last one took.
+_RARELY = 10
 #: Losses that are kept for each run in training; every other one is dropped when it gets longer.
 _KEPT = 60
 #: What an event makes of a run; others leave it as it is.
@@ -151,6 +154,7 @@ class Publisher:
         self._root, self._names, self._clock = root, names, clock
         self._strides: dict[str, int] = {}
         self._seen: dict[str, int] = {}
+        self._took = 0.0
         now = clock()
         self._now = Snapshot(
             study=root.name,
@@ -170,7 +174,7 @@ class Publisher:
         self._write()
 
     def show(self, event: Event) -> None:
-        """Take in an event; write at once unless it is mere progress and the file is fresh."""
+        """Take in an event; write at once unless the file is fresh: for mere progress, a second."""
         run = self._now.runs.get(event.run.id)
         if run is None or event.kind == "started":
             run = self._now.runs[event.run.id] = RunProgress(
@@ -185,11 +189,11 @@ class Publisher:
             run.step = event.step
             self._add_loss(event.run.id, run, event.loss)
             run.active_units = event.active_units
-            if self._clock() - self._now.updated < _INTERVAL:
-                return
         elif run.state != "training":
             run.ended, run.reason = self._clock(), event.reason.split("\n")[0]
-        self._write()
+        rest = max(_RARELY * self._took, _INTERVAL if event.kind == "progress" else 0.0)
+        if self._clock() - self._now.updated >= rest:
+            self._write()
 
     def _add_loss(self, key: str, run: RunProgress, loss: float) -> None:
         """Keep losses evenly spaced over the whole training, whatever its length."""
@@ -201,6 +205,7 @@ class Publisher:
             self._strides[key] *= 2
 
     def _write(self) -> None:
-        self._now.updated = self._clock()
+        self._now.updated, begun = self._clock(), time.perf_counter()
         content: dict[str, Any] = self._now.model_dump()
         atomic.write_text(self._root / FILE, json.dumps(content))
+        self._took = time.perf_counter() - begun

@@ -23,6 +23,8 @@ from pyrovae.study.watch.events import Event
 
 #: Characters of a line that has room for long bars.
 _WIDE = 100
+#: Runs in flight that have a bar; of the others only the end is counted.
+_MOST_BARS = 40
 
 
 class Display(Protocol):
@@ -111,7 +113,7 @@ class _Lines:
 
 
 class _Bars:
-    """A bar for the study, and one for each run in flight."""
+    """A bar for the study, and one for each run in flight, as far as a terminal has lines."""
 
     def __init__(self, total: int, console: Console, names: dict[str, str]) -> None:
         self._names, self._console = names, console
@@ -142,10 +144,13 @@ class _Bars:
     def show(self, event: Event) -> None:
         run = event.run
         if event.kind == "started":
-            self._tasks[run.id] = self._progress.add_task(
-                f"  {self._names[run.id]}", total=run.config.training.steps, note="compiling"
-            )
+            if len(self._tasks) < _MOST_BARS:
+                self._tasks[run.id] = self._progress.add_task(
+                    f"  {self._names[run.id]}", total=run.config.training.steps, note="compiling"
+                )
         elif event.kind == "progress":
+            if run.id not in self._tasks:
+                return
             task = self._tasks[run.id]
             speed = self._progress.tasks[self._progress.task_ids.index(task)].speed
             note = f"{speed:.0f} steps/s, loss {event.loss:.1f}" if speed else "steps"
@@ -153,7 +158,8 @@ class _Bars:
                 note = "evaluating"
             self._progress.update(task, completed=event.step, note=note)
         else:
-            self._progress.remove_task(self._tasks.pop(run.id))
+            if run.id in self._tasks:
+                self._progress.remove_task(self._tasks.pop(run.id))
             if event.kind not in ("lost", "stopped"):
                 self._progress.advance(self._all)
             if event.kind not in ("done", "stopped"):
