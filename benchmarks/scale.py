@@ -5,10 +5,11 @@
     python -m benchmarks.scale                 # all parts
     python -m benchmarks.scale plan store      # some of: plan store report events
 
-``plan``: 12,600 runs, as in Locatello et al. (2019). ``store``: `status` and the index of a study of
+``plan``: 12,600 runs, as in Locatello et al. (2019). ``store``: `status` and index of a study of
 as many finished runs. ``report``: analysis, report and page of 1,000 runs. ``events``: what 10,000
 workers tell the process that follows them. One run is trained, of one step; the others are copies
-of it with a configuration and scores of their own. CPU seconds are of all processes. Linux only.
+of it with a configuration and scores of their own, taken for settled. CPU seconds are of all
+processes. Linux only.
 """
 
 from __future__ import annotations
@@ -164,10 +165,12 @@ def _fill(file: Path, results: Path) -> None:
     files = {entry.name: entry.read_bytes() for entry in first.path.iterdir()}
     del files["checksums.json"]
     stored = json.loads(files["metrics.json"])
+    stored["settled"] = {"yes": True, "reasons": [], "window": [0, 1], "rise": 0.0}
+    stored["scores"]["settled"] = 1.0
     rng = np.random.default_rng(0)
     for run in whole.runs[1:]:
         scores: dict[str, Any] = {
-            key: value + 0.05 * abs(value) * rng.normal() if isinstance(value, float) else value
+            key: value + 0.05 * abs(value) * rng.normal() if key != "settled" else value
             for key, value in stored["scores"].items()
         }
         metrics = {**stored, "cell": run.config.cell(), "labels": run.labels(), "scores": scores}

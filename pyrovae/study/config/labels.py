@@ -8,6 +8,7 @@ tells values apart and is not parsed: what people read is computed from the conf
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -273,7 +274,8 @@ def cells(configs: Sequence[RunConfig], stored: Sequence[str]) -> list[str]:
     for config, written in zip(configs, stored, strict=True):
         key = config.model_dump_json(exclude={"seed"})
         if key not in meant:
-            candidates = (written, *(f"{written}-{n}" for n in range(2, len(configs) + 2)))
+            numbered = (f"{written}-{n}" for n in itertools.count(2))
+            candidates = itertools.chain([written], numbered)
             meant[key] = next(name for name in candidates if name not in names)
             names.add(meant[key])
         found.append(meant[key])

@@ -48,8 +48,19 @@ def read(path: Path) -> Any:
     ConfigError
         If the file cannot be read or parsed.
     """
+    return parse(text(path), str(path))
+
+
+def text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises
+    ------
+    ConfigError
+        If the file cannot be read or is no text.
+    """
     try:
-        return parse(path.read_text(encoding="utf-8"), str(path))
+        return path.read_text(encoding="utf-8")
     except OSError as failure:
         raise ConfigError(failure.strerror or str(failure), "", str(path)) from None
     except UnicodeDecodeError:

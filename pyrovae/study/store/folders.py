@@ -56,7 +56,7 @@ from pyrovae.study.config import yaml
 from pyrovae.study.config.labels import cells, columns
 from pyrovae.study.config.run import RunConfig
 from pyrovae.study.plan.planning import Plan, PlannedRun, labels_of
-from pyrovae.study.store import card
+from pyrovae.study.store import card, stored_config
 from pyrovae.study.store.checkpoints import Checkpoints
 from pyrovae.study.store.columns import has_all, side_by_side
 from pyrovae.study.store.status import FAILURE, read_plan, slip, study_root
@@ -114,7 +114,7 @@ class RunFolder:
     def config(self) -> RunConfig:
         """Return the resolved configuration."""
         with self._reading("config.yaml", "the configuration of a run") as path:
-            return RunConfig.model_validate(yaml.read(path))
+            return RunConfig.model_validate(stored_config.read(path))
 
     def metrics(self) -> dict[str, Any]:
         """Return scores, estimators, names of the factors, labels, cell and settings by name.
