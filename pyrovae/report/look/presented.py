@@ -16,7 +16,7 @@ from pyrovae.report.look.encoding import Encoding, encode
 from pyrovae.study.store.results import StudyResults
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # two are the same if they are one
 class Presented:
     """A study, and what is said of it in more than one place.
 
@@ -132,6 +132,11 @@ class Presented:
     def units(self) -> pd.DataFrame:
         """See :meth:`pyrovae.study.store.results.StudyResults.units`."""
         return self.study.units()
+
+    @cached_property
+    def history(self) -> pd.DataFrame:
+        """See :meth:`pyrovae.study.store.results.StudyResults.history`; not to be changed."""
+        return self.study.history()
 
     @cached_property
     def representatives(self) -> pd.DataFrame:

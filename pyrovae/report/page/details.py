@@ -81,6 +81,28 @@ def run_details(
     }
 
 
+def with_headings(
+    details: Mapping[str, Mapping[str, Any]],
+) -> tuple[list[tuple[str, str]], dict[str, dict[str, Any]]]:
+    """Return the group and title of every score once, and details that name them by their place.
+
+    Of a page of a thousand runs a quarter would be titles.
+    """
+    places: dict[tuple[str, str], int] = {}
+    short = {
+        run: {
+            **about,
+            "scores": [
+                [places.setdefault((group, title), len(places)), value, error]
+                for group, rows in about["scores"].items()
+                for title, value, error in rows
+            ],
+        }
+        for run, about in details.items()
+    }
+    return list(places), short
+
+
 def _lawful(scores: Mapping[str, float], *, law: bool) -> Mapping[str, float]:
     """Leave out the errors of the law of variance where it is none."""
     errors = (VARIANCE_LAW.key, f"train_{VARIANCE_LAW.key}")
@@ -89,17 +111,9 @@ def _lawful(scores: Mapping[str, float], *, law: bool) -> Mapping[str, float]:
 
 def _units(units: pd.DataFrame) -> list[list[Any]]:
     """Return ``[unit, KL, Var(mu), E(sigma²), active]`` for each unit."""
-    units = units.assign(active=is_active(units))
-    return [
-        [
-            int(row.unit),
-            number(row.kl, 4),
-            number(row.var_mu, 4),
-            number(row.mean_var, 4),
-            int(row.active),
-        ]
-        for row in units.itertuples(index=False)
-    ]
+    told = [[number(value, 4) for value in units[key]] for key in ("kl", "var_mu", "mean_var")]
+    whole = [[int(value) for value in values] for values in (units["unit"], is_active(units))]
+    return [list(row) for row in zip(whole[0], *told, whole[1], strict=True)]
 
 
 def _more(units: pd.DataFrame, ceiling: float) -> dict[str, list[float | None]]:

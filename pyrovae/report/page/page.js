@@ -497,7 +497,12 @@
   }
 
   function diagnostics(about) {
-    const groups = make("div", { className: "groups" }, ...Object.entries(about.scores).map(([group, rows]) =>
+    const grouped = new Map();
+    for (const [place, value, error] of about.scores) {
+      const [group, title] = data.headings[place];
+      grouped.set(group, [...(grouped.get(group) ?? []), [title, value, error]]);
+    }
+    const groups = make("div", { className: "groups" }, ...[...grouped].map(([group, rows]) =>
       make("table", { className: "numbers" }, make("caption", { textContent: group }),
         make("tbody", {}, ...rows.map(([title, value, error]) =>
           make("tr", {}, make("td", { className: "label", textContent: title }),

@@ -14,7 +14,7 @@ from pyrovae.analysis.udr import with_udr
 from pyrovae.core import atomic
 from pyrovae.report.look.presented import present
 from pyrovae.report.page.content import content
-from pyrovae.report.page.details import run_details
+from pyrovae.report.page.details import run_details, with_headings
 from pyrovae.report.page.pictures import are_pictures, tile_side
 from pyrovae.report.page.verdicts import verdicts
 from pyrovae.study.store.columns import side_by_side
@@ -65,6 +65,7 @@ def render_page(study: StudyResults) -> str:
         )
         for folder, known in zip(folders, stored, strict=True)
     }
+    headings, short = with_headings(details)
     environment = Environment(
         loader=PackageLoader("pyrovae.report.page", "templates"),
         autoescape=True,
@@ -76,8 +77,8 @@ def render_page(study: StudyResults) -> str:
         study=study,
         content=parts,
         verdicts=verdicts(presented),
-        overview=embedded(parts.overview),
-        details={run: embedded(about) for run, about in details.items()},
+        overview=embedded(parts.overview | {"headings": headings}),
+        details={run: embedded(about) for run, about in short.items()},
         style=_asset("style.css"),
         script=_asset("page.js"),
         library=_asset("vendor/echarts.min.js"),

@@ -45,7 +45,7 @@ def evolution(presented: Presented, *, style: Style = PAPER) -> Drawn:
         ``n`` seeds.
     """
     encoding = presented.encoding
-    history = presented.study.history()
+    history = presented.history
     count = count_of(history)
     losses = [key for key in _LOSSES if key in history and history[key].notna().any()]
     # Columns of the history, a row of panels each.

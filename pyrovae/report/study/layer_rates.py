@@ -36,7 +36,7 @@ def layer_rates(presented: Presented, *, style: Style = PAPER) -> Drawn:
         If no run of the study has layers.
     """
     encoding = presented.encoding
-    long = by_layer(presented.study.history(), "rate")
+    long = by_layer(presented.history, "rate")
     by = [*encoding.labels, "layer", "step"]
     grouped = long.groupby(by, sort=False, observed=True)["rate"]
     data = grouped.agg(mean="mean", low="min", high="max", n="count").reset_index()

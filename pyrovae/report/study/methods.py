@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from pyrovae.analysis.active import criterion
@@ -106,6 +107,7 @@ def _source(registry: Any, name: str) -> str:
     return "" if dotted.is_path(name) or name not in registry else _cite(registry.source(name))
 
 
+@lru_cache(maxsize=1)  # a report asks for it in three forms
 def _marked(presented: Presented) -> str:
     study = presented.study
     folders = [study.folder(run) for run in study.runs["run"]]
@@ -168,7 +170,7 @@ def _of_part(label: str, value: Any) -> str:
 def _settled(presented: Presented) -> str:
     """Tell how long runs trained, and how many had settled by then."""
     study = presented.study
-    steps = study.history().groupby("run")["step"].max()
+    steps = presented.history.groupby("run")["step"].max()
     low, high = int(steps.min()), int(steps.max())
     long = f"{low:,} steps" if low == high else f"{low:,} to {high:,} steps"
     text = f"Runs trained for {long}"

@@ -43,7 +43,7 @@ def settling(presented: Presented, *, style: Style = PAPER) -> list[Drawn]:
     NothingToDraw
         If the runs were trained by version 0.1.0, which recorded no held-out bound.
     """
-    runs, history = presented.runs, presented.study.history()
+    runs, history = presented.runs, presented.history
     if ELBO.key not in history or history[ELBO.key].isna().all():
         raise NothingToDraw("no held-out bound was recorded along training")
     count = count_of(history)

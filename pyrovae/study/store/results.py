@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -111,26 +111,21 @@ class StudyResults:
         Columns: ``run``, the labels, ``unit``, ``kl``, ``var_mu``, ``mean_var``, ``active``, and
         ``rank`` (0 for the unit of largest KL in its run).
         """
-        tables = []
-        for row in self.runs.to_dict("records"):
-            table = self.folder(row["run"]).units()
+        tables = [self.folder(run).units() for run in self.runs["run"]]
+        for table in tables:
             table["rank"] = table["kl"].rank(ascending=False, method="first").astype(int) - 1
-            tables.append(self._labelled(table, row))
-        return pd.concat(tables, ignore_index=True)
+        return self._labelled(tables)
 
     def history(self) -> pd.DataFrame:
         """Return one row for each run and record; see :meth:`RunFolder.history`."""
-        tables = [
-            self._labelled(self.folder(row["run"]).history(), row)
-            for row in self.runs.to_dict("records")
-        ]
-        return pd.concat(tables, ignore_index=True)
+        return self._labelled([self.folder(run).history() for run in self.runs["run"]])
 
-    def _labelled(self, table: pd.DataFrame, row: dict[Hashable, Any]) -> pd.DataFrame:
-        """Put what tells the run from others in front of a table of its own."""
-        for i, key in enumerate(["run", *self.labels, "seed"]):
-            table.insert(i, key, row[key])
-        return table
+    def _labelled(self, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+        """Return the tables of all runs as one, with what tells each run from others in front."""
+        lengths = [len(table) for table in tables]
+        known = self.runs[["run", *self.labels, "seed"]]
+        labels = known.loc[known.index.repeat(lengths)].reset_index(drop=True)
+        return pd.concat([labels, pd.concat(tables, ignore_index=True)], axis="columns")
 
 
 def load_study(path: str | Path) -> StudyResults:
