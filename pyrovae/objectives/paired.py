@@ -171,7 +171,10 @@ class Paired(Objective):
         """Return the loss, and the terms of the first data of all pairs, then of the second."""
         if not isinstance(x, Given):
             return super().forward(vae, x, hyper, data_size)
-        (name,) = vae.latents(torch.zeros(vae.latent_dim))
+        name, *others = vae.latents(torch.zeros(vae.latent_dim))
+        if others:
+            told = ", ".join([name, *others])
+            raise ConfigError(f"averages one code, and this model has several: {told}")
         both = x.x.transpose(0, 1).flatten(0, 1)
 
         def change(q: Distribution) -> Distribution:

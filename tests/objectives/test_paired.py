@@ -17,11 +17,13 @@ from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import Given
 from pyrovae.datasets import Dataset, Split, load_dataset
 from pyrovae.datasets.pairs import pairs_of
+from pyrovae.models.by_path import build, resolve
 from pyrovae.models.posteriors import POSTERIORS
 from pyrovae.models.vae import VAE
 from pyrovae.objectives import OBJECTIVES, AdaGvae, Beta, GroupVae
 from pyrovae.objectives.paired import averaged, deemed_shared
-from pyrovae.study.plan.compatibility import objective_conflict
+from pyrovae.study.config.condition import ConditionSettings
+from pyrovae.study.plan.compatibility import condition_conflict, objective_conflict
 
 from families import small_images, small_vae  # isort: skip
 
@@ -244,3 +246,31 @@ def test_a_study_without_factors_is_refused_when_it_is_planned(tmp_path: Path) -
     with pytest.raises(ConfigError, match="data set 'digits' has no factors") as caught:
         tiny_plan(tmp_path, text=text)
     assert caught.value.place == "base.objective"
+
+
+def test_a_users_own_model_takes_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "models" / "own"))
+    vae = build(resolve("handmade:build", {"hidden": 8}), (1, 8, 8), 3, seed=0)
+    x = small_images(12).float().unflatten(0, (6, 2)) / 255
+    factors = torch.tensor([1.0, 0.0]).repeat(6, 1)
+    loss, found = GroupVae()(vae, Given(x, factors), BETA, 6)
+    first, second = found.q.mean.chunk(2)
+    assert (first == second).all(0).tolist() == [True, False, True]
+    torch.testing.assert_close(first[:, 1], vae.encode(x[:, 0]).mean[:, 1])
+    assert loss.isfinite()
+    other, objective = small_vae(posterior="laplace"), AdaGvae()
+    with pytest.raises(ConfigError, match="averages independent normal laws"):
+        objective(other, Given(x, factors), BETA, 6)
+
+
+def test_a_condition_is_refused_by_name() -> None:
+    found = condition_conflict(
+        ConditionSettings(on=["shape"]),
+        prior="standard_normal",
+        posterior="mean_field_normal",
+        objective={"name": "ada_gvae", **OBJECTIVES.resolve("ada_gvae", {})},
+    )
+    assert found == (
+        "objective",
+        "objective 'ada_gvae' averages codes of pairs, and a pair has two conditions",
+    )

@@ -14,7 +14,6 @@ from torch.distributions import Distribution
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.datasets import Dataset
 from pyrovae.distributions import analytic_kl
-from pyrovae.measures.quality.extractor import refusal as quality_refusal
 from pyrovae.measures.samplers.base import refusal
 from pyrovae.models.condition import Condition
 from pyrovae.models.layered import Layers
@@ -352,11 +351,6 @@ def conflicts(run: dict[str, Any], dataset: Dataset) -> tuple[str, str] | None:
         reason = refusal(space, conditional=bool(run.get("condition")))
         if reason:
             return "evaluation.samplers", reason
-    quality = run["evaluation"].get("quality")
-    if quality:
-        reason = quality_refusal(dataset, quality["extractor"])
-        if reason:
-            return "evaluation.quality", reason
     return None
 
 

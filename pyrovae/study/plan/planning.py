@@ -22,6 +22,7 @@ from pyrovae.datasets import Dataset, load_dataset
 from pyrovae.datasets.base import as_float
 from pyrovae.datasets.context import Columns, conditioned, learn
 from pyrovae.measures.posterior.density import NO_COORDINATES, has_density
+from pyrovae.measures.quality.extractor import refusal as quality_refusal
 from pyrovae.models import by_path as user_models
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.layered import LayeredVAE, build_layered
@@ -221,6 +222,10 @@ def _check(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
     unseen = validation_conflict(training, constant_from(run.config), dataset)
     if unseen:
         raise ConfigError(unseen[1], run.place(unseen[0]), file)
+    quality = run.config.evaluation.quality
+    reason = quality_refusal(dataset, quality.extractor) if quality else None
+    if reason:
+        raise ConfigError(reason, run.place("evaluation.quality"), file)
     if run.config.model is not None:
         return _try(run, dataset, file)
     conflict = conflicts(run.config.model_dump(), dataset)
@@ -315,6 +320,11 @@ def _try(run: PlacedRun, dataset: Dataset, file: str) -> tuple[int, float]:
         conflict = training_conflict(program.vae, program.objective, name, training)
         if conflict:
             raise ConfigError(conflict[1], conflict[0])
+        reason = program.objective.data_conflict(
+            run.config.objective, dataset, program.vae.latent_dim
+        )
+        if reason:
+            raise ConfigError(f"objective '{name}' {reason}", "objective")
         try:
             own_data = program.objective.has_data_of_its_own
             some = as_float(program.objective.trained_on(dataset)[:n]) if own_data else x
