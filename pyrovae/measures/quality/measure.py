@@ -41,7 +41,7 @@ KID = declare(
         "KID",
         better="low",
         group=QUALITY,
-        rope=0.0,
+        rope=1e-3,
         meaning=f"Unbiased squared discrepancy of samples and test data, {_BY}",
     )
 )
