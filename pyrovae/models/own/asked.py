@@ -21,26 +21,33 @@ _ENCODER = (
 )
 
 
-def check_arguments(which: str, program: Program) -> None:
-    """Refuse a program that cannot be called with the observations alone."""
+def check_arguments(which: str, program: Program, *, conditional: bool = False) -> None:
+    """Refuse a program that cannot be called with the observations alone, or with a context too."""
     parameters = _parameters(program)
     if parameters is None:
         return
     positional = [p for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
     if not positional and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
         raise ConfigError(f"its {which} takes no argument: it is called with the observations x")
+    given = positional[: 2 if conditional else 1]
+    if conditional and len(given) < 2 and not any(p.kind is p.VAR_POSITIONAL for p in parameters):
+        raise ConfigError(
+            f"its {which} takes no second argument: it is called with the observations x and their "
+            "context c"
+        )
     needed = [
         f"'{p.name}'"
         for p in parameters
-        if p is not next(iter(positional), None)
+        if p not in given
         and p.default is p.empty
         and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
     ]
     if needed:
         raise ConfigError(
             f"its {which} also asks for {', '.join(needed)}, but programs are called with the "
-            "observations x alone: close over what is the same for all data, and leave out what "
-            "differs from datum to datum (labels, lengths, masks)"
+            f"observations x {'and a context' if conditional else 'alone'}: close over what is the "
+            "same for all data, and leave out what differs from datum to datum (labels, lengths, "
+            "masks)"
         )
 
 
@@ -52,12 +59,12 @@ def unset(program: Program) -> str:
     return f"; {', '.join(names)} stayed None, as programs are called with the observations x alone"
 
 
-def check_guide(used: Sequence[nn.Module], model: Program, x: Tensor) -> None:
+def check_guide(used: Sequence[nn.Module], model: Program, *x: Tensor) -> None:
     """Refuse an automatic guide: it keeps a row of numbers for each datum that it has seen."""
     guide = next((m for m in used if isinstance(m, AutoGuide) and not _amortised(m)), None)
     if guide is None:
         return
-    sites = poutine.trace(poutine.block(model, hide_types=["param"])).get_trace(x).nodes.values()
+    sites = poutine.trace(poutine.block(model, hide_types=["param"])).get_trace(*x).nodes.values()
     latent = [
         f"'{s['name']}' in plate '{s['cond_indep_stack'][-1].name}'"
         for s in sites

@@ -17,15 +17,16 @@ observed site. They are told apart by what they do, not by what they are called:
 
         return model, guide
 
-The model's law of x must not depend on x: to decode, it is run on zeros with the code given. What
-sites may be is in :mod:`pyrovae.models.own.sites`; of several, and of labels, in
-:mod:`pyrovae.models.own.several`.
+The model's law of x must not depend on x: to decode, it is run on zeros with the code given. A
+conditional model is called with its context behind the observations, ``model(x, c)``, and all three
+laws may depend on it. What sites may be is in :mod:`pyrovae.models.own.sites`; of several, and of
+labels, in :mod:`pyrovae.models.own.several`.
 """
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -39,11 +40,12 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, constraints, transform_to
 
 from pyrovae.core.errors import ConfigError, PyrovaeError
-from pyrovae.core.given import Data, Given, observed
+from pyrovae.core.given import Data, Given, arguments, observed
 from pyrovae.core.measuring import measuring
 from pyrovae.core.params import OwnParams
 from pyrovae.core.seeded import seeded
 from pyrovae.distributions.rebatched import Rebatched, without_batch
+from pyrovae.models.condition import Condition
 from pyrovae.models.contract import LatentModel
 from pyrovae.models.own.asked import (
     check_arguments,
@@ -81,15 +83,44 @@ class UserModel(LatentModel):
         Shape of one observation.
     latent_dim
         Dimension of the code.
+    condition
+        Of a model whose programs are given a context, their second argument: k numbers for each
+        datum, or a :class:`pyrovae.models.condition.Condition`. The prior is taken to depend on it.
 
     Raises
     ------
     ConfigError
         If the programs are not as this module's docstring says.
+
+    Examples
+    --------
+    >>> import pyro, torch
+    >>> import pyro.distributions as dist
+    >>> net = torch.nn.Linear(2, 3)
+    >>> def model(x, c):
+    ...     with pyro.plate("data", len(x)):
+    ...         z = pyro.sample("z", dist.Normal(c, 1.0).to_event(1))
+    ...         pyro.sample("x", dist.Normal(net(z), 1.0).to_event(1), obs=x)
+    >>> def guide(x, c):
+    ...     with pyro.plate("data", len(x)):
+    ...         pyro.sample("z", dist.Normal(c + x[:, :2], 1.0).to_event(1))
+    >>> vae = UserModel((model, guide), (3,), 2, condition=2)
+    >>> vae.prior_law(context=torch.ones(5, 2)).mean.shape
+    torch.Size([5, 2])
     """
 
-    def __init__(self, built: Any, event_shape: tuple[int, ...], latent_dim: int) -> None:
+    def __init__(
+        self,
+        built: Any,
+        event_shape: tuple[int, ...],
+        latent_dim: int,
+        *,
+        condition: Condition | int | None = None,
+    ) -> None:
         super().__init__()
+        if isinstance(condition, int):
+            condition = Condition(condition, prior=True)
+        self.condition = condition and replace(condition, prior=True)
         self.latent_dim = latent_dim
         self.event_shape = self._shape = tuple(event_shape)
         model, guide = _pair(built)
@@ -104,7 +135,7 @@ class UserModel(LatentModel):
         self._several: Several | None = None
         self._learning = True
         for which, program in self._programs.items():
-            check_arguments(which, program)
+            check_arguments(which, program, conditional=condition is not None)
         used = modules_used(model, guide)
         try:
             with measuring(*used):
@@ -114,21 +145,28 @@ class UserModel(LatentModel):
         except Exception as error:
             raise failed(error, event_shape) from error
 
-    def model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
-        """Run the user's model; without ``x`` generate ``n`` observations."""
-        return self._run("model", x, n)
+    def model(
+        self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
+    ) -> Tensor:
+        """Run the user's model; without ``x`` generate ``n`` observations.
 
-    def guide(self, x: Tensor, n: int = 1) -> Tensor:
+        A tensor for ``n`` is the context, ``(n, k)``.
+        """
+        return self._run("model", x, n, context)
+
+    def guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """Run the user's guide."""
-        return self._run("guide", x)
+        return self._run("guide", x, n, context)
 
-    def datum_model(self, x: Tensor | None = None, n: int = 1) -> Tensor:
+    def datum_model(
+        self, x: Tensor | None = None, n: int | Tensor = 1, context: Tensor | None = None
+    ) -> Tensor:
         """Run the user's model with its laws alone: no site is scaled or masked."""
-        return self._run("model", x, n, weighted=False)
+        return self._run("model", x, n, context, weighted=False)
 
-    def datum_guide(self, x: Tensor, n: int = 1) -> Tensor:
+    def datum_guide(self, x: Tensor, n: int | Tensor = 1, context: Tensor | None = None) -> Tensor:
         """Run the user's guide with its laws alone: no site is scaled or masked."""
-        return self._run("guide", x, weighted=False)
+        return self._run("guide", x, n, context, weighted=False)
 
     def training_terms(self, x: Data, *, samples: int, data_size: int) -> Terms:
         """Return what the programs say of a minibatch; sums and scores where a site has labels.
@@ -188,25 +226,50 @@ class UserModel(LatentModel):
         """Return the values of the latent sites at codes ``(*b, latent_dim)``, by name."""
         return super().latents(z) if self._several is None else self._several.values(z)
 
-    def encode(self, x: Tensor) -> Distribution:
-        """Return q(z|x) of observations ``(n, *event_shape)``."""
+    def encode(self, x: Tensor, context: Tensor | None = None) -> Distribution:
+        """Return q(z|x), or q(z|x, c), of observations ``(n, *event_shape)``."""
         if self._several is not None:
             return self._several.encode(self.guide, x)
-        return poutine.trace(self.guide).get_trace(x).nodes["z"]["fn"]
+        return poutine.trace(self.guide).get_trace(x, *_some(context)).nodes["z"]["fn"]
 
-    def decode(self, z: Tensor) -> Distribution:
-        """Return p(x|z): batch ``(*b,)``, event ``event_shape``."""
+    def decode(self, z: Tensor, context: Tensor | None = None) -> Distribution:
+        """Return p(x|z), or p(x|z, c): batch ``(*b,)``, event ``event_shape``.
+
+        A context broadcasts to ``b``.
+        """
         if self._several is not None:
             return self._several.decode(self.datum_model, self._blank, z)
-        flat = z.reshape(-1, self.latent_dim)
+        flat, batch = z.reshape(-1, self.latent_dim), z.shape[:-1]
         given = poutine.condition(self.model, data={"z": flat})
-        law = poutine.trace(given).get_trace(flat.new_zeros(len(flat), *self._shape))
-        return Rebatched.of(law.nodes["x"]["fn"], z.shape[:-1])
+        law = poutine.trace(given).get_trace(
+            flat.new_zeros(len(flat), *self._shape), *_some(context, batch)
+        )
+        return Rebatched.of(law.nodes["x"]["fn"], batch)
 
-    def prior_law(self) -> Distribution:
-        """Return p(z): batch ``()``, event ``(latent_dim,)``."""
+    def reconstruct(self, z: Tensor, context: Tensor | None = None) -> Tensor:
+        """Return E[x|z], or E[x|z, c], ``(*b, *event_shape)``."""
+        return self.decode_with_mean(z, context)[1]
+
+    def decode_with_mean(
+        self, z: Tensor, context: Tensor | None = None
+    ) -> tuple[Distribution, Tensor]:
+        """Return :meth:`decode` and :meth:`reconstruct` of the same codes, decoded once."""
+        law = self.decode(z, context)
+        return law, law.mean
+
+    def prior_law(self, context: Tensor | None = None) -> Distribution:
+        """Return p(z): batch ``()``, event ``(latent_dim,)``.
+
+        Of p(z|c) the batch is that of the contexts, ``(*b, k)``.
+        """
         if self._several is not None:
             return self._several.prior_law(self.model, self._blank)
+        if self.condition is not None:
+            context = self.condition.require(context, "prior")
+            batch = context.shape[:-1]
+            x = self._blank(batch.numel())
+            trace = poutine.trace(self.model).get_trace(x, *_some(context, batch))
+            return Rebatched.of(trace.nodes["z"]["fn"], batch)
         # Pyro's plate gives the site's law a batch dimension, also for one datum.
         trace = poutine.trace(self.model).get_trace(self._blank(1))
         return without_batch(trace.nodes["z"]["fn"])
@@ -222,15 +285,33 @@ class UserModel(LatentModel):
         """Return whether the guide uses a parameter."""
         return name in self._guide_parameters
 
+    def _blank_context(self, n: int) -> tuple[Tensor, ...]:
+        """Return a context of zeros, as a further argument, for a model that is given one."""
+        return () if self.condition is None else (torch.zeros(n, self.condition.size),)
+
     def _blank(self, n: int) -> Tensor:
         """Return observations of zeros, where the parameters are."""
         like = next(self.parameters(), torch.zeros(()))
         return like.new_zeros(n, *self._shape)
 
-    def _run(self, which: str, x: Tensor | None, n: int = 1, *, weighted: bool = True) -> Any:
+    def _run(
+        self,
+        which: str,
+        x: Tensor | None,
+        n: int | Tensor = 1,
+        context: Tensor | None = None,
+        *,
+        weighted: bool = True,
+    ) -> Any:
         program = self._programs[which]
+        if isinstance(n, Tensor):
+            context = n
+        more: tuple[Tensor, ...] = ()
+        if self.condition is not None:
+            more = (self.condition.require(context, which),)
         if x is None:
-            program, x = poutine.uncondition(program), self._blank(n)
+            count = len(more[0]) if more else int(n)
+            program, x = poutine.uncondition(program), self._blank(count)
         # Parameters stay with the modules: the global store would share them between models. What
         # a user's program makes of plain numbers is made where its data are.
         with (
@@ -242,7 +323,7 @@ class UserModel(LatentModel):
                 self._names, weighted=weighted, marked=self._learning or self._several is not None
             ),
         ):
-            return program(x)
+            return program(x, *more)
 
     def _adopt(self, part: Any) -> None:
         for module in modules_of(part):
@@ -253,13 +334,19 @@ class UserModel(LatentModel):
     def _learn(self, used: list[nn.Module]) -> None:
         """Run the programs on a few data, to learn what they are made of."""
         with torch.no_grad():
-            check_guide(used, self._programs["model"], self._blank(2))
+            check_guide(used, self._programs["model"], self._blank(2), *self._blank_context(2))
             announced = self._learn_parameters()
         # Data that differ, neither 0 nor 1: what a site makes of them shows.
         with seeded(0), pyro.validation_enabled(False), torch.enable_grad():
             x = 0.1 + 0.8 * torch.rand(5, *self._shape)
-            self._learn_sites(x)
-            self._learn_use(x, announced)
+            if self.condition is None:
+                self._learn_sites(x)
+                self._learn_use(x, announced)
+                return
+            # One context for all: laws that differ from datum to datum do so by place.
+            c = torch.rand(1, self.condition.size).expand(5, -1)
+            self._learn_sites(Given(x, c))
+            self._learn_use(Given(x, torch.rand(5, self.condition.size)), announced)
 
     def _learn_parameters(self) -> list[Tensor]:
         """Take the parameters that are not in modules; return those announced by a module."""
@@ -281,31 +368,38 @@ class UserModel(LatentModel):
 
     def _collected(self, n: int) -> _Collector:
         """Run both programs on ``n`` data and note what parameters they announce."""
-        x = torch.zeros(n, *self._shape)
+        x = torch.zeros(n, *self._shape), *self._blank_context(n)
         with pyro.settings.context(module_local_params=True), _Collector() as found:
             model, guide = self._programs.values()
             try:
-                model(x)
+                model(*x)
             except KeyError:  # Pyro runs the guide first: the model may rely on its parameters
-                guide(x)
-                model(x)
+                guide(*x)
+                model(*x)
             else:
-                guide(x)
+                guide(*x)
         return found
 
-    def _learn_sites(self, x: Tensor) -> None:
+    def _learn_sites(self, data: Data) -> None:
         """Find the latent and the observed site, and check them."""
+        x: Tensor = observed(data)
         with torch.no_grad():
-            traces = trace_pair(self.model, self.guide, x)
+            traces = trace_pair(self.model, self.guide, data)
             self._learning = False
             if many_sites(*traces):
+                if self.condition is not None:
+                    raise ConfigError(
+                        "is given a context, and has several sites or labels: a conditional model "
+                        "of one's own has one real code and one observation for each datum"
+                    )
                 self._learn_several(*traces, x)
                 return
             try:
                 sites = find_sites(*traces, x, self.latent_dim)
             except ConfigError as error:
-                raise ConfigError(error.message + unset(self._programs["model"])) from None
-            check_laws(self.model, sites, x)
+                told = "" if self.condition is not None else unset(self._programs["model"])
+                raise ConfigError(error.message + told) from None
+            check_laws(lambda x: self.model(x, *arguments(data)[1:]), sites, x)
         self._names = {sites.q["name"]: "z", sites.x["name"]: "x"}
 
     def _learn_several(self, model_trace: Trace, guide_trace: Trace, x: Tensor) -> None:
@@ -321,7 +415,7 @@ class UserModel(LatentModel):
         z = self.encode(x).sample()
         check_each(several, self.datum_model, x, z)
 
-    def _learn_use(self, x: Tensor, announced: list[Tensor]) -> None:
+    def _learn_use(self, x: Data, announced: list[Tensor]) -> None:
         """Take every parameter that the loss depends on, and make sure that none is out of sight.
 
         What a module announces (:func:`pyro.module`) is trained wherever it is kept. Without that,
@@ -361,6 +455,18 @@ class UserModel(LatentModel):
             "in a module that the program names (nn.ModuleList and nn.ModuleDict in place of list "
             "and dict), use pyro.param, or set requires_grad_(False)"
         )
+
+
+def _some(context: Tensor | None, batch: Sequence[int] | None = None) -> tuple[Tensor, ...]:
+    """Return a context as a further argument, one for each datum of a batch ``b`` if that is given.
+
+    It broadcasts to ``b``, and becomes ``(n, k)``.
+    """
+    if context is None:
+        return ()
+    if batch is not None:
+        context = context.expand(*batch, context.shape[-1])
+    return (context.reshape(-1, context.shape[-1]),)
 
 
 def _pair(built: Any) -> tuple[Program, Program]:

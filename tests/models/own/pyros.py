@@ -131,3 +131,62 @@ def dmm(event_shape: tuple[int, ...], latent_dim: int) -> Any:
         return called
 
     return given(net.model), given(net.guide)
+
+
+class CVAE(nn.Module):
+    """As ``CVAE`` of ``examples/cvae``: xs are images of which a part is -1, ys has that part.
+
+    ``baseline_net`` is trained beforehand and stays as it is.
+    """
+
+    def __init__(self, numbers: int, z_dim: int) -> None:
+        super().__init__()
+        self.baseline_net = nn.Sequential(_net(numbers, numbers), nn.Sigmoid())
+        self.prior_net = _net(2 * numbers, 2 * z_dim)
+        self.generation_net = nn.Sequential(_net(z_dim, numbers), nn.Sigmoid())
+        self.recognition_net = _net(2 * numbers, 2 * z_dim)
+
+    def model(self, xs: Tensor, ys: Tensor | None = None) -> Tensor:
+        pyro.module("generation_net", self)
+        batch_size = xs.shape[0]
+        with pyro.plate("data"):
+            with torch.no_grad():
+                y_hat = self.baseline_net(xs).view(xs.shape)
+            loc, raw = self.prior_net(torch.cat([xs, y_hat], -1)).chunk(2, -1)
+            zs = pyro.sample("z", dist.Normal(loc, raw.exp()).to_event(1))
+            loc = self.generation_net(zs)
+            if ys is not None:
+                missing = xs == -1
+                mask_loc = loc[missing].view(batch_size, -1)
+                mask_ys = ys[missing].view(batch_size, -1)
+                pyro.sample(
+                    "y", dist.Bernoulli(mask_loc, validate_args=False).to_event(1), obs=mask_ys
+                )
+            return loc
+
+    def guide(self, xs: Tensor, ys: Tensor | None = None) -> None:
+        with pyro.plate("data"):
+            if ys is None:
+                y_hat = self.baseline_net(xs).view(xs.shape)
+                loc, raw = self.prior_net(torch.cat([xs, y_hat], -1)).chunk(2, -1)
+            else:
+                loc, raw = self.recognition_net(torch.cat([xs, ys], -1)).chunk(2, -1)
+            pyro.sample("z", dist.Normal(loc, raw.exp()).to_event(1))
+
+
+def halves(c: Tensor, x: Tensor | None = None) -> Tensor:
+    """Return whole images of a known and a missing half, the latter -1 where it is not given."""
+    return torch.cat([c, torch.full_like(c, -1.0) if x is None else x], -1)
+
+
+def cvae(event_shape: tuple[int, ...], latent_dim: int) -> Any:
+    """Observed is the missing half of an image; the context is the known one."""
+    net = CVAE(2 * event_shape[0], latent_dim)
+
+    def model(x: Tensor, c: Tensor) -> Tensor:
+        return net.model(halves(c), halves(c, x))
+
+    def guide(x: Tensor, c: Tensor) -> None:
+        net.guide(halves(c), halves(c, x))
+
+    return model, guide
