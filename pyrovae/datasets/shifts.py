@@ -9,6 +9,7 @@ more as it takes.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Annotated
 
 import numpy as np
@@ -128,8 +129,9 @@ def shifted(
             f"correlate and hold_out leave {len(kept):,} of {len(dataset.train):,} training data",
             "n_train" if n_train else "hold_out",
         )
-    train = dataset.train.take(kept[:n_train])
-    return Dataset(**{**vars(dataset), "train": train})
+    kept = kept[:n_train]
+    grey = None if dataset.grey is None else dataset.grey.take(kept)
+    return replace(dataset, train=dataset.train.take(kept), grey=grey)
 
 
 def _coins(n: int) -> np.ndarray:

@@ -13,6 +13,7 @@ from tiny_study import TINY, run, tiny_plan
 from torch import Tensor
 from torch.distributions import Independent, Normal, kl_divergence
 
+from pyrovae.api.checks.training import trains_alike, vae_with
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import Given
 from pyrovae.datasets import Dataset, Split, load_dataset
@@ -24,6 +25,7 @@ from pyrovae.objectives import OBJECTIVES, AdaGvae, Beta, GroupVae
 from pyrovae.objectives.paired import averaged, deemed_shared
 from pyrovae.study.config.condition import ConditionSettings
 from pyrovae.study.plan.compatibility import condition_conflict, objective_conflict
+from pyrovae.training import LossProgram, Trainer, TrainingSettings
 
 from families import small_images, small_vae  # isort: skip
 
@@ -274,3 +276,25 @@ def test_a_condition_is_refused_by_name() -> None:
         "objective",
         "objective 'ada_gvae' averages codes of pairs, and a pair has two conditions",
     )
+
+
+@pytest.mark.parametrize("name", ["ada_gvae", "group_vae"])
+def test_pairs_of_several_models_at_once_and_from_a_file_are_the_same(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    factors = np.stack(np.unravel_index(np.arange(12), (3, 4)), 1).astype(np.int64)
+    images = (torch.rand(12, 1, 4, 4, generator=torch.Generator().manual_seed(0)) > 0.5) * 255
+    split = Split(images.to(torch.uint8), factors)
+    whole = Dataset("grid", split, split, ("a", "b"), (3, 4))
+    pairs = pairs_of(whole, partners=2)
+    data = pairs.observations(whole)
+    trains_alike(vae_with, lambda: OBJECTIVES.create(name, partners=2), data=data)  # type: ignore[arg-type]
+    monkeypatch.setattr("pyrovae.datasets.pairs._IN_MEMORY", 1)
+    lazy = pairs.observations(whole)
+    settings = TrainingSettings(steps=4, batch_size=8, records=1)
+    ends = []
+    for values in (data, lazy):
+        program = LossProgram(vae_with(0), OBJECTIVES.create(name, partners=2))
+        Trainer(program, values, settings, compiled=False).train(program, seed=0)
+        ends.append([p.detach().clone() for p in program.parameters()])
+    assert all(torch.equal(a, b) for a, b in zip(*ends, strict=True))
