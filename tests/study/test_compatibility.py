@@ -230,6 +230,10 @@ def test_facts_are_those_of_the_laws() -> None:
         assert ("factorized" in family.properties) == isinstance(
             q, torch.distributions.Independent
         ), name
+        normal = isinstance(getattr(q, "base_dist", None), torch.distributions.Normal)
+        assert ("normal" in family.properties) == (
+            normal and isinstance(q, torch.distributions.Independent)
+        ), name
         if "moments" in family.properties:
             assert q.mean.shape == q.variance.shape == (3, 2)
 

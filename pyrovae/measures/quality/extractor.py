@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,20 @@ class Classifier(nn.Module):
         super().__init__()
         width, (a, b) = _RECIPE["features"], _RECIPE["channels"]
         if len(event_shape) == 3:
-            body: list[nn.Module] = [
+            first = nn.Sequential(
                 nn.Conv2d(event_shape[0], a, 3, stride=2, padding=1),
                 nn.ReLU(),
                 nn.Conv2d(a, b, 3, stride=2, padding=1),
                 nn.ReLU(),
                 nn.AdaptiveMaxPool2d(8) if min(event_shape[1:]) > 32 else nn.Identity(),
-            ]
+                nn.Flatten(),
+            )
         else:
-            body = [nn.Flatten(), nn.LazyLinear(4 * width), nn.ReLU()]
-        self.body = nn.Sequential(*body, nn.Flatten(), nn.LazyLinear(width), nn.ReLU())
-        self.body(torch.zeros(1, *event_shape))
+            dense = nn.Linear(prod(event_shape), 4 * width)
+            first = nn.Sequential(nn.Flatten(), dense, nn.ReLU())
+        with torch.no_grad():
+            read = first(torch.zeros(1, *event_shape)).shape[1]
+        self.body = nn.Sequential(first, nn.Linear(read, width), nn.ReLU())
         self.heads = nn.ModuleList(nn.Linear(width, k) for k in classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,7 +148,7 @@ def extractor_for(dataset: Dataset, name: ExtractorName = "classifier") -> Extra
     if reason:
         raise ConfigError(reason, "quality")
     if name == "pixels":
-        return Extractor(name, nn.Flatten(), {"features": int(np.prod(dataset.event_shape))})
+        return Extractor(name, nn.Flatten(), {"features": prod(dataset.event_shape)})
     targets = _targets(dataset)
     content = json.dumps([dataset.fingerprint, _RECIPE, sorted(targets)])
     digest = hashlib.sha256(content.encode()).hexdigest()[:32]
