@@ -47,7 +47,7 @@ class PixelCnn(Autoregressive):
         that a small radius does not need look at single pixels.
     z
         What the decoder gives: ``map``, ``features`` numbers for each pixel, or ``bias``, as many
-        for the image.
+        for the image. A bias is the same at all places: it cannot say where anything is.
     features
         Numbers.
 
