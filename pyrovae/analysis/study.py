@@ -42,6 +42,7 @@ from pyrovae.analysis.metrics import comparable, describe
 from pyrovae.analysis.posterior import CellPosterior
 from pyrovae.analysis.sampling import NoStart, Sampling
 from pyrovae.core import atomic
+from pyrovae.core.companions import end_with_parent
 from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.core.reading import read_json, reading
@@ -227,12 +228,15 @@ def _shared_out(
         yield from ((key, _compare(task)) for key, task in tasks.items())
         return
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(
-        min(workers, len(tasks)), context, torch.set_num_threads, (1,)
-    ) as pool:
+    with ProcessPoolExecutor(min(workers, len(tasks)), context, _begin) as pool:
         keys = {pool.submit(_compare, task): key for key, task in tasks.items()}
         for done in as_completed(keys):
             yield keys[done], done.result()
+
+
+def _begin() -> None:
+    end_with_parent()
+    torch.set_num_threads(1)
 
 
 def _compare(task: tuple[pd.DataFrame, Score, list[str], Sampling]) -> CellPosterior | str:
