@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from scipy import stats
+from tiny_study import TINY, tiny_plan
 
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.registry import parameters_of
 from pyrovae.datasets import DATASETS, Dataset, Split, load_dataset
 from pyrovae.datasets.common import made
+from pyrovae.study.execute.runner import describe
 
 SPRITES: dict[str, Any] = {"size": 16, "n_train": 3000, "n_test": 500}
 GRAMMAR: dict[str, Any] = {"n_train": 1500, "n_test": 500}
@@ -154,3 +157,25 @@ def test_nothing_asked_is_nothing_in_the_identity() -> None:
     assert "correlate" not in none
     plain = load_dataset("sprites", size=16, n_train=60, n_test=20, correlate=[], hold_out=[])
     assert plain.fingerprint.startswith("3ac3b3dd24c5df3b")  # seen with version 0.1.0
+
+
+def test_a_study_tells_its_data_apart(tmp_path: Path) -> None:
+    data = """dataset:
+    - {name: sprites, size: 16, n_train: 60, n_test: 20}
+    - name: sprites
+      size: 16
+      n_train: 60
+      n_test: 20
+      correlate: [{factors: [scale, x], sigma: 0.4}]
+      hold_out: [{shape: 2, y: {from: 0, to: 3}}]"""
+    text = TINY.replace("  dataset: {name: sprites, size: 16, n_train: 300, n_test: 200}\n", "")
+    text = text.replace("objective: elbo", "objective: elbo\n  prior: standard_normal")
+    text = text.replace("prior: [standard_normal, student_t]", data).replace("seeds: 2", "seeds: 1")
+    plan = tiny_plan(tmp_path, text=text)
+    plain, shifted = plan.runs
+    assert shifted.config.dataset["hold_out"] == [{"shape": 2, "y": {"from": 0, "to": 3}}]
+    assert "correlate" not in plain.config.dataset
+    told = [describe(plan)[run.id] for run in plan.runs]
+    assert "0.4" in told[1]
+    assert "scale" in told[1]
+    assert told[0] != told[1]
