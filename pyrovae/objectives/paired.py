@@ -113,7 +113,6 @@ class Paired(Objective):
     """
 
     needs: ClassVar[frozenset[str]] = Objective.needs | {"posterior.normal", "code.flat"}
-    hint = "mean_field_normal has"
     observations = 2
     against_condition = "averages codes of pairs, and a pair has two conditions"
 
