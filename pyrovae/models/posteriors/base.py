@@ -143,8 +143,10 @@ def head(features: int, outputs: int) -> nn.Linear:
 
 #: Standard deviation that each unit's location is given over a minibatch; ``None`` leaves it free.
 Gamma = Annotated[float | None, Field(gt=0, allow_inf_nan=False), LATER]
-#: Weight of a minibatch in the running moments, and what keeps a variance from 0.
-_MOMENTUM, _EPSILON = 0.1, 1e-5
+#: Weight of a minibatch in the running moments, and what keeps a variance from 0. It has to be far
+#: below the variance of any head: what stands beside it shrinks the locations, and the bound of the
+#: rate. With 1e-5, as is usual, an encoder of sentences had 0.003 nats where at least 1.96 are due.
+_MOMENTUM, _EPSILON = 0.1, 1e-12
 
 
 class NormalisedHead(nn.Linear):

@@ -50,6 +50,15 @@ def test_the_rate_stays_above_its_bound_however_the_guide_is() -> None:
     assert float(rate) == pytest.approx(3 * 0.7**2 / 2, rel=0.01)
 
 
+@pytest.mark.parametrize("spread", [1e-4, 1.0])
+def test_an_encoder_that_tells_little_apart_has_the_same_locations(spread: float) -> None:
+    head = NormalisedHead(6, 3, gamma=0.7)
+    features = torch.randn(500, 6)
+    expected = head(features)
+    torch.testing.assert_close(head(spread * features), expected, atol=1e-4, rtol=1e-3)
+    torch.testing.assert_close(expected.std(0, correction=0), torch.full((3,), 0.7))
+
+
 def test_evaluation_takes_running_moments_one_datum_at_a_time() -> None:
     head = NormalisedHead(4, 2, gamma=0.5)
     mean, variance = torch.zeros(2), torch.ones(2)
@@ -61,7 +70,7 @@ def test_evaluation_takes_running_moments_one_datum_at_a_time() -> None:
         variance = 0.9 * variance + 0.1 * raw.var(0)
     head.eval()
     one = torch.randn(4)
-    expected = 0.5 * (one @ head.weight.T - mean) / (variance + 1e-5).sqrt() + head.bias
+    expected = 0.5 * (one @ head.weight.T - mean) / variance.sqrt() + head.bias
     torch.testing.assert_close(head(one), expected)
 
 
