@@ -326,7 +326,7 @@ class Concrete(TorchDistribution):
     between 0 and 1 (:meth:`numbers` maps both to what a network reads). Ratios of two densities are
     the same in these coordinates as on the simplex, and nothing overflows.
 
-    .. math:: p(y) = (K - 1)!\, t^{K - 1} \prod_k rac{e^{l_k - t y_k}}{\sum_j e^{l_j - t y_j}},
+    .. math:: p(y) = (K - 1)!\, t^{K - 1} \prod_k \frac{e^{l_k - t y_k}}{\sum_j e^{l_j - t y_j}},
         \quad y = \log \mathrm{softmax}((l + g) / t), \quad g_k = -\log(-\log u_k)
 
     Parameters

@@ -26,6 +26,7 @@ from distributions.checks import assert_mean
 from pyrovae.analysis.rounded_normal import RoundedNormal
 from pyrovae.distributions.around_direction import AroundDirection
 from pyrovae.distributions.autoregressive import zuko
+from pyrovae.distributions.codewords import Codewords, Nearest
 from pyrovae.distributions.columns import Columns, Units
 from pyrovae.distributions.continuous_bernoulli import ContinuousBernoulli
 from pyrovae.distributions.discretized_logistic import DiscretizedLogistic
@@ -37,6 +38,7 @@ from pyrovae.distributions.half_cauchy import HalfCauchy
 from pyrovae.distributions.hyperbolic import RiemannianNormal
 from pyrovae.distributions.joint import Joint
 from pyrovae.distributions.labels import (
+    Concrete,
     Indicators,
     Label,
     Switch,
@@ -405,6 +407,8 @@ def test_every_class_is_here() -> None:
     # Labels as numbers, units of two kinds, and Pyro's labels drawn by noise: test_labels,
     # models/own/test_several; geodesics: test_hyperbolic.
     elsewhere |= {Indicators, Units, _Categorical, _OneHotCategorical, Pieces, RiemannianNormal}
+    # Relaxed and quantised labels: models/test_discrete_gradients, models/test_quantized.
+    elsewhere |= {Concrete, Nearest, Codewords}
     ours = {c for c in below(Distribution) if c.__module__.startswith("pyrovae.distributions.")}
     assert ours - {type(case.law()) for case in CASES.values()} == elsewhere
 
@@ -567,3 +571,21 @@ def test_copies(case: Case, law: Distribution) -> None:
     z = draws(law)
     close(copy.deepcopy(law).log_prob(z), law.log_prob(z))
     close(pickle.loads(pickle.dumps(law)).log_prob(z), law.log_prob(z))
+
+
+@pytest.mark.parametrize(
+    "law",
+    [
+        Concrete(Label(logits=torch.randn(4, 2, 3)), torch.tensor(0.7)),
+        Concrete(Switch(logits=torch.randn(4, 2)), torch.tensor(0.7)),
+        Codewords(Label(logits=torch.randn(4, 2, 3)), torch.randn(2, 3, 5)),
+        Codewords(Nearest(torch.randn(4, 2, 5), torch.randn(2, 3, 5)), torch.randn(2, 3, 5)),
+    ],
+    ids=["labels", "switches", "codewords", "nearest"],
+)
+def test_laws_of_labels_expand(law: Distribution) -> None:
+    wide = law.expand([6, 4])
+    value = law.sample()
+    assert wide.batch_shape == (6, 4)
+    assert wide.sample().shape == (6, 4, *law.event_shape)
+    torch.testing.assert_close(wide.log_prob(value), law.log_prob(value).expand(6, 4))

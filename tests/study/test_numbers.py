@@ -23,7 +23,7 @@ ALL = {**REGISTRIES, "optimizer": OPTIMIZERS, "metric": METRICS}
 ZERO = {
     "seed", "alpha", "beta", "gamma", "weight", "floor", "delta", "capacity", "off_diagonal",
     "diagonal", "until", "min_std", "weight_decay", "momentum", "dropout",
-    "noise", "word_dropout", "labels",
+    "noise", "word_dropout", "labels", "commitment",
 }  # fmt: skip
 #: ... except where a name means another thing.
 NOT_ZERO = {("delta", "weight"), ("info", "weight")}

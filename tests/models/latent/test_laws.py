@@ -50,7 +50,7 @@ APART = ("draws_are_functions_of_noise", "log_prob_derivatives", "draw_derivativ
 
 def test_no_check_is_left_out() -> None:
     assert {name for name, _ in LATENT_CHECKS} == {*ON_GRIDS, *APART, "trains"}
-    assert FALSE_ALARM <= 1.5 * FAMILY_WISE / TESTS
+    assert FALSE_ALARM <= 2 * FAMILY_WISE / TESTS
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
