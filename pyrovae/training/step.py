@@ -11,19 +11,18 @@ from __future__ import annotations
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import platformdirs
 import pyro
 import torch
-from filelock import FileLock, Timeout
 from torch import Tensor, nn
 from torch.func import functional_call, grad_and_value
 from torch.fx.experimental.proxy_tensor import make_fx
 
+from pyrovae.core.alone import alone
 from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import Data, Given, beside, observed
@@ -277,25 +276,11 @@ def use_persistent_cache() -> None:
     os.environ.setdefault("TORCHINDUCTOR_AUTOGRAD_CACHE", "1")
 
 
-@contextmanager
-def _alone(graph: torch.fx.GraphModule) -> Iterator[None]:
-    """Hold off other processes that compile the same graph: they find it in the cache afterwards.
-
-    Where no file can be locked, or another does not come to an end, nobody waits.
-    """
+def _lock_of(graph: torch.fx.GraphModule) -> Path:
+    """Return the file that stands for compiling a graph: who waits for it finds it in the cache."""
     folder = Path(os.environ.get("TORCHINDUCTOR_CACHE_DIR") or tempfile.gettempdir())
     shapes = [str(node.meta.get("tensor_meta")) for node in graph.graph.nodes]
-    lock = FileLock(folder / f"{short_digest(graph.code + str(shapes))}.lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=_PATIENCE)
-    except (OSError, Timeout):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
+    return folder / f"{short_digest(graph.code + str(shapes))}.lock"
 
 
 def compile_step(graph: torch.fx.GraphModule) -> StepFunction:
@@ -323,7 +308,7 @@ def compile_step(graph: torch.fx.GraphModule) -> StepFunction:
             return compiled(*args)
         tried = True
         try:
-            with _alone(graph), warnings.catch_warnings():
+            with alone(_lock_of(graph), _PATIENCE), warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # inductor's own deprecations
                 return compiled(*args)
         except (torch._dynamo.exc.BackendCompilerFailed, torch._inductor.exc.InductorError) as why:

@@ -131,7 +131,7 @@ def test_a_classifier_tells_factors_and_is_the_same_for_all_runs(
     x = data.test.floats()
     assert first(x).shape == (60, 64)
     assert first.about["accuracy"]["x"] > 0.5  # chance is 1/8
-    (stored,) = cache.glob("*.pt")
+    (stored,) = cache.glob("*.safetensors")
     content = stored.read_bytes()
     # Another process reads it; without the file it comes out the same, whatever was drawn before.
     monkeypatch.setattr(extractor, "_KNOWN", {})
@@ -145,7 +145,7 @@ def test_a_classifier_tells_factors_and_is_the_same_for_all_runs(
     torch.testing.assert_close(extractor_for(data)(x), first(x), rtol=1e-4, atol=1e-4)
     assert torch.equal(torch.random.get_rng_state(), before)
     extractor_for(_sprites(seed=1))
-    assert len(list(cache.glob("*.pt"))) == 2
+    assert len(list(cache.glob("*.safetensors"))) == 2
 
 
 def test_labels_do_where_there_are_no_factors_and_pixels_where_there_is_nothing() -> None:

@@ -6,11 +6,8 @@ data's fingerprint: all runs of all studies on the same data are compared by the
 
 from __future__ import annotations
 
-import hashlib
-import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -18,10 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from filelock import FileLock, Timeout
+from safetensors import safe_open
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from pyrovae.core import atomic
+from pyrovae.core.alone import alone
+from pyrovae.core.digest import short_digest
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import observed
 from pyrovae.core.seeded import seeded
@@ -151,10 +151,10 @@ def extractor_for(dataset: Dataset, name: ExtractorName = "classifier") -> Extra
         return Extractor(name, nn.Flatten(), {"features": prod(dataset.event_shape)})
     targets = _targets(dataset)
     content = json.dumps([dataset.fingerprint, _RECIPE, sorted(targets)])
-    digest = hashlib.sha256(content.encode()).hexdigest()[:32]
+    digest = short_digest(content)
     if digest not in _KNOWN:
-        path = _folder() / f"{digest}.pt"
-        with _alone(path):
+        path = _folder() / f"{digest}.safetensors"
+        with alone(path.with_suffix(".lock"), _PATIENCE):
             stored = _read(path)
             if stored is None:
                 stored = _trained(dataset, targets)
@@ -231,32 +231,15 @@ def _values(split: Split) -> Tensor:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found: dict[str, Any] = torch.load(path, weights_only=True)
+        with safe_open(path, framework="pt") as stored:
+            state = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            return {"state": state, "about": json.loads(stored.metadata()["about"])}
     except Exception:  # missing, or whatever a damaged file gives: it is made again
         return None
-    return found
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:
-    stream = io.BytesIO()
-    torch.save(content, stream)
-    try:
-        atomic.write_bytes(path, stream.getvalue())
-    except OSError:  # no cache can be written: the next process trains it again
-        return
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Hold off other processes that make the same file; where none can be locked, nobody waits."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_suffix(".lock"))
-        lock.acquire(timeout=_PATIENCE)
-    except (OSError, Timeout):
-        yield
-        return
-    try:
-        yield
-    finally:
-        lock.release()
+    stored = save(content["state"], {"about": json.dumps(content["about"])})
+    # If no cache can be written, the next process trains it again.
+    with suppress(OSError):
+        atomic.write_bytes(path, stored)
