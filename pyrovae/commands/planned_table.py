@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Column, Table
 from rich.text import Text
 
-if TYPE_CHECKING:
-    from pyrovae.study.plan.planning import PlannedRun
+from pyrovae.study.config.told import varying
+from pyrovae.study.plan.planning import PlannedRun, labels_of
 
 #: Runs that have a line each. Nobody reads more, and a table of 10,000 takes longer than the plan.
 MOST_LINES = 500
@@ -29,9 +28,6 @@ def planned_table(
     whole_ids
         Whether to name runs by all digits; eight of them name one.
     """
-    from pyrovae.study.config.told import varying
-    from pyrovae.study.plan.planning import labels_of
-
     if len(runs) > MOST_LINES:
         return _by_cell(runs, states)
     rows = labels_of(runs)
@@ -48,9 +44,6 @@ def planned_table(
 
 
 def _by_cell(runs: Sequence[PlannedRun], states: Sequence[str]) -> Table:
-    from pyrovae.study.config.told import varying
-    from pyrovae.study.plan.planning import labels_of
-
     first: dict[str, PlannedRun] = {}
     counts: dict[str, Counter[str]] = {}
     for run, state in zip(runs, states, strict=True):

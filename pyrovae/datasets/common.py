@@ -178,20 +178,23 @@ def made(function: Callable[..., Dataset], own: type[BaseModel], values: dict[st
     """
     asked = [name for name in _OPTIONS if name in values and name not in own.model_fields]
     given = {name: value for name, value in values.items() if name not in asked}
-    shifts = {name: asked.pop(asked.index(name)) for name in _SHIFTS if name in asked}
-    scored = "labels_as_factors" in asked and values[asked.pop(asked.index("labels_as_factors"))]
+    scored = "labels_as_factors" in asked and values["labels_as_factors"]
+    shifts = {
+        name: adapter.validate_python(values[name]) if name in asked else []
+        for name, adapter in _SHIFTS.items()
+    }
 
     def load(n_train: int | None) -> Dataset:
         more = {} if n_train is None else {"n_train": n_train}
         return _scored(function(**{**given, **more}), scored)
 
-    if any(values[name] for name in shifts):
-        told = {name: _SHIFTS[name].validate_python(values.get(name, [])) for name in _SHIFTS}
-        dataset = shifted(load, told["correlate"], told["hold_out"], given.get("n_train"))
+    if any(shifts.values()):
+        dataset = shifted(load, **shifts, n_train=given.get("n_train"))
     else:
         dataset = load(None)
     for name in asked:
-        dataset = _OPTIONS[name].act(dataset, values[name])
+        if name != "labels_as_factors":  # which the law of factors may be about
+            dataset = _OPTIONS[name].act(dataset, values[name])
     return dataset
 
 

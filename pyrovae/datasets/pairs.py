@@ -14,12 +14,15 @@ from torch import Tensor
 from pyrovae.core.errors import ConfigError
 from pyrovae.core.given import Given
 from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.splits import uniform
 from pyrovae.datasets.streamed import Streamed
 
 #: Of the choice of partners: the same for every run of a data set.
 _STREAM = (0, 0x9A12)
 #: Sets of factors that may change, at most.
 _MOST_SETS = 4096
+#: What keeps a uniform number of 53 bits from 0, half of the distance of two.
+_HALF = 2.0**-54
 #: Pairs of more bytes are put together minibatch by minibatch.
 _IN_MEMORY = 2**28
 
@@ -141,16 +144,12 @@ def pairs_of(dataset: Dataset, *, changing: int | None = 1, partners: int = 1) -
         raise ConfigError(f"no two training data of '{dataset.name}' share factors so")
     bits = np.random.PCG64(np.random.SeedSequence(_STREAM))
 
-    def uniform(*shape: int) -> np.ndarray:
-        raw = np.asarray(bits.random_raw(prod(shape)))
-        drawn: np.ndarray = ((raw >> np.uint64(11)) * 2.0**-53 + 2.0**-54).reshape(shape)
-        return drawn
-
     first, second = [], []
     for _ in range(partners):
         # The largest of independent Gumbel variables, moved by log weights, is a draw by weights.
-        score = np.where(able, weights - np.log(-np.log(uniform(n, len(places)))), -np.inf)
-        chosen, share = score.argmax(1), uniform(n)
+        noise = uniform(bits, n, len(places)) + _HALF
+        score = np.where(able, weights - np.log(-np.log(noise)), -np.inf)
+        chosen, share = score.argmax(1), uniform(bits, n) + _HALF
         partner = np.zeros(n, np.int64)
         for number, place in enumerate(places):
             rows = having[chosen[having] == number]

@@ -18,6 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from pyrovae.core.errors import ConfigError, did_you_mean
 from pyrovae.datasets.base import Dataset
+from pyrovae.datasets.splits import uniform
 
 #: Of the choice of what stays: apart from all other random choices, and the same for every run.
 _STREAM = (0, 0x5417)
@@ -136,9 +137,7 @@ def shifted(
 
 def _coins(n: int) -> np.ndarray:
     """Return numbers in [0, 1) whose first are the same for every n."""
-    raw = np.random.PCG64(np.random.SeedSequence(_STREAM)).random_raw(n)
-    numbers: np.ndarray = (np.asarray(raw) >> np.uint64(11)) * 2.0**-53
-    return numbers
+    return uniform(np.random.PCG64(np.random.SeedSequence(_STREAM)), n)
 
 
 def _chance_of(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
@@ -51,6 +52,16 @@ def split_indices(n: int, n_train: int, n_test: int, seed: int) -> tuple[np.ndar
     # of Generator.permutation (NEP 19): ranks of raw numbers give the same split for ever.
     order = np.argsort(np.random.PCG64(seed).random_raw(n), kind="stable")
     return order[:n_train], order[n - n_test :]
+
+
+def uniform(bits: np.random.PCG64, *shape: int) -> np.ndarray:
+    """Return numbers in [0, 1) by the raw stream of a bit generator, the same for ever.
+
+    Of one that has drawn nothing, the first are the same for every number of them.
+    """
+    raw = np.asarray(bits.random_raw(math.prod(shape)))
+    numbers: np.ndarray = (raw >> np.uint64(11)) * 2.0**-53
+    return numbers.reshape(shape)
 
 
 def with_a_fifth_to_test(n: int) -> tuple[int, int]:

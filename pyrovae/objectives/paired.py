@@ -287,16 +287,7 @@ class GroupVae(Paired):
     tensor([ True, False,  True])
     """
 
-    def __init__(
-        self,
-        *,
-        beta: NotNegative = 1.0,
-        average: Average = "moments",
-        changing: Annotated[int, Field(gt=0)] | None = 1,
-        partners: Annotated[int, Field(gt=0)] = 1,
-    ) -> None:
-        super().__init__(beta=beta, average=average, changing=changing, partners=partners)
-        self._latent_dim: int | None = None
+    _latent_dim: int | None = None
 
     @classmethod
     def data_conflict(
